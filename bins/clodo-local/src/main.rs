@@ -1,0 +1,3 @@
+//! The program `clodo-local`.
+
+fn main() {}

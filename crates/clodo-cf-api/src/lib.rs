@@ -1,0 +1,1 @@
+//! A typed client of Cloudflare's v4 API.

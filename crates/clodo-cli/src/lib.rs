@@ -1,0 +1,1 @@
+//! What Clodo's programs share: the terminal, exit codes, errors that name a way out.

@@ -1,0 +1,1 @@
+//! Read clodo.toml: layers with provenance, customers, environments, domains.

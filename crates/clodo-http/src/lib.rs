@@ -1,0 +1,1 @@
+//! One seam for HTTP: a request in, a response out, bodies stream.

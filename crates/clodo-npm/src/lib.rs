@@ -1,0 +1,1 @@
+//! npm packages at pinned versions in a user cache: workerd, esbuild.

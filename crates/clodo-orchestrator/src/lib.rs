@@ -1,0 +1,1 @@
+//! Desired and observed state become a plan; a plan becomes a saga.

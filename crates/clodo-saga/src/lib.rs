@@ -1,0 +1,1 @@
+//! Durable steps: a journal, idempotent acts and undos, resume after a crash.

@@ -1,0 +1,1 @@
+//! SQLite behind async: one blocking thread per file.

@@ -1,0 +1,1 @@
+//! The facade: adapters that plug Clodo's crates into each other.
