@@ -1,3 +1,53 @@
-//! Chores of the workspace.
+//! Chores of the workspace: `cargo xtask floors | docs [--check] | test | coverage`.
 
-fn main() {}
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
+
+mod coverage;
+mod docs;
+mod floors;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Chores of the workspace.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  floors            Check that every crate depends only on strictly lower floors
+  docs [--check]    Write docs/cli.md, docs/exit-codes.md and docs/*.schema.json, and build the crates' docs;
+                    --check fails where a file is stale
+  test [ARG...]     Install what the tests need, then run all of them; ARGs go to the test runner
+  coverage          Measure the tests' line coverage per crate; fails below 80 %
+
+Example: cargo xtask test
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["floors"] => floors::check(),
+        ["docs"] => docs::write(),
+        ["docs", "--check"] => docs::check(),
+        ["test", rest @ ..] => test::run(rest),
+        ["coverage"] => coverage::run(),
+        [] | ["--help" | "-h" | "help"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("error: unknown command `{}`\n\n{HELP}", words.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

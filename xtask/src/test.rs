@@ -1,0 +1,51 @@
+use crate::shell::{self, Outcome, cargo, command, works};
+use std::path::Path;
+
+/// Installs what the tests need, then runs all of them: unit, integration, end-to-end, examples in
+/// the docs.
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    ensure_node()?;
+    println!("Installing what the tests need from npm, at pinned versions, into the user cache:");
+    shell::run(cargo().args([
+        "run",
+        "--quiet",
+        "--package",
+        "clodo-tests",
+        "--bin",
+        "test-setup",
+    ]))?;
+    // End-to-end tests start the programs that cargo built.
+    shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
+    if works(cargo().args(["nextest", "--version"])) {
+        shell::run(
+            cargo().args(["nextest", "run", "--workspace", "--all-features"]).args(arguments),
+        )?;
+    } else {
+        println!("cargo-nextest is not installed; using `cargo test`.");
+        shell::run(
+            cargo()
+                .args(["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"])
+                .args(arguments),
+        )?;
+    }
+    shell::run(cargo().args(["test", "--workspace", "--all-features", "--doc"]))
+}
+
+/// The local Cloudflare's runtime and the wranglers under test come from npm.
+fn ensure_node() -> Outcome {
+    if works(command("npm").arg("--version")) {
+        return Ok(());
+    }
+    if !may_install() {
+        return Err("npm is missing: install Node.js 20 or newer, which brings it".into());
+    }
+    println!("Installing the Debian packages nodejs and npm:");
+    shell::run(command("apt-get").args(["update", "--quiet"]))?;
+    shell::run(command("apt-get").args(["install", "--yes", "--quiet", "nodejs", "npm"]))
+}
+
+/// Debian, and root.
+fn may_install() -> bool {
+    let root = shell::read(command("id").arg("-u")).is_ok_and(|user| user.trim() == "0");
+    root && Path::new("/etc/debian_version").exists()
+}
