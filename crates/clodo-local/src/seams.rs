@@ -1,0 +1,210 @@
+//! What the API, the runtime and the front proxy agree on: pure values, and two ports.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use clodo_types::Secret;
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// One version of one Worker, with all that a runtime needs to serve it.
+#[derive(Clone, Debug)]
+pub struct ServedVersion {
+    /// The Worker's name, as the user wrote it.
+    pub script: String,
+    /// The version's UUID, with dashes.
+    pub version_id: String,
+    /// `workers/tag` of the upload.
+    pub tag: Option<String>,
+    /// When it was uploaded, RFC 3339.
+    pub created_on: String,
+    /// The name of the module that workerd starts with; `None` for a service worker and for a
+    /// Worker that only has assets.
+    pub main_module: Option<String>,
+    /// Every module except source maps, the main one included.
+    pub modules: Vec<ServedModule>,
+    /// `YYYY-MM-DD`; a draft that `wrangler secret put` made has none.
+    pub compatibility_date: Option<String>,
+    /// Compatibility flags, as uploaded.
+    pub compatibility_flags: Vec<String>,
+    /// Bindings in upload order: the name that the code sees, and what it stands for. `inherit`
+    /// is already resolved.
+    pub bindings: Vec<(String, ServedBinding)>,
+    /// Static assets, if the version has any.
+    pub assets: Option<Arc<ServedAssets>>,
+    /// The name of the module that holds a service worker's script.
+    pub body_part: Option<String>,
+}
+
+/// One uploaded module.
+#[derive(Clone, Debug)]
+pub struct ServedModule {
+    /// As uploaded; may begin with `./`.
+    pub name: String,
+    /// As uploaded, such as `application/javascript+module`.
+    pub content_type: String,
+    /// The module's bytes.
+    pub body: Bytes,
+}
+
+/// What a name in `env` stands for.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are Cloudflare's own, named as on the wire")]
+pub enum ServedBinding {
+    /// `plain_text`.
+    Text(String),
+    /// `json`.
+    Json(Value),
+    /// `secret_text`.
+    Secret(Secret),
+    /// `kv_namespace`.
+    Kv { namespace_id: String },
+    /// `d1`.
+    D1 { database_id: String },
+    /// `r2_bucket`.
+    R2 { bucket: String },
+    /// `service`.
+    Service { script: String, entrypoint: Option<String>, props: Option<Value> },
+    /// `assets`: the version's own static assets.
+    Assets,
+    /// `version_metadata`: id, tag and time of this version.
+    VersionMetadata,
+    /// `durable_object_namespace`; no script name means this Worker.
+    DurableObject { class_name: String, script_name: Option<String> },
+    /// `queue`.
+    Queue { queue: String },
+    /// `analytics_engine`.
+    AnalyticsEngine { dataset: String },
+    /// A kind that the local Cloudflare stores and lists but does not run.
+    Unsupported { kind: String },
+}
+
+/// The static assets of one version and how they are served.
+#[derive(Clone, Debug, Default)]
+pub struct ServedAssets {
+    /// From path, such as `/index.html`, to what lies there.
+    pub files: BTreeMap<String, AssetEntry>,
+    /// `html_handling`; Cloudflare's default is `auto-trailing-slash`.
+    pub html_handling: Option<String>,
+    /// `not_found_handling`; Cloudflare's default is `none`.
+    pub not_found_handling: Option<String>,
+    /// Which requests go to the Worker before the assets are looked at.
+    pub run_worker_first: RunWorkerFirst,
+    /// The text of `_headers`.
+    pub headers: Option<String>,
+    /// The text of `_redirects`.
+    pub redirects: Option<String>,
+}
+
+/// `run_worker_first` of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunWorkerFirst {
+    /// For every request, or for none.
+    Always(bool),
+    /// For requests whose path matches, such as `/api/*`; `!/x` excepts.
+    Paths(Vec<String>),
+}
+
+impl Default for RunWorkerFirst {
+    fn default() -> Self {
+        Self::Always(false)
+    }
+}
+
+/// One static asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssetEntry {
+    /// The hash of the upload manifest (32 hex digits); [`Directory::asset`] takes it.
+    pub hash: String,
+    /// As uploaded; `None` if the uploader did not know.
+    pub content_type: Option<String>,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Everything that one account's workerd must run.
+#[derive(Clone, Debug, Default)]
+pub struct Generation {
+    /// The versions with traffic, then those that only have a preview address.
+    pub versions: Vec<Arc<ServedVersion>>,
+    /// From script to its versions with traffic and their percentages (0 is possible), which sum
+    /// to 100. A script without a deployment is missing.
+    pub live: BTreeMap<String, Vec<(String, f64)>>,
+}
+
+/// What a Worker exports, found out by running it once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handlers {
+    /// Of the default export: `fetch`, `scheduled`, `queue` …
+    pub handlers: Vec<String>,
+    /// Of the other exported classes and objects: name and handlers.
+    pub named_handlers: Vec<(String, Vec<String>)>,
+    /// How long the start took.
+    pub startup_time_ms: u64,
+}
+
+/// Why a version was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValidationError {
+    /// The Worker's own fault. The message is what workerd said, such as
+    /// `Uncaught SyntaxError: missing ) after argument list\n  at index.js:1:53`.
+    #[error("{message}")]
+    Script {
+        /// What workerd said.
+        message: String,
+    },
+    /// The runtime itself could not be started; the Worker may be fine.
+    #[error("the Workers runtime could not be started: {message}")]
+    Runtime {
+        /// What went wrong.
+        message: String,
+    },
+}
+
+/// The Workers runtime, as the API sees it.
+///
+/// # Contract
+/// - `validate` runs the version apart from all live ones and leaves nothing running, also when
+///   its future is dropped.
+/// - `changed` returns at once; several calls may lead to one swap. The old generation serves
+///   until the new one is ready.
+#[async_trait]
+pub trait Workers: fmt::Debug + Send + Sync + 'static {
+    /// Starts the version once and reports what it exports.
+    async fn validate(&self, version: &ServedVersion) -> Result<Handlers, ValidationError>;
+    /// The desired state changed: read [`Directory::generation`] and swap soon.
+    fn changed(&self, account_id: &str);
+}
+
+/// Where a request to the front belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The account, 32 hex digits.
+    pub account_id: String,
+    /// The Worker's name.
+    pub script: String,
+    /// The version that the host names (a preview address); `None` = draw among the live ones.
+    pub version: Option<String>,
+    /// The hostname without `.localhost` and port, in lower case: what the Worker should see.
+    pub host: String,
+}
+
+/// The durable state, as the front proxy and the runtime see it.
+///
+/// # Contract
+/// - `resolve`, `generation` and `accounts` read a snapshot in memory: no I/O, no waiting.
+/// - What an API call has answered is visible to the next call here.
+#[async_trait]
+pub trait Directory: fmt::Debug + Send + Sync + 'static {
+    /// Every account's id.
+    fn accounts(&self) -> Vec<String>;
+    /// Which Worker answers `host` (`x`, `x:port`, `x.localhost`, `x.localhost:port`) and `path`:
+    /// an exact custom domain, then the most specific route, then workers.dev.
+    fn resolve(&self, host: &str, path: &str) -> Option<Resolved>;
+    /// What the account's workerd must run now.
+    fn generation(&self, account_id: &str) -> Generation;
+    /// The cron expressions of every Worker with a deployment: script and expressions.
+    fn schedules(&self, account_id: &str) -> Vec<(String, Vec<String>)>;
+    /// The bytes of a static asset, by the hash of its [`AssetEntry`]; `None` if it is not there.
+    async fn asset(&self, account_id: &str, hash: &str) -> Option<Bytes>;
+}
