@@ -1,0 +1,133 @@
+use crate::{
+    backup,
+    error::{Fault, SqliteError},
+    options::OpenOptions,
+    place::Place,
+    thread::{self, Job},
+};
+use rusqlite::Connection;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// How many closures may wait; whoever brings one more waits with it.
+const QUEUE: usize = 1024;
+
+/// A database whose connection lives on a thread of its own. Clones share the connection.
+///
+/// # Contract
+/// - Closures run one after the other, in the order in which their `call` was polled first.
+/// - A dropped `call` skips a closure that has not begun and never stops one that has.
+/// - When the last clone is dropped, the thread finishes what is queued, closes the file and ends;
+///   nobody waits for it. Use [`Sqlite::close`] to wait.
+/// - A file is in WAL mode with `foreign_keys` on.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    jobs: mpsc::Sender<Job>,
+    place: Arc<Place>,
+    closed: Arc<Mutex<oneshot::Receiver<()>>>,
+}
+
+impl Sqlite {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is no database, or has a newer format than `options` knows.
+    pub async fn open(path: impl Into<PathBuf>, options: OpenOptions) -> Result<Self, SqliteError> {
+        Self::start(Place::File { path: path.into(), identity: None }, options).await
+    }
+
+    /// Opens an empty database in memory, which lives as long as its handles.
+    ///
+    /// # Errors
+    /// When the format or the init hook of `options` fails.
+    pub async fn in_memory(options: OpenOptions) -> Result<Self, SqliteError> {
+        Self::start(Place::Memory, options).await
+    }
+
+    async fn start(place: Place, options: OpenOptions) -> Result<Self, SqliteError> {
+        let name = place.to_string();
+        let (tell_opened, opened) = oneshot::channel();
+        let (tell_closed, closed) = oneshot::channel();
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("clodo-sqlite".into())
+            .spawn(move || thread::run(place, &options, tell_opened, queue, tell_closed))
+            .map_err(|source| {
+                SqliteError::new(&name, Fault::Io { doing: "start a thread for", source })
+            })?;
+        let place = match opened.await {
+            Ok(outcome) => outcome?,
+            // Only a panic in an init hook ends the thread without an answer.
+            Err(_) => {
+                let why = "the init hook panicked".to_owned();
+                return Err(SqliteError::new(name, Fault::Panicked(why)));
+            }
+        };
+        Ok(Self { jobs, place: Arc::new(place), closed: Arc::new(Mutex::new(closed)) })
+    }
+
+    /// Runs `work` on the connection and returns what it returns.
+    ///
+    /// Use `db.transaction()` for several statements that belong together, and `prepare_cached`
+    /// for what runs often.
+    ///
+    /// # Errors
+    /// What SQLite says; also when `work` panics or leaves a transaction open (it is rolled back),
+    /// or when the file was deleted or replaced since it was opened.
+    pub async fn call<T, F>(&self, work: F) -> Result<T, SqliteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    {
+        self.submit(move |db, place| thread::guarded(db, place, work)).await
+    }
+
+    /// Writes a consistent copy to `to`, replacing what is there only once the copy is complete
+    /// and on disk. Other calls wait meanwhile.
+    ///
+    /// # Errors
+    /// When the copy cannot be written; then `to` is what it was.
+    pub async fn back_up_to(&self, to: impl Into<PathBuf>) -> Result<(), SqliteError> {
+        let to = to.into();
+        self.submit(move |db, place| {
+            place.check()?;
+            backup::copy(db, &to)
+        })
+        .await
+    }
+
+    /// The file, or `None` in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.place.path()
+    }
+
+    /// Drops this handle and, when it was the last, waits until the file is closed.
+    pub async fn close(self) {
+        let Self { jobs, closed, .. } = self;
+        drop(jobs);
+        // Another clone may keep the thread alive for as long as it likes.
+        if let Some(closed) = Arc::into_inner(closed) {
+            let _ = closed.into_inner().await;
+        }
+    }
+
+    async fn submit<T, F>(&self, work: F) -> Result<T, SqliteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Place) -> Result<T, SqliteError> + Send + 'static,
+    {
+        let (answer, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |db, place| {
+            if !answer.is_closed() {
+                let _ = answer.send(work(db, place));
+            }
+        });
+        let closed = || self.place.error(Fault::Closed);
+        self.jobs.send(job).await.map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+}
