@@ -1,7 +1,19 @@
 //! A Cloudflare on loopback: the v4 REST API and Workers on the real workerd.
 
+mod bindings;
+mod data;
 mod seams;
 
+pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
+pub use data::{
+    Bookmark, BucketRef, ByteStream, Checksums, Conditions, D1, D1Answer, D1Error, D1ErrorKind,
+    D1Meta, D1Options, D1Request, D1Statement, Data, DatabaseInfo, DatabaseRef, EtagMatch, Expiry,
+    ExportOptions, GetOptions, GetOutcome, HttpFields, ImportReport, Kv, KvEntry, KvError,
+    KvErrorKind, KvKey, KvListOptions, KvListed, KvPage, KvPut, ListObjects, NamespaceRef,
+    ObjectKey, ObjectMeta, ObjectPage, ObjectRange, Param, PartEtag, PoolOptions, PutOptions,
+    PutOutcome, R2, R2Error, R2ErrorKind, RowFormat, StatementResult, StoredObject, Timings,
+    UploadId, body_of,
+};
 pub use seams::{
     AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
     ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,
