@@ -1,1 +1,18 @@
-//! Placeholder for the package of tests.
+//! What the end-to-end tests stand on: a portfolio copied to a folder of its own, the programs
+//! under test with a cleared environment, and the pinned wranglers.
+//!
+//! | you have | start at |
+//! |---|---|
+//! | a test that deploys | [`Sandbox`] |
+//! | a URL that a program printed | [`fetch`] |
+//! | a test against real wrangler | [`Wrangler`] |
+
+mod fetch;
+mod run;
+mod sandbox;
+mod wrangler;
+
+pub use fetch::{Answer, Request, fetch, get_json};
+pub use run::{Run, program};
+pub use sandbox::Sandbox;
+pub use wrangler::{Wrangler, install, pins};
