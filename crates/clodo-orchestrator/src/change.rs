@@ -1,0 +1,264 @@
+use crate::{
+    desired::DesiredTarget,
+    mark::Mark,
+    trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
+};
+use clodo_types::{
+    AccountName, BucketName, DatabaseId, DatabaseName, DeploymentId, Hostname, NamespaceId,
+    NamespaceTitle, VersionId, WorkerName,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// One write to a platform. Each is idempotent: it says what should be there, not what to add.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Create a D1 database.
+    CreateDatabase {
+        /// The account.
+        account: AccountName,
+        /// Its name.
+        name: DatabaseName,
+    },
+    /// Create a KV namespace.
+    CreateNamespace {
+        /// The account.
+        account: AccountName,
+        /// Its title.
+        title: NamespaceTitle,
+    },
+    /// Create an R2 bucket.
+    CreateBucket {
+        /// The account.
+        account: AccountName,
+        /// Its name.
+        name: BucketName,
+        /// The jurisdiction, such as `eu`.
+        jurisdiction: Option<String>,
+    },
+    /// Upload a version with its assets and its secrets.
+    Upload(Upload),
+    /// Give versions their shares of the traffic.
+    SetTraffic {
+        /// The Worker.
+        worker: WorkerRef,
+        /// Which versions.
+        to: Traffic,
+    },
+    /// Switch `workers.dev` and preview URLs.
+    SetWorkersDev {
+        /// The Worker.
+        worker: WorkerRef,
+        /// How they should be.
+        to: WorkersDev,
+    },
+    /// Make the Worker the origin of exactly these hostnames, taking them from other Workers.
+    SetDomains {
+        /// The Worker.
+        worker: WorkerRef,
+        /// The hostnames.
+        to: BTreeSet<Hostname>,
+    },
+    /// Replace the Worker's routes.
+    SetRoutes {
+        /// The Worker.
+        worker: WorkerRef,
+        /// The patterns.
+        to: Vec<Route>,
+    },
+    /// Replace the Worker's cron schedules.
+    SetSchedules {
+        /// The Worker.
+        worker: WorkerRef,
+        /// The expressions.
+        to: Vec<String>,
+    },
+    /// Write the mark into the Worker's tags, leaving other tags alone, and set what is not part
+    /// of a version, all in one request. It is the last change to a Worker.
+    Commit {
+        /// The Worker.
+        worker: WorkerRef,
+        /// The mark.
+        mark: Mark,
+        /// `observability`, `logpush`, `tail_consumers` as in the wrangler config; what is not
+        /// named is left as it is.
+        settings: Map<String, Value>,
+    },
+}
+
+/// What to upload, and as what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// The target, with its bundle and its bindings.
+    pub target: Arc<DesiredTarget>,
+    /// The Worker does not exist: the upload creates it and gives it all traffic. The new Worker
+    /// must carry the mark's owner (and no hashes) from its first moment.
+    pub first: bool,
+    /// The hashes that go into the version's message, and whose Worker it is.
+    pub mark: Mark,
+    /// The revision of the source.
+    pub revision: Option<String>,
+}
+
+/// Which versions get traffic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Traffic {
+    /// All of it to the version that this deployment uploaded ([`Inputs::version`]).
+    Uploaded,
+    /// These shares; they sum up to 100.
+    Shares(Vec<TrafficShare>),
+}
+
+impl Change {
+    /// The account that is written to.
+    #[must_use]
+    pub fn account(&self) -> &AccountName {
+        match self {
+            Self::CreateDatabase { account, .. }
+            | Self::CreateNamespace { account, .. }
+            | Self::CreateBucket { account, .. } => account,
+            Self::Upload(upload) => &upload.target.id.account,
+            Self::SetTraffic { worker, .. }
+            | Self::SetWorkersDev { worker, .. }
+            | Self::SetDomains { worker, .. }
+            | Self::SetRoutes { worker, .. }
+            | Self::SetSchedules { worker, .. }
+            | Self::Commit { worker, .. } => &worker.account,
+        }
+    }
+
+    /// The Worker that is written to, for changes to one.
+    #[must_use]
+    pub fn worker(&self) -> Option<&WorkerName> {
+        match self {
+            Self::Upload(upload) => Some(&upload.target.worker),
+            Self::SetTraffic { worker, .. }
+            | Self::SetWorkersDev { worker, .. }
+            | Self::SetDomains { worker, .. }
+            | Self::SetRoutes { worker, .. }
+            | Self::SetSchedules { worker, .. }
+            | Self::Commit { worker, .. } => Some(&worker.worker),
+            _ => None,
+        }
+    }
+}
+
+/// What earlier steps, and the listings, found out.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Inputs {
+    /// The deployment that this belongs to.
+    pub deployment: DeploymentId,
+    /// Ids of all D1 databases of the account that are known by name.
+    pub databases: BTreeMap<DatabaseName, DatabaseId>,
+    /// Ids of all KV namespaces of the account that are known by title.
+    pub namespaces: BTreeMap<NamespaceTitle, NamespaceId>,
+    /// The version that this deployment uploaded for the same target.
+    pub version: Option<VersionId>,
+    /// The Worker as the listing showed it; `None` when it is being created.
+    pub worker: Option<crate::observed::ObservedWorker>,
+    /// The custom domains of the account and their Workers, as the listing showed them.
+    pub domains: BTreeMap<Hostname, WorkerName>,
+    /// True when an earlier run may have left something behind, known or not: then
+    /// [`Platform::look`](crate::Platform::look) must search for the effect. False when the
+    /// record says that the last run finished: then it reads only what [`Before`] needs.
+    pub search: bool,
+}
+
+impl Inputs {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(deployment: DeploymentId) -> Self {
+        Self {
+            deployment,
+            databases: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            version: None,
+            worker: None,
+            domains: BTreeMap::new(),
+            search: true,
+        }
+    }
+}
+
+/// What was there before a change: the change's rollback point. It is written to the journal before
+/// the change is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Before {
+    /// The resource or the Worker did not exist.
+    Absent,
+    /// It existed, so undoing the change leaves it alone.
+    Present,
+    /// Who had the traffic.
+    Traffic(Vec<TrafficShare>),
+    /// How `workers.dev` was.
+    WorkersDev(WorkersDev),
+    /// Each hostname that the Worker had or gets, with the Worker that it led to.
+    Domains(BTreeMap<Hostname, Option<WorkerName>>),
+    /// The routes.
+    Routes(Vec<Route>),
+    /// The schedules.
+    Schedules(Vec<String>),
+    /// All tags, and the settings that the change names.
+    Settings {
+        /// All tags.
+        tags: Vec<String>,
+        /// The settings that the change names, as they were; `null` for one that was not set.
+        settings: Map<String, Value>,
+    },
+}
+
+/// What a look at the platform says about a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// What is there now.
+    pub before: Before,
+    /// Set when the effect of the change is in place already: nothing needs to be written.
+    pub already: Option<Applied>,
+}
+
+impl Look {
+    /// The change has yet to be made.
+    #[must_use]
+    pub fn pending(before: Before) -> Self {
+        Self { before, already: None }
+    }
+
+    /// The change is in place.
+    #[must_use]
+    pub fn done(before: Before, applied: Applied) -> Self {
+        Self { before, already: Some(applied) }
+    }
+}
+
+/// What a change brought about that later steps need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Applied {
+    /// Nothing that anybody needs.
+    Done,
+    /// A database with this id.
+    Database(DatabaseId),
+    /// A namespace with this id.
+    Namespace(NamespaceId),
+    /// A version with this id.
+    Version(VersionId),
+}
+
+/// How undoing a change ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// What was there before is there again.
+    Restored,
+    /// It stays, for this reason: it holds data, or somebody else changed it since.
+    Kept(String),
+}

@@ -1,0 +1,160 @@
+use crate::{
+    observed::{AccountScope, Scope},
+    resource::{
+        DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace, DesiredService,
+    },
+    trigger::{Route, WorkerRef, WorkersDev},
+};
+use clodo_bundle::Bundle;
+use clodo_types::{
+    AccountName, BindingName, Hostname, PortfolioName, SecretName, TargetId, WorkerName,
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// What should be there after a deployment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Desired {
+    /// The portfolio; it marks the Workers that belong to it, and only one run at a time changes it.
+    pub portfolio: PortfolioName,
+    /// The targets to bring up to date. What is not listed is not touched.
+    pub targets: Vec<Arc<DesiredTarget>>,
+    /// The revision of the source, such as a commit id; it goes into each version's message.
+    pub revision: Option<String>,
+}
+
+impl Desired {
+    /// Puts targets under a portfolio.
+    #[must_use]
+    pub fn new(portfolio: PortfolioName, targets: impl IntoIterator<Item = DesiredTarget>) -> Self {
+        let targets = targets.into_iter().map(Arc::new).collect();
+        Self { portfolio, targets, revision: None }
+    }
+
+    /// What has to be read to plan this.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let mut accounts: BTreeMap<AccountName, AccountScope> = BTreeMap::new();
+        for target in &self.targets {
+            let scope = accounts.entry(target.id.account.clone()).or_default();
+            scope.workers.insert(target.worker.clone());
+            scope.databases |= !target.databases.is_empty();
+            scope.namespaces |= !target.namespaces.is_empty();
+            scope.buckets |= !target.buckets.is_empty();
+            scope.zones |= !target.domains.is_empty() || !target.routes.is_empty();
+        }
+        Scope { accounts }
+    }
+}
+
+/// One Worker as it should be.
+///
+/// Its fields are public; there is no invariant between them that [`plan`](crate::plan) does not
+/// check.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DesiredTarget {
+    /// Which target.
+    pub id: TargetId,
+    /// The Worker's name in its account.
+    pub worker: WorkerName,
+    /// What is uploaded.
+    pub bundle: Arc<Bundle>,
+    /// `YYYY-MM-DD`.
+    pub compatibility_date: Option<String>,
+    /// Flags of the runtime.
+    pub compatibility_flags: Vec<String>,
+    /// Plain variables: text becomes a text binding, anything else a JSON binding.
+    pub vars: BTreeMap<BindingName, Value>,
+    /// Names of secrets; a [`SecretSource`](crate::SecretSource) has the values.
+    pub secrets: BTreeSet<SecretName>,
+    /// D1 databases.
+    pub databases: Vec<DesiredDatabase>,
+    /// KV namespaces.
+    pub namespaces: Vec<DesiredNamespace>,
+    /// R2 buckets.
+    pub buckets: Vec<DesiredBucket>,
+    /// Other Workers that the code calls.
+    pub services: Vec<DesiredService>,
+    /// The binding that tells the code its own version.
+    pub version_metadata: Option<BindingName>,
+    /// How assets are served, as the platform's `assets.config` wants it.
+    pub assets_config: Map<String, Value>,
+    /// The binding through which the code reaches its assets.
+    pub assets_binding: Option<BindingName>,
+    /// Durable Object bindings.
+    pub durable_objects: Vec<DesiredDurableObject>,
+    /// Durable Object migrations, as in the wrangler config.
+    pub object_migrations: Vec<Value>,
+    /// Settings of the version that are passed through: `placement`, `limits` ….
+    pub version_settings: Map<String, Value>,
+    /// Settings of the Worker, for all its versions, that are passed through: `observability`,
+    /// `logpush`, `tail_consumers`. They are set with the commit mark.
+    pub worker_settings: Map<String, Value>,
+    /// Whether the Worker answers under `workers.dev`, and its versions under preview URLs.
+    pub workers_dev: WorkersDev,
+    /// Route patterns.
+    pub routes: Vec<Route>,
+    /// Hostnames that the Worker is the origin of; exactly these.
+    pub domains: BTreeSet<Hostname>,
+    /// Cron expressions; `None` leaves what is there, an empty list removes all.
+    pub crons: Option<Vec<String>>,
+    /// Targets that must answer before this one gets traffic, beyond those that bindings name.
+    pub depends_on: BTreeSet<TargetId>,
+    /// The path that the health probe asks for.
+    pub health: Option<String>,
+    /// Take over a Worker, or a domain, that this portfolio did not deploy.
+    pub adopt: bool,
+}
+
+impl DesiredTarget {
+    /// A Worker without bindings and without addresses.
+    #[must_use]
+    pub fn new(id: TargetId, worker: WorkerName, bundle: Arc<Bundle>) -> Self {
+        Self {
+            id,
+            worker,
+            bundle,
+            compatibility_date: None,
+            compatibility_flags: Vec::new(),
+            vars: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+            databases: Vec::new(),
+            namespaces: Vec::new(),
+            buckets: Vec::new(),
+            services: Vec::new(),
+            version_metadata: None,
+            assets_config: Map::new(),
+            assets_binding: None,
+            durable_objects: Vec::new(),
+            object_migrations: Vec::new(),
+            version_settings: Map::new(),
+            worker_settings: Map::new(),
+            workers_dev: WorkersDev::default(),
+            routes: Vec::new(),
+            domains: BTreeSet::new(),
+            crons: None,
+            depends_on: BTreeSet::new(),
+            health: None,
+            adopt: false,
+        }
+    }
+
+    /// The Worker that this target is.
+    #[must_use]
+    pub fn worker_ref(&self) -> WorkerRef {
+        WorkerRef { account: self.id.account.clone(), worker: self.worker.clone() }
+    }
+
+    /// The Workers that the code calls by a binding: services, and holders of Durable Objects.
+    pub fn bound_workers(&self) -> impl Iterator<Item = &WorkerName> {
+        let services = self.services.iter().map(|service| &service.worker);
+        let holders = self.durable_objects.iter().filter_map(|object| object.worker.as_ref());
+        // A Worker may call itself; that is no dependency.
+        services.chain(holders).filter(move |worker| **worker != self.worker)
+    }
+}

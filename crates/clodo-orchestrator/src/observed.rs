@@ -1,0 +1,106 @@
+use crate::{mark::Mark, migration::AppliedMigration, trigger::WorkersDev};
+use clodo_types::{
+    AccountName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, NamespaceTitle,
+    WorkerName, ZoneName,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What has to be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// What of each account.
+    pub accounts: BTreeMap<AccountName, AccountScope>,
+}
+
+/// What has to be read of one account. Workers and custom domains are always listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountScope {
+    /// The Workers that matter; a listing may hold more.
+    pub workers: BTreeSet<WorkerName>,
+    /// D1 databases matter.
+    pub databases: bool,
+    /// KV namespaces matter.
+    pub namespaces: bool,
+    /// R2 buckets matter.
+    pub buckets: bool,
+    /// Zones matter.
+    pub zones: bool,
+}
+
+/// What is there, as far as listings tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Each account that was asked for.
+    pub accounts: BTreeMap<AccountName, ObservedAccount>,
+}
+
+/// What one account holds. What the [`Scope`] did not ask for may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObservedAccount {
+    /// Workers by name.
+    pub workers: BTreeMap<WorkerName, ObservedWorker>,
+    /// D1 databases by name.
+    pub databases: BTreeMap<DatabaseName, ObservedDatabase>,
+    /// KV namespaces by title.
+    pub namespaces: BTreeMap<NamespaceTitle, NamespaceId>,
+    /// R2 buckets.
+    pub buckets: BTreeSet<BucketName>,
+    /// Zones.
+    pub zones: BTreeSet<ZoneName>,
+    /// Custom domains and the Workers that they lead to.
+    pub domains: BTreeMap<Hostname, WorkerName>,
+}
+
+impl ObservedAccount {
+    /// The domains that lead to `worker`.
+    #[must_use]
+    pub fn domains_of(&self, worker: &WorkerName) -> BTreeSet<Hostname> {
+        let own = self.domains.iter().filter(|(_, owner)| *owner == worker);
+        own.map(|(hostname, _)| hostname.clone()).collect()
+    }
+
+    pub(crate) fn database_by_id(&self, id: &DatabaseId) -> Option<&ObservedDatabase> {
+        self.databases.values().find(|database| database.id == *id)
+    }
+}
+
+/// A Worker in a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObservedWorker {
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// When it last changed, as the platform writes it.
+    pub updated_on: Option<String>,
+    /// Whether it answers under `workers.dev`, when the listing says so.
+    pub workers_dev: Option<WorkersDev>,
+}
+
+impl ObservedWorker {
+    /// What the last deployment left in the tags.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark::from_tags(&self.tags)
+    }
+}
+
+/// A D1 database in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObservedDatabase {
+    /// Its id.
+    pub id: DatabaseId,
+    /// The migrations that it has; the platform leaves this empty, and a
+    /// [`Migrator`](crate::Migrator) fills it in for databases that have migration files.
+    pub applied: Vec<AppliedMigration>,
+}
+
+impl ObservedDatabase {
+    /// A database about whose migrations nothing is known yet.
+    #[must_use]
+    pub fn new(id: DatabaseId) -> Self {
+        Self { id, applied: Vec::new() }
+    }
+}
