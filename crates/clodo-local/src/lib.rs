@@ -2,7 +2,9 @@
 
 mod bindings;
 mod data;
+mod routing;
 mod seams;
+mod state;
 
 pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
 pub use data::{
@@ -18,3 +20,4 @@ pub use seams::{
     AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
     ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,
 };
+pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};

@@ -1,0 +1,156 @@
+//! Everything that the local Cloudflare knows, as one value in memory.
+//!
+//! A write clones the maps (not what they point to), changes the clone, stores the difference and
+//! then puts the clone in place. Readers never wait.
+
+use super::{
+    ids::Moment,
+    worker::Worker,
+    zone::{Domain, Zone},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// All accounts, zones and tokens.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cloud {
+    /// By id.
+    pub(crate) accounts: BTreeMap<String, Arc<Account>>,
+    /// By id.
+    pub(crate) zones: BTreeMap<String, Arc<Zone>>,
+    /// By the hash of the token or key.
+    pub(crate) tokens: BTreeMap<String, Arc<Token>>,
+    /// What there is only one of.
+    pub(crate) meta: Arc<Meta>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    /// Signs the tokens of asset uploads; random per state folder.
+    pub(crate) signing_key: String,
+}
+
+/// A known API token or global key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Token {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    /// Ids of the accounts that it may use; empty = all.
+    pub(crate) accounts: Vec<String>,
+    pub(crate) created_on: Moment,
+}
+
+impl Token {
+    pub(crate) fn may_use(&self, account_id: &str) -> bool {
+        self.accounts.is_empty() || self.accounts.iter().any(|id| id == account_id)
+    }
+}
+
+/// One account and what it owns.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) profile: Arc<Profile>,
+    /// By name.
+    pub(crate) workers: BTreeMap<String, Arc<Worker>>,
+    /// By hostname.
+    pub(crate) domains: BTreeMap<String, Arc<Domain>>,
+    /// By id.
+    pub(crate) databases: BTreeMap<String, Arc<Database>>,
+    /// By id.
+    pub(crate) namespaces: BTreeMap<String, Arc<Namespace>>,
+    /// By name.
+    pub(crate) buckets: BTreeMap<String, Arc<Bucket>>,
+    /// By manifest hash. Behind its own `Arc` since it is large and changes seldom.
+    pub(crate) assets: Arc<BTreeMap<String, Arc<Asset>>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created_on: Moment,
+    /// `x` of `<script>.x.workers.dev`.
+    pub(crate) subdomain: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Database {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created_on: Moment,
+    pub(crate) location: Option<String>,
+    pub(crate) jurisdiction: Option<String>,
+    pub(crate) replication: Option<serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Namespace {
+    pub(crate) id: String,
+    pub(crate) title: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    pub(crate) name: String,
+    pub(crate) created_on: Moment,
+    pub(crate) location: Option<String>,
+    pub(crate) jurisdiction: Option<String>,
+    pub(crate) storage_class: String,
+}
+
+/// A static asset whose bytes lie in the blob folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Asset {
+    pub(crate) blob: String,
+    pub(crate) size: u64,
+    pub(crate) content_type: Option<String>,
+}
+
+impl Cloud {
+    /// The account to change; `None` if there is none of that id.
+    pub(crate) fn account_mut(&mut self, id: &str) -> Option<&mut Account> {
+        self.accounts.get_mut(id).map(Arc::make_mut)
+    }
+
+    /// The zones that an account owns.
+    pub(crate) fn zones_of<'a>(
+        &'a self,
+        account_id: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Zone>> {
+        self.zones.values().filter(move |zone| zone.account_id == account_id)
+    }
+
+    /// The account's zone that `hostname` lies in: the longest name that fits.
+    pub(crate) fn zone_for<'a>(
+        &'a self,
+        account_id: &'a str,
+        hostname: &str,
+    ) -> Option<&'a Arc<Zone>> {
+        self.zones_of(account_id)
+            .filter(|zone| zone.holds(hostname))
+            .max_by_key(|zone| zone.name.len())
+    }
+}
+
+impl Account {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self {
+            profile: Arc::new(profile),
+            workers: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+            assets: Arc::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.profile.id
+    }
+
+    pub(crate) fn worker_mut(&mut self, name: &str) -> Option<&mut Worker> {
+        self.workers.get_mut(name).map(Arc::make_mut)
+    }
+}

@@ -1,0 +1,166 @@
+//! From a stored version to what the runtime needs.
+
+use super::{
+    blobs::Blobs,
+    error::StateError,
+    model::Asset,
+    worker::{Assets, Content, Module, Version, Worker},
+};
+use crate::seams::{
+    AssetEntry, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule, ServedVersion,
+};
+use bytes::Bytes;
+use clodo_types::Secret;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// How many versions without traffic keep a working preview address, per Worker.
+const PREVIEWS: usize = 5;
+/// Source maps are kept for the user, not for the runtime.
+const SOURCE_MAP: &str = "application/source-map";
+
+/// What identifies a version to the runtime beside its content.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub(crate) script: String,
+    pub(crate) version_id: String,
+    pub(crate) tag: Option<String>,
+    pub(crate) created_on: String,
+}
+
+impl Label {
+    pub(crate) fn of(version: &Version) -> Self {
+        Self {
+            script: version.script.clone(),
+            version_id: version.id.clone(),
+            tag: version.tag().map(str::to_owned),
+            created_on: version.created_on.to_string(),
+        }
+    }
+}
+
+/// The versions that the runtime must hold: those with traffic first, then for previews the newest
+/// that came after them and the newest of each alias.
+pub(crate) fn wanted(worker: &Worker) -> Vec<&Arc<Version>> {
+    let mut ids = BTreeSet::new();
+    let mut found: Vec<&Arc<Version>> = Vec::new();
+    let live = worker.deployed().into_iter().flat_map(|deployment| &deployment.versions);
+    for version in live.filter_map(|(id, _)| worker.version(id)) {
+        if ids.insert(version.id.as_str()) {
+            found.push(version);
+        }
+    }
+    let newest_live = found.iter().map(|version| version.number).max().unwrap_or(0);
+    let mut aliases = BTreeSet::new();
+    let newer = worker.versions.iter().rev().filter(|version| {
+        let first_of_alias = version.alias().is_some_and(|alias| aliases.insert(alias));
+        version.number > newest_live || first_of_alias
+    });
+    let newer: Vec<_> =
+        newer.filter(|version| ids.insert(version.id.as_str())).take(PREVIEWS).collect();
+    found.extend(newer);
+    found
+}
+
+/// Reads the modules' bodies and puts everything together.
+pub(crate) fn load(
+    version: &Version,
+    assets: &BTreeMap<String, Arc<Asset>>,
+    blobs: &Blobs,
+) -> Result<ServedVersion, StateError> {
+    let body = |module: &Module| blobs.get_now(&module.blob);
+    let wanted = version.content.modules.iter().filter(|module| is_code(&module.content_type));
+    let modules = wanted
+        .map(|module| Ok(served_module(&module.name, &module.content_type, body(module)?)))
+        .collect::<Result<_, StateError>>()?;
+    Ok(assemble(Label::of(version), &version.content, modules, assets))
+}
+
+/// False for what the runtime must not see.
+pub(crate) fn is_code(content_type: &str) -> bool {
+    content_type != SOURCE_MAP
+}
+
+pub(crate) fn served_module(name: &str, content_type: &str, body: Bytes) -> ServedModule {
+    ServedModule { name: name.to_owned(), content_type: content_type.to_owned(), body }
+}
+
+/// Puts a version together from its parts.
+pub(crate) fn assemble(
+    label: Label,
+    content: &Content,
+    modules: Vec<ServedModule>,
+    assets: &BTreeMap<String, Arc<Asset>>,
+) -> ServedVersion {
+    ServedVersion {
+        script: label.script,
+        version_id: label.version_id,
+        tag: label.tag,
+        created_on: label.created_on,
+        main_module: content.main_module.clone(),
+        modules,
+        compatibility_date: content.compatibility_date.clone(),
+        compatibility_flags: content.compatibility_flags.clone(),
+        bindings: content.bindings.iter().filter_map(binding).collect(),
+        assets: content.assets.as_ref().map(|own| Arc::new(served_assets(own, assets))),
+        body_part: content.body_part.clone(),
+    }
+}
+
+fn served_assets(own: &Assets, known: &BTreeMap<String, Arc<Asset>>) -> ServedAssets {
+    let text = |key: &str| own.config[key].as_str().map(str::to_owned);
+    let entry = |hash: &String| {
+        let asset = known.get(hash);
+        AssetEntry {
+            hash: hash.clone(),
+            content_type: asset.and_then(|asset| asset.content_type.clone()),
+            size: asset.map_or(0, |asset| asset.size),
+        }
+    };
+    let run_worker_first = match &own.config["run_worker_first"] {
+        Value::Array(paths) => RunWorkerFirst::Paths(
+            paths.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        ),
+        other => RunWorkerFirst::Always(other.as_bool().unwrap_or(false)),
+    };
+    ServedAssets {
+        files: own.files.iter().map(|(path, hash)| (path.clone(), entry(hash))).collect(),
+        html_handling: text("html_handling"),
+        not_found_handling: text("not_found_handling"),
+        run_worker_first,
+        headers: text("_headers"),
+        redirects: text("_redirects"),
+    }
+}
+
+fn binding(wire: &Value) -> Option<(String, ServedBinding)> {
+    let text = |key: &str| wire[key].as_str().unwrap_or_default().to_owned();
+    let maybe = |key: &str| wire[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let kind = wire["type"].as_str()?;
+    let served = match kind {
+        "plain_text" => ServedBinding::Text(text("text")),
+        "json" => ServedBinding::Json(wire["json"].clone()),
+        "secret_text" => ServedBinding::Secret(Secret::new(text("text"))),
+        "kv_namespace" => ServedBinding::Kv { namespace_id: text("namespace_id") },
+        "d1" => ServedBinding::D1 { database_id: maybe("id").or(maybe("database_id"))? },
+        "r2_bucket" => ServedBinding::R2 { bucket: text("bucket_name") },
+        "service" => ServedBinding::Service {
+            script: text("service"),
+            entrypoint: maybe("entrypoint"),
+            props: wire.get("props").filter(|props| !props.is_null()).cloned(),
+        },
+        "assets" => ServedBinding::Assets,
+        "version_metadata" => ServedBinding::VersionMetadata,
+        "durable_object_namespace" => ServedBinding::DurableObject {
+            class_name: text("class_name"),
+            script_name: maybe("script_name"),
+        },
+        "queue" => ServedBinding::Queue { queue: text("queue_name") },
+        "analytics_engine" => ServedBinding::AnalyticsEngine { dataset: text("dataset") },
+        other => ServedBinding::Unsupported { kind: other.to_owned() },
+    };
+    Some((text("name"), served))
+}
