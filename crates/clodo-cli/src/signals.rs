@@ -1,0 +1,72 @@
+use crate::{exit::Exit, ui::Ui};
+use std::{io, thread};
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+/// Listens for Ctrl-C and SIGTERM until the process ends: the first one cancels `cancel`, the
+/// second one exits with 130. At an open question the first one exits, too.
+///
+/// It listens on a thread of its own, so that a command which blocks can still be stopped.
+pub(crate) fn watch(ui: &Ui, cancel: &CancellationToken) -> io::Result<()> {
+    let (ui, cancel) = (ui.clone(), cancel.clone());
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async move {
+            // Without a handler the system's own default applies: the signal ends the process.
+            let Ok(mut signals) = Signals::new() else { return };
+            signals.next().await;
+            if ui.is_asking() {
+                exit_now(&ui);
+            }
+            cancel.cancel();
+            ui.say("\ninterrupted: ending in good order; once more to stop at once");
+            signals.next().await;
+            exit_now(&ui);
+        });
+    })?;
+    Ok(())
+}
+
+#[expect(clippy::exit, reason = "the user asked twice, or nothing had begun")]
+fn exit_now(ui: &Ui) {
+    ui.write_talk("\n");
+    std::process::exit(i32::from(Exit::Interrupted.code()));
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self(tokio::signal::windows::ctrl_c()?))
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
