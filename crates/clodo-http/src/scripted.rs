@@ -5,7 +5,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::{collections::VecDeque, fmt, sync::Mutex, time::Duration};
 
@@ -101,6 +101,24 @@ impl From<http::Response<Bytes>> for Answer {
     }
 }
 
+impl From<Result<Response, TransportError>> for Answer {
+    /// Of an error only its kind is kept; a body must be buffered, a stream counts as cut off.
+    fn from(outcome: Result<Response, TransportError>) -> Self {
+        match outcome {
+            Err(error) => Self::fail(error.kind()),
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let (bytes, cut) = match body.collect(usize::MAX).now_or_never() {
+                    Some(Ok(bytes)) => (bytes, false),
+                    _ => (Bytes::new(), true),
+                };
+                let response = http::Response::from_parts(parts, bytes);
+                Self { what: What::Response { response, cut }, delay: Duration::ZERO }
+            }
+        }
+    }
+}
+
 /// Answers from a script, or by a function, and remembers what it was asked.
 #[derive(Default)]
 pub struct Scripted {
@@ -127,8 +145,8 @@ impl Scripted {
     ///
     /// # Panics
     /// Never: no holder of the lock panics.
-    pub fn push(&self, answer: Answer) {
-        self.answers.lock().expect("no holder panics").push_back(answer);
+    pub fn push(&self, answer: impl Into<Answer>) {
+        self.answers.lock().expect("no holder panics").push_back(answer.into());
     }
 
     /// Every request so far, oldest first.
