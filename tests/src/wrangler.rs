@@ -36,6 +36,13 @@ impl Wrangler {
         Self { node, script: installed.binary().to_owned() }
     }
 
+    /// The folder with wrangler's packages, Miniflare among them.
+    #[must_use]
+    pub fn modules(&self) -> PathBuf {
+        let modules = self.script.ancestors().find(|folder| folder.ends_with("node_modules"));
+        modules.map(Path::to_owned).unwrap_or_default()
+    }
+
     /// A call in `folder`, pointed at the sandbox's local Cloudflare.
     ///
     /// # Panics
