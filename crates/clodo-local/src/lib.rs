@@ -3,6 +3,7 @@
 mod bindings;
 mod data;
 mod routing;
+mod runtime;
 mod seams;
 mod state;
 

@@ -1,0 +1,200 @@
+//! `env`, as workerd's config describes it.
+
+use super::{blueprint::service_name, capnp::Fields, services::Services};
+use crate::seams::{Generation, ServedBinding, ServedVersion};
+use clodo_types::Secret;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest secret that fits into an environment variable on every system.
+pub(crate) const MAX_SECRET_BYTES: usize = 30_000;
+
+pub(crate) struct BindingContext<'a, 'b> {
+    pub(crate) generation: &'b Generation,
+    pub(crate) version: &'b ServedVersion,
+    pub(crate) service: &'b str,
+    pub(crate) dangling: &'b BTreeSet<(String, String)>,
+    pub(crate) services: &'b mut Services<'a>,
+    pub(crate) environment: &'b mut Vec<(String, Secret)>,
+}
+
+/// Every binding of the version; where a name comes twice, the last one counts.
+pub(crate) fn all(context: &mut BindingContext<'_, '_>) -> Vec<String> {
+    let last: BTreeMap<&String, &ServedBinding> =
+        context.version.bindings.iter().map(|(name, binding)| (name, binding)).collect();
+    last.into_iter()
+        .filter_map(|(name, binding)| {
+            let fields = value(context, name, binding)?;
+            Some(fields.text("name", name).done())
+        })
+        .collect()
+}
+
+/// The version that stands for a script where only one can: that with the most traffic.
+pub(crate) fn home_version<'a>(generation: &'a Generation, script: &str) -> Option<&'a str> {
+    let split = generation.live.get(script)?;
+    let mut best: Option<&(String, f64)> = None;
+    for candidate in split {
+        if best.is_none_or(|best| candidate.1 > best.1) {
+            best = Some(candidate);
+        }
+    }
+    best.map(|(version, _)| version.as_str())
+}
+
+/// A secret that can be handed over in an environment variable.
+pub(crate) fn fits_environment(secret: &Secret) -> bool {
+    let text = secret.expose();
+    text.len() <= MAX_SECRET_BYTES && !text.contains('\0')
+}
+
+fn value(
+    context: &mut BindingContext<'_, '_>,
+    name: &str,
+    binding: &ServedBinding,
+) -> Option<Fields> {
+    let fields = Fields::default();
+    Some(match binding {
+        ServedBinding::Text(text) => fields.text("text", text),
+        ServedBinding::Json(value) => fields.text("json", &value.to_string()),
+        ServedBinding::Secret(secret) => return secret_field(context, secret),
+        ServedBinding::Kv { namespace_id } => {
+            fields.text("kvNamespace", &context.services.resource("kv", namespace_id))
+        }
+        ServedBinding::D1 { database_id } => d1(&context.services.resource("d1", database_id)),
+        ServedBinding::R2 { bucket } => {
+            fields.text("r2Bucket", &context.services.resource("r2", bucket))
+        }
+        ServedBinding::Service { .. } => service(context, name, binding),
+        ServedBinding::Assets => {
+            let id = &context.version.version_id;
+            fields.text("service", &context.services.resource("assets", id))
+        }
+        ServedBinding::VersionMetadata => fields.text("json", &metadata(context.version)),
+        ServedBinding::DurableObject { class_name, script_name } => {
+            return durable(context, name, class_name, script_name.as_deref());
+        }
+        ServedBinding::Queue { queue } => {
+            fields.text("queue", &context.services.resource("queue", queue))
+        }
+        ServedBinding::AnalyticsEngine { .. } => lacking(context, "analytics_engine"),
+        ServedBinding::Unsupported { kind } => lacking(context, kind),
+    })
+}
+
+// The value goes through the process's environment, so that no file ever holds it.
+fn secret_field(context: &mut BindingContext<'_, '_>, secret: &Secret) -> Option<Fields> {
+    if !fits_environment(secret) {
+        return None;
+    }
+    let variable = format!("CLODO_S_{}", context.environment.len());
+    let fields = Fields::default().text("fromEnvironment", &variable);
+    context.environment.push((variable, secret.clone()));
+    Some(fields)
+}
+
+fn d1(service: &str) -> Fields {
+    let fetcher = Fields::default().text("name", "fetcher").text("service", service).done();
+    let wrapped = Fields::default()
+        .text("moduleName", "cloudflare-internal:d1-api")
+        .raw("innerBindings", &format!("[{fetcher}]"));
+    Fields::default().raw("wrapped", &wrapped.done())
+}
+
+fn lacking(context: &mut BindingContext<'_, '_>, kind: &str) -> Fields {
+    let inner = Fields::default().text("name", "KIND").text("text", kind).done();
+    let wrapped = Fields::default()
+        .text("moduleName", context.services.extension_module())
+        .raw("innerBindings", &format!("[{inner}]"));
+    Fields::default().raw("wrapped", &wrapped.done())
+}
+
+fn metadata(version: &ServedVersion) -> String {
+    let tag = version.tag.as_deref().unwrap_or_default();
+    json!({ "id": version.version_id, "tag": tag, "timestamp": version.created_on }).to_string()
+}
+
+fn service(context: &mut BindingContext<'_, '_>, name: &str, binding: &ServedBinding) -> Fields {
+    let ServedBinding::Service { script, entrypoint, props } = binding else {
+        return Fields::default();
+    };
+    let entrypoint = entrypoint.as_deref().filter(|name| *name != "default");
+    let Some(target) = callee(context, name, script, entrypoint) else {
+        let wanted = entrypoint.map(str::to_owned).into_iter().collect();
+        let stub = format!("clodo:missing:{}:{name}", context.service);
+        context.services.stub(&stub, &missing(script, entrypoint, name), &wanted);
+        return designator(&stub, entrypoint, props.as_ref());
+    };
+    designator(&target, entrypoint, props.as_ref())
+}
+
+fn designator(
+    service: &str,
+    entrypoint: Option<&str>,
+    props: Option<&serde_json::Value>,
+) -> Fields {
+    let mut to = Fields::default().text("name", service);
+    if let Some(entrypoint) = entrypoint {
+        to = to.text("entrypoint", entrypoint);
+    }
+    if let Some(props) = props {
+        let json = Fields::default().text("json", &props.to_string());
+        to = to.raw("props", &json.done());
+    }
+    Fields::default().raw("service", &to.done())
+}
+
+/// The service that a binding calls, if it is there.
+fn callee(
+    context: &mut BindingContext<'_, '_>,
+    name: &str,
+    script: &str,
+    entrypoint: Option<&str>,
+) -> Option<String> {
+    let here = (context.service.to_owned(), name.to_owned());
+    if context.dangling.contains(&here) {
+        return None;
+    }
+    if script == context.version.script {
+        return Some(context.service.to_owned());
+    }
+    let id = home_version(context.generation, script)?;
+    let version = context.generation.versions.iter().find(|version| version.version_id == id)?;
+    if version.main_module.is_some() || version.body_part.is_some() {
+        return Some(service_name(script, id));
+    }
+    // A Worker that only has assets can be fetched, and has no other entrypoint.
+    entrypoint.is_none().then(|| context.services.resource("assets", id))
+}
+
+fn missing(script: &str, entrypoint: Option<&str>, binding: &str) -> String {
+    match entrypoint {
+        Some(entrypoint) => format!(
+            "The service binding `{binding}` refers to the entrypoint `{entrypoint}` of the Worker \
+             `{script}`, which is not deployed or does not export it."
+        ),
+        None => format!(
+            "The service binding `{binding}` refers to the Worker `{script}`, which is not deployed."
+        ),
+    }
+}
+
+fn durable(
+    context: &BindingContext<'_, '_>,
+    name: &str,
+    class: &str,
+    script: Option<&str>,
+) -> Option<Fields> {
+    let here = (context.service.to_owned(), name.to_owned());
+    if context.dangling.contains(&here) {
+        return None;
+    }
+    let script = script.unwrap_or(&context.version.script);
+    let home = home_version(context.generation, script)?;
+    let mut to = Fields::default().text("className", class);
+    let service = service_name(script, home);
+    if service != context.service {
+        to = to.text("serviceName", &service);
+    }
+    Some(Fields::default().raw("durableObjectNamespace", &to.done()))
+}

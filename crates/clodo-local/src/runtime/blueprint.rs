@@ -1,0 +1,285 @@
+//! From what an account serves to the config, files and environment of one workerd process.
+
+use super::{
+    bindings::{self, BindingContext},
+    capnp::Fields,
+    link::Link,
+    modules,
+    services::{self, Services},
+};
+use crate::seams::{Generation, ServedBinding, ServedVersion};
+use bytes::Bytes;
+use clodo_types::Secret;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+/// Where everything outside the process is, as its config must name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    /// The account, 32 hex digits.
+    pub(crate) account: String,
+    /// Address of the listener that serves bindings.
+    pub(crate) back_address: String,
+    /// What proves to that listener that workerd is calling.
+    pub(crate) back_key: Secret,
+    /// Durable Objects' files; `None` keeps them in memory.
+    pub(crate) durable_folder: Option<PathBuf>,
+    /// An empty folder, served at the socket that health pings ask.
+    pub(crate) empty_folder: PathBuf,
+    /// Whether `fetch()` may leave this machine.
+    pub(crate) outbound: Outbound,
+    /// Flags for V8, such as `--max-old-space-size=64`.
+    pub(crate) v8_flags: Vec<String>,
+    /// The newest compatibility date that this workerd knows; later ones are served as this one.
+    pub(crate) newest_date: Option<String>,
+}
+
+/// Whether a Worker's `fetch()` may leave this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outbound {
+    /// Only hostnames of this cloud answer; any other gets a clear error.
+    #[default]
+    Denied,
+    /// Hostnames of this cloud answer from this cloud, others from the internet.
+    Internet,
+}
+
+/// What to leave out, because workerd refused to start with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Repairs {
+    /// Services to replace by one that answers with this message.
+    pub(crate) broken: BTreeMap<String, String>,
+    /// Bindings (service, name) that refer to something that the other Worker does not have.
+    pub(crate) dangling: BTreeSet<(String, String)>,
+}
+
+/// What a socket of the process leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The version with this id.
+    Version(String),
+    /// The health ping.
+    Ping,
+}
+
+/// Everything that is needed to start one workerd process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Blueprint {
+    /// Cap'n Proto text; its constant is called `config`.
+    pub(crate) config: String,
+    /// Files that the config embeds: name (a hash) and content.
+    pub(crate) files: BTreeMap<String, Bytes>,
+    /// The whole environment of the process: nothing but secrets.
+    pub(crate) environment: Vec<(String, Secret)>,
+    /// Names of the sockets, and what they lead to.
+    pub(crate) sockets: Vec<(String, Target)>,
+    /// Whether two such processes must never run at once.
+    pub(crate) exclusive: bool,
+}
+
+/// How the sockets of a process are called, and where they listen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Naming<'a> {
+    /// Unique per process.
+    pub(crate) prefix: &'a str,
+    /// Says the addresses; without one the config is only good for comparing.
+    pub(crate) link: Option<&'a dyn Link>,
+}
+
+impl Naming<'_> {
+    fn address(&self, socket: &str) -> String {
+        self.link.map_or_else(|| socket.to_owned(), |link| link.listen_text(socket))
+    }
+}
+
+impl Blueprint {
+    /// The process that serves `generation`.
+    pub(crate) fn of(
+        generation: &Generation,
+        around: &Surroundings,
+        repairs: &Repairs,
+        naming: Naming<'_>,
+    ) -> Self {
+        let mut plan = Planner::new(generation, around, repairs);
+        for version in &generation.versions {
+            plan.version(version, naming);
+        }
+        plan.finish(naming)
+    }
+
+    /// A hash of everything that a process is started with.
+    pub(crate) fn fingerprint(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        // The names of files are hashes of their content, and stand in the config.
+        hasher.update(self.config.as_bytes());
+        for (name, value) in &self.environment {
+            hasher.update(name.as_bytes()).update(b"=");
+            hasher.update(value.expose().as_bytes()).update(b"\0");
+        }
+        hasher.finalize()
+    }
+}
+
+/// The name of a version's service in the config; workerd's messages begin with it.
+pub(crate) fn service_name(script: &str, version: &str) -> String {
+    format!("{script}:{version}")
+}
+
+struct Planner<'a> {
+    generation: &'a Generation,
+    around: &'a Surroundings,
+    repairs: &'a Repairs,
+    out: Blueprint,
+    services: Services<'a>,
+    sockets: Vec<String>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(generation: &'a Generation, around: &'a Surroundings, repairs: &'a Repairs) -> Self {
+        Self {
+            generation,
+            around,
+            repairs,
+            out: Blueprint::default(),
+            services: Services::new(around),
+            sockets: Vec::new(),
+        }
+    }
+
+    fn version(&mut self, version: &ServedVersion, naming: Naming<'_>) {
+        if version.main_module.is_none() && version.body_part.is_none() {
+            return; // Only assets: the front serves them.
+        }
+        let name = service_name(&version.script, &version.version_id);
+        if let Some(why) = self.repairs.broken.get(&name) {
+            let entrypoints = self.entrypoints_asked_of(&version.script);
+            self.services.stub(&name, why, &entrypoints);
+        } else {
+            let worker = self.worker(version, &name);
+            self.services.worker(&name, &worker);
+        }
+        self.socket(&name, Target::Version(version.version_id.clone()), naming);
+    }
+
+    fn worker(&mut self, version: &ServedVersion, service: &str) -> Fields {
+        let mut fields = modules::code(version, &mut self.out.files);
+        fields = fields.text("compatibilityDate", &self.date(version));
+        let flags: Vec<_> =
+            version.compatibility_flags.iter().map(|flag| super::capnp::text(flag)).collect();
+        fields = fields.list("compatibilityFlags", &flags);
+        let mut context = BindingContext {
+            generation: self.generation,
+            version,
+            service,
+            dangling: &self.repairs.dangling,
+            services: &mut self.services,
+            environment: &mut self.out.environment,
+        };
+        let bound = bindings::all(&mut context);
+        fields = fields.list("bindings", &bound);
+        let outbound = self.services.outbound(&version.script);
+        fields = fields.text("globalOutbound", &outbound);
+        self.durable(version, fields)
+    }
+
+    fn date(&self, version: &ServedVersion) -> String {
+        let date = version.compatibility_date.as_deref().unwrap_or(services::OLDEST_DATE);
+        match self.around.newest_date.as_deref() {
+            Some(newest) if date > newest => newest.to_owned(),
+            _ => date.to_owned(),
+        }
+    }
+
+    /// Objects live with one version of their Worker only: two would open the same files.
+    fn durable(&mut self, version: &ServedVersion, fields: Fields) -> Fields {
+        if bindings::home_version(self.generation, &version.script)
+            != Some(version.version_id.as_str())
+        {
+            return fields;
+        }
+        let classes = self.classes_of(&version.script);
+        if classes.is_empty() {
+            return fields;
+        }
+        let namespaces: Vec<String> = classes
+            .iter()
+            .map(|class| services::durable_namespace(&version.script, class))
+            .collect();
+        let storage = if self.around.durable_folder.is_some() {
+            self.out.exclusive = true;
+            self.services.disk();
+            Fields::default().text("localDisk", services::DISK)
+        } else {
+            Fields::default().raw("inMemory", "void")
+        };
+        fields
+            .list("durableObjectNamespaces", &namespaces)
+            .raw("durableObjectStorage", &storage.done())
+    }
+
+    /// The classes of a script that any binding of the generation refers to.
+    fn classes_of(&self, script: &str) -> BTreeSet<String> {
+        let mut classes = BTreeSet::new();
+        for version in &self.generation.versions {
+            let service = service_name(&version.script, &version.version_id);
+            for (name, binding) in &version.bindings {
+                let ServedBinding::DurableObject { class_name, script_name } = binding else {
+                    continue;
+                };
+                let owner = script_name.as_deref().unwrap_or(&version.script);
+                let dangling = self.repairs.dangling.contains(&(service.clone(), name.clone()));
+                if owner == script && !dangling {
+                    classes.insert(class_name.clone());
+                }
+            }
+        }
+        classes
+    }
+
+    fn entrypoints_asked_of(&self, script: &str) -> BTreeSet<String> {
+        let bindings = self.generation.versions.iter().flat_map(|version| &version.bindings);
+        bindings
+            .filter_map(|(_, binding)| match binding {
+                ServedBinding::Service { script: asked, entrypoint, .. } if asked == script => {
+                    entrypoint.clone()
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn socket(&mut self, service: &str, target: Target, naming: Naming<'_>) {
+        let name = format!("{}s{}", naming.prefix, self.sockets.len());
+        let http = Fields::default()
+            .text("forwardedProtoHeader", "x-forwarded-proto")
+            .text("cfBlobHeader", "cf-blob");
+        let socket = Fields::default()
+            .text("name", &name)
+            .text("address", &naming.address(&name))
+            .raw("http", &http.done())
+            .text("service", service);
+        self.sockets.push(socket.done());
+        self.out.sockets.push((name, target));
+    }
+
+    fn finish(mut self, naming: Naming<'_>) -> Blueprint {
+        self.services.ping();
+        self.socket(services::PING, Target::Ping, naming);
+        let flags: Vec<_> =
+            self.around.v8_flags.iter().map(|flag| super::capnp::text(flag)).collect();
+        let (services, extensions) = self.services.done();
+        let config = Fields::default()
+            .list("services", &services)
+            .list("sockets", &self.sockets)
+            .list("extensions", &extensions)
+            .list("v8Flags", &flags)
+            .raw("logging", "(structuredLogging = true)");
+        self.out.config = format!(
+            "using Workerd = import \"/workerd/workerd.capnp\";\nconst config :Workerd.Config = {};\n",
+            config.done()
+        );
+        self.out
+    }
+}

@@ -1,0 +1,263 @@
+//! Kept-alive connections to one socket of one workerd process.
+
+use super::link::{Endpoint, Link};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+/// A request's body on its way to a Worker.
+#[derive(Debug, Default)]
+pub(crate) enum RequestBody {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// Whatever the client sends.
+    Stream(Incoming),
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// Counts what one process is busy with; shared by all its pools.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    in_flight: AtomicUsize,
+    answered: AtomicU64,
+    idle: Notify,
+}
+
+impl Load {
+    /// Requests that have not been answered in full.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// How many answers have begun so far.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Waits until nothing is in flight, for at most `patience`.
+    pub(crate) async fn idle(&self, patience: Duration) {
+        let quiet = async {
+            loop {
+                let woken = self.idle.notified();
+                if self.in_flight() == 0 {
+                    return;
+                }
+                woken.await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, quiet).await;
+    }
+}
+
+/// One request in flight.
+#[derive(Debug)]
+struct Ticket(Arc<Load>);
+
+impl Ticket {
+    fn new(load: &Arc<Load>) -> Self {
+        load.in_flight.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+/// Why a request did not get an answer from a Worker.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// The process cannot be reached.
+    #[error("workerd cannot be reached")]
+    Connect(#[source] io::Error),
+    /// The connection broke, most likely because the process ended.
+    #[error("the connection to workerd broke")]
+    Broken(#[source] hyper::Error),
+}
+
+/// Kept-alive connections to one socket.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    link: Arc<dyn Link>,
+    endpoint: Endpoint,
+    idle: Mutex<Vec<SendRequest<RequestBody>>>,
+    load: Arc<Load>,
+}
+
+const MAX_IDLE: usize = 256;
+
+impl Pool {
+    /// A pool that has no connection yet.
+    pub(crate) fn new(link: Arc<dyn Link>, endpoint: Endpoint, load: Arc<Load>) -> Arc<Self> {
+        Arc::new(Self { link, endpoint, idle: Mutex::default(), load })
+    }
+
+    /// Sends one request and returns as soon as the answer's head is there. A request that never
+    /// reached the Worker because its connection had been closed is sent again.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<PooledBody>, SendError> {
+        let ticket = Ticket::new(&self.load);
+        // An unfinished upload keeps its connection busy after the answer has ended.
+        let reusable = request.body().is_end_stream();
+        loop {
+            let Some(mut sender) = self.kept() else {
+                let mut sender = self.connect().await?;
+                let answer = sender.send_request(request).await.map_err(SendError::Broken)?;
+                return Ok(self.answer(answer, sender, ticket, reusable));
+            };
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(answer) => return Ok(self.answer(answer, sender, ticket, reusable)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(SendError::Broken(error.into_error())),
+                },
+            }
+        }
+    }
+
+    fn answer(
+        self: &Arc<Self>,
+        answer: Response<Incoming>,
+        sender: SendRequest<RequestBody>,
+        ticket: Ticket,
+        reusable: bool,
+    ) -> Response<PooledBody> {
+        self.load.answered.fetch_add(1, Ordering::Relaxed);
+        let upgraded = answer.status() == http::StatusCode::SWITCHING_PROTOCOLS;
+        let keep = (reusable && !upgraded).then(|| (Arc::clone(self), sender));
+        answer.map(|body| {
+            let mut body = PooledBody { body, keep, _ticket: ticket };
+            body.give_back_if_done();
+            body
+        })
+    }
+
+    fn kept(&self) -> Option<SendRequest<RequestBody>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let sender = idle.pop()?;
+            if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+    }
+
+    fn keep(&self, sender: SendRequest<RequestBody>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(sender);
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<RequestBody>, SendError> {
+        let stream = self.link.connect(&self.endpoint).await.map_err(SendError::Connect)?;
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(SendError::Broken)?;
+        tokio::spawn(connection.with_upgrades());
+        Ok(sender)
+    }
+}
+
+/// A Worker's answer; its connection goes back to the pool when the last byte was read.
+#[derive(Debug)]
+pub(crate) struct PooledBody {
+    body: Incoming,
+    keep: Option<(Arc<Pool>, SendRequest<RequestBody>)>,
+    _ticket: Ticket,
+}
+
+impl PooledBody {
+    fn give_back_if_done(&mut self) {
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some((pool, sender)) = self.keep.take() {
+            pool.keep(sender);
+        }
+    }
+}
+
+impl Body for PooledBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(_)) => self.give_back_if_done(),
+            None => self.give_back(),
+            Some(Err(_)) => self.keep = None,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

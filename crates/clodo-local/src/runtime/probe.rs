@@ -1,0 +1,151 @@
+//! Starts a version once, apart from everything else, to see whether it runs and what it exports.
+
+use super::{
+    bindings::fits_environment,
+    blueprint::{Blueprint, Naming, Repairs, Surroundings, Target},
+    complaints,
+    modules::bare,
+    pool::{Load, Pool, RequestBody},
+    process::{Launcher, Process, StartError},
+};
+use crate::seams::{
+    Generation, Handlers, ServedBinding, ServedModule, ServedVersion, ValidationError,
+};
+use http_body_util::BodyExt as _;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout};
+
+const PROBE: &str = "clodo-probe.js";
+const PROBE_SOURCE: &str = include_str!("js/probe.js");
+/// Cloudflare allows one second of CPU time; a busy machine gets more patience than that.
+const PATIENCE: Duration = Duration::from_secs(5);
+const EVENTS: [&str; 5] = ["fetch", "scheduled", "queue", "email", "tail"];
+
+/// Runs the version in a process of its own, which is gone when this returns or is dropped.
+pub(crate) async fn probe(
+    launcher: &Launcher,
+    name: &str,
+    version: &ServedVersion,
+    around: &Surroundings,
+) -> Result<Handlers, ValidationError> {
+    let naming = Naming { prefix: name, link: Some(&*launcher.link) };
+    let blueprint = Blueprint::of(&alone(version), around, &Repairs::default(), naming);
+    let begun = Instant::now();
+    let process = launcher.start(name, &blueprint, PATIENCE).await.map_err(refused)?;
+    let startup_time_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let found = if wraps(version) {
+        timeout(PATIENCE, ask(launcher, &process)).await.unwrap_or_default()
+    } else {
+        Some(vec![("default".to_owned(), events_of_script(version))])
+    };
+    process.kill().await;
+    let found = found.ok_or_else(|| ValidationError::Runtime {
+        message: "the process that checks uploads did not answer".to_owned(),
+    })?;
+    Ok(sorted(found, startup_time_ms))
+}
+
+/// What decides the outcome of a probe.
+pub(crate) fn fingerprint(version: &ServedVersion, around: &Surroundings) -> blake3::Hash {
+    let naming = Naming { prefix: "", link: None };
+    Blueprint::of(&alone(version), around, &Repairs::default(), naming).fingerprint()
+}
+
+/// What can be said about a version without running it.
+pub(crate) fn look(version: &ServedVersion, today: &str) -> Result<(), ValidationError> {
+    let script = |message: String| Err(ValidationError::Script { message });
+    if let Some(date) = version.compatibility_date.as_deref()
+        && date > today
+    {
+        return script(format!(
+            "Can't set compatibility date in the future: \"{date}\". Today's date (UTC) is \"{today}\"."
+        ));
+    }
+    for (name, binding) in &version.bindings {
+        if let ServedBinding::Secret(secret) = binding
+            && !fits_environment(secret)
+        {
+            return script(format!("the secret `{name}` is too long or holds a NUL character"));
+        }
+    }
+    if let Some(main) = &version.main_module
+        && !version.modules.iter().any(|module| bare(&module.name) == bare(main))
+    {
+        return script(format!("No such module \"{main}\"."));
+    }
+    Ok(())
+}
+
+/// The version without whatever refers to other Workers, led by the probe.
+fn alone(version: &ServedVersion) -> Generation {
+    let mut version = version.clone();
+    version.bindings.retain(|(_, binding)| {
+        !matches!(binding, ServedBinding::Service { .. } | ServedBinding::DurableObject { .. })
+    });
+    if let Some(main) = version.main_module.clone().filter(|_| wraps(&version)) {
+        let specifier = serde_json::Value::from(format!("./{}", bare(&main))).to_string();
+        let source = PROBE_SOURCE.replace("\"__USER_MODULE__\"", &specifier);
+        version.modules.push(ServedModule {
+            name: PROBE.to_owned(),
+            content_type: "application/javascript+module".to_owned(),
+            body: source.into(),
+        });
+        version.main_module = Some(PROBE.to_owned());
+    }
+    Generation { versions: vec![Arc::new(version)], ..Generation::default() }
+}
+
+// A module of ours cannot import a Python module, and a service worker exports nothing.
+fn wraps(version: &ServedVersion) -> bool {
+    version.body_part.is_none()
+        && !version.modules.iter().any(|module| module.content_type.starts_with("text/x-python"))
+}
+
+async fn ask(launcher: &Launcher, process: &Process) -> Option<Vec<(String, Vec<String>)>> {
+    let (_, endpoint) =
+        process.sockets().iter().find(|(target, _)| matches!(target, Target::Version(_)))?;
+    let pool = Pool::new(Arc::clone(&launcher.link), endpoint.clone(), Arc::new(Load::default()));
+    let request =
+        http::Request::get("/").header("host", "probe").body(RequestBody::Empty).ok()?;
+    let answer = pool.send(request).await.ok()?;
+    let body = answer.into_body().collect().await.ok()?.to_bytes();
+    serde_json::from_slice(&body).ok()
+}
+
+fn sorted(found: Vec<(String, Vec<String>)>, startup_time_ms: u64) -> Handlers {
+    let mut all: HashMap<_, _> = found.into_iter().collect();
+    let handlers = all.remove("default").unwrap_or_default();
+    let mut named_handlers: Vec<_> = all.into_iter().collect();
+    named_handlers.sort();
+    Handlers { handlers, named_handlers, startup_time_ms }
+}
+
+fn events_of_script(version: &ServedVersion) -> Vec<String> {
+    let sources: Vec<_> =
+        version.modules.iter().map(|module| String::from_utf8_lossy(&module.body)).collect();
+    let registers = |event: &str| {
+        ["\"", "'", "`"].iter().any(|quote| {
+            let call = format!("addEventListener({quote}{event}{quote}");
+            sources.iter().any(|source| source.replace(' ', "").contains(&call))
+        })
+    };
+    EVENTS.iter().filter(|event| registers(event)).map(|event| (*event).to_owned()).collect()
+}
+
+fn refused(error: StartError) -> ValidationError {
+    match error {
+        StartError::Io(error) => ValidationError::Runtime { message: error.to_string() },
+        StartError::Late(_) => ValidationError::Script {
+            message: "Script startup exceeded CPU time limit.".to_owned(),
+        },
+        StartError::Refused(messages) => {
+            let own: Vec<_> =
+                messages.iter().filter(|message| message.starts_with("service ")).collect();
+            if own.is_empty() {
+                return ValidationError::Runtime { message: messages.join("\n") };
+            }
+            let own: Vec<_> = own.into_iter().map(|text| complaints::readable(text)).collect();
+            ValidationError::Script { message: own.join("\n") }
+        }
+    }
+}

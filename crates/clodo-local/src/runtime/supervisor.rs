@@ -1,0 +1,212 @@
+//! All accounts' runtimes.
+
+use super::{
+    blueprint::{Outbound, Surroundings},
+    keeper::{Keeper, Numbers},
+    link::Link,
+    probe,
+    process::Launcher,
+    view::Account,
+    watchdog::Watchdog,
+};
+use crate::seams::{Directory, Handlers, ServedVersion, ValidationError, Workers};
+use async_trait::async_trait;
+use clodo_types::{Clock, Secret};
+use std::{
+    collections::HashMap,
+    fmt, io,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Uploads that are checked at once; each takes a process.
+const PROBES: usize = 4;
+/// Outcomes of checks that are remembered.
+const REMEMBERED: usize = 1_000;
+
+/// What a runtime needs.
+#[derive(Clone, Debug)]
+pub(crate) struct RuntimeOptions {
+    /// The workerd binary.
+    pub(crate) binary: PathBuf,
+    /// An existing folder that only this user may enter.
+    pub(crate) run_folder: PathBuf,
+    /// Durable Objects' files, one folder per account below it.
+    pub(crate) durable_folder: PathBuf,
+    /// How this process and workerd reach each other.
+    pub(crate) link: Arc<dyn Link>,
+    /// Address of the listener that serves bindings, in workerd's form.
+    pub(crate) back_address: String,
+    /// What proves to that listener that workerd is calling.
+    pub(crate) back_key: Secret,
+    /// Whether `fetch()` may leave this machine.
+    pub(crate) outbound: Outbound,
+    /// Flags for V8.
+    pub(crate) v8_flags: Vec<String>,
+    /// Says what day it is.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// All accounts' runtimes.
+pub(crate) struct Runtime {
+    options: RuntimeOptions,
+    launcher: Launcher,
+    numbers: Arc<Numbers>,
+    directory: OnceLock<Arc<dyn Directory>>,
+    accounts: RwLock<HashMap<String, Arc<Account>>>,
+    keepers: Mutex<JoinSet<()>>,
+    stop: CancellationToken,
+    probes: Semaphore,
+    known: Mutex<HashMap<blake3::Hash, Result<Handlers, ValidationError>>>,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// A runtime that runs nothing yet.
+    pub(crate) fn new(options: RuntimeOptions) -> io::Result<Arc<Self>> {
+        std::fs::create_dir_all(options.run_folder.join("empty"))?;
+        let launcher = Launcher {
+            binary: options.binary.clone(),
+            folder: options.run_folder.clone(),
+            link: Arc::clone(&options.link),
+            watchdog: Arc::new(Watchdog::start()),
+            newest_date: Arc::default(),
+        };
+        Ok(Arc::new(Self {
+            options,
+            launcher,
+            numbers: Arc::default(),
+            directory: OnceLock::new(),
+            accounts: RwLock::default(),
+            keepers: Mutex::default(),
+            stop: CancellationToken::new(),
+            probes: Semaphore::new(PROBES),
+            known: Mutex::default(),
+        }))
+    }
+
+    /// Starts what the directory says; it is read again after every [`Workers::changed`].
+    pub(crate) fn serve(self: &Arc<Self>, directory: Arc<dyn Directory>) {
+        let accounts = directory.accounts();
+        if self.directory.set(directory).is_ok() {
+            for account in accounts {
+                self.changed(&account);
+            }
+        }
+    }
+
+    /// Ends every process, letting requests in flight finish first.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        let mut keepers =
+            std::mem::take(&mut *self.keepers.lock().unwrap_or_else(PoisonError::into_inner));
+        while keepers.join_next().await.is_some() {}
+    }
+
+    /// One account's runtime; `None` for an account of which nothing was ever heard.
+    pub(crate) fn account(&self, id: &str) -> Option<Arc<Account>> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn account_or_new(&self, id: &str, directory: &Arc<dyn Directory>) -> Arc<Account> {
+        if let Some(account) = self.account(id) {
+            return account;
+        }
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = accounts.get(id) {
+            return Arc::clone(account);
+        }
+        let account = Account::new(id);
+        accounts.insert(id.to_owned(), Arc::clone(&account));
+        self.keep(Arc::clone(&account), Arc::clone(directory));
+        account
+    }
+
+    fn keep(&self, account: Arc<Account>, directory: Arc<dyn Directory>) {
+        let durable = self.options.durable_folder.join(&account.id);
+        let around = self.surroundings(&account.id, Some(durable));
+        let keeper = Keeper {
+            account,
+            directory,
+            launcher: self.launcher.clone(),
+            around,
+            numbers: Arc::clone(&self.numbers),
+            stop: self.stop.clone(),
+        };
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).spawn(keeper.run());
+    }
+
+    fn surroundings(&self, account: &str, durable_folder: Option<PathBuf>) -> Surroundings {
+        Surroundings {
+            account: account.to_owned(),
+            back_address: self.options.back_address.clone(),
+            back_key: self.options.back_key.clone(),
+            durable_folder,
+            empty_folder: self.options.run_folder.join("empty"),
+            outbound: self.options.outbound,
+            v8_flags: self.options.v8_flags.clone(),
+            newest_date: None,
+        }
+    }
+
+    fn remembered(&self, hash: &blake3::Hash) -> Option<Result<Handlers, ValidationError>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+    }
+
+    fn remember(&self, hash: blake3::Hash, outcome: &Result<Handlers, ValidationError>) {
+        if matches!(outcome, Err(ValidationError::Runtime { .. })) {
+            return; // Next time it may well work.
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(hash, outcome.clone());
+    }
+}
+
+#[async_trait]
+impl Workers for Runtime {
+    async fn validate(&self, version: &ServedVersion) -> Result<Handlers, ValidationError> {
+        let today = day(self.options.clock.now());
+        probe::look(version, &today)?;
+        if version.main_module.is_none() && version.body_part.is_none() {
+            return Ok(Handlers::default());
+        }
+        let mut around = self.surroundings("0".repeat(32).as_str(), None);
+        around.newest_date = self.launcher.newest_date().await;
+        let hash = probe::fingerprint(version, &around);
+        if let Some(outcome) = self.remembered(&hash) {
+            return outcome;
+        }
+        let _permit = self.probes.acquire().await;
+        let name = self.numbers.next();
+        let outcome = probe::probe(&self.launcher, &name, version, &around).await;
+        self.remember(hash, &outcome);
+        outcome
+    }
+
+    fn changed(&self, account_id: &str) {
+        // Before `serve` nothing runs, and it will look at everything.
+        if let Some(directory) = self.directory.get() {
+            self.account_or_new(account_id, directory).change();
+        }
+    }
+}
+
+/// `YYYY-MM-DD` in UTC.
+fn day(at: clodo_types::Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map(|time| time.strftime("%Y-%m-%d").to_string())
+        .unwrap_or_default()
+}
