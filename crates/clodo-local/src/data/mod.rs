@@ -51,9 +51,14 @@ impl Data {
     pub fn at(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
         let root = root.into();
         Self {
-            d1: D1::new(root.clone(), Arc::clone(&clock), D1Options::default()),
+            d1: D1::new(root.clone(), D1Options::default()),
             kv: Kv::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
             r2: R2::new(root, clock, PoolOptions::default()),
         }
+    }
+
+    /// Closes every open store and waits until they are closed; a later request opens them again.
+    pub async fn close(&self) {
+        self.d1.close().await;
     }
 }

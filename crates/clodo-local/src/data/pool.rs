@@ -1,4 +1,11 @@
-use std::time::Duration;
+use clodo_sqlite::{OpenOptions, Sqlite, SqliteError, SqliteErrorKind, rusqlite::Connection};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::OnceCell, time::Instant};
 
 /// How many stores stay open, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -6,7 +13,7 @@ use std::time::Duration;
 pub struct PoolOptions {
     /// Open files at most; the one idle longest is closed first.
     pub max_open: usize,
-    /// A store that nobody asked for this long is closed.
+    /// A store that nobody asked for this long is closed at the next request to any store.
     pub idle: Duration,
 }
 
@@ -14,4 +21,162 @@ impl Default for PoolOptions {
     fn default() -> Self {
         Self { max_open: 64, idle: Duration::from_secs(30) }
     }
+}
+
+/// A lock whose holder panicked still guards consistent data: every critical section here is a
+/// single insert, remove or read.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Open SQLite files by path, each with state of type `S` beside its connection.
+#[derive(Debug)]
+pub(crate) struct Pool<S> {
+    options: PoolOptions,
+    open: Mutex<HashMap<PathBuf, Arc<Slot<S>>>>,
+}
+
+#[derive(Debug)]
+struct Slot<S> {
+    store: OnceCell<Store<S>>,
+    used: Mutex<Instant>,
+}
+
+/// An open file.
+#[derive(Debug)]
+struct Store<S> {
+    sqlite: Sqlite,
+    state: Arc<S>,
+}
+
+/// How a pool opens a file that is not open yet.
+pub(crate) type Opener<S> = fn(&Path) -> (OpenOptions, S);
+
+impl<S: Send + Sync + 'static> Pool<S> {
+    pub(crate) fn new(options: PoolOptions) -> Self {
+        Self { options, open: Mutex::new(HashMap::new()) }
+    }
+
+    /// Makes the file; false when it is there already.
+    pub(crate) async fn create(&self, path: &Path, how: Opener<S>) -> Result<bool, SqliteError> {
+        if path.exists() {
+            return Ok(false);
+        }
+        let (options, _) = how(path);
+        Sqlite::open(path, options.with_create(true)).await?.close().await;
+        Ok(true)
+    }
+
+    /// Runs `work` on the file's connection, opening it when needed.
+    ///
+    /// `work` is repeated once when the file was deleted or replaced since it was opened; it has
+    /// not begun then.
+    pub(crate) async fn with<T, F>(
+        &self,
+        path: &Path,
+        how: Opener<S>,
+        work: F,
+    ) -> Result<T, SqliteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &S) -> clodo_sqlite::rusqlite::Result<T>
+            + Clone
+            + Send
+            + 'static,
+    {
+        match self.once(path, how, work.clone()).await {
+            Err(error)
+                if matches!(error.kind(), SqliteErrorKind::Gone | SqliteErrorKind::Closed) =>
+            {
+                self.forget(path);
+                self.once(path, how, work).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn once<T, F>(&self, path: &Path, how: Opener<S>, work: F) -> Result<T, SqliteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &S) -> clodo_sqlite::rusqlite::Result<T> + Send + 'static,
+    {
+        let slot = self.slot(path);
+        let opened = slot.store.get_or_try_init(|| async {
+            let (options, state) = how(path);
+            let sqlite = Sqlite::open(path, options.with_create(false)).await?;
+            Ok(Store { sqlite, state: Arc::new(state) })
+        });
+        match opened.await {
+            Ok(store) => {
+                let state = Arc::clone(&store.state);
+                store.sqlite.call(move |db| work(db, &state)).await
+            }
+            Err(error) => {
+                self.forget(path);
+                Err(error)
+            }
+        }
+    }
+
+    fn slot(&self, path: &Path) -> Arc<Slot<S>> {
+        let now = Instant::now();
+        let mut open = lock(&self.open);
+        if let Some(slot) = open.get(path) {
+            *lock(&slot.used) = now;
+            return Arc::clone(slot);
+        }
+        // Only an open looks for what to close, so that a busy store pays nothing for idle ones.
+        open.retain(|_, slot| now.duration_since(*lock(&slot.used)) < self.options.idle);
+        while open.len() >= self.options.max_open.max(1) {
+            let oldest = open.iter().min_by_key(|(_, slot)| *lock(&slot.used));
+            let Some(path) = oldest.map(|(path, _)| path.clone()) else { break };
+            open.remove(&path);
+        }
+        let slot = Arc::new(Slot { store: OnceCell::new(), used: Mutex::new(now) });
+        open.insert(path.to_owned(), Arc::clone(&slot));
+        slot
+    }
+
+    fn forget(&self, path: &Path) -> Option<Arc<Slot<S>>> {
+        lock(&self.open).remove(path)
+    }
+
+    /// Closes a file and waits until it is closed, unless a request is still using it.
+    pub(crate) async fn close(&self, path: &Path) {
+        if let Some(slot) = self.forget(path) {
+            finish(slot).await;
+        }
+    }
+
+    /// Closes every file.
+    pub(crate) async fn close_all(&self) {
+        let open = std::mem::take(&mut *lock(&self.open));
+        for slot in open.into_values() {
+            finish(slot).await;
+        }
+    }
+}
+
+async fn finish<S>(slot: Arc<Slot<S>>) {
+    if let Some(store) = Arc::into_inner(slot).and_then(|slot| slot.store.into_inner()) {
+        store.sqlite.close().await;
+    }
+}
+
+/// Removes a database file with what SQLite keeps beside it; false when there was none.
+pub(crate) fn remove_files(path: &Path) -> std::io::Result<bool> {
+    let there = match std::fs::remove_file(path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    for suffix in ["-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        match std::fs::remove_file(PathBuf::from(beside)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(there)
 }

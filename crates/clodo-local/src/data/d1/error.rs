@@ -1,4 +1,7 @@
+use clodo_sqlite::{SqliteError, SqliteErrorKind, rusqlite};
 use std::{fmt, path::PathBuf};
+
+use super::codes;
 
 /// What a caller decides on: the REST API's status and whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +17,13 @@ pub enum D1ErrorKind {
     Storage,
 }
 
-/// A request that failed; nothing of it was kept. `Display` is what D1 itself would say.
+/// A request that failed; nothing of it was kept. `Display` is what D1 itself would say; of a
+/// `Storage` error it also names the file.
 #[derive(Debug)]
 pub struct D1Error {
-    pub(super) kind: D1ErrorKind,
-    pub(super) text: String,
-    pub(super) path: Option<PathBuf>,
+    kind: D1ErrorKind,
+    text: String,
+    path: Option<PathBuf>,
 }
 
 impl D1Error {
@@ -29,15 +33,66 @@ impl D1Error {
         self.kind
     }
 
+    pub(super) fn new(kind: D1ErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), path: None }
+    }
+
     pub(super) fn sql(text: impl Into<String>) -> Self {
-        Self { kind: D1ErrorKind::Sql, text: text.into(), path: None }
+        Self::new(D1ErrorKind::Sql, text)
+    }
+
+    pub(super) fn storage(text: impl fmt::Display) -> Self {
+        Self::new(D1ErrorKind::Storage, text.to_string())
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(D1ErrorKind::NotFound, "The database could not be found")
+    }
+
+    /// Names the file when it is the file that is at fault.
+    pub(super) fn at(mut self, path: &std::path::Path) -> Self {
+        if self.kind == D1ErrorKind::Storage && self.path.is_none() {
+            self.path = Some(path.to_owned());
+        }
+        self
+    }
+}
+
+impl From<rusqlite::Error> for D1Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let (code, text) = match &error {
+            rusqlite::Error::SqliteFailure(code, Some(text)) => (code, text.clone()),
+            rusqlite::Error::SqliteFailure(code, None) => (code, "unknown error".to_owned()),
+            rusqlite::Error::SqlInputError { error: code, msg, offset, .. } => {
+                (code, format!("{msg} at offset {offset}"))
+            }
+            other => return Self::sql(other.to_string()),
+        };
+        let kind = if codes::blames_the_file(code.extended_code & 0xff) {
+            D1ErrorKind::Storage
+        } else {
+            D1ErrorKind::Sql
+        };
+        Self::new(kind, format!("{text}: {}", codes::named(code.extended_code)))
+    }
+}
+
+impl From<SqliteError> for D1Error {
+    fn from(error: SqliteError) -> Self {
+        match error.kind() {
+            SqliteErrorKind::Missing | SqliteErrorKind::Gone => Self::not_found(),
+            _ => match error.as_rusqlite() {
+                Some(cause) => Self::storage(format!("{error}: {cause}")),
+                None => Self::storage(error),
+            },
+        }
     }
 }
 
 impl fmt::Display for D1Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
-            Some(path) => write!(f, "{} ({})", self.text, path.display()),
+            Some(path) => write!(f, "{} (`{}`)", self.text, path.display()),
             None => f.write_str(&self.text),
         }
     }

@@ -1,7 +1,16 @@
 //! D1: one SQLite file per database.
 
+mod allowed;
+mod codes;
 mod error;
+mod export;
+mod functions;
+mod guard;
+mod json;
 mod param;
+mod run;
+mod session;
+mod split;
 mod types;
 
 pub use error::{D1Error, D1ErrorKind};
@@ -11,7 +20,10 @@ pub use types::{
     ExportOptions, ImportReport, RowFormat, StatementResult, Timings,
 };
 
-use clodo_types::Clock;
+use super::pool::{Pool, remove_files};
+use clodo_sqlite::rusqlite::{self, Connection};
+use run::Runner;
+use session::{Session, opener};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,13 +33,21 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct D1 {
     root: PathBuf,
+    options: D1Options,
+    pool: Arc<Pool<Session>>,
 }
 
 impl D1 {
     /// Databases live in `root/<account>/d1/<id>.sqlite`.
     #[must_use]
-    pub fn new(root: PathBuf, _clock: Arc<dyn Clock>, _options: D1Options) -> Self {
-        Self { root }
+    pub fn new(root: impl Into<PathBuf>, options: D1Options) -> Self {
+        let pool = Arc::new(Pool::new(options.pool));
+        Self { root: root.into(), options, pool }
+    }
+
+    fn path(&self, at: &DatabaseRef) -> PathBuf {
+        let folder = self.root.join(at.account.as_str()).join("d1");
+        folder.join(format!("{}.sqlite", at.id))
     }
 
     /// Makes an empty database.
@@ -35,52 +55,107 @@ impl D1 {
     /// # Errors
     /// `Exists` when it is there already, `Storage` when the file cannot be made.
     pub async fn create(&self, at: &DatabaseRef) -> Result<(), D1Error> {
-        let _ = (at, &self.root);
-        todo!()
+        let path = self.path(at);
+        match self.pool.create(&path, opener).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(D1Error::new(D1ErrorKind::Exists, "The database exists already")),
+            Err(error) => Err(D1Error::storage(error)),
+        }
     }
 
     /// Removes a database with all it holds. One that is not there is `Ok(false)`.
     ///
     /// # Errors
     /// `Storage` when the file cannot be removed.
-    pub async fn delete(&self, _at: &DatabaseRef) -> Result<bool, D1Error> {
-        todo!()
+    pub async fn delete(&self, at: &DatabaseRef) -> Result<bool, D1Error> {
+        let path = self.path(at);
+        self.pool.close(&path).await;
+        remove_files(&path).map_err(|error| D1Error::storage(error).at(&path))
     }
 
     /// Runs a request in one transaction: all of it or nothing.
     ///
     /// # Errors
     /// `Sql` with D1's own text, `NotFound`, `Storage`.
-    pub async fn query(&self, _at: &DatabaseRef, _request: D1Request) -> Result<D1Answer, D1Error> {
-        todo!()
+    pub async fn query(&self, at: &DatabaseRef, request: D1Request) -> Result<D1Answer, D1Error> {
+        let request = Arc::new(request);
+        self.run(at, move |runner| {
+            let (results, bookmark) = runner.request(&request)?;
+            Ok(D1Answer { results, bookmark })
+        })
+        .await
     }
 
     /// Size, tables and bookmark.
     ///
     /// # Errors
     /// `NotFound`, `Storage`.
-    pub async fn info(&self, _at: &DatabaseRef) -> Result<DatabaseInfo, D1Error> {
-        todo!()
+    pub async fn info(&self, at: &DatabaseRef) -> Result<DatabaseInfo, D1Error> {
+        self.run(at, |runner| {
+            let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' \
+                          AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+            let count = || runner.db.query_row(tables, [], |row| row.get::<_, i64>(0));
+            Ok(DatabaseInfo {
+                file_size: runner.session.size(runner.db)?,
+                num_tables: u64::try_from(runner.session.guard.trusting(count)?).unwrap_or(0),
+                bookmark: runner.session.bookmark(runner.db)?,
+            })
+        })
+        .await
     }
 
     /// Runs a file of SQL, however long, in one transaction: all of it or nothing.
     ///
     /// # Errors
     /// As [`D1::query`]; `Storage` when `file` cannot be read.
-    pub async fn import(&self, _at: &DatabaseRef, _file: &Path) -> Result<ImportReport, D1Error> {
-        todo!()
+    pub async fn import(&self, at: &DatabaseRef, file: &Path) -> Result<ImportReport, D1Error> {
+        let bytes = tokio::fs::read(file).await;
+        let bytes = bytes.map_err(|error| D1Error::storage(error).at(file))?;
+        let text = String::from_utf8(bytes).map_err(|_| D1Error::sql("the file is not UTF-8"))?;
+        let text: Arc<str> = text.into();
+        self.run(at, move |runner| {
+            let (mut report, bookmark) = runner.transaction(|| runner.import(&text))?;
+            report.final_bookmark = bookmark;
+            Ok(report)
+        })
+        .await
     }
 
     /// Writes the database as SQL into `file`, from one snapshot; the file appears when complete.
+    ///
+    /// Values go through JavaScript's numbers and text, as in D1's own export.
     ///
     /// # Errors
     /// `Sql` for what D1 cannot export (virtual tables), `NotFound`, `Storage`.
     pub async fn export(
         &self,
-        _at: &DatabaseRef,
-        _options: ExportOptions,
-        _file: &Path,
+        at: &DatabaseRef,
+        options: ExportOptions,
+        file: &Path,
     ) -> Result<Bookmark, D1Error> {
-        todo!()
+        let file = file.to_owned();
+        self.run(at, move |runner| {
+            runner.transaction(|| export::write(runner, &options, &file)).map(|((), state)| state)
+        })
+        .await
+    }
+
+    /// Closes every open database and waits until they are closed.
+    pub async fn close(&self) {
+        self.pool.close_all().await;
+    }
+
+    async fn run<T, F>(&self, at: &DatabaseRef, work: F) -> Result<T, D1Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Runner<'_>) -> Result<T, D1Error> + Clone + Send + 'static,
+    {
+        let path = self.path(at);
+        let max_duration = self.options.max_duration;
+        let outcome = self.pool.with(&path, opener, move |db: &mut Connection, session| {
+            let runner = Runner { db, session, max_duration };
+            rusqlite::Result::Ok(work(&runner))
+        });
+        outcome.await.map_err(D1Error::from).flatten().map_err(|error| error.at(&path))
     }
 }

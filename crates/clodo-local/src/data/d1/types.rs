@@ -79,6 +79,9 @@ pub struct StatementResult {
     pub success: bool,
     /// Counters and times.
     pub meta: D1Meta,
+    /// Which of the request's elements it comes from; one element may hold several statements.
+    #[serde(skip)]
+    pub query: usize,
 }
 
 /// What D1 says about a statement.
@@ -111,6 +114,22 @@ pub struct D1Meta {
     pub timings: Timings,
 }
 
+impl D1Meta {
+    /// Adds what a later statement did.
+    pub(super) fn add(&mut self, later: &Self) {
+        self.served_by = later.served_by;
+        self.duration += later.duration;
+        self.changes += later.changes;
+        self.last_row_id = later.last_row_id;
+        self.changed_db |= later.changed_db;
+        self.size_after = later.size_after;
+        self.rows_read += later.rows_read;
+        self.rows_written += later.rows_written;
+        self.served_by_primary = later.served_by_primary;
+        self.timings.sql_duration_ms = self.duration;
+    }
+}
+
 /// `{"sql_duration_ms": …}`.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Timings {
@@ -119,7 +138,7 @@ pub struct Timings {
 }
 
 /// A state of a database: bookmarks of later states sort after those of earlier ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bookmark {
     pub(super) writes: u64,
     pub(super) tail: u128,
@@ -127,8 +146,8 @@ pub struct Bookmark {
 
 impl fmt::Display for Bookmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (high, low) = (self.writes >> 32, self.writes & 0xffff_ffff);
-        write!(f, "{high:08x}-{low:08x}-{:08x}-{:032x}", 0x0000_4e00, self.tail)
+        // D1's third group counts the days; a bookmark that is made again must be the same.
+        write!(f, "{:08x}-{:08x}-{:08x}-{:032x}", self.writes >> 32, self.writes, 0, self.tail)
     }
 }
 
@@ -145,7 +164,7 @@ pub struct DatabaseInfo {
 }
 
 /// What an import did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ImportReport {
     /// Statements that ran.
     pub num_queries: u64,
