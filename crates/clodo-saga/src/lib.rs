@@ -1,5 +1,99 @@
-//! Durable steps: a journal, idempotent acts and undos, resume after a crash.
+//! Durable steps: a journal, idempotent acts and undos, resume after a crash, and a lease that
+//! keeps two runs apart.
+//!
+//! | you have | start at |
+//! |---|---|
+//! | a change that can be taken back | implement [`Step`] |
+//! | several of them | [`run`] with a [`RunContext`] |
+//! | a run whose process died | [`RunQuery::unfinished`], then [`resume`], or [`Progress`] for a new plan |
+//! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
+//! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
+//! | another kind of store | implement [`JournalStore`], [`LeaseStore`] and pass [`conformance`] |
+//!
+//! # Example
+//! ```
+//! use async_trait::async_trait;
+//! use clodo_saga::{Ending, Look, MemoryStore, Outputs, RunContext, RunHeader, Step, StepError, StepId, Undo};
+//! use clodo_types::{Clock, ManualClock};
+//! use serde_json::{Value, json};
+//! use std::{collections::BTreeMap, sync::{Arc, Mutex}};
+//!
+//! #[derive(Debug)]
+//! struct Greet(StepId, Arc<Mutex<Vec<String>>>);
+//!
+//! #[async_trait]
+//! impl Step for Greet {
+//!     fn id(&self) -> &StepId {
+//!         &self.0
+//!     }
+//!     fn needs(&self) -> &[StepId] {
+//!         &[]
+//!     }
+//!     async fn look(&self, _: &Outputs) -> Result<Look, StepError> {
+//!         Ok(Look { before: Value::Null, already: None })
+//!     }
+//!     async fn act(&self, _: &Outputs) -> Result<Value, StepError> {
+//!         self.1.lock().unwrap().push("hello".into());
+//!         Ok(json!({ "said": 1 }))
+//!     }
+//!     async fn undo(&self, _: &Value, _: Option<&Value>, _: &Outputs) -> Result<Undo, StepError> {
+//!         self.1.lock().unwrap().retain(|said| said != "hello");
+//!         Ok(Undo::Undone)
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let said = Arc::new(Mutex::new(Vec::new()));
+//! let clock = Arc::new(ManualClock::default());
+//! let cx = RunContext::new(Arc::new(MemoryStore::default()), clock.clone());
+//! let header = RunHeader {
+//!     id: "018f3c5e-0000-7000-8000-000000000000".parse()?,
+//!     scope: "example".into(),
+//!     started_at: clock.now(),
+//!     data: Value::Null,
+//! };
+//! let steps: Vec<Arc<dyn Step>> = vec![Arc::new(Greet(StepId::new("greet"), said.clone()))];
+//! let report = clodo_saga::run(steps, header, BTreeMap::new(), &cx, |_| Value::Null).await?;
+//! assert_eq!(report.ending, Ending::Completed);
+//! assert_eq!(*said.lock().unwrap(), ["hello"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this crate leaves to others
+//! What the steps do, and whether an interrupted run is resumed as it was or planned anew.
+//!
+//! # Features
+//! - `conformance`: [`conformance`], the suite that every store passes.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod core;
+mod event;
+mod graph;
+mod guard;
+mod journal;
+mod lease;
+mod memory;
+mod report;
+mod run;
+mod sqlite;
 mod step;
+mod unwind;
 
-pub use step::StepId;
+pub use event::{Deaf, Event, Listener};
+pub use graph::GraphError;
+pub use guard::{LeaseError, LeaseGuard, LeaseOptions};
+pub use journal::{
+    Closing, Ending, Entry, JournalError, JournalErrorKind, JournalStore, Progress, RunHeader,
+    RunQuery, RunRecord,
+};
+pub use lease::{
+    Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, LeaseStoreError, Liveness,
+};
+pub use memory::MemoryStore;
+pub use report::{Failure, FailureCause, RunReport};
+pub use run::{RunContext, RunError, resume, run};
+pub use sqlite::SqliteStore;
+pub use step::{Look, Outputs, Step, StepError, StepId, Undo};

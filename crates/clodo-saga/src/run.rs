@@ -1,0 +1,268 @@
+use crate::{
+    core::{Core, Stop, chain},
+    event::{Event, Listener},
+    graph::{Graph, GraphError, Schedule},
+    guard::LeaseGuard,
+    journal::{Closing, Ending, Entry, JournalError, JournalStore, Progress, RunHeader},
+    report::{Failure, FailureCause, RunReport},
+    step::{Outputs, Step, StepId},
+    unwind::{Unwinding, unwind},
+};
+use clodo_types::{Clock, DeploymentId};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What a run needs from outside.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunContext {
+    /// Where the run is written down.
+    pub journal: Arc<dyn JournalStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who hears what happens.
+    pub listener: Arc<dyn Listener>,
+    /// Asks for an end: no further step begins, and what was done is taken back.
+    pub cancel: CancellationToken,
+    /// The lease under which the run writes; once it is lost, nothing is written any more.
+    pub lease: Option<Arc<LeaseGuard>>,
+    /// How much longer the lease must last when a step begins: as long as its longest request.
+    /// 5 s unless set.
+    pub margin: Duration,
+    /// How many steps run side by side. 8 unless set.
+    pub concurrency: NonZeroUsize,
+}
+
+impl RunContext {
+    /// Without listener, cancellation and lease.
+    #[must_use]
+    pub fn new(journal: Arc<dyn JournalStore>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            journal,
+            clock,
+            listener: Arc::new(crate::event::Deaf),
+            cancel: CancellationToken::new(),
+            lease: None,
+            margin: Duration::from_secs(5),
+            concurrency: NonZeroUsize::new(8).expect("8 is not 0"),
+        }
+    }
+}
+
+/// The run could not begin, or had to be left as it is. A run whose steps failed is no error: its
+/// [`RunReport`] says so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The steps do not fit together.
+    #[error("the steps do not fit together")]
+    Graph(#[from] GraphError),
+    /// The journal could not be opened or read; nothing was done.
+    #[error("the journal is not usable")]
+    Journal(#[source] JournalError),
+    /// The run to resume is unknown or closed.
+    #[error("there is no unfinished run {0}")]
+    NotResumable(DeploymentId),
+    /// Another process took the lease. Nothing was undone: the run is that process's to finish.
+    #[error("the lease was lost while steps were running")]
+    LeaseLost,
+}
+
+/// Runs `steps`, side by side where their needs allow it, and takes all back when one fails.
+///
+/// `earlier` holds what steps of an interrupted run had seen before they acted: it becomes part of
+/// this run, which undoes those steps too if it fails. `closing` makes what is kept with the closed
+/// run.
+///
+/// Dropping the future is like killing the process: the journal says how far the run came.
+///
+/// # Errors
+/// When the run could not begin, or lost its lease.
+pub async fn run(
+    steps: Vec<Arc<dyn Step>>,
+    header: RunHeader,
+    earlier: BTreeMap<StepId, Value>,
+    cx: &RunContext,
+    closing: impl FnOnce(&RunReport) -> Value + Send,
+) -> Result<RunReport, RunError> {
+    let graph = graph_of(&steps)?;
+    cx.journal.open(&header).await.map_err(RunError::Journal)?;
+    cx.listener.hear(&Event::RunOpened(header.id.clone()));
+    let known = |id: &StepId| steps.iter().any(|step| step.id() == id);
+    let earlier: BTreeMap<_, _> = earlier.into_iter().filter(|(id, _)| known(id)).collect();
+    let core = core(cx, header.id, earlier);
+    adopt(&core).await.map_err(RunError::Journal)?;
+    let all = Schedule::new(graph.clone());
+    execute(core, steps, graph, all, None, cx, closing).await
+}
+
+/// Goes on with a run whose process died: steps that are done stay done, a step in the middle is
+/// done again, and an unwinding goes on.
+///
+/// # Errors
+/// When the run is not unfinished, or one of the errors of [`run`].
+pub async fn resume(
+    steps: Vec<Arc<dyn Step>>,
+    id: DeploymentId,
+    cx: &RunContext,
+    closing: impl FnOnce(&RunReport) -> Value + Send,
+) -> Result<RunReport, RunError> {
+    let graph = graph_of(&steps)?;
+    let found = cx.journal.find(&id).await.map_err(RunError::Journal)?;
+    if found.is_none_or(|run| run.closing.is_some()) {
+        return Err(RunError::NotResumable(id));
+    }
+    let progress = Progress::of(&cx.journal.entries(&id).await.map_err(RunError::Journal)?);
+    let core = core(cx, id, progress.before);
+    let mut rest = Schedule::new(graph.clone());
+    for (at, step) in steps.iter().enumerate() {
+        if let Some(output) = progress.outputs.get(step.id()) {
+            core.outputs.put(step.id().clone(), output.clone());
+            rest.finish(at);
+        }
+    }
+    let failed =
+        progress.failed.map(|(step, why)| Failure { step, cause: FailureCause::Recorded(why) });
+    execute(core, steps, graph, rest, failed, cx, closing).await
+}
+
+fn graph_of(steps: &[Arc<dyn Step>]) -> Result<Graph, GraphError> {
+    let edges: Vec<_> = steps.iter().map(|step| (step.id(), step.needs())).collect();
+    Graph::new(&edges)
+}
+
+fn core(cx: &RunContext, run: DeploymentId, begun: BTreeMap<StepId, Value>) -> Arc<Core> {
+    Arc::new(Core {
+        run,
+        journal: Arc::clone(&cx.journal),
+        clock: Arc::clone(&cx.clock),
+        listener: Arc::clone(&cx.listener),
+        lease: cx.lease.clone(),
+        margin: cx.margin,
+        outputs: Outputs::default(),
+        begun: Mutex::new(begun),
+    })
+}
+
+/// Makes the journal of this run complete by itself.
+async fn adopt(core: &Core) -> Result<(), JournalError> {
+    let begun = core.begun.lock().expect("no holder panics").clone();
+    for (step, before) in begun {
+        core.write(Entry::Started { step, before }).await?;
+    }
+    Ok(())
+}
+
+async fn execute(
+    core: Arc<Core>,
+    steps: Vec<Arc<dyn Step>>,
+    graph: Graph,
+    schedule: Schedule,
+    failed: Option<Failure>,
+    cx: &RunContext,
+    closing: impl FnOnce(&RunReport) -> Value + Send,
+) -> Result<RunReport, RunError> {
+    let forward = match failed {
+        Some(failure) => Forward { failures: vec![failure], ..Forward::default() },
+        None => go_forward(&core, &steps, schedule, cx).await,
+    };
+    if forward.lease_lost {
+        return Err(RunError::LeaseLost);
+    }
+    let mut unwinding = Unwinding::default();
+    if forward.cancelled || !forward.failures.is_empty() {
+        unwinding = unwind(&core, &steps, &graph, cx.concurrency).await;
+    }
+    if unwinding.lease_lost {
+        return Err(RunError::LeaseLost);
+    }
+    let mut report = RunReport::new(&core, forward.cancelled, forward.failures, unwinding);
+    let data = closing(&report);
+    let end = Closing { at: cx.clock.now(), ending: report.ending, data };
+    report.journal_error = core.journal.close(&core.run, &end).await.err();
+    core.tell(Event::RunClosed(report.ending));
+    Ok(report)
+}
+
+#[derive(Debug, Default)]
+struct Forward {
+    failures: Vec<Failure>,
+    cancelled: bool,
+    lease_lost: bool,
+}
+
+async fn go_forward(
+    core: &Arc<Core>,
+    steps: &[Arc<dyn Step>],
+    mut schedule: Schedule,
+    cx: &RunContext,
+) -> Forward {
+    let mut forward = Forward::default();
+    let mut running = JoinSet::new();
+    let mut nodes = HashMap::new();
+    loop {
+        let free = forward.failures.is_empty() && !forward.lease_lost;
+        while free && running.len() < cx.concurrency.get() && !cx.cancel.is_cancelled() {
+            let Some(node) = schedule.next() else { break };
+            let task = running.spawn(Arc::clone(core).perform(Arc::clone(&steps[node])));
+            nodes.insert(task.id(), node);
+        }
+        let Some(ended) = running.join_next_with_id().await else { break };
+        let (task, outcome) = match ended {
+            Ok((task, outcome)) => (task, outcome),
+            Err(panic) => (panic.id(), Err(Stop::Failed("the step panicked".into()))),
+        };
+        let node = nodes[&task];
+        match outcome {
+            Ok(()) => schedule.finish(node),
+            Err(Stop::LeaseLost) => forward.lease_lost = true,
+            Err(Stop::Failed(error)) => {
+                forward.failures.push(failed(core, steps[node].id(), error.into()).await);
+            }
+            Err(Stop::Journal(error)) => {
+                forward.failures.push(failed(core, steps[node].id(), error.into()).await);
+            }
+        }
+    }
+    let stopped = forward.failures.is_empty() && !forward.lease_lost;
+    if stopped && schedule.next().is_some() {
+        forward.cancelled = true;
+        core.tell(Event::Cancelled);
+    }
+    forward
+}
+
+async fn failed(core: &Core, step: &StepId, cause: FailureCause) -> Failure {
+    let step = step.clone();
+    let error = match &cause {
+        FailureCause::Step(error) => chain(&**error),
+        FailureCause::Journal(error) => chain(error),
+        FailureCause::Recorded(text) => text.clone(),
+    };
+    // If the journal fails too, the report still says what happened.
+    let _ = core.write(Entry::Failed { step: step.clone(), error: error.clone() }).await;
+    core.tell(Event::StepFailed { step: step.clone(), error });
+    Failure { step, cause }
+}
+
+impl RunReport {
+    fn new(core: &Core, cancelled: bool, failures: Vec<Failure>, unwinding: Unwinding) -> Self {
+        let Unwinding { kept, stuck, .. } = unwinding;
+        let ending = if failures.is_empty() && !cancelled {
+            Ending::Completed
+        } else if kept.is_empty() && stuck.is_empty() {
+            Ending::Unwound
+        } else {
+            Ending::PartlyDone
+        };
+        let (run, outputs) = (core.run.clone(), core.outputs.to_map());
+        Self { run, ending, cancelled, failures, kept, stuck, outputs, journal_error: None }
+    }
+}

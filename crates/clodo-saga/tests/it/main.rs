@@ -1,0 +1,8 @@
+//! The public API: stores, runs, leases.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod leases;
+mod runs;
+mod stores;
+mod world;
