@@ -1,5 +1,6 @@
 use clodo_types::{
-    BindingName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, WorkerName,
+    AccountId, BindingName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId,
+    SecretName, WorkerName,
 };
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -78,6 +79,20 @@ pub struct WorkerConfig {
     pub tail_consumers: Vec<Value>,
     /// A custom build command, when one is set.
     pub build_command: Option<String>,
+    /// The folder in which the build command runs, when another than that of the config file.
+    pub build_cwd: Option<PathBuf>,
+    /// The account that the file itself names.
+    pub account_id: Option<AccountId>,
+    /// Variables that were set on the platform by hand stay.
+    pub keep_vars: bool,
+    /// Secrets that the file declares as needed.
+    pub required_secrets: Vec<SecretName>,
+    /// What JSX elements compile to; wrangler's default is `React.createElement`.
+    pub jsx_factory: String,
+    /// What JSX fragments compile to; wrangler's default is `React.Fragment`.
+    pub jsx_fragment: String,
+    /// Modules keep their names when they are uploaded, without a hash.
+    pub preserve_file_names: bool,
     /// Everything else that wrangler knows and Clodo does not use yet, by key, as in the file
     /// (queues, vectorize, ai, workflows …).
     pub other: Map<String, Value>,
