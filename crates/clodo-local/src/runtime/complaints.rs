@@ -49,10 +49,7 @@ mod tests {
             "service clodo:ping: no such folder",
         ];
         assert!(repair(&messages.map(str::to_owned), &mut repairs));
-        assert_eq!(
-            repairs.broken["a:1"],
-            "Uncaught SyntaxError: Unexpected token\n  at i.js:1:9"
-        );
+        assert_eq!(repairs.broken["a:1"], "Uncaught SyntaxError: Unexpected token\n  at i.js:1:9");
         assert!(repairs.dangling.contains(&("b:2".to_owned(), "C".to_owned())));
         assert_eq!(repairs.broken.len(), 1);
         assert!(!repair(&messages.map(str::to_owned), &mut repairs), "nothing new");

@@ -105,8 +105,7 @@ async fn ask(launcher: &Launcher, process: &Process) -> Option<Vec<(String, Vec<
     let (_, endpoint) =
         process.sockets().iter().find(|(target, _)| matches!(target, Target::Version(_)))?;
     let pool = Pool::new(Arc::clone(&launcher.link), endpoint.clone(), Arc::new(Load::default()));
-    let request =
-        http::Request::get("/").header("host", "probe").body(RequestBody::Empty).ok()?;
+    let request = http::Request::get("/").header("host", "probe").body(RequestBody::Empty).ok()?;
     let answer = pool.send(request).await.ok()?;
     let body = answer.into_body().collect().await.ok()?.to_bytes();
     serde_json::from_slice(&body).ok()

@@ -114,10 +114,8 @@ impl<'a> Services<'a> {
         let header = |name: &str, value: &str| {
             Fields::default().text("name", name).text("value", value).done()
         };
-        let headers = [
-            header(RESOURCE_HEADER, resource),
-            header(KEY_HEADER, self.around.back_key.expose()),
-        ];
+        let headers =
+            [header(RESOURCE_HEADER, resource), header(KEY_HEADER, self.around.back_key.expose())];
         Fields::default()
             .text("forwardedProtoHeader", "x-forwarded-proto")
             .raw("injectRequestHeaders", &format!("[{}]", headers.join(", ")))

@@ -18,10 +18,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
-use tokio::{
-    sync::Semaphore,
-    task::JoinSet,
-};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Uploads that are checked at once; each takes a process.
@@ -111,6 +108,12 @@ impl Runtime {
         let mut keepers =
             std::mem::take(&mut *self.keepers.lock().unwrap_or_else(PoisonError::into_inner));
         while keepers.join_next().await.is_some() {}
+    }
+
+    /// Ends every process at once.
+    pub(crate) fn abandon(&self) {
+        self.stop.cancel();
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
     /// One account's runtime; `None` for an account of which nothing was ever heard.

@@ -1,0 +1,208 @@
+//! Workers on workerd behind one port, for whatever [`Directory`] says is deployed.
+
+use crate::{
+    front::{Back, Front, serve_back, serve_front},
+    runtime::{Incoming, Link, Outbound, Runtime, RuntimeOptions, TcpLink},
+    seams::{Directory, Workers},
+};
+use axum::Router;
+use clodo_types::{Clock, Secret};
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Flags that keep an idle workerd small; they cost about a tenth of the requests per second.
+const V8_FLAGS: [&str; 2] = ["--max-semi-space-size=2", "--max-old-space-size=256"];
+
+/// How workerd and this process reach each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkKind {
+    /// Unix sockets where there are any, else ports of 127.0.0.1.
+    #[default]
+    Best,
+    /// Ports of 127.0.0.1.
+    Tcp,
+}
+
+/// What an [`Engine`] needs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// The workerd binary.
+    pub workerd: PathBuf,
+    /// A folder for sockets. Its path must be short (80 bytes at most) and only this user may be
+    /// able to enter it; it is made when it is missing.
+    pub run_folder: PathBuf,
+    /// Durable Objects' files.
+    pub durable_folder: PathBuf,
+    /// Whether `fetch()` may leave this machine.
+    pub outbound: Outbound,
+    /// Flags for V8.
+    pub v8_flags: Vec<String>,
+    /// How workerd and this process reach each other.
+    pub link: LinkKind,
+    /// Says what day it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl EngineOptions {
+    /// The usual settings.
+    #[must_use]
+    pub fn new(
+        workerd: impl Into<PathBuf>,
+        run_folder: impl Into<PathBuf>,
+        durable_folder: impl Into<PathBuf>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            workerd: workerd.into(),
+            run_folder: run_folder.into(),
+            durable_folder: durable_folder.into(),
+            outbound: Outbound::default(),
+            v8_flags: V8_FLAGS.map(str::to_owned).into(),
+            link: LinkKind::default(),
+            clock,
+        }
+    }
+}
+
+/// What an [`Engine`] answers with.
+#[derive(Debug)]
+pub struct Serving {
+    /// The port for everything.
+    pub listener: TcpListener,
+    /// What is deployed, and at which hostnames.
+    pub directory: Arc<dyn Directory>,
+    /// Answers what is addressed to this machine itself rather than to a Worker's hostname.
+    pub api: Router,
+    /// Answers what D1, KV and R2 bindings ask.
+    pub bindings: Router,
+}
+
+/// Runs Workers on workerd behind one port.
+///
+/// Dropping it ends all processes at once; [`Engine::stop`] lets requests in flight finish.
+pub struct Engine {
+    runtime: Arc<Runtime>,
+    back: Mutex<Option<Box<dyn Incoming>>>,
+    key: Secret,
+    front: OnceLock<Arc<Front>>,
+    stop_front: CancellationToken,
+    stop_back: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("runtime", &self.runtime).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Prepares everything, and runs nothing yet; versions can be validated from now on.
+    ///
+    /// # Errors
+    /// When the folders cannot be made or no socket can be opened.
+    pub async fn new(options: EngineOptions) -> io::Result<Self> {
+        private_folder(&options.run_folder)?;
+        let link = link(&options);
+        let (back, back_address) = link.listen("back").await?;
+        let key = Secret::new(uuid::Uuid::new_v4().simple().to_string());
+        let runtime = Runtime::new(RuntimeOptions {
+            binary: options.workerd,
+            run_folder: options.run_folder,
+            durable_folder: options.durable_folder,
+            link,
+            back_address,
+            back_key: key.clone(),
+            outbound: options.outbound,
+            v8_flags: options.v8_flags,
+            clock: options.clock,
+        })?;
+        Ok(Self {
+            runtime,
+            back: Mutex::new(Some(back)),
+            key,
+            front: OnceLock::new(),
+            stop_front: CancellationToken::new(),
+            stop_back: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// The runtime as the API sees it.
+    #[must_use]
+    pub fn workers(&self) -> Arc<dyn Workers> {
+        Arc::clone(&self.runtime) as Arc<dyn Workers>
+    }
+
+    /// Starts to answer. Only the first call has an effect.
+    pub fn serve(&self, serving: Serving) {
+        let back = self.back.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(listener) = back else { return };
+        let Serving { listener: port, directory, api, bindings } = serving;
+        let front = Arc::new(Front::new(api, Arc::clone(&directory), Arc::clone(&self.runtime)));
+        let _ = self.front.set(Arc::clone(&front));
+        let back = Arc::new(Back::new(bindings, Arc::clone(&front), self.key.clone()));
+        self.tasks.spawn(serve_back(listener, back, self.stop_back.clone()));
+        self.tasks.spawn(serve_front(port, front, self.stop_front.clone()));
+        self.runtime.serve(directory);
+    }
+
+    /// From now on every answer says that the state folder was deleted.
+    pub fn state_is_gone(&self) {
+        if let Some(front) = self.front.get() {
+            front.state_is_gone();
+        }
+    }
+
+    /// Stops to accept, lets requests in flight finish (for a few seconds), ends every process.
+    pub async fn stop(&self) {
+        self.stop_front.cancel();
+        self.runtime.stop().await;
+        self.stop_back.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop_front.cancel();
+        self.stop_back.cancel();
+        self.runtime.abandon();
+    }
+}
+
+#[cfg(unix)]
+fn link(options: &EngineOptions) -> Arc<dyn Link> {
+    match options.link {
+        LinkKind::Best => {
+            Arc::new(crate::runtime::UnixLink::new(options.run_folder.clone())) as Arc<dyn Link>
+        }
+        LinkKind::Tcp => Arc::new(TcpLink),
+    }
+}
+
+#[cfg(not(unix))]
+fn link(_options: &EngineOptions) -> Arc<dyn Link> {
+    Arc::new(TcpLink)
+}
+
+#[cfg(unix)]
+fn private_folder(path: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // It may have been there before, with another mode.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn private_folder(path: &std::path::Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}

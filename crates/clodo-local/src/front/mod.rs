@@ -1,0 +1,226 @@
+//! One port for everything: the API at 127.0.0.1, Workers and assets at their hostnames.
+//!
+//! Invariant: headers that begin with `x-clodo-`, and `cf-blob`, never pass from a client to a
+//! Worker or to the bindings.
+
+mod assets;
+mod back;
+mod body;
+mod draw;
+mod hygiene;
+mod pages;
+mod proxy;
+mod serve;
+
+pub(crate) use back::Back;
+pub(crate) use serve::{serve_back, serve_front};
+
+use crate::{
+    runtime::{RequestBody, Runtime},
+    seams::{Directory, Generation, Resolved, ServedVersion},
+};
+use assets::AssetRequest;
+use axum::Router;
+use body::FrontBody;
+use http::{HeaderMap, Request, Response, header, request};
+use hyper::body::Incoming;
+use pages::Page;
+use proxy::Forward;
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tower::Service as _;
+
+/// Answers every request that comes in at the port.
+#[derive(Debug)]
+pub(crate) struct Front {
+    api: Router,
+    directory: Arc<dyn Directory>,
+    runtime: Arc<Runtime>,
+    gone: AtomicBool,
+}
+
+impl Front {
+    /// `api` answers what is addressed to this machine itself.
+    pub(crate) fn new(api: Router, directory: Arc<dyn Directory>, runtime: Arc<Runtime>) -> Self {
+        Self { api, directory, runtime, gone: AtomicBool::new(false) }
+    }
+
+    /// From now on every answer says that the state folder was deleted.
+    pub(crate) fn state_is_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers one request.
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        client: IpAddr,
+    ) -> Response<FrontBody> {
+        if self.gone.load(Ordering::Relaxed) {
+            return Page::state_gone().answer(request.headers());
+        }
+        let Some(host) = host_of(&request) else {
+            return Page::bad_request("The Host header is not readable.").answer(request.headers());
+        };
+        if is_api(&host) {
+            return self.api(request).await;
+        }
+        let (parts, body) = request.into_parts();
+        match self.directory.resolve(&host, parts.uri.path()) {
+            Some(to) => {
+                let mut answer = self.dispatch(&to, parts, RequestBody::Stream(body), client).await;
+                keep_local(&mut answer, &host, &to.host);
+                answer
+            }
+            None => Page::unknown_host(&host, &self.known()).answer(&parts.headers),
+        }
+    }
+
+    /// Answers a request whose Worker is known.
+    pub(crate) async fn dispatch(
+        &self,
+        to: &Resolved,
+        parts: request::Parts,
+        body: RequestBody,
+        client: IpAddr,
+    ) -> Response<FrontBody> {
+        let Some(account) = self.runtime.account(&to.account_id) else {
+            return Page::not_deployed(&to.script).answer(&parts.headers);
+        };
+        let (_, generation) = account.generation(|| self.directory.generation(&to.account_id));
+        let Some(version) = choose(&generation, to, &parts.headers) else {
+            return Page::not_deployed(&to.script).answer(&parts.headers);
+        };
+        if let Some(assets) = &version.assets {
+            let asked =
+                AssetRequest { account: &to.account_id, version, host: &to.host, parts: &parts };
+            if let Some(answer) = assets::before_worker(asked, assets, &*self.directory).await {
+                return with_version(answer, version);
+            }
+        }
+        let forward = Forward {
+            account: &account,
+            script: &to.script,
+            version: &version.version_id,
+            host: &to.host,
+            client,
+        };
+        proxy::forward(&forward, parts, body).await
+    }
+
+    async fn api(&self, request: Request<Incoming>) -> Response<FrontBody> {
+        // The router is always ready and cannot fail.
+        let answer = self.api.clone().call(request.map(axum::body::Body::new)).await;
+        match answer {
+            Ok(answer) => answer.map(FrontBody::Api),
+            Err(never) => match never {},
+        }
+    }
+
+    /// The Workers that somebody may have meant.
+    fn known(&self) -> Vec<String> {
+        let accounts = self.directory.accounts();
+        let scripts = accounts.iter().flat_map(|id| self.directory.generation(id).live.into_keys());
+        let mut scripts: Vec<_> = scripts.collect();
+        scripts.sort();
+        scripts.dedup();
+        scripts.truncate(20);
+        scripts
+    }
+}
+
+fn choose<'a>(
+    generation: &'a Generation,
+    to: &'a Resolved,
+    headers: &HeaderMap,
+) -> Option<&'a Arc<ServedVersion>> {
+    let id = match to.version.as_deref() {
+        Some(id) => id,
+        None => draw::draw(&to.script, generation.live.get(&to.script)?, headers)?,
+    };
+    generation.versions.iter().find(|version| version.version_id == id)
+}
+
+fn with_version(mut answer: Response<FrontBody>, version: &ServedVersion) -> Response<FrontBody> {
+    if let Ok(id) = http::HeaderValue::from_str(&version.version_id) {
+        answer.headers_mut().insert("x-clodo-version", id);
+    }
+    answer
+}
+
+/// The authority of an absolute target, else the Host header; empty for HTTP/1.0 without one.
+fn host_of<B>(request: &Request<B>) -> Option<String> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.as_str().to_owned());
+    }
+    match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().ok().map(str::to_owned),
+        None => Some(String::new()),
+    }
+}
+
+/// An address of this machine rather than a name that a Worker could have.
+fn is_api(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.is_empty() || name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+/// A redirect to the Worker's own hostname stays reachable for a browser that came by
+/// `http://<hostname>.localhost:<port>`.
+fn keep_local(answer: &mut Response<FrontBody>, came_by: &str, host: &str) {
+    if !answer.status().is_redirection() || came_by.eq_ignore_ascii_case(host) {
+        return;
+    }
+    let location = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
+    let rest = location.and_then(|to| {
+        let to = to.strip_prefix("https://").or_else(|| to.strip_prefix("http://"))?;
+        let rest = to.strip_prefix(host)?;
+        (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then(|| rest.to_owned())
+    });
+    if let Some(rest) = rest
+        && let Ok(to) = http::HeaderValue::from_str(&format!("http://{came_by}{rest}"))
+    {
+        answer.headers_mut().insert(header::LOCATION, to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_reach_the_api() {
+        for host in ["127.0.0.1:8787", "localhost", "LOCALHOST:1", "[::1]:8787", "", "10.0.0.2"] {
+            assert!(is_api(host), "{host}");
+        }
+        for host in ["shop.acme.test", "shop.acme.test.localhost:8787", "localhost.evil.test"] {
+            assert!(!is_api(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_to_its_own_name_keeps_a_browser_on_this_machine() {
+        for (given, expected) in [
+            ("https://shop.acme.test/x?y", "http://shop.acme.test.localhost:8787/x?y"),
+            ("https://shop.acme.test", "http://shop.acme.test.localhost:8787"),
+            ("https://shop.acme.test.evil/x", "https://shop.acme.test.evil/x"),
+            ("/x", "/x"),
+        ] {
+            let mut answer = Response::new(FrontBody::empty());
+            *answer.status_mut() = http::StatusCode::FOUND;
+            let given = http::HeaderValue::from_static(given);
+            answer.headers_mut().insert(header::LOCATION, given);
+            keep_local(&mut answer, "shop.acme.test.localhost:8787", "shop.acme.test");
+            assert_eq!(answer.headers()[header::LOCATION], expected);
+        }
+    }
+}
