@@ -1,12 +1,16 @@
 //! A Cloudflare on loopback: the v4 REST API and Workers on the real workerd.
 
+mod api;
 mod bindings;
 mod data;
+mod engine;
+mod front;
 mod routing;
 mod runtime;
 mod seams;
 mod state;
 
+pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
 pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
 pub use data::{
     Bookmark, BucketRef, ByteStream, Checksums, Conditions, D1, D1Answer, D1Error, D1ErrorKind,
@@ -17,6 +21,8 @@ pub use data::{
     PutOutcome, R2, R2Error, R2ErrorKind, RowFormat, StatementResult, StoredObject, Timings,
     UploadId, body_of,
 };
+pub use engine::{Engine, EngineOptions, LinkKind, Serving};
+pub use runtime::Outbound;
 pub use seams::{
     AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
     ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,

@@ -1,0 +1,144 @@
+//! The bindings of a new version: what was sent, what is inherited, and whether it exists.
+
+use super::{error::ApiError, upload::Metadata};
+use crate::state::{
+    model::Account,
+    worker::{Version, Worker},
+};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// From where bindings may be taken over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) account: &'a Account,
+    pub(super) worker: Option<&'a Worker>,
+    /// `bindings_inherit=strict`: a binding that cannot be inherited is an error.
+    pub(super) strict: bool,
+}
+
+impl<'a> Origin<'a> {
+    fn latest(&self) -> Option<&'a Version> {
+        self.worker.and_then(Worker::latest).map(AsRef::as_ref)
+    }
+
+    fn binding(&self, wire: &Value) -> Option<Value> {
+        let version = match wire["version_id"].as_str() {
+            Some(id) => self.worker?.version(id).map(AsRef::as_ref)?,
+            None => self.latest()?,
+        };
+        let name = wire["name"].as_str()?;
+        let mut found = find(version, wire["old_name"].as_str().unwrap_or(name))?.clone();
+        found["name"] = wire["name"].clone();
+        Some(found)
+    }
+}
+
+fn find<'a>(version: &'a Version, name: &str) -> Option<&'a Value> {
+    version.content.bindings.iter().find(|binding| binding["name"] == name)
+}
+
+/// The full list, `inherit` and `keep_bindings` resolved.
+pub(super) fn resolve(metadata: &Metadata, from: Origin<'_>) -> Result<Vec<Value>, ApiError> {
+    let mut bindings = Vec::new();
+    for wire in metadata.list("bindings").into_iter().flatten() {
+        if let Some(binding) = resolved(wire, from)? {
+            bindings.push(binding);
+        }
+    }
+    let mut names: BTreeSet<String> = bindings.iter().map(name_of).collect();
+    if names.len() < bindings.len() {
+        return Err(ApiError::bad_request(10052, "Two bindings have the same name."));
+    }
+    let kept = metadata.texts("keep_bindings").unwrap_or_default();
+    for old in from.latest().into_iter().flat_map(|version| &version.content.bindings) {
+        let wanted = kept.iter().any(|kind| old["type"] == kind.as_str());
+        if wanted && names.insert(name_of(old)) {
+            bindings.push(old.clone());
+        }
+    }
+    bindings.iter().try_for_each(|binding| exists(binding, from))?;
+    Ok(bindings)
+}
+
+fn resolved(wire: &Value, from: Origin<'_>) -> Result<Option<Value>, ApiError> {
+    let kind = wire["type"].as_str().unwrap_or_default();
+    if name_of(wire).is_empty() || kind.is_empty() {
+        return Err(ApiError::bad_request(10054, "A binding needs a name and a type."));
+    }
+    // A value without its text comes from `PATCH settings`, where clients cannot know the text.
+    let nameless = match kind {
+        "secret_text" | "plain_text" => wire.get("text").is_none(),
+        "json" => wire.get("json").is_none(),
+        _ => false,
+    };
+    if kind != "inherit" && !nameless {
+        return Ok(Some(wire.clone()));
+    }
+    match from.binding(wire) {
+        Some(binding) => Ok(Some(binding)),
+        None if kind == "secret_text" => Err(ApiError::bad_request(
+            10056,
+            format!("The secret '{}' does not exist and no text was given.", name_of(wire)),
+        )),
+        None if from.strict || nameless => Err(ApiError::bad_request(
+            10057,
+            format!(
+                "The binding '{}' is to be inherited, but the latest version has none of that name.",
+                name_of(wire)
+            ),
+        )),
+        None => Ok(None),
+    }
+}
+
+/// Refuses what points at nothing, as Cloudflare does.
+fn exists(binding: &Value, from: Origin<'_>) -> Result<(), ApiError> {
+    let text = |key: &str| binding[key].as_str().unwrap_or_default();
+    let (account, name) = (from.account, name_of(binding));
+    let (known, code, what) = match text("type") {
+        "kv_namespace" => {
+            let id = text("namespace_id");
+            (account.namespaces.contains_key(id), 10041, format!("KV namespace '{id}'"))
+        }
+        "d1" => {
+            let id = if text("id").is_empty() { text("database_id") } else { text("id") };
+            (account.databases.contains_key(id), 10181, format!("D1 database '{id}'"))
+        }
+        "r2_bucket" => {
+            let bucket = text("bucket_name");
+            (account.buckets.contains_key(bucket), 10085, format!("R2 bucket '{bucket}'"))
+        }
+        "service" => {
+            let service = text("service");
+            let own = from.worker.is_some_and(|worker| worker.name == service);
+            let known = own || account.workers.contains_key(service);
+            (known, 10143, format!("Worker '{service}'"))
+        }
+        _ => return Ok(()),
+    };
+    if known {
+        return Ok(());
+    }
+    let message = format!("The binding '{name}' refers to the {what}, which was not found.");
+    Err(ApiError::bad_request(code, message))
+}
+
+fn name_of(binding: &Value) -> String {
+    binding["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A binding as it may leave the house: without the text of a secret.
+pub(super) fn shown(binding: &Value) -> Value {
+    let mut shown = binding.clone();
+    if is_secret(binding)
+        && let Some(fields) = shown.as_object_mut()
+    {
+        fields.retain(|key, _| key == "name" || key == "type");
+    }
+    shown
+}
+
+pub(super) fn is_secret(binding: &Value) -> bool {
+    matches!(binding["type"].as_str(), Some("secret_text" | "secret_key"))
+}

@@ -1,0 +1,201 @@
+//! What a handler gets: who calls, with what, in which account.
+
+use super::{ApiContext, error::ApiError};
+use crate::state::{
+    Snapshot, State,
+    ids::token_hash,
+    model::{Account, Token},
+    worker::Worker,
+    zone::Zone,
+};
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{HeaderMap, StatusCode, request::Parts},
+};
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// One authenticated call, with the state as it was when it came in.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) cx: Arc<ApiContext>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) token: Arc<Token>,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) params: Params,
+}
+
+impl FromRequestParts<Arc<ApiContext>> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, cx: &Arc<ApiContext>) -> Result<Self, ApiError> {
+        let snapshot = cx.state.snapshot();
+        let token = who(&parts.headers, &snapshot)?;
+        let params = Params::of(parts, cx).await?;
+        let call = Self {
+            cx: Arc::clone(cx),
+            snapshot,
+            token,
+            query: Query::of(parts),
+            headers: parts.headers.clone(),
+            params,
+        };
+        call.may_come_in(parts.uri.path())?;
+        Ok(call)
+    }
+}
+
+impl Call {
+    fn may_come_in(&self, path: &str) -> Result<(), ApiError> {
+        let account = match (self.params.maybe("account"), self.params.maybe("zone")) {
+            (Some(account), _) => account,
+            (None, Some(zone)) => match self.snapshot.cloud.zones.get(zone) {
+                Some(zone) => &zone.account_id,
+                None if is_id(zone) => return Err(ApiError::forbidden()),
+                None => return Err(ApiError::bad_identifier(path)),
+            },
+            (None, None) => return Ok(()),
+        };
+        match self.snapshot.cloud.accounts.contains_key(account) {
+            true if self.token.may_use(account) => Ok(()),
+            false if !is_id(account) => Err(ApiError::bad_identifier(path)),
+            _ => Err(ApiError::forbidden()),
+        }
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.cx.state
+    }
+
+    /// The account of the path.
+    pub(crate) fn account(&self) -> Result<&Arc<Account>, ApiError> {
+        let id = self.params.get("account")?;
+        self.snapshot.cloud.accounts.get(id).ok_or_else(ApiError::forbidden)
+    }
+
+    pub(crate) fn account_id(&self) -> Result<String, ApiError> {
+        self.params.get("account").map(str::to_owned)
+    }
+
+    /// The zone of the path.
+    pub(crate) fn zone(&self) -> Result<&Arc<Zone>, ApiError> {
+        let id = self.params.get("zone")?;
+        self.snapshot.cloud.zones.get(id).ok_or_else(ApiError::forbidden)
+    }
+
+    pub(crate) fn script_name(&self) -> Result<String, ApiError> {
+        self.params.get("script").map(str::to_owned)
+    }
+
+    /// The Worker of the path.
+    pub(crate) fn worker(&self) -> Result<&Arc<Worker>, ApiError> {
+        let name = self.params.get("script")?;
+        self.account()?.workers.get(name).ok_or_else(ApiError::no_worker)
+    }
+
+    /// Who uploads, as `source` shows it.
+    pub(crate) fn source(&self) -> String {
+        let agent = self.headers.get("user-agent").and_then(|agent| agent.to_str().ok());
+        let wrangler = agent.is_some_and(|agent| agent.starts_with("wrangler/"));
+        if wrangler { "wrangler".into() } else { "api".into() }
+    }
+
+    /// Where this API is reached, as the client sees it.
+    pub(crate) fn origin(&self) -> String {
+        let host = self.headers.get("host").and_then(|host| host.to_str().ok());
+        format!("http://{}", host.unwrap_or("127.0.0.1"))
+    }
+}
+
+/// The parameters of the path, decoded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    async fn of(parts: &mut Parts, cx: &Arc<ApiContext>) -> Result<Self, ApiError> {
+        let path = parts.uri.path().to_owned();
+        let raw = RawPathParams::from_request_parts(parts, cx)
+            .await
+            .map_err(|_| ApiError::bad_identifier(&path))?;
+        Ok(Self(raw.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
+    }
+
+    pub(crate) fn maybe(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<&str, ApiError> {
+        self.maybe(name).ok_or_else(|| ApiError::bad_identifier(name))
+    }
+}
+
+/// The query string, decoded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let text = parts.uri.query().unwrap_or_default();
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(decoded).collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<usize> {
+        self.get(name)?.parse().ok()
+    }
+
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|text| text == "true" || text == "1")
+    }
+}
+
+fn decoded((name, value): (&str, &str)) -> (String, String) {
+    let plain = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    (plain(name), plain(value))
+}
+
+/// Reads a JSON body, whatever its content type says: clients label it as they like.
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(ApiError::bad_body)
+}
+
+/// What the request's headers carry of credentials.
+pub(crate) fn who(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<Token>, ApiError> {
+    let invalid = |header: &str, code| {
+        let cause = Some((code, format!("Invalid format for {header} header")));
+        ApiError { cause, ..ApiError::bad_request(6003, "Invalid request headers") }
+    };
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let known = |token: &str| snapshot.cloud.tokens.get(&token_hash(token)).map(Arc::clone);
+    if let Some(value) = text("authorization") {
+        let token = value.strip_prefix("Bearer ").map(str::trim).unwrap_or_default();
+        if token.is_empty() || token.contains(char::is_whitespace) {
+            return Err(invalid("Authorization", 6111));
+        }
+        return known(token)
+            .ok_or_else(|| ApiError::new(StatusCode::FORBIDDEN, 9109, "Invalid access token"));
+    }
+    match (text("x-auth-key"), text("x-auth-email")) {
+        (Some(""), _) => Err(invalid("X-Auth-Key", 6103)),
+        (Some(key), Some(_)) => known(key).ok_or_else(|| {
+            ApiError::new(StatusCode::FORBIDDEN, 9103, "Unknown X-Auth-Key or X-Auth-Email")
+        }),
+        _ => Err(ApiError::bad_request(
+            9106,
+            "Missing X-Auth-Key, X-Auth-Email or Authorization headers",
+        )),
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}

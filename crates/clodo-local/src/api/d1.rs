@@ -1,0 +1,204 @@
+//! D1 databases: create, list, look up, query, delete.
+
+use super::{
+    call::{Call, json as read_json},
+    error::ApiError,
+    reply::{Answer, Page, Reply},
+};
+use crate::{
+    data::{D1Request, D1Statement, DatabaseRef, RowFormat},
+    state::{ids::random_uuid, model::Database},
+};
+use bytes::Bytes;
+use clodo_types::DatabaseName;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[derive(Debug, Deserialize)]
+struct NewDatabase {
+    name: String,
+    primary_location_hint: Option<String>,
+    jurisdiction: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Wire {
+    Batch { batch: Vec<D1Statement> },
+    One(D1Statement),
+}
+
+/// `POST /accounts/{account}/d1/database`
+pub(super) async fn create(call: Call, body: Bytes) -> Answer {
+    let new: NewDatabase = read_json(&body)?;
+    if new.name.parse::<DatabaseName>().is_err() {
+        return Err(ApiError::bad_request(7400, format!("Invalid database name: {}", new.name)));
+    }
+    let account_id = call.account_id()?;
+    // Two creates of one name take turns, so that only one makes a file.
+    let _turn = call.state().scripts().lock(&format!("{account_id}/d1")).await;
+    if by_name(&call.state().snapshot().cloud.accounts[&account_id].databases, &new.name).is_some()
+    {
+        let message = format!("A database with the name '{}' already exists.", new.name);
+        return Err(ApiError::bad_request(7502, message));
+    }
+    let id = random_uuid();
+    call.cx.data.d1.create(&reference(&account_id, &id)?).await?;
+    let made = call
+        .state()
+        .write(move |cloud, now| {
+            let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+            let database = Arc::new(Database {
+                id: id.clone(),
+                name: new.name,
+                created_on: now,
+                location: new.primary_location_hint,
+                jurisdiction: new.jurisdiction,
+                replication: None,
+            });
+            account.databases.insert(id, Arc::clone(&database));
+            Ok::<_, ApiError>(database)
+        })
+        .await?;
+    let mut shown = shown(&made);
+    shown["num_tables"] = json!(0);
+    shown["file_size"] = json!(12288);
+    Reply::ok(&shown)
+}
+
+/// `GET /accounts/{account}/d1/database[?name=]`
+pub(super) async fn list(call: Call) -> Answer {
+    let wanted = call.query.get("name");
+    let databases = call.account()?.databases.values();
+    let mut found: Vec<&Arc<Database>> = databases
+        .filter(|database| wanted.is_none_or(|name| database.name.contains(name)))
+        .collect();
+    found.sort_by_key(|database| std::cmp::Reverse(database.created_on));
+    let page = Page::of(found.len(), &call.query, 10);
+    let mut items = Vec::new();
+    for database in &found[page.range()] {
+        items.push(shown(database));
+    }
+    Reply::with_info(&items, &page.info())
+}
+
+/// `GET /accounts/{account}/d1/database/{database}`: by id or by name.
+pub(super) async fn get(call: Call) -> Answer {
+    let database = database(&call)?;
+    let info = call.cx.data.d1.info(&reference(call.account()?.id(), &database.id)?).await?;
+    let mut shown = shown(&database);
+    shown["num_tables"] = json!(info.num_tables);
+    shown["file_size"] = json!(info.file_size);
+    Reply::ok(&shown)
+}
+
+/// `PUT` and `PATCH /accounts/{account}/d1/database/{database}`: read replication.
+pub(super) async fn update(call: Call, body: Bytes) -> Answer {
+    let wire: Value = read_json(&body)?;
+    let (account_id, id) = (call.account_id()?, database(&call)?.id.clone());
+    let made = call
+        .state()
+        .write(move |cloud, _| {
+            let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+            let database = account.databases.get_mut(&id).map(Arc::make_mut).ok_or_else(missing)?;
+            if let Some(replication) = wire.get("read_replication") {
+                database.replication = Some(replication.clone());
+            }
+            Ok::<_, ApiError>(database.clone())
+        })
+        .await?;
+    Reply::ok(&shown(&made))
+}
+
+/// `DELETE /accounts/{account}/d1/database/{database}`
+pub(super) async fn delete(call: Call) -> Answer {
+    let (account_id, id) = (call.account_id()?, database(&call)?.id.clone());
+    let at = reference(&account_id, &id)?;
+    let removed: Result<(), ApiError> = call
+        .state()
+        .write(move |cloud, _| {
+            let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+            account.databases.remove(&id).map(drop).ok_or_else(missing)
+        })
+        .await;
+    removed?;
+    // First out of the list, then off the disk: a crash in between leaves a file, not a ghost.
+    call.cx.data.d1.delete(&at).await?;
+    Reply::nothing()
+}
+
+/// `POST …/{database}/query`
+pub(super) async fn query(call: Call, body: Bytes) -> Answer {
+    run(&call, &body, RowFormat::Objects).await
+}
+
+/// `POST …/{database}/raw`
+pub(super) async fn raw(call: Call, body: Bytes) -> Answer {
+    run(&call, &body, RowFormat::ColumnsAndRows).await
+}
+
+async fn run(call: &Call, body: &[u8], format: RowFormat) -> Answer {
+    let wire: Wire = serde_json::from_slice(body).map_err(|_| {
+        ApiError::bad_request(7400, "The request is malformed: `sql` or `batch` is needed.")
+    })?;
+    let at = reference(call.account()?.id(), &database(call)?.id)?;
+    let statements = match wire {
+        Wire::Batch { batch } => batch,
+        Wire::One(statement) => vec![statement],
+    };
+    let answer = call.cx.data.d1.query(&at, D1Request { statements, format }).await?;
+    let wrote = answer.results.iter().any(|result| result.meta.changed_db);
+    let reply = Reply::ok(&answer.results)?;
+    Ok(if wrote { reply } else { reply.only_read() })
+}
+
+/// `GET …/{database}/time_travel/bookmark`: the present one.
+pub(super) async fn bookmark(call: Call) -> Answer {
+    let at = reference(call.account()?.id(), &database(&call)?.id)?;
+    let info = call.cx.data.d1.info(&at).await?;
+    Reply::ok(&json!({ "bookmark": info.bookmark.to_string() }))
+}
+
+/// `POST …/{database}/time_travel/restore`
+pub(super) async fn restore(call: Call) -> Answer {
+    database(&call)?;
+    Err(ApiError::bad_request(7500, "The local Cloudflare keeps no history to travel back in."))
+}
+
+/// The database of the path, by id or by name.
+pub(super) fn database(call: &Call) -> Result<Arc<Database>, ApiError> {
+    let key = call.params.get("database")?;
+    let databases = &call.account()?.databases;
+    databases.get(key).or_else(|| by_name(databases, key)).map(Arc::clone).ok_or_else(missing)
+}
+
+fn by_name<'a>(
+    databases: &'a std::collections::BTreeMap<String, Arc<Database>>,
+    name: &str,
+) -> Option<&'a Arc<Database>> {
+    databases.values().find(|database| database.name == name)
+}
+
+/// What the engine calls the database.
+pub(super) fn reference(account: &str, id: &str) -> Result<DatabaseRef, ApiError> {
+    let account = account.parse().map_err(|_| ApiError::bad_identifier(account))?;
+    Ok(DatabaseRef { account, id: id.parse().map_err(|_| missing())? })
+}
+
+fn missing() -> ApiError {
+    ApiError::not_found(7404, "The database could not be found.")
+}
+
+fn shown(database: &Database) -> Value {
+    json!({
+        "uuid": database.id,
+        "name": database.name,
+        "version": "production",
+        "created_at": database.created_on.to_string(),
+        "running_in_region": "LOCAL",
+        "created_in_region": database.location.as_deref().unwrap_or("LOCAL"),
+        "jurisdiction": database.jurisdiction,
+        "read_replication": database.replication.clone().unwrap_or(json!({ "mode": "disabled" })),
+    })
+}

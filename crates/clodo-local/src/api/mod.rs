@@ -1,0 +1,65 @@
+//! Cloudflare's v4 API on loopback, as an axum router over the durable state.
+
+mod assets;
+mod bindings;
+mod call;
+mod content;
+mod control;
+mod d1;
+mod d1_transfer;
+mod deployments;
+mod dns;
+mod domains;
+mod error;
+mod graphql;
+mod identity;
+mod kv;
+mod kv_values;
+mod log;
+mod r2;
+mod reply;
+mod router;
+mod routes;
+mod scripts;
+mod secrets;
+mod settings;
+mod show;
+mod upload;
+mod versions;
+mod workers;
+mod zones;
+
+pub use log::{RequestCount, RequestLog};
+pub use router::router;
+
+use crate::{data::Data, seams::Workers, state::State};
+use clodo_types::Clock;
+use d1_transfer::Transfers;
+use std::sync::Arc;
+
+/// What the API works with.
+#[derive(Debug)]
+pub struct ApiContext {
+    pub(crate) state: State,
+    pub(crate) workers: Arc<dyn Workers>,
+    pub(crate) data: Data,
+    pub(crate) log: RequestLog,
+    pub(crate) transfers: Transfers,
+}
+
+impl ApiContext {
+    /// Puts the API together. The request log (`requests.jsonl`) and files in transfer lie in the
+    /// state's folder.
+    #[must_use]
+    pub fn new(state: State, workers: Arc<dyn Workers>, data: Data, clock: Arc<dyn Clock>) -> Self {
+        let log = RequestLog::at(state.folder().join("requests.jsonl"), clock);
+        let transfers = Transfers::in_folder(state.folder().join("transfers"));
+        Self { state, workers, data, log, transfers }
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub fn log(&self) -> &RequestLog {
+        &self.log
+    }
+}

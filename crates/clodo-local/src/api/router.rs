@@ -1,0 +1,200 @@
+//! Which handler answers which path.
+
+use super::{
+    ApiContext, assets, control, d1, d1_transfer, deployments, dns, domains,
+    error::ApiError,
+    graphql, identity, kv, kv_values,
+    log::{UnknownRoute, logged},
+    r2, routes, scripts, secrets, settings, versions, workers, zones,
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, patch, post, put},
+};
+use std::sync::Arc;
+
+/// The largest body that is held in memory; R2 objects and D1 imports flow and know no limit.
+const MAX_BODY: usize = 300 * 1024 * 1024;
+
+type Routes = Router<Arc<ApiContext>>;
+
+/// The API: `/client/v4/…` as Cloudflare has it, and `/clodo/…` about the local cloud itself.
+pub fn router(context: ApiContext) -> Router {
+    let cx = Arc::new(context);
+    let v4 = Router::new()
+        .merge(identity_routes())
+        .merge(zone_routes())
+        .nest("/accounts/{account}/workers", worker_routes())
+        .nest("/accounts/{account}/workers/scripts/{script}", script_routes())
+        .nest("/accounts/{account}/d1/database", d1_routes())
+        .nest("/accounts/{account}/storage/kv/namespaces", kv_routes())
+        .nest("/accounts/{account}/r2/buckets", r2_routes())
+        .route("/graphql", post(graphql::query))
+        .layer(from_fn_with_state(Arc::clone(&cx), present));
+    Router::new()
+        .nest("/client/v4", v4)
+        .merge(control_routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(Arc::clone(&cx), logged))
+        .with_state(cx)
+}
+
+/// Answers 500 while the state folder is gone, instead of what memory still says.
+async fn present(State(cx): State<Arc<ApiContext>>, request: Request, next: Next) -> Response {
+    match cx.state.check() {
+        Ok(()) => next.run(request).await,
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}
+
+async fn unknown(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    tracing::warn!(%method, path, "the local Cloudflare does not know this route");
+    let mut response = ApiError::bad_identifier(path).into_response();
+    response.extensions_mut().insert(UnknownRoute);
+    response
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    tracing::warn!(%method, path, "the local Cloudflare does not know this method here");
+    let message = format!("Method {method} not available for that URI.");
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, 7001, message);
+    let mut response = error.into_response();
+    response.extensions_mut().insert(UnknownRoute);
+    response
+}
+
+fn control_routes() -> Routes {
+    Router::new()
+        .route("/clodo/seed", put(control::seed))
+        .route("/clodo/status", get(control::status))
+        .route("/clodo/requests/count", get(control::count))
+        .route(
+            "/clodo/transfers/{file}",
+            put(d1_transfer::put_file)
+                .get(d1_transfer::get_file)
+                .layer(DefaultBodyLimit::disable()),
+        )
+}
+
+fn identity_routes() -> Routes {
+    Router::new()
+        .route("/user", get(identity::user))
+        .route("/user/tokens/verify", get(identity::verify))
+        .route("/memberships", get(identity::memberships))
+        .route("/accounts", get(identity::accounts))
+        .route("/accounts/{account}", get(identity::account))
+        .route("/accounts/{account}/tokens/verify", get(identity::verify_for_account))
+}
+
+fn zone_routes() -> Routes {
+    Router::new()
+        .route("/zones", get(zones::list).post(zones::create))
+        .route("/zones/{zone}", get(zones::get).delete(zones::delete))
+        .route("/zones/{zone}/dns_records", get(dns::list).post(dns::create))
+        .route(
+            "/zones/{zone}/dns_records/{record}",
+            get(dns::get).put(dns::update).patch(dns::update).delete(dns::delete),
+        )
+        .route("/zones/{zone}/workers/routes", get(routes::list).post(routes::create))
+        .route(
+            "/zones/{zone}/workers/routes/{route}",
+            get(routes::get).put(routes::update).delete(routes::delete),
+        )
+}
+
+fn worker_routes() -> Routes {
+    Router::new()
+        .route("/scripts", get(scripts::list))
+        .route("/services/{script}", get(workers::service).delete(scripts::delete))
+        .route("/services/{script}/environments/{environment}", get(workers::environment))
+        .route("/workers", get(workers::list).post(workers::create))
+        .route("/workers/{worker}", get(workers::get).patch(workers::update).put(workers::update))
+        .route("/workers/{worker}/versions/latest", patch(versions::patch_latest))
+        .route("/subdomain", get(workers::account_subdomain).put(workers::set_account_subdomain))
+        .route("/subdomains/{subdomain}", get(workers::look_up_subdomain))
+        .route("/assets/upload", post(assets::upload))
+        .route("/assets/upload/{hash}", post(assets::upload_one))
+        .route("/domains", get(domains::list).put(domains::attach))
+        .route("/domains/records", get(domains::list))
+        .route("/domains/records/{domain}", get(domains::get))
+        .route("/domains/{domain}", get(domains::get).delete(domains::detach))
+        .route("/tails/by-consumer/{script}", get(workers::tails_by_consumer))
+        .route("/durable_objects/namespaces", get(workers::durable_objects))
+        .route("/account-settings", get(workers::account_settings))
+}
+
+fn script_routes() -> Routes {
+    Router::new()
+        .route("/", put(scripts::put).get(scripts::download).delete(scripts::delete))
+        .route("/content", get(scripts::download).put(scripts::put_content))
+        .route("/content/v2", get(scripts::download))
+        .route("/settings", get(settings::get).patch(settings::patch))
+        .route("/script-settings", get(settings::get_script).patch(settings::patch_script))
+        .route(
+            "/subdomain",
+            get(settings::get_subdomain)
+                .post(settings::put_subdomain)
+                .delete(settings::delete_subdomain),
+        )
+        .route("/schedules", get(settings::get_schedules).put(settings::put_schedules))
+        .route("/routes", put(routes::replace))
+        .route("/domains/changeset", post(domains::changeset))
+        .route("/domains/records", put(domains::replace))
+        .route("/references", get(workers::references))
+        .route("/versions", get(versions::list).post(versions::create))
+        .route("/versions/{version}", get(versions::get))
+        .route("/deployments", get(deployments::list).post(deployments::create))
+        .route("/deployments/{deployment}", get(deployments::get).delete(deployments::delete))
+        .route("/secrets", get(secrets::list).put(secrets::put))
+        .route("/secrets/{secret}", get(secrets::get).delete(secrets::delete))
+        .route("/secrets-bulk", patch(secrets::bulk))
+        .route("/assets-upload-session", post(assets::start))
+}
+
+fn d1_routes() -> Routes {
+    Router::new()
+        .route("/", get(d1::list).post(d1::create))
+        .route("/{database}", get(d1::get).put(d1::update).patch(d1::update).delete(d1::delete))
+        .route("/{database}/query", post(d1::query))
+        .route("/{database}/raw", post(d1::raw))
+        .route("/{database}/import", post(d1_transfer::import))
+        .route("/{database}/export", post(d1_transfer::export))
+        .route("/{database}/time_travel/bookmark", get(d1::bookmark))
+        .route("/{database}/time_travel/restore", post(d1::restore))
+}
+
+fn kv_routes() -> Routes {
+    Router::new()
+        .route("/", get(kv::list).post(kv::create))
+        .route("/{namespace}", get(kv::get).put(kv::rename).delete(kv::delete))
+        .route("/{namespace}/keys", get(kv_values::keys))
+        .route(
+            "/{namespace}/values/{key}",
+            get(kv_values::get).put(kv_values::put).delete(kv_values::delete),
+        )
+        .route("/{namespace}/metadata/{key}", get(kv_values::metadata))
+        .route("/{namespace}/bulk", put(kv_values::bulk_put).delete(kv_values::bulk_delete))
+        .route("/{namespace}/bulk/delete", post(kv_values::bulk_delete))
+        .route("/{namespace}/bulk/get", post(kv_values::bulk_get))
+}
+
+fn r2_routes() -> Routes {
+    Router::new()
+        .route("/", get(r2::list).post(r2::create))
+        .route("/{bucket}", get(r2::get).delete(r2::delete))
+        .route("/{bucket}/objects", get(r2::objects))
+        .route(
+            "/{bucket}/objects/{*key}",
+            get(r2::get_object)
+                .delete(r2::delete_object)
+                .merge(put(r2::put_object).layer(DefaultBodyLimit::disable())),
+        )
+}

@@ -1,0 +1,218 @@
+//! The account's view of Workers: services, the newer `workers/workers`, and small look-ups that
+//! clients make before they delete or deploy.
+
+use super::{
+    call::{Call, json as read_json},
+    error::ApiError,
+    reply::{Answer, Reply},
+    settings, show,
+    versions::found,
+};
+use crate::state::{
+    ids::random_hex,
+    model::Profile,
+    worker::{Subdomain, Worker},
+};
+use bytes::Bytes;
+use clodo_types::WorkerName;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// `GET /accounts/{account}/workers/services/{script}`
+pub(super) async fn service(call: Call) -> Answer {
+    let worker = call.worker().map_err(no_service)?;
+    Reply::ok(&show::service(worker))
+}
+
+/// `GET …/services/{script}/environments/{environment}`
+pub(super) async fn environment(call: Call) -> Answer {
+    let worker = call.worker().map_err(no_service)?;
+    if call.params.get("environment")? != "production" {
+        return Err(ApiError::not_found(10092, "This environment does not exist."));
+    }
+    Reply::ok(&show::service(worker)["default_environment"])
+}
+
+fn no_service(error: ApiError) -> ApiError {
+    match error.code {
+        10007 => ApiError::not_found(10090, "This Worker does not exist on your account."),
+        _ => error,
+    }
+}
+
+/// `GET /accounts/{account}/workers/workers`
+pub(super) async fn list(call: Call) -> Answer {
+    let account = call.account()?;
+    let cloud = &call.snapshot.cloud;
+    let mut workers: Vec<&Arc<Worker>> = account.workers.values().collect();
+    match call.query.get("order_by") {
+        Some("created_on") => workers.sort_by_key(|worker| worker.created_on),
+        Some("updated_on" | "deployed_on") => workers.sort_by_key(|worker| worker.modified_on),
+        _ => {}
+    }
+    if call.query.get("order") == Some("desc") {
+        workers.reverse();
+    }
+    let found: Vec<Value> =
+        workers.into_iter().map(|worker| show::worker(worker, account, cloud)).collect();
+    Reply::page(&found, &call.query, 100)
+}
+
+/// `GET /accounts/{account}/workers/workers/{worker}`
+pub(super) async fn get(call: Call) -> Answer {
+    let account = call.account()?;
+    let worker = found(&call, &account.workers).map_err(no_beta_worker)?;
+    Reply::ok(&show::worker(worker, account, &call.snapshot.cloud))
+}
+
+fn no_beta_worker(error: ApiError) -> ApiError {
+    match error.code {
+        10007 => ApiError::not_found(10007, "This Worker does not exist."),
+        _ => error,
+    }
+}
+
+/// `POST /accounts/{account}/workers/workers`: a Worker without a version.
+pub(super) async fn create(call: Call, body: Bytes) -> Answer {
+    let wire: Value = read_json(&body)?;
+    let name = wire["name"].as_str().unwrap_or_default().to_owned();
+    if name.parse::<WorkerName>().is_err() {
+        return Err(ApiError::bad_request(10016, format!("Worker name `{name}` is not valid.")));
+    }
+    let account_id = call.account_id()?;
+    let shown = call
+        .state()
+        .write(move |cloud, now| {
+            let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+            if account.workers.contains_key(&name) {
+                let message = format!("A Worker named `{name}` exists already.");
+                return Err(ApiError::conflict(10040, message));
+            }
+            let mut worker = Worker::new(&name, random_hex(), now);
+            settings::merge(&mut worker, &wire)?;
+            worker.subdomain = subdomain(&wire, worker.subdomain);
+            account.workers.insert(name.clone(), Arc::new(worker));
+            let account = &cloud.accounts[&account_id];
+            Ok(show::worker(&account.workers[&name], account, cloud))
+        })
+        .await?;
+    Reply::ok(&shown)
+}
+
+/// `PATCH` and `PUT /accounts/{account}/workers/workers/{worker}`
+pub(super) async fn update(call: Call, body: Bytes) -> Answer {
+    let wire: Value = read_json(&body)?;
+    let (account_id, name) =
+        (call.account_id()?, found(&call, &call.account()?.workers)?.name.clone());
+    let shown = call
+        .state()
+        .write(move |cloud, now| {
+            let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+            let worker = account.worker_mut(&name).ok_or_else(ApiError::no_worker)?;
+            settings::merge(worker, &wire)?;
+            worker.subdomain = subdomain(&wire, worker.subdomain);
+            worker.touch(now);
+            let account = &cloud.accounts[&account_id];
+            Ok::<_, ApiError>(show::worker(&account.workers[&name], account, cloud))
+        })
+        .await?;
+    Reply::ok(&shown)
+}
+
+fn subdomain(wire: &Value, before: Subdomain) -> Subdomain {
+    let wanted = &wire["subdomain"];
+    Subdomain {
+        enabled: wanted["enabled"].as_bool().unwrap_or(before.enabled),
+        previews_enabled: wanted["previews_enabled"].as_bool().unwrap_or(before.previews_enabled),
+    }
+}
+
+/// `GET /accounts/{account}/workers/subdomain`
+pub(super) async fn account_subdomain(call: Call) -> Answer {
+    Reply::ok(&json!({ "subdomain": call.account()?.profile.subdomain }))
+}
+
+/// `PUT /accounts/{account}/workers/subdomain`
+pub(super) async fn set_account_subdomain(call: Call, body: Bytes) -> Answer {
+    let wire: Value = read_json(&body)?;
+    let wanted = wire["subdomain"].as_str().unwrap_or_default().to_ascii_lowercase();
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if wanted.is_empty() || wanted.len() > 63 || !wanted.bytes().all(allowed) {
+        return Err(ApiError::bad_request(10026, "The subdomain is not valid."));
+    }
+    let account_id = call.account_id()?;
+    let shown = call
+        .state()
+        .write(move |cloud, _| {
+            let taken = |(id, account): (&String, &Arc<crate::state::model::Account>)| {
+                *id != account_id && account.profile.subdomain == wanted
+            };
+            if cloud.accounts.iter().any(taken) {
+                return Err(ApiError::conflict(10031, "This subdomain is unavailable."));
+            }
+            let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+            let profile = Profile { subdomain: wanted.clone(), ..(*account.profile).clone() };
+            account.profile = Arc::new(profile);
+            Ok(json!({ "subdomain": wanted }))
+        })
+        .await?;
+    Reply::ok(&shown)
+}
+
+/// `GET /accounts/{account}/workers/subdomains/{subdomain}`: 10032 = free.
+pub(super) async fn look_up_subdomain(call: Call) -> Answer {
+    let wanted = call.params.get("subdomain")?;
+    let accounts = &call.snapshot.cloud.accounts;
+    if accounts.values().any(|account| account.profile.subdomain == wanted) {
+        return Err(ApiError::conflict(10031, "This subdomain is unavailable."));
+    }
+    Err(ApiError::not_found(10032, "This subdomain is available."))
+}
+
+/// `GET S/references`
+pub(super) async fn references(call: Call) -> Answer {
+    Reply::ok(&show::references(call.worker()?, call.account()?))
+}
+
+/// `GET /accounts/{account}/workers/tails/by-consumer/{script}`: Workers whose logs it gets.
+pub(super) async fn tails_by_consumer(call: Call) -> Answer {
+    let consumer = call.params.get("script")?;
+    let feeds = |worker: &&Arc<Worker>| {
+        worker.tail_consumers.iter().any(|to| to["service"] == consumer || to["name"] == consumer)
+    };
+    let producers = call.account()?.workers.values().filter(feeds);
+    let found: Vec<Value> =
+        producers.map(|worker| json!({ "producer": { "script": worker.name } })).collect();
+    Reply::ok(&found)
+}
+
+/// `GET /accounts/{account}/workers/durable_objects/namespaces`
+pub(super) async fn durable_objects(call: Call) -> Answer {
+    let account = call.account()?;
+    let mut found = Vec::new();
+    for worker in account.workers.values() {
+        let bindings = worker.latest().into_iter().flat_map(|version| &version.content.bindings);
+        for binding in bindings.filter(|b| b["type"] == "durable_object_namespace") {
+            let script = binding["script_name"].as_str().unwrap_or(&worker.name);
+            let class = binding["class_name"].as_str().unwrap_or_default();
+            let id = crate::state::ids::derived(&["durable object", account.id(), script, class]);
+            let shown = json!({
+                "id": id,
+                "name": format!("{script}_{class}"),
+                "script": script,
+                "class": class,
+                "use_sqlite": true,
+            });
+            if !found.contains(&shown) {
+                found.push(shown);
+            }
+        }
+    }
+    Reply::page(&found, &call.query, 100)
+}
+
+/// `GET /accounts/{account}/workers/account-settings`
+pub(super) async fn account_settings(call: Call) -> Answer {
+    call.account()?;
+    Reply::ok(&json!({ "default_usage_model": "standard", "green_compute": false }))
+}
