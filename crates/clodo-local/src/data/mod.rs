@@ -60,5 +60,7 @@ impl Data {
     /// Closes every open store and waits until they are closed; a later request opens them again.
     pub async fn close(&self) {
         self.d1.close().await;
+        self.kv.close().await;
+        self.r2.close().await;
     }
 }

@@ -180,3 +180,11 @@ pub(crate) fn remove_files(path: &Path) -> std::io::Result<bool> {
     }
     Ok(there)
 }
+
+/// The error, which names the file, and what SQLite said of it.
+pub(crate) fn told_with_cause(error: &SqliteError) -> String {
+    match error.as_rusqlite() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -2,6 +2,7 @@ use clodo_sqlite::{SqliteError, SqliteErrorKind, rusqlite};
 use std::{fmt, path::PathBuf};
 
 use super::codes;
+use crate::data::pool::told_with_cause;
 
 /// What a caller decides on: the REST API's status and whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +82,7 @@ impl From<SqliteError> for D1Error {
     fn from(error: SqliteError) -> Self {
         match error.kind() {
             SqliteErrorKind::Missing | SqliteErrorKind::Gone => Self::not_found(),
-            _ => match error.as_rusqlite() {
-                Some(cause) => Self::storage(format!("{error}: {cause}")),
-                None => Self::storage(error),
-            },
+            _ => Self::storage(told_with_cause(&error)),
         }
     }
 }

@@ -1,3 +1,4 @@
+use crate::data::pool::told_with_cause;
 use bytes::Bytes;
 use clodo_types::{AccountId, NamespaceId};
 use std::{fmt, str::FromStr, time::Duration};
@@ -165,5 +166,17 @@ impl KvError {
     #[must_use]
     pub fn kind(&self) -> KvErrorKind {
         self.kind
+    }
+}
+
+impl From<clodo_sqlite::SqliteError> for KvError {
+    fn from(error: clodo_sqlite::SqliteError) -> Self {
+        use clodo_sqlite::SqliteErrorKind;
+        match error.kind() {
+            SqliteErrorKind::Missing | SqliteErrorKind::Gone => {
+                Self::new(KvErrorKind::NotFound, "namespace not found")
+            }
+            _ => Self::new(KvErrorKind::Storage, told_with_cause(&error)),
+        }
     }
 }

@@ -1,28 +1,62 @@
 //! R2: one SQLite file of metadata per bucket, large bodies as files beside it.
 
+mod body;
+mod conditions;
+mod error;
+mod hexadecimal;
+pub(crate) mod lenient;
+mod listing;
+mod multipart;
+mod store;
 mod types;
 
+pub use error::{R2Error, R2ErrorKind};
 pub use types::{
     BucketRef, ByteStream, Checksums, Conditions, EtagMatch, GetOptions, GetOutcome, HttpFields,
     ListObjects, ObjectKey, ObjectMeta, ObjectPage, ObjectRange, PartEtag, PutOptions, PutOutcome,
-    R2Error, R2ErrorKind, StoredObject, UploadId, body_of,
+    StoredObject, UploadId, body_of,
 };
 
-use crate::data::PoolOptions;
+use super::pool::{Pool, PoolOptions};
+use body::{OpenFile, receive};
+use clodo_sqlite::rusqlite::Connection;
 use clodo_types::Clock;
-use std::{path::PathBuf, sync::Arc};
+use listing::Listing;
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use store::{About, Answer, Bucket, Bytes, opener};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+/// The user's own metadata, in bytes of names and values.
+const MAX_CUSTOM: usize = 8_192;
+/// The highest number of a part.
+const MAX_PARTS: u32 = 10_000;
 
 /// All R2 buckets. Cloning shares the open ones.
 #[derive(Clone, Debug)]
 pub struct R2 {
     root: PathBuf,
+    clock: Arc<dyn Clock>,
+    pool: Arc<Pool<Bucket>>,
+    /// Buckets that were tidied since this engine was made.
+    swept: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl R2 {
     /// Buckets live in `root/<account>/r2/<name>/`.
     #[must_use]
-    pub fn new(root: PathBuf, _clock: Arc<dyn Clock>, _options: PoolOptions) -> Self {
-        Self { root }
+    pub fn new(root: impl Into<PathBuf>, clock: Arc<dyn Clock>, options: PoolOptions) -> Self {
+        let pool = Arc::new(Pool::new(options));
+        Self { root: root.into(), clock, pool, swept: Arc::default() }
+    }
+
+    fn path(&self, at: &BucketRef) -> PathBuf {
+        self.root.join(at.account.as_str()).join("r2").join(at.name.as_str()).join("bucket.sqlite")
     }
 
     /// Makes an empty bucket.
@@ -30,16 +64,31 @@ impl R2 {
     /// # Errors
     /// `BucketExists`, `Storage`.
     pub async fn create(&self, at: &BucketRef) -> Result<(), R2Error> {
-        let _ = (at, &self.root);
-        todo!()
+        let path = self.path(at);
+        match self.pool.create(&path, opener).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(R2Error::of(R2ErrorKind::BucketExists)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes an empty bucket.
     ///
     /// # Errors
     /// `NoBucket`, `NotEmpty`, `Storage`.
-    pub async fn drop_bucket(&self, _at: &BucketRef) -> Result<(), R2Error> {
-        todo!()
+    pub async fn drop_bucket(&self, at: &BucketRef) -> Result<(), R2Error> {
+        if !self.run(at, |db, _| store::is_empty(db).map(Ok)).await? {
+            return Err(R2Error::of(R2ErrorKind::NotEmpty));
+        }
+        let path = self.path(at);
+        let mut swept = self.swept.lock().await;
+        self.pool.close(&path).await;
+        swept.remove(&path);
+        // First the name goes, at once; a kill in between leaves a folder that nobody looks at.
+        let folder = path.with_file_name("");
+        let doomed = folder.with_file_name(format!(".{}", Uuid::new_v4().simple()));
+        let outcome = fs::rename(&folder, &doomed).and_then(|()| fs::remove_dir_all(&doomed));
+        outcome.map_err(|error| R2Error::file(&folder, &error))
     }
 
     /// An object without its body.
@@ -48,10 +97,11 @@ impl R2 {
     /// `NoBucket`, `Storage`.
     pub async fn head(
         &self,
-        _at: &BucketRef,
-        _key: &ObjectKey,
+        at: &BucketRef,
+        key: &ObjectKey,
     ) -> Result<Option<ObjectMeta>, R2Error> {
-        todo!()
+        let key = key.clone();
+        self.run(at, move |db, _| store::head(db, &key).map(Ok)).await
     }
 
     /// Reads an object or a range of it.
@@ -60,11 +110,24 @@ impl R2 {
     /// `InvalidRange`, `NoBucket`, `Storage`.
     pub async fn get(
         &self,
-        _at: &BucketRef,
-        _key: &ObjectKey,
-        _options: GetOptions,
+        at: &BucketRef,
+        key: &ObjectKey,
+        options: GetOptions,
     ) -> Result<GetOutcome, R2Error> {
-        todo!()
+        let key = key.clone();
+        let only_if = options.only_if;
+        let found = self.run(at, move |db, bucket| {
+            let Some(meta) = store::head(db, &key)? else { return Ok(Ok(Found::Missing)) };
+            if !only_if.hold_for(Some(&meta)) {
+                return Ok(Ok(Found::PreconditionFailed(meta)));
+            }
+            Ok(store::content(db, bucket, &meta)?.map(|bytes| Found::Object(meta, bytes)))
+        });
+        match found.await? {
+            Found::Missing => Ok(GetOutcome::Missing),
+            Found::PreconditionFailed(meta) => Ok(GetOutcome::PreconditionFailed(meta)),
+            Found::Object(meta, bytes) => opened(meta, bytes, options.range),
+        }
     }
 
     /// Stores an object in place of any older one; it appears whole or not at all.
@@ -73,32 +136,47 @@ impl R2 {
     /// `BadDigest`, `TooLarge`, `BodyCutOff`, `NoBucket`, `Storage`.
     pub async fn put(
         &self,
-        _at: &BucketRef,
-        _key: &ObjectKey,
-        _options: PutOptions,
-        _body: ByteStream,
+        at: &BucketRef,
+        key: &ObjectKey,
+        options: PutOptions,
+        body: ByteStream,
     ) -> Result<PutOutcome, R2Error> {
-        todo!()
+        check_custom(&options.custom)?;
+        let folder = self.bodies(at).await?;
+        let received = receive(&folder, &options.checksums, true, body).await?;
+        let md5 = received.checksums.md5.as_deref().unwrap_or_default();
+        let object = ObjectMeta {
+            size: received.size,
+            etag: hex::encode(md5),
+            http: options.http,
+            custom: options.custom,
+            checksums: received.checksums.clone(),
+            storage_class: options.storage_class.unwrap_or_else(standard),
+            ..self.blank(key)
+        };
+        let (stored, received) = (object.clone(), Arc::new(received));
+        let written = self.run(at, move |db, bucket| {
+            store::put(db, bucket, &object, &options.only_if, &received).map(Ok)
+        });
+        let written = written.await?;
+        Ok(if written { PutOutcome::Stored(stored) } else { PutOutcome::PreconditionFailed })
     }
 
     /// Removes objects, all or none; those that are not there are no error.
     ///
     /// # Errors
     /// `NoBucket`, `Storage`.
-    pub async fn delete(&self, _at: &BucketRef, _keys: Vec<ObjectKey>) -> Result<(), R2Error> {
-        todo!()
+    pub async fn delete(&self, at: &BucketRef, keys: Vec<ObjectKey>) -> Result<(), R2Error> {
+        self.run(at, move |db, bucket| store::delete(db, bucket, &keys).map(Ok)).await
     }
 
     /// Lists objects in byte order of their keys.
     ///
     /// # Errors
     /// `Invalid` for a bad limit or cursor; `NoBucket`, `Storage`.
-    pub async fn list(
-        &self,
-        _at: &BucketRef,
-        _options: ListObjects,
-    ) -> Result<ObjectPage, R2Error> {
-        todo!()
+    pub async fn list(&self, at: &BucketRef, options: ListObjects) -> Result<ObjectPage, R2Error> {
+        let listing = Listing::new(options)?;
+        self.run(at, move |db, _| listing.page(db).map(Ok)).await
     }
 
     /// Begins an upload in parts; `only_if` and `checksums` are not looked at.
@@ -107,11 +185,21 @@ impl R2 {
     /// `NoBucket`, `Storage`.
     pub async fn create_upload(
         &self,
-        _at: &BucketRef,
-        _key: &ObjectKey,
-        _options: PutOptions,
+        at: &BucketRef,
+        key: &ObjectKey,
+        options: PutOptions,
     ) -> Result<UploadId, R2Error> {
-        todo!()
+        check_custom(&options.custom)?;
+        let about = About {
+            http: options.http,
+            custom: options.custom,
+            checksums: Checksums::default(),
+            class: options.storage_class.unwrap_or_else(standard),
+        };
+        let upload = UploadId(format!("{}{}", new_id(), new_id()));
+        let (id, key) = (upload.clone(), key.clone());
+        self.run(at, move |db, _| multipart::create(db, &id, &key, &about).map(Ok)).await?;
+        Ok(upload)
     }
 
     /// Stores a part in place of any older one of that number.
@@ -120,13 +208,32 @@ impl R2 {
     /// `NoUpload`, `Invalid` for a number outside 1 to 10,000, `BodyCutOff`, `Storage`.
     pub async fn put_part(
         &self,
-        _at: &BucketRef,
-        _key: &ObjectKey,
-        _upload: &UploadId,
-        _number: u32,
-        _body: ByteStream,
+        at: &BucketRef,
+        key: &ObjectKey,
+        upload: &UploadId,
+        number: u32,
+        body: ByteStream,
     ) -> Result<PartEtag, R2Error> {
-        todo!()
+        if number == 0 || number > MAX_PARTS {
+            let text = "Part number must be between 1 and 10000 (inclusive).";
+            return Err(R2Error::new(R2ErrorKind::Invalid, text));
+        }
+        let (upload, key) = (upload.clone(), key.clone());
+        let (id, of) = (upload.clone(), key.clone());
+        let found = self.run(at, move |db, _| multipart::find(db, &id, &of).map(Ok)).await?;
+        if found.is_none() {
+            return Err(R2Error::of(R2ErrorKind::NoUpload));
+        }
+        let folder = self.bodies(at).await?;
+        let received = receive(&folder, &Checksums::default(), false, body).await?;
+        let etag = hex::encode(received.checksums.md5.as_deref().unwrap_or_default());
+        let part = PartEtag { number, etag };
+        let (stored, received) = (part.clone(), Arc::new(received));
+        self.run(at, move |db, bucket| {
+            multipart::put_part(db, bucket, (&upload, &key), &stored, &received)
+        })
+        .await?;
+        Ok(part)
     }
 
     /// Joins parts into the object.
@@ -135,12 +242,14 @@ impl R2 {
     /// `NoUpload`, `InvalidPart`, `PartTooSmall`, `Storage`.
     pub async fn complete_upload(
         &self,
-        _at: &BucketRef,
-        _key: &ObjectKey,
-        _upload: &UploadId,
-        _parts: Vec<PartEtag>,
+        at: &BucketRef,
+        key: &ObjectKey,
+        upload: &UploadId,
+        parts: Vec<PartEtag>,
     ) -> Result<ObjectMeta, R2Error> {
-        todo!()
+        let (blank, upload) = (self.blank(key), upload.clone());
+        self.run(at, move |db, bucket| multipart::complete(db, bucket, &upload, &parts, blank))
+            .await
     }
 
     /// Drops an upload and its parts; one that is gone already is `NoUpload`.
@@ -149,10 +258,111 @@ impl R2 {
     /// `NoUpload`, `Storage`.
     pub async fn abort_upload(
         &self,
-        _at: &BucketRef,
-        _key: &ObjectKey,
-        _upload: &UploadId,
+        at: &BucketRef,
+        key: &ObjectKey,
+        upload: &UploadId,
     ) -> Result<(), R2Error> {
-        todo!()
+        let (key, upload) = (key.clone(), upload.clone());
+        self.run(at, move |db, bucket| multipart::abort(db, bucket, &upload, &key)).await
     }
+
+    /// Closes every open bucket and waits until they are closed.
+    pub async fn close(&self) {
+        self.pool.close_all().await;
+    }
+
+    fn blank(&self, key: &ObjectKey) -> ObjectMeta {
+        ObjectMeta {
+            key: key.clone(),
+            version: new_id(),
+            size: 0,
+            etag: String::new(),
+            uploaded: self.clock.now(),
+            http: HttpFields::default(),
+            custom: Vec::new(),
+            checksums: Checksums::default(),
+            storage_class: standard(),
+        }
+    }
+
+    /// Where body files go; the bucket exists and was tidied.
+    async fn bodies(&self, at: &BucketRef) -> Result<PathBuf, R2Error> {
+        self.tidy(&self.path(at)).await?;
+        Ok(self.path(at).with_file_name("bodies"))
+    }
+
+    /// Removes what a killed process left, once per bucket and before this process writes a file
+    /// of its own.
+    async fn tidy(&self, path: &Path) -> Result<(), R2Error> {
+        let mut swept = self.swept.lock().await;
+        if !swept.contains(path) {
+            let tidied = self.pool.with(path, opener, |db, bucket| store::sweep(db, bucket));
+            tidied.await??;
+            swept.insert(path.to_owned());
+        }
+        Ok(())
+    }
+
+    async fn run<T, F>(&self, at: &BucketRef, work: F) -> Result<T, R2Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Bucket) -> Answer<T> + Clone + Send + 'static,
+    {
+        self.pool.with(&self.path(at), opener, work).await?
+    }
+}
+
+/// What a read found on the connection's thread.
+enum Found {
+    Missing,
+    PreconditionFailed(ObjectMeta),
+    Object(ObjectMeta, Bytes),
+}
+
+fn opened(
+    meta: ObjectMeta,
+    bytes: Bytes,
+    range: Option<ObjectRange>,
+) -> Result<GetOutcome, R2Error> {
+    let range = range.map(|range| resolve(range, meta.size)).transpose()?;
+    let (offset, length) = range.unwrap_or((0, meta.size));
+    let body = match bytes {
+        Bytes::Small(bytes) => body::send_small(bytes, offset, length),
+        Bytes::Files(files) => send(files, offset, length)?,
+    };
+    Ok(GetOutcome::Found(StoredObject { meta, range, body }))
+}
+
+fn send(files: Vec<OpenFile>, offset: u64, length: u64) -> Result<ByteStream, R2Error> {
+    body::send(files, offset, length).map_err(|error| {
+        R2Error::new(R2ErrorKind::Storage, format!("could not read the body: {error}"))
+    })
+}
+
+/// First byte and count.
+fn resolve(range: ObjectRange, size: u64) -> Result<(u64, u64), R2Error> {
+    let (offset, length) = match range {
+        ObjectRange::From { offset, length } => {
+            let left = size.saturating_sub(offset);
+            (offset, length.map_or(left, |length| length.min(left)))
+        }
+        ObjectRange::Suffix(length) => (size.saturating_sub(length), length.min(size)),
+    };
+    if length == 0 {
+        return Err(R2Error::of(R2ErrorKind::InvalidRange));
+    }
+    Ok((offset, length))
+}
+
+fn check_custom(custom: &[(String, String)]) -> Result<(), R2Error> {
+    let size: usize = custom.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > MAX_CUSTOM { Err(R2Error::of(R2ErrorKind::MetadataTooLarge)) } else { Ok(()) }
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+fn standard() -> String {
+    "Standard".to_owned()
 }

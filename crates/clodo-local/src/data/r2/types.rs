@@ -3,6 +3,8 @@ use clodo_types::{AccountId, BucketName, Timestamp};
 use futures_util::Stream;
 use std::{fmt, io, pin::Pin, str::FromStr};
 
+use super::{R2Error, R2ErrorKind, hexadecimal, lenient};
+
 /// A body that flows: chunks in order, or the error that cut it off.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
@@ -55,34 +57,47 @@ impl FromStr for ObjectKey {
 }
 
 /// Headers that are kept with an object and given back with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct HttpFields {
     /// `Content-Type`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// `Content-Language`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
     /// `Content-Disposition`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
     /// `Content-Encoding`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
     /// `Cache-Control`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
     /// `Expires`.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::moment")]
     pub cache_expiry: Option<Timestamp>,
 }
 
 /// Digests of a body; MD5 is always kept except for multipart objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Checksums {
     /// 16 bytes.
+    #[serde(rename = "0", skip_serializing_if = "Option::is_none", with = "hexadecimal")]
     pub md5: Option<Vec<u8>>,
     /// 20 bytes.
+    #[serde(rename = "1", skip_serializing_if = "Option::is_none", with = "hexadecimal")]
     pub sha1: Option<Vec<u8>>,
     /// 32 bytes.
+    #[serde(rename = "2", skip_serializing_if = "Option::is_none", with = "hexadecimal")]
     pub sha256: Option<Vec<u8>>,
     /// 48 bytes.
+    #[serde(rename = "3", skip_serializing_if = "Option::is_none", with = "hexadecimal")]
     pub sha384: Option<Vec<u8>>,
     /// 64 bytes.
+    #[serde(rename = "4", skip_serializing_if = "Option::is_none", with = "hexadecimal")]
     pub sha512: Option<Vec<u8>>,
 }
 
@@ -251,96 +266,4 @@ pub struct PartEtag {
     pub number: u32,
     /// What its upload answered.
     pub etag: String,
-}
-
-/// What a caller decides on. [`R2ErrorKind::code`] is Cloudflare's number for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum R2ErrorKind {
-    /// The bucket exists already.
-    BucketExists,
-    /// No such bucket.
-    NoBucket,
-    /// No such key.
-    NoKey,
-    /// The bucket still has objects.
-    NotEmpty,
-    /// The body is over 5 GiB, or the metadata over 8 KiB.
-    TooLarge,
-    /// A key that R2 refuses.
-    InvalidName,
-    /// No such upload.
-    NoUpload,
-    /// A part that was not uploaded, or whose etag differs.
-    InvalidPart,
-    /// A part but the last that is too small, or differs in size from the others.
-    PartTooSmall,
-    /// A condition does not hold.
-    Precondition,
-    /// The body's digest is not the one that was announced.
-    BadDigest,
-    /// The range lies outside the object.
-    InvalidRange,
-    /// Any other argument.
-    Invalid,
-    /// The body's stream broke off; nothing was stored.
-    BodyCutOff,
-    /// A file cannot be read or written, or is damaged.
-    Storage,
-}
-
-impl R2ErrorKind {
-    /// Cloudflare's code.
-    #[must_use]
-    pub fn code(self) -> u32 {
-        match self {
-            Self::BucketExists => 10004,
-            Self::NoBucket => 10006,
-            Self::NoKey => 10007,
-            Self::NotEmpty => 10008,
-            Self::TooLarge => 100100,
-            Self::InvalidName => 10020,
-            Self::NoUpload => 10024,
-            Self::InvalidPart => 10025,
-            Self::PartTooSmall => 10011,
-            Self::Precondition => 10031,
-            Self::BadDigest => 10037,
-            Self::InvalidRange => 10039,
-            Self::Invalid | Self::BodyCutOff => 10001,
-            Self::Storage => 10043,
-        }
-    }
-
-    /// The HTTP status that goes with it.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        match self {
-            Self::NoBucket | Self::NoKey | Self::NoUpload => 404,
-            Self::BucketExists | Self::NotEmpty => 409,
-            Self::Precondition => 412,
-            Self::InvalidRange => 416,
-            Self::Storage => 500,
-            _ => 400,
-        }
-    }
-}
-
-/// An R2 request that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-pub struct R2Error {
-    kind: R2ErrorKind,
-    text: String,
-}
-
-impl R2Error {
-    pub(super) fn new(kind: R2ErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
-    }
-
-    /// What to decide on.
-    #[must_use]
-    pub fn kind(&self) -> R2ErrorKind {
-        self.kind
-    }
 }
