@@ -1,0 +1,332 @@
+use crate::{
+    account::Account,
+    choices::{Protection, Rules, Strategy},
+    customer::Customer,
+    environment::Environment,
+    layers::{Layer, Origin, Sourced, effective},
+    portfolio::Portfolio,
+    service::{SecretDeclaration, Service},
+    suggest,
+};
+use clodo_types::{
+    AccountName, BindingName, CustomerName, EnvironmentName, Hostname, ServiceName, TargetId,
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Which targets are meant. The default means all services for all customers in `development`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Selection {
+    /// These services; none means all.
+    pub services: Vec<ServiceName>,
+    /// This environment; none means `development`.
+    pub environment: Option<EnvironmentName>,
+    /// These customers; none means all.
+    pub customers: Vec<CustomerName>,
+    /// Only targets that serve this hostname.
+    pub domain: Option<Hostname>,
+    /// Variables from outside the file.
+    pub overrides: Overrides,
+}
+
+/// Variables from outside the file; they count for every selected target.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Overrides {
+    /// From the process environment: `CLODO_VAR_<NAME>`.
+    pub process_environment: BTreeMap<BindingName, String>,
+    /// From the command line: `--var NAME=value`.
+    pub command_line: BTreeMap<BindingName, String>,
+}
+
+/// One target as the file describes it: what a deployment is going to make true.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TargetSpec {
+    /// Which target.
+    pub id: TargetId,
+    /// The service's folder, relative to [`Portfolio::folder`].
+    pub service_path: PathBuf,
+    /// Where the service says it is well, such as `/health`.
+    pub health: Option<String>,
+    /// Services that the file says go first.
+    pub depends_on: Vec<ServiceName>,
+    /// The hostnames that it serves, in order.
+    pub domains: Vec<Hostname>,
+    /// Its variables; those of the wrangler config are weaker than any of them.
+    pub vars: BTreeMap<BindingName, Sourced<Value>>,
+    /// Secrets that it needs.
+    pub secrets: Vec<SecretDeclaration>,
+    /// What a deployment needs first.
+    pub protection: Protection,
+    /// How strict the security rules are.
+    pub rules: Rules,
+    /// How a new version takes over.
+    pub strategy: Sourced<Strategy>,
+    /// The account that `id` names.
+    pub account: Account,
+}
+
+/// The selection does not fit the portfolio.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// There is no such service.
+    #[error("unknown service `{name}`")]
+    UnknownService {
+        /// What was asked for.
+        name: ServiceName,
+        /// What to try.
+        hint: String,
+    },
+    /// There is no such environment.
+    #[error("unknown environment `{name}`")]
+    UnknownEnvironment {
+        /// What was asked for.
+        name: EnvironmentName,
+        /// What to try.
+        hint: String,
+    },
+    /// There is no such customer.
+    #[error("unknown customer `{name}`")]
+    UnknownCustomer {
+        /// What was asked for.
+        name: CustomerName,
+        /// What to try.
+        hint: String,
+    },
+    /// None of the selected targets serves the hostname.
+    #[error("no selected target serves `{domain}`")]
+    UnknownDomain {
+        /// What was asked for.
+        domain: Hostname,
+        /// What to try.
+        hint: String,
+    },
+}
+
+impl SelectError {
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::UnknownService { hint, .. }
+            | Self::UnknownEnvironment { hint, .. }
+            | Self::UnknownCustomer { hint, .. }
+            | Self::UnknownDomain { hint, .. } => hint,
+        }
+    }
+}
+
+impl Portfolio {
+    /// The targets that are meant, ordered by service and then by customer.
+    ///
+    /// # Errors
+    /// When a name is not in the portfolio, or no selected target serves the domain.
+    pub fn select(&self, selection: &Selection) -> Result<Vec<TargetSpec>, SelectError> {
+        let (environment, described) = self.selected_environment(selection)?;
+        let services = self.selected_services(selection)?;
+        let customers = self.selected_customers(selection)?;
+        let mut targets = Vec::new();
+        for (name, service) in services {
+            for customer in &customers {
+                let parts = Parts { portfolio: self, environment, described, name, service };
+                targets.extend(parts.target(*customer, &selection.overrides));
+            }
+        }
+        match &selection.domain {
+            None => Ok(targets),
+            Some(domain) => self.serving(domain, environment, targets),
+        }
+    }
+
+    /// The account of a target; none when there are several and the file chooses none.
+    #[must_use]
+    pub fn account_of(
+        &self,
+        environment: &EnvironmentName,
+        customer: Option<&CustomerName>,
+    ) -> Option<AccountName> {
+        let of_customer = || self.customers.get(customer?)?.account.clone();
+        let of_environment = || self.environments.get(environment)?.account.clone();
+        let only = || (self.accounts.len() == 1).then(|| self.accounts.keys().next().cloned());
+        of_customer()
+            .or_else(of_environment)
+            .or_else(|| self.account.clone())
+            .or_else(|| only().flatten())
+    }
+
+    /// Every level that speaks about a target's variables, weakest first; for `explain`.
+    #[must_use]
+    pub fn layers(&self, id: &TargetId, overrides: &Overrides) -> Vec<Layer> {
+        let service = self.services.get(&id.service);
+        let inner = service.and_then(|service| service.environments.get(&id.environment));
+        let environment = self.environments.get(&id.environment);
+        let customer = id.customer.as_ref().and_then(|name| self.customers.get(name));
+        let there = customer.and_then(|customer| customer.environments.get(&id.environment));
+        let file = [
+            (Origin::Default, Some(&self.vars)),
+            (Origin::Service, service.map(|service| &service.vars)),
+            (Origin::Environment, environment.map(|environment| &environment.vars)),
+            (Origin::ServiceInEnvironment, inner.map(|inner| &inner.vars)),
+            (Origin::Customer, customer.map(|customer| &customer.vars)),
+            (Origin::CustomerInEnvironment, there),
+        ];
+        let outside = [
+            (Origin::ProcessEnvironment, &overrides.process_environment),
+            (Origin::CommandLine, &overrides.command_line),
+        ];
+        file.into_iter()
+            .filter_map(|(origin, vars)| Some(Layer::of_file(origin, vars?)))
+            .chain(outside.into_iter().map(|(origin, texts)| Layer::of_texts(origin, texts)))
+            .filter(|layer| !layer.vars.is_empty())
+            .collect()
+    }
+
+    fn selected_environment(
+        &self,
+        selection: &Selection,
+    ) -> Result<(&EnvironmentName, &Environment), SelectError> {
+        let asked = selection.environment.as_ref().map_or("development", EnvironmentName::as_str);
+        self.environments.get_key_value(asked).ok_or_else(|| {
+            let names = self.environments.keys().map(EnvironmentName::as_str);
+            let hint = match selection.environment {
+                Some(_) => suggest::hint_for(asked, names),
+                None => {
+                    let names: Vec<_> = names.collect();
+                    format!("choose one with --env: {}", names.join(", "))
+                }
+            };
+            let name = asked.parse().expect("it was a name before");
+            SelectError::UnknownEnvironment { name, hint }
+        })
+    }
+
+    fn selected_services(
+        &self,
+        selection: &Selection,
+    ) -> Result<Vec<(&ServiceName, &Service)>, SelectError> {
+        for name in &selection.services {
+            if !self.services.contains_key(name) {
+                let names = self.services.keys().map(ServiceName::as_str);
+                let hint = suggest::hint_for(name.as_str(), names);
+                return Err(SelectError::UnknownService { name: name.clone(), hint });
+            }
+        }
+        let asked =
+            |name: &ServiceName| selection.services.is_empty() || selection.services.contains(name);
+        Ok(self.services.iter().filter(|(name, _)| asked(name)).collect())
+    }
+
+    /// Customers to go through; a portfolio without any has one target per service.
+    fn selected_customers(
+        &self,
+        selection: &Selection,
+    ) -> Result<Vec<Option<(&CustomerName, &Customer)>>, SelectError> {
+        for name in &selection.customers {
+            if !self.customers.contains_key(name) {
+                let names = self.customers.keys().map(CustomerName::as_str);
+                let hint = match self.customers.is_empty() {
+                    true => "this portfolio has no customers: leave --customer out".to_owned(),
+                    false => suggest::hint_for(name.as_str(), names),
+                };
+                return Err(SelectError::UnknownCustomer { name: name.clone(), hint });
+            }
+        }
+        if self.customers.is_empty() {
+            return Ok(vec![None]);
+        }
+        let asked = |name: &CustomerName| {
+            selection.customers.is_empty() || selection.customers.contains(name)
+        };
+        Ok(self.customers.iter().filter(|(name, _)| asked(name)).map(Some).collect())
+    }
+
+    fn serving(
+        &self,
+        domain: &Hostname,
+        environment: &EnvironmentName,
+        mut targets: Vec<TargetSpec>,
+    ) -> Result<Vec<TargetSpec>, SelectError> {
+        let all: Vec<Hostname> =
+            targets.iter().flat_map(|target| target.domains.iter().cloned()).collect();
+        targets.retain(|target| target.domains.contains(domain));
+        if !targets.is_empty() {
+            return Ok(targets);
+        }
+        let hint = match self.environments_of(domain).next() {
+            Some(other) if other != environment => format!("it is served in `--env {other}`"),
+            _ => suggest::hint_for(domain.as_str(), all.iter().map(Hostname::as_str)),
+        };
+        Err(SelectError::UnknownDomain { domain: domain.clone(), hint })
+    }
+
+    fn environments_of<'a>(
+        &'a self,
+        domain: &'a Hostname,
+    ) -> impl Iterator<Item = &'a EnvironmentName> {
+        let of_customers = self.customers.values().flat_map(|customer| &customer.domains);
+        self.domains.iter().chain(of_customers).filter_map(move |(environment, services)| {
+            let served = services.values().flatten().any(|hostname| hostname.value == *domain);
+            served.then_some(environment)
+        })
+    }
+}
+
+/// What a target is put together from, besides its customer.
+struct Parts<'a> {
+    portfolio: &'a Portfolio,
+    environment: &'a EnvironmentName,
+    described: &'a Environment,
+    name: &'a ServiceName,
+    service: &'a Service,
+}
+
+impl Parts<'_> {
+    /// A file that was read without errors has an account for every target.
+    fn target(
+        &self,
+        customer: Option<(&CustomerName, &Customer)>,
+        overrides: &Overrides,
+    ) -> Option<TargetSpec> {
+        let customer_name = customer.map(|(name, _)| name);
+        let account = self.portfolio.account_of(self.environment, customer_name)?;
+        let account_info = self.portfolio.accounts.get(&account)?.clone();
+        let id = TargetId {
+            service: self.name.clone(),
+            environment: self.environment.clone(),
+            customer: customer_name.cloned(),
+            account,
+        };
+        let domains = customer.map_or(&self.portfolio.domains, |(_, customer)| &customer.domains);
+        let hostnames = domains.get(self.environment).and_then(|all| all.get(self.name));
+        let depends_on = self.service.depends_on.iter();
+        Some(TargetSpec {
+            service_path: self.service.path.clone(),
+            health: self.service.health.clone(),
+            depends_on: depends_on.map(|needed| needed.value.clone()).collect(),
+            domains: hostnames.into_iter().flatten().map(|name| name.value.clone()).collect(),
+            vars: effective(&self.portfolio.layers(&id, overrides)),
+            secrets: self.service.secrets.clone(),
+            protection: self.described.protection,
+            rules: self.described.rules,
+            strategy: self.strategy(),
+            account: account_info,
+            id,
+        })
+    }
+
+    fn strategy(&self) -> Sourced<Strategy> {
+        let inner = self.service.environments.get(self.environment);
+        let levels = [
+            (Origin::ServiceInEnvironment, inner.and_then(|inner| inner.strategy)),
+            (Origin::Environment, self.described.strategy),
+            (Origin::Service, self.service.strategy),
+        ];
+        let found = levels.into_iter().find_map(|(origin, strategy)| Some((origin, strategy?)));
+        let (origin, strategy) = found.unwrap_or((Origin::Default, Strategy::AllAtOnce));
+        Sourced::new(strategy, origin)
+    }
+}
