@@ -1,5 +1,6 @@
+use crate::{SourceMap, hash::bundle_hash, names::names_in};
 use bytes::Bytes;
-use clodo_types::{BindingName, ContentHash};
+use clodo_types::{BindingName, ContentHash, Finding};
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// What is uploaded for one Worker: its modules and its assets.
@@ -19,6 +20,43 @@ pub struct Bundle {
     pub hash: ContentHash,
     /// The names the code reads from its environment (`env.X`), as far as the text shows them.
     pub env_names: BTreeSet<BindingName>,
+    /// The files that the modules were made from, relative to the project, sorted.
+    pub inputs: Vec<PathBuf>,
+    /// What is worth knowing about it; nothing here stops an upload.
+    pub notes: Vec<Finding>,
+}
+
+impl Bundle {
+    /// Puts a bundle together from parts: sorts them, hashes them and reads the code for names.
+    #[must_use]
+    pub fn new(
+        main_module: Option<String>,
+        modules: Vec<Module>,
+        assets: Option<AssetSet>,
+    ) -> Self {
+        let (mut source_maps, mut modules): (Vec<_>, Vec<_>) =
+            modules.into_iter().partition(|module| module.kind == ModuleKind::SourceMap);
+        modules.sort_by(|a, b| a.name.cmp(&b.name));
+        source_maps.sort_by(|a, b| a.name.cmp(&b.name));
+        let is_code =
+            |module: &&Module| matches!(module.kind, ModuleKind::EsModule | ModuleKind::CommonJs);
+        let env_names = modules
+            .iter()
+            .filter(is_code)
+            .flat_map(|module| names_in(&String::from_utf8_lossy(&module.body)))
+            .collect();
+        let hash = bundle_hash(main_module.as_deref(), &modules, assets.as_ref());
+        let (inputs, notes) = (Vec::new(), Vec::new());
+        Self { main_module, modules, source_maps, assets, hash, env_names, inputs, notes }
+    }
+
+    /// The source map of a module, when there is one.
+    #[must_use]
+    pub fn source_map(&self, module: &str) -> Option<SourceMap> {
+        let name = format!("{}.map", module.trim_start_matches("./"));
+        let is_it = |map: &&Module| map.name.trim_start_matches("./") == name;
+        SourceMap::parse(&self.source_maps.iter().find(is_it)?.body).ok()
+    }
 }
 
 /// One module.

@@ -85,7 +85,9 @@ impl Pinned {
         &self.lock
     }
 
-    pub(crate) fn required(&self) -> &Path {
+    /// The file that the pin is for, relative to the folder of an install.
+    #[must_use]
+    pub fn required(&self) -> &Path {
         &self.required
     }
 
