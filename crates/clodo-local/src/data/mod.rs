@@ -15,6 +15,8 @@ mod kv;
 mod pool;
 mod r2;
 
+pub(crate) use r2::lenient;
+
 pub use d1::{
     Bookmark, D1, D1Answer, D1Error, D1ErrorKind, D1Meta, D1Options, D1Request, D1Statement,
     DatabaseInfo, DatabaseRef, ExportOptions, ImportReport, Param, RowFormat, StatementResult,

@@ -89,7 +89,7 @@ pub struct R2Error {
 }
 
 impl R2Error {
-    pub(super) fn new(kind: R2ErrorKind, text: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: R2ErrorKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }
 

@@ -219,11 +219,6 @@ impl R2 {
             return Err(R2Error::new(R2ErrorKind::Invalid, text));
         }
         let (upload, key) = (upload.clone(), key.clone());
-        let (id, of) = (upload.clone(), key.clone());
-        let found = self.run(at, move |db, _| multipart::find(db, &id, &of).map(Ok)).await?;
-        if found.is_none() {
-            return Err(R2Error::of(R2ErrorKind::NoUpload));
-        }
         let folder = self.bodies(at).await?;
         let received = receive(&folder, &Checksums::default(), false, body).await?;
         let etag = hex::encode(received.checksums.md5.as_deref().unwrap_or_default());
