@@ -21,6 +21,12 @@ use tower::Service as _;
 /// Asks whether a hostname is served here, without sending the request itself.
 const ASK_HEADER: &str = "x-clodo-ask";
 
+/// What a queue says of itself after a message was added.
+const QUEUED: &str = concat!(
+    r#"{"metadata":{"metrics":{"backlogCount":0,"backlogBytes":0,"#,
+    r#""oldestMessageTimestamp":0}}}"#
+);
+
 /// Answers what workerd asks on behalf of Workers.
 #[derive(Debug)]
 pub(crate) struct Back {
@@ -130,7 +136,7 @@ impl Back {
 // Queues have no consumer here; a producer must not fail for that.
 fn undelivered(resource: &Resource<'_>) -> Response<FrontBody> {
     tracing::warn!(queue = resource.id, "a message was sent to a queue that nobody reads");
-    status(StatusCode::OK)
+    Response::new(FrontBody::full(QUEUED))
 }
 
 fn parsed(text: &str) -> Option<Resource<'_>> {

@@ -148,6 +148,12 @@ impl Keeper {
             self.account.show(|view| view.epoch = epoch);
             return;
         }
+        if blueprint.exclusive
+            && let Some(folder) = &self.around.durable_folder
+            && let Err(error) = std::fs::create_dir_all(folder)
+        {
+            tracing::error!(%error, "the folder for Durable Objects cannot be made");
+        }
         let servable = blueprint.sockets.iter().any(|(_, target)| *target != Target::Ping);
         let handover = blueprint.exclusive && current.as_ref().is_some_and(|now| now.exclusive);
         if handover && let Some(old) = current.take() {
