@@ -12,26 +12,43 @@
 //! HTTP, config files and the terminal.
 
 mod change;
+mod config;
+mod context;
+mod deploy;
 mod desired;
+mod error;
+mod event;
+mod execute;
 mod mark;
 mod migration;
 mod observed;
 mod plan;
+mod planner;
 mod platform;
 mod ports;
+mod record;
+mod report;
 mod resource;
+mod step;
 mod trigger;
 
 pub use change::{Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload};
+pub use context::{DeployContext, DeployOptions, Ports};
+pub use deploy::{Prepared, deploy, prepare};
 pub use desired::{Desired, DesiredTarget};
+pub use error::{DeployError, DeployErrorKind};
+pub use event::{DeployEvent, DeployListener, Silent};
 pub use mark::{Hashes, Mark, MessageError, VersionMessage};
 pub use migration::{AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget};
 pub use observed::{
     AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedWorker, Scope,
 };
 pub use plan::{Action, Fate, Migration, Plan, PlannedStep, PlannedTarget};
+pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
 pub use platform::{Platform, PlatformError, PlatformErrorKind};
 pub use ports::{Gate, Migrator, SecretSource, Verdict, Verifier};
+pub use record::{DeployedTarget, Deployment, DeploymentState, deployments};
+pub use report::{DeployReport, FailureKind, FailureReport, Leftover, Outcome, TargetReport};
 pub use resource::{
     DatabaseRef, DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
     DesiredService, NamespaceRef, ResourceRef,

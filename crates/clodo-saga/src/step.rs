@@ -98,6 +98,12 @@ pub enum Undo {
 #[derive(Clone, Debug, Default)]
 pub struct Outputs(Arc<Mutex<BTreeMap<StepId, Value>>>);
 
+impl From<BTreeMap<StepId, Value>> for Outputs {
+    fn from(outputs: BTreeMap<StepId, Value>) -> Self {
+        Self(Arc::new(Mutex::new(outputs)))
+    }
+}
+
 impl Outputs {
     /// The output of one step, if it is done.
     #[must_use]

@@ -1,0 +1,121 @@
+use crate::{
+    event::{DeployListener, Silent},
+    planner::PlanOptions,
+    platform::Platform,
+    ports::{Gate, Migrator, SecretSource, Verifier},
+};
+use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness};
+use clodo_types::{Clock, DeploymentId, TargetId};
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// What a deployment needs from outside.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct DeployContext {
+    /// Where the Workers run.
+    pub platform: Arc<dyn Platform>,
+    /// Who applies migrations.
+    pub migrator: Arc<dyn Migrator>,
+    /// Who looks whether a target answers.
+    pub verifier: Arc<dyn Verifier>,
+    /// Where values of secrets come from.
+    pub secrets: Arc<dyn SecretSource>,
+    /// Who may refuse the plan, in the order in which they are asked.
+    pub gates: Vec<Arc<dyn Gate>>,
+    /// Where deployments are written down.
+    pub journal: Arc<dyn JournalStore>,
+    /// Where the lock of the portfolio is.
+    pub leases: Arc<dyn LeaseStore>,
+    /// Who we are, for that lock.
+    pub holder: Holder,
+    /// Whether another holder still runs; see
+    /// [`LeaseOptions::with_liveness`](clodo_saga::LeaseOptions::with_liveness).
+    pub liveness: fn(&Holder) -> Liveness,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who hears what happens.
+    pub listener: Arc<dyn DeployListener>,
+    /// Asks for an end: no further step begins, and what was done is taken back.
+    pub cancel: CancellationToken,
+    /// How many steps run side by side.
+    pub concurrency: NonZeroUsize,
+    /// How long the lock lasts when this process dies.
+    pub lease_ttl: Duration,
+}
+
+/// The ports of a [`DeployContext`] that have no default.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Where the Workers run.
+    pub platform: Arc<dyn Platform>,
+    /// Who applies migrations.
+    pub migrator: Arc<dyn Migrator>,
+    /// Who looks whether a target answers.
+    pub verifier: Arc<dyn Verifier>,
+    /// Where values of secrets come from.
+    pub secrets: Arc<dyn SecretSource>,
+    /// Where deployments are written down.
+    pub journal: Arc<dyn JournalStore>,
+    /// Where the lock of the portfolio is.
+    pub leases: Arc<dyn LeaseStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl DeployContext {
+    /// Without gates and listener; 8 steps side by side, a lock of 30 s, and every other holder
+    /// taken for alive until its lock expires.
+    #[must_use]
+    pub fn new(ports: Ports, holder: Holder) -> Self {
+        let Ports { platform, migrator, verifier, secrets, journal, leases, clock } = ports;
+        Self {
+            platform,
+            migrator,
+            verifier,
+            secrets,
+            gates: Vec::new(),
+            journal,
+            leases,
+            holder,
+            liveness: |_| Liveness::Unknown,
+            clock,
+            listener: Arc::new(Silent),
+            cancel: CancellationToken::new(),
+            concurrency: NonZeroUsize::new(8).expect("8 is not 0"),
+            lease_ttl: Duration::from_secs(30),
+        }
+    }
+}
+
+impl fmt::Debug for DeployContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeployContext")
+            .field("platform", &self.platform)
+            .field("holder", &self.holder)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to deploy.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeployOptions {
+    /// The id of this deployment: a new UUID, best one that sorts by time.
+    pub deployment: DeploymentId,
+    /// Targets to upload again even if nothing changed.
+    pub redeploy: BTreeSet<TargetId>,
+}
+
+impl DeployOptions {
+    /// Deploys what changed.
+    #[must_use]
+    pub fn new(deployment: DeploymentId) -> Self {
+        Self { deployment, redeploy: BTreeSet::new() }
+    }
+
+    pub(crate) fn plan_options(&self) -> PlanOptions {
+        PlanOptions { redeploy: self.redeploy.clone(), ..PlanOptions::default() }
+    }
+}

@@ -1,0 +1,251 @@
+use crate::{
+    context::{DeployContext, DeployOptions},
+    desired::Desired,
+    error::DeployError,
+    event::DeployEvent,
+    execute::{Work, execute},
+    migration::MigrationTarget,
+    observed::Observed,
+    plan::{Action, Fate, Plan},
+    planner::{PlanOptions, plan},
+    record::History,
+    report::{DeployReport, Outcome, TargetReport},
+    resource::ResourceRef,
+};
+use clodo_saga::{LeaseGuard, LeaseOptions};
+use clodo_types::{Finding, PortfolioName, Severity, Timestamp};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A plan and what was known when it was made. Nothing was written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Prepared {
+    /// What would be done.
+    pub plan: Arc<Plan>,
+    /// What is there.
+    pub observed: Observed,
+    /// What the plan and the gates have to say.
+    pub findings: Vec<Finding>,
+    /// What each target is now.
+    pub targets: Vec<TargetReport>,
+}
+
+impl Prepared {
+    /// True when a finding stops the deployment.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        is_blocked(&self.findings)
+    }
+}
+
+/// Brings the platform to the desired state: observes, plans, asks the gates, applies, verifies and
+/// records.
+///
+/// Only one deployment of a portfolio runs at a time. When a step fails, or the deployment is
+/// cancelled, what was done is taken back; data stays. A deployment whose process dies is finished
+/// by the next one, wherever that runs.
+///
+/// # Errors
+/// When it could not begin; nothing was written then, except for [`DeployError::LockLost`].
+pub async fn deploy(
+    cx: &DeployContext,
+    desired: &Desired,
+    options: &DeployOptions,
+) -> Result<DeployReport, DeployError> {
+    let began = cx.clock.now();
+    let lock = lock(cx, &desired.portfolio).await?;
+    let outcome = deploy_locked(cx, desired, options, began, &lock).await;
+    unlock(lock).await;
+    outcome
+}
+
+/// Does all that [`deploy`] does before it writes: observes, plans and asks the gates.
+///
+/// # Errors
+/// When the platform or the history cannot be read, or the desired state cannot be planned.
+pub async fn prepare(
+    cx: &DeployContext,
+    desired: &Desired,
+    options: &DeployOptions,
+) -> Result<Prepared, DeployError> {
+    let (prepared, _) = prepare_with_history(cx, desired, options).await?;
+    Ok(prepared)
+}
+
+pub(crate) fn is_blocked(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Block)
+}
+
+pub(crate) async fn lock(
+    cx: &DeployContext,
+    portfolio: &PortfolioName,
+) -> Result<Arc<LeaseGuard>, DeployError> {
+    let options = LeaseOptions::new(format!("deploy/{portfolio}"), cx.holder.clone())
+        .with_ttl(cx.lease_ttl)
+        .with_liveness(cx.liveness);
+    let (leases, clock) = (Arc::clone(&cx.leases), Arc::clone(&cx.clock));
+    Ok(Arc::new(LeaseGuard::acquire(leases, clock, options).await?))
+}
+
+pub(crate) async fn unlock(lock: Arc<LeaseGuard>) {
+    if let Some(lock) = Arc::into_inner(lock)
+        && let Err(error) = lock.release().await
+    {
+        tracing::warn!(%error, "the lock of the portfolio was not given back; it will expire");
+    }
+}
+
+async fn deploy_locked(
+    cx: &DeployContext,
+    desired: &Desired,
+    options: &DeployOptions,
+    began: Timestamp,
+    lock: &Arc<LeaseGuard>,
+) -> Result<DeployReport, DeployError> {
+    let (prepared, history) = prepare_with_history(cx, desired, options).await?;
+    if prepared.is_refused() {
+        cx.listener.hear(&DeployEvent::Refused(prepared.findings.clone()));
+        return Ok(unwritten(cx, prepared, Outcome::Refused, began));
+    }
+    check_secrets(cx, &prepared.plan).await?;
+    let work = Work {
+        began,
+        deployment: options.deployment.clone(),
+        portfolio: desired.portfolio.clone(),
+        revision: desired.revision.clone(),
+        rollback_of: None,
+        prepared,
+        history,
+    };
+    execute(cx, work, lock).await
+}
+
+async fn prepare_with_history(
+    cx: &DeployContext,
+    desired: &Desired,
+    options: &DeployOptions,
+) -> Result<(Prepared, History), DeployError> {
+    let read = History::read(&*cx.journal, &desired.portfolio);
+    let history = read.await.map_err(DeployError::Journal)?;
+    for interrupted in history.unfinished() {
+        cx.listener.hear(&DeployEvent::InterruptedFound(interrupted.id));
+    }
+    let observed = observe(cx, desired).await.map_err(DeployError::Observe)?;
+    cx.listener.hear(&DeployEvent::Observed);
+    let plan_options = PlanOptions { recorded: history.configs(), ..options.plan_options() };
+    let plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
+    let prepared = gate(cx, Arc::new(plan), desired, observed, &history).await;
+    Ok((prepared, history))
+}
+
+/// Reads the platform, and the migrations of the databases that have migration files.
+pub(crate) async fn observe(
+    cx: &DeployContext,
+    desired: &Desired,
+) -> Result<Observed, crate::platform::PlatformError> {
+    let mut observed = cx.platform.observe(&desired.scope()).await?;
+    let mut wanted = BTreeMap::new();
+    for target in &desired.targets {
+        let files = target.databases.iter().filter(|database| !database.migrations.is_empty());
+        for database in files {
+            let key = (target.id.account.clone(), database.resource.clone());
+            wanted.insert(key, database.migrations_table.clone());
+        }
+    }
+    for ((account_name, resource), table) in wanted {
+        let Some(account) = observed.accounts.get_mut(&account_name) else { continue };
+        let found = account.databases.iter_mut().find(|(name, known)| match &resource {
+            ResourceRef::Name(wanted) => *name == wanted,
+            ResourceRef::Id(wanted) => known.id == *wanted,
+        });
+        let Some((name, known)) = found else { continue };
+        let (account, id, name) = (account_name, known.id.clone(), Some(name.clone()));
+        known.applied = cx.migrator.applied(&MigrationTarget { account, id, name, table }).await?;
+    }
+    Ok(observed)
+}
+
+async fn gate(
+    cx: &DeployContext,
+    plan: Arc<Plan>,
+    desired: &Desired,
+    observed: Observed,
+    history: &History,
+) -> Prepared {
+    cx.listener.hear(&DeployEvent::Planned(Arc::clone(&plan)));
+    let mut findings = plan.findings.clone();
+    for gate in &cx.gates {
+        if is_blocked(&findings) {
+            break;
+        }
+        findings.extend(gate.check(&plan, desired).await);
+    }
+    let targets = now(cx, &plan, &observed, history);
+    Prepared { plan, observed, findings, targets }
+}
+
+/// The targets as they are before anything is done.
+pub(crate) fn now(
+    cx: &DeployContext,
+    plan: &Plan,
+    observed: &Observed,
+    history: &History,
+) -> Vec<TargetReport> {
+    let report = |target: &crate::plan::PlannedTarget| {
+        let account = observed.accounts.get(&target.worker.account);
+        let live = account.and_then(|account| account.workers.get(&target.worker.worker));
+        let hashes = live.and_then(|live| live.mark().hashes);
+        TargetReport {
+            id: target.id.clone(),
+            worker: target.worker.clone(),
+            fate: target.fate,
+            changed: false,
+            version: history.version(&target.worker, hashes),
+            urls: match target.fate {
+                Fate::Create => Vec::new(),
+                _ => cx.platform.urls(&target.check.addresses),
+            },
+            verdict: None,
+        }
+    };
+    plan.targets.iter().map(report).collect()
+}
+
+pub(crate) fn unwritten(
+    cx: &DeployContext,
+    prepared: Prepared,
+    outcome: Outcome,
+    began: Timestamp,
+) -> DeployReport {
+    DeployReport {
+        outcome,
+        deployment: None,
+        plan: prepared.plan,
+        findings: prepared.findings,
+        targets: prepared.targets,
+        failure: None,
+        cancelled: false,
+        kept: Vec::new(),
+        stuck: Vec::new(),
+        superseded: Vec::new(),
+        history_incomplete: None,
+        took: cx.clock.now().since(began),
+    }
+}
+
+/// A Worker that is new needs a value for each of its secrets; one that exists may keep the values
+/// that it has.
+async fn check_secrets(cx: &DeployContext, plan: &Plan) -> Result<(), DeployError> {
+    let mut missing = Vec::new();
+    for step in &plan.steps {
+        let Action::Change(crate::change::Change::Upload(upload)) = &step.action else { continue };
+        for name in upload.target.secrets.iter().filter(|_| upload.first) {
+            let target = &upload.target.id;
+            let value = cx.secrets.resolve(target, name).await.map_err(DeployError::Secrets)?;
+            if value.is_none() {
+                missing.push((target.clone(), name.clone()));
+            }
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(DeployError::MissingSecrets(missing)) }
+}

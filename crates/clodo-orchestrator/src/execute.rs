@@ -1,0 +1,163 @@
+use crate::{
+    context::DeployContext,
+    deploy::{Prepared, unwritten},
+    error::DeployError,
+    event::Forward,
+    plan::{Action, Fate},
+    record::{Finish, History, Opening, Past, RecordedVersion},
+    report::{DeployReport, FailureReport, Leftover, Outcome},
+    step::{Facts, steps},
+    trigger::WorkerRef,
+};
+use clodo_saga::{
+    Closing, Ending, LeaseGuard, Outputs, RunContext, RunHeader, RunReport, StepId, run,
+};
+use clodo_types::{DeploymentId, PortfolioName, Timestamp};
+use serde_json::Value;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A plan that nobody objected to, and all that is needed to carry it out.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) began: Timestamp,
+    pub(crate) deployment: DeploymentId,
+    pub(crate) portfolio: PortfolioName,
+    pub(crate) revision: Option<String>,
+    pub(crate) rollback_of: Option<DeploymentId>,
+    pub(crate) prepared: Prepared,
+    pub(crate) history: History,
+}
+
+/// The only function that writes to the platform.
+pub(crate) async fn execute(
+    cx: &DeployContext,
+    work: Work,
+    lock: &Arc<LeaseGuard>,
+) -> Result<DeployReport, DeployError> {
+    let mut report = if work.prepared.plan.is_empty() {
+        unwritten(cx, work.prepared.clone(), Outcome::NothingToDo, work.began)
+    } else {
+        apply(cx, &work, lock).await?
+    };
+    report.superseded = supersede(cx, &work).await;
+    report.took = cx.clock.now().since(work.began);
+    Ok(report)
+}
+
+async fn apply(
+    cx: &DeployContext,
+    work: &Work,
+    lock: &Arc<LeaseGuard>,
+) -> Result<DeployReport, DeployError> {
+    let plan = &work.prepared.plan;
+    let observed = work.prepared.observed.clone();
+    let settled = settled(work);
+    let facts = Arc::new(Facts::new(work.deployment.clone(), observed, settled, plan));
+    let mut run_cx = RunContext::new(Arc::clone(&cx.journal), Arc::clone(&cx.clock));
+    run_cx.listener = Arc::new(Forward(Arc::clone(&cx.listener)));
+    run_cx.cancel = cx.cancel.clone();
+    run_cx.lease = Some(Arc::clone(lock));
+    run_cx.concurrency = cx.concurrency;
+    let opening = Opening::of(plan, work.revision.clone(), work.rollback_of.clone());
+    let header = RunHeader {
+        id: work.deployment.clone(),
+        scope: work.portfolio.to_string(),
+        started_at: cx.clock.now(),
+        data: serde_json::to_value(&opening).unwrap_or_default(),
+    };
+    let finish =
+        |run: &RunReport| serde_json::to_value(finish(work, &facts, run)).unwrap_or_default();
+    let steps = steps(plan, &facts, cx);
+    let report = run(steps, header, work.history.before.clone(), &run_cx, finish).await?;
+    Ok(describe(cx, work, &facts, report))
+}
+
+fn settled(work: &Work) -> BTreeSet<WorkerRef> {
+    let observed = &work.prepared.observed;
+    let live = |worker: &WorkerRef| {
+        let account = observed.accounts.get(&worker.account)?;
+        account.workers.get(&worker.worker)?.mark().hashes
+    };
+    let workers = work.prepared.plan.targets.iter().map(|target| &target.worker);
+    workers.filter(|worker| work.history.is_settled(worker, live(worker))).cloned().collect()
+}
+
+/// What the history keeps at the end.
+fn finish(work: &Work, facts: &Facts, run: &RunReport) -> Finish {
+    let plan = &work.prepared.plan;
+    let changed = plan.targets.iter().filter(|target| target.fate != Fate::Unchanged);
+    let versions = changed.map(|target| RecordedVersion {
+        worker: target.worker.clone(),
+        version: version(facts, &target.worker, run),
+        verdict: verdict(work, &target.worker, run),
+    });
+    Finish {
+        versions: versions.collect(),
+        failure: run.failures.first().map(|failure| FailureReport::of(failure, plan)),
+        cancelled: run.cancelled,
+        superseded_by: None,
+    }
+}
+
+fn version(facts: &Facts, worker: &WorkerRef, run: &RunReport) -> Option<clodo_types::VersionId> {
+    facts.version(worker, &Outputs::from(run.outputs.clone()))
+}
+
+fn verdict(work: &Work, worker: &WorkerRef, run: &RunReport) -> Option<crate::ports::Verdict> {
+    let mut checks = work.prepared.plan.steps.iter().filter(|step| match &step.action {
+        Action::Verify(check) => check.addresses.worker == *worker,
+        _ => false,
+    });
+    let output = run.outputs.get(&checks.next()?.id)?;
+    serde_json::from_value(output.clone()).ok()
+}
+
+fn describe(cx: &DeployContext, work: &Work, facts: &Facts, run: RunReport) -> DeployReport {
+    let plan = &work.prepared.plan;
+    let outcome = match run.ending {
+        Ending::Completed => Outcome::Done,
+        Ending::Unwound => Outcome::Failed,
+        _ => Outcome::PartlyDone,
+    };
+    let mut report = unwritten(cx, work.prepared.clone(), outcome, work.began);
+    report.deployment = Some(run.run.clone());
+    report.failure = run.failures.first().map(|failure| FailureReport::of(failure, plan));
+    report.cancelled = run.cancelled;
+    let leftover = |(step, why): &(StepId, String)| Leftover {
+        step: step.clone(),
+        summary: plan.step(step).map(|step| step.summary.clone()).unwrap_or_default(),
+        why: why.clone(),
+    };
+    report.kept = run.kept.iter().map(leftover).collect();
+    report.stuck = run.stuck.iter().map(leftover).collect();
+    report.history_incomplete = run.journal_error.as_ref().map(ToString::to_string);
+    if outcome == Outcome::Done {
+        for (target, planned) in report.targets.iter_mut().zip(&plan.targets) {
+            target.changed = planned.fate != Fate::Unchanged;
+            target.urls = cx.platform.urls(&planned.check.addresses);
+            target.verdict = verdict(work, &target.worker, &run);
+            target.version = version(facts, &target.worker, &run).or(target.version.take());
+        }
+    }
+    report
+}
+
+/// Closes interrupted deployments that have nothing left to finish. One that touched Workers which
+/// are no part of this deployment stays open.
+async fn supersede(cx: &DeployContext, work: &Work) -> Vec<DeploymentId> {
+    let own: BTreeSet<&WorkerRef> =
+        work.prepared.plan.targets.iter().map(|target| &target.worker).collect();
+    let covered = |past: &Past| past.opening.workers().iter().all(|worker| own.contains(worker));
+    let mut closed = Vec::new();
+    for past in work.history.unfinished().into_iter().filter(covered) {
+        let by = Some(work.deployment.clone());
+        let data = Finish { superseded_by: by, ..past.finish };
+        let data = serde_json::to_value(data).unwrap_or(Value::Null);
+        let closing = Closing { at: cx.clock.now(), ending: Ending::Superseded, data };
+        match cx.journal.close(&past.id, &closing).await {
+            Ok(()) => closed.push(past.id),
+            Err(error) => tracing::warn!(%error, "an interrupted deployment was not closed"),
+        }
+    }
+    closed
+}

@@ -1,0 +1,109 @@
+mod check;
+mod error;
+mod migrations;
+mod order;
+mod resources;
+mod target;
+
+pub use error::PlanError;
+
+use crate::{
+    desired::Desired,
+    mark::Hashes,
+    observed::Observed,
+    plan::{Action, Plan, PlannedStep},
+    trigger::WorkerRef,
+};
+use clodo_saga::StepId;
+use clodo_types::{Finding, Severity, TargetId};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What else a plan depends on.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct PlanOptions {
+    /// What the record says about Workers, for texts like `vars.BRAND: "A" -> "B"`. A record whose
+    /// hashes are not those of the live Worker is not used.
+    pub recorded: BTreeMap<WorkerRef, RecordedConfig>,
+    /// Targets to upload again even if nothing changed: a secret has a new value.
+    pub redeploy: BTreeSet<TargetId>,
+}
+
+/// A configuration that was deployed once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedConfig {
+    /// The hashes that it had.
+    pub hashes: Hashes,
+    /// The configuration, as [`DesiredTarget::config`](crate::DesiredTarget::config) gave it.
+    pub config: Value,
+}
+
+/// Says what to do to get from `observed` to `desired`. Pure: the same input gives the same plan.
+///
+/// # Errors
+/// When the desired state contradicts itself, or names something that is not there.
+pub fn plan(
+    desired: &Desired,
+    observed: &Observed,
+    options: &PlanOptions,
+) -> Result<Plan, PlanError> {
+    check::check(desired, observed)?;
+    let order = order::order(desired, observed)?;
+    let mut draft = Draft {
+        desired,
+        observed,
+        options,
+        order: &order,
+        steps: Vec::new(),
+        findings: Vec::new(),
+        gates: BTreeMap::new(),
+        uploads: BTreeMap::new(),
+    };
+    let mut targets: BTreeMap<usize, _> = BTreeMap::new();
+    for at in &order.sequence {
+        targets.insert(*at, target::plan_target(&mut draft, *at)?);
+    }
+    let Draft { steps, findings, .. } = draft;
+    let portfolio = desired.portfolio.clone();
+    Ok(Plan { portfolio, targets: targets.into_values().collect(), steps, findings })
+}
+
+/// A plan that is being made.
+struct Draft<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    options: &'a PlanOptions,
+    order: &'a order::Order,
+    steps: Vec<PlannedStep>,
+    findings: Vec<Finding>,
+    /// By target: the step after which its new version is known to answer.
+    gates: BTreeMap<usize, StepId>,
+    /// By target: the step that creates its Worker.
+    uploads: BTreeMap<usize, StepId>,
+}
+
+impl Draft<'_> {
+    /// Adds a step, unless one of that name is there: then several targets share it.
+    fn add(&mut self, step: PlannedStep) -> StepId {
+        let id = step.id.clone();
+        if !self.steps.iter().any(|known| known.id == id) {
+            self.steps.push(step);
+        }
+        id
+    }
+
+    fn object(&mut self, rule: &str, severity: Severity, message: String, hint: &str) {
+        let (rule, hint) = (rule.to_owned(), Some(hint.to_owned()));
+        let finding = Finding { rule, severity, at: None, message, hint };
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// A step's name: what it does, and to what. It must not depend on anything that differs between
+/// two runs that do the same.
+pub(crate) fn step_id(action: &Action, subject: &str) -> StepId {
+    StepId::new(format!("{} {subject}", action.kind()))
+}

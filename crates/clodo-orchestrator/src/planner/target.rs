@@ -1,0 +1,388 @@
+use super::{
+    Draft,
+    error::PlanError,
+    resources::{self, Waits},
+    step_id,
+};
+use crate::{
+    change::{Change, Traffic, Upload},
+    config::differences,
+    desired::DesiredTarget,
+    mark::{Hashes, Mark},
+    observed::{ObservedAccount, ObservedWorker},
+    plan::{Action, Fate, PlannedStep, PlannedTarget},
+    trigger::{Addresses, Check, WorkersDev},
+};
+use clodo_saga::StepId;
+use clodo_types::{Hostname, Severity};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+pub(super) fn plan_target(draft: &mut Draft<'_>, at: usize) -> Result<PlannedTarget, PlanError> {
+    let target = Arc::clone(&draft.desired.targets[at]);
+    let unknown = || PlanError::UnknownAccount(target.id.account.clone());
+    let account = draft.observed.accounts.get(&target.id.account).ok_or_else(unknown)?;
+    let live = account.workers.get(&target.worker);
+    let waits = resources::plan_resources(draft, &target);
+    object_to_strangers(draft, &target, account, live);
+    let mut writer = Writer::new(draft, at, &target, account, live);
+    writer.plan(waits);
+    let (hashes, dirty) = (writer.hashes, writer.dirty());
+    let fate = match (live, dirty) {
+        (None, _) => Fate::Create,
+        (Some(_), true) => Fate::Update,
+        (Some(_), false) => Fate::Unchanged,
+    };
+    Ok(PlannedTarget {
+        id: target.id.clone(),
+        worker: target.worker_ref(),
+        fate,
+        hashes,
+        config: target.config(),
+        check: check_of(&target),
+    })
+}
+
+fn check_of(target: &DesiredTarget) -> Check {
+    Check {
+        target: target.id.clone(),
+        addresses: Addresses {
+            worker: target.worker_ref(),
+            domains: target.domains.clone(),
+            workers_dev: target.workers_dev.enabled,
+        },
+        health: target.health.clone(),
+        knows_version: target.version_metadata.is_some(),
+    }
+}
+
+/// A Worker, or a domain, that belongs to somebody else is not taken over unasked.
+fn object_to_strangers(
+    draft: &mut Draft<'_>,
+    target: &DesiredTarget,
+    account: &ObservedAccount,
+    live: Option<&ObservedWorker>,
+) {
+    if target.adopt {
+        return;
+    }
+    let portfolio = &draft.desired.portfolio;
+    let owner = live.map(|live| live.mark().owner);
+    let stranger = match owner {
+        None => None,
+        Some(Some(owner)) if owner == *portfolio => None,
+        Some(Some(owner)) => Some(format!("belongs to portfolio `{owner}`")),
+        Some(None) => Some("was not deployed by Clodo".to_owned()),
+    };
+    if let Some(why) = stranger {
+        draft.object(
+            "foreign-worker",
+            Severity::Block,
+            format!("worker `{}` of {} exists already and {why}", target.worker, target.id),
+            "deploy with `--adopt` to take it over, or give the service another name",
+        );
+    }
+    for (hostname, owner) in &account.domains {
+        if target.domains.contains(hostname)
+            && *owner != target.worker
+            && account.workers.get(owner).is_none_or(|w| w.mark().owner.as_ref() != Some(portfolio))
+        {
+            draft.object(
+                "domain-taken",
+                Severity::Block,
+                format!("{hostname}, which {} claims, leads to worker `{owner}`", target.id),
+                "deploy with `--adopt` to take it over, or choose another domain",
+            );
+        }
+    }
+}
+
+/// Writes the steps of one target.
+struct Writer<'a, 'b> {
+    draft: &'a mut Draft<'b>,
+    at: usize,
+    target: &'a Arc<DesiredTarget>,
+    account: &'a ObservedAccount,
+    live: Option<&'a ObservedWorker>,
+    mark: Mark,
+    hashes: Hashes,
+    recorded: Option<&'b Value>,
+    own: Vec<StepId>,
+}
+
+impl<'a, 'b> Writer<'a, 'b> {
+    fn new(
+        draft: &'a mut Draft<'b>,
+        at: usize,
+        target: &'a Arc<DesiredTarget>,
+        account: &'a ObservedAccount,
+        live: Option<&'a ObservedWorker>,
+    ) -> Self {
+        let mut mark = live.map(ObservedWorker::mark).unwrap_or_default();
+        if mark.owner.as_ref() != Some(&draft.desired.portfolio) {
+            // What another owner's hashes mean is that owner's business.
+            mark = Mark::default();
+        }
+        let recorded = draft.options.recorded.get(&target.worker_ref());
+        let recorded = recorded.filter(|recorded| Some(recorded.hashes) == mark.hashes);
+        let recorded = recorded.map(|recorded| &recorded.config);
+        let hashes = target.hashes();
+        Self { draft, at, target, account, live, mark, hashes, recorded, own: Vec::new() }
+    }
+
+    fn dirty(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    fn plan(&mut self, waits: Waits) {
+        // A resource that is made anew has another id, which the bindings must learn.
+        let must = self.must_upload() || !waits.created.is_empty();
+        let upload = must.then(|| self.upload(waits));
+        let serving = match (&upload, self.live) {
+            (Some(upload), Some(_)) => Some(self.traffic(upload)),
+            (upload, _) => upload.clone(),
+        };
+        let mut addresses: Vec<StepId> = serving.iter().cloned().collect();
+        addresses.extend(self.workers_dev(serving.as_ref()));
+        addresses.extend(self.domains(serving.as_ref()));
+        addresses.extend(self.routes(serving.as_ref()));
+        self.schedules(serving.as_ref());
+        let verified = self.verify(addresses);
+        if let Some(ready) = verified.or(serving) {
+            self.draft.gates.insert(self.at, ready);
+        }
+        let finished = self.mark.hashes == Some(self.hashes);
+        if self.dirty() || !finished {
+            self.commit();
+        }
+    }
+
+    fn must_upload(&self) -> bool {
+        let same = |hashes: Hashes| {
+            hashes.content == self.hashes.content && hashes.config == self.hashes.config
+        };
+        let unchanged = self.live.is_some() && self.mark.hashes.is_some_and(same);
+        !unchanged || self.draft.options.redeploy.contains(&self.target.id)
+    }
+
+    /// True when routes or schedules may differ; no listing shows them.
+    fn triggers_changed(&self) -> bool {
+        self.mark.hashes.is_none_or(|hashes| hashes.triggers != self.hashes.triggers)
+    }
+
+    /// The steps after which all targets that this one waits for answer with their new versions.
+    fn ready_callees(&self) -> Vec<StepId> {
+        let waits_for = self.draft.order.waits_for(self.at).iter();
+        waits_for.filter_map(|callee| self.draft.gates.get(callee).cloned()).collect()
+    }
+
+    fn upload(&mut self, waits: Waits) -> StepId {
+        let first = self.live.is_none();
+        let mut waits: BTreeSet<StepId> = waits.created.into_iter().chain(waits.migrated).collect();
+        if first {
+            // The first upload of a Worker serves at once.
+            waits.extend(self.ready_callees());
+        }
+        let callees = self.draft.order.waits_for(self.at).iter();
+        waits.extend(callees.filter_map(|callee| self.draft.uploads.get(callee).cloned()));
+        let change = Change::Upload(Upload {
+            target: Arc::clone(self.target),
+            first,
+            mark: self.full_mark(),
+            revision: self.draft.desired.revision.clone(),
+        });
+        let summary = match first {
+            true => format!("create worker {}", self.target.worker),
+            false => format!("upload a new version of {}", self.target.worker),
+        };
+        let details = self.upload_details();
+        let id = self.push(change, waits.into_iter().collect(), summary, details);
+        if first {
+            self.draft.uploads.insert(self.at, id.clone());
+        }
+        id
+    }
+
+    fn upload_details(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match self.mark.hashes.filter(|_| self.live.is_some()) {
+            None => lines.push(format!("content: added {}", self.hashes.content)),
+            Some(old) => {
+                if old.content != self.hashes.content {
+                    lines.push(format!("content: {} -> {}", old.content, self.hashes.content));
+                }
+                match self.recorded {
+                    Some(recorded) => lines.extend(differences(recorded, &self.target.config())),
+                    None if old.config != self.hashes.config => {
+                        lines.push(format!("config: {} -> {}", old.config, self.hashes.config));
+                    }
+                    None => {}
+                }
+            }
+        }
+        lines
+    }
+
+    fn traffic(&mut self, upload: &StepId) -> StepId {
+        let mut needs = vec![upload.clone()];
+        needs.extend(self.ready_callees());
+        let change = Change::SetTraffic { worker: self.target.worker_ref(), to: Traffic::Uploaded };
+        let summary = format!("give {}'s new version all traffic", self.target.worker);
+        self.push(change, needs, summary, Vec::new())
+    }
+
+    fn workers_dev(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        let to = self.target.workers_dev;
+        let now = match self.live {
+            None => Some(WorkersDev::default()),
+            Some(live) => live.workers_dev,
+        };
+        // A listing that does not say may only be trusted after a deployment that finished.
+        if now.map_or(self.mark.hashes.is_some(), |now| now == to) {
+            return None;
+        }
+        let change = Change::SetWorkersDev { worker: self.target.worker_ref(), to };
+        let on = |on| if on { "on" } else { "off" };
+        let worker = &self.target.worker;
+        let summary = format!("turn workers.dev {} for {worker}", on(to.enabled));
+        let details = match now {
+            Some(now) if now.previews != to.previews => {
+                vec![format!("preview URLs: {} -> {}", on(now.previews), on(to.previews))]
+            }
+            _ => Vec::new(),
+        };
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    fn domains(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        let now = self.account.domains_of(&self.target.worker);
+        let to = &self.target.domains;
+        // What another target takes over needs no step of its own here.
+        let taken: BTreeSet<&Hostname> = self.claimed_by_others();
+        let left: BTreeSet<&Hostname> = now.iter().filter(|host| !taken.contains(host)).collect();
+        if left.into_iter().eq(to.iter()) {
+            return None;
+        }
+        let moved: BTreeMap<_, _> = self.account.domains.iter().collect();
+        let mut details: Vec<String> = to
+            .difference(&now)
+            .map(|host| match moved.get(host) {
+                Some(from) => format!("+ {host} (was {from}'s)"),
+                None => format!("+ {host}"),
+            })
+            .collect();
+        details.extend(now.difference(to).map(|host| format!("- {host}")));
+        let worker = self.target.worker_ref();
+        let summary = format!("set the domains of {}", self.target.worker);
+        let change = Change::SetDomains { worker, to: to.clone() };
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    fn claimed_by_others(&self) -> BTreeSet<&'b Hostname> {
+        let desired: &'b crate::desired::Desired = self.draft.desired;
+        let others = desired.targets.iter().filter(|other| other.id != self.target.id);
+        let same_account = others.filter(|other| other.id.account == self.target.id.account);
+        same_account.flat_map(|other| &other.domains).collect()
+    }
+
+    fn routes(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        // A Worker that is new, or new to Clodo, keeps the routes that its config does not name.
+        let forget = self.live.is_some() && self.mark.hashes.is_some();
+        if !self.triggers_changed() || (self.target.routes.is_empty() && !forget) {
+            return None;
+        }
+        if self.recorded_same("routes") {
+            return None;
+        }
+        let mut to = self.target.routes.clone();
+        to.sort();
+        let details = self.recorded_details("routes");
+        let change = Change::SetRoutes { worker: self.target.worker_ref(), to };
+        let summary = format!("set the routes of {}", self.target.worker);
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    fn schedules(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        let to = self.target.crons.clone()?;
+        if !self.triggers_changed() || (to.is_empty() && self.live.is_none()) {
+            return None;
+        }
+        if self.recorded_same("crons") {
+            return None;
+        }
+        let details = self.recorded_details("crons");
+        let change = Change::SetSchedules { worker: self.target.worker_ref(), to };
+        let summary = format!("set the schedules of {}", self.target.worker);
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    fn recorded_same(&self, key: &str) -> bool {
+        self.recorded.is_some_and(|recorded| recorded.get(key) == self.target.config().get(key))
+    }
+
+    fn recorded_details(&self, key: &str) -> Vec<String> {
+        let Some(recorded) = self.recorded else { return Vec::new() };
+        let new = self.target.config();
+        let only = |config: &Value| {
+            let field = config.get(key).map(|value| (key.to_owned(), value.clone()));
+            Value::Object(field.into_iter().collect())
+        };
+        differences(&only(recorded), &only(&new))
+    }
+
+    fn verify(&mut self, needs: Vec<StepId>) -> Option<StepId> {
+        let check = check_of(self.target);
+        let reachable = check.addresses.workers_dev
+            || !check.addresses.domains.is_empty()
+            || !self.target.routes.is_empty();
+        if needs.is_empty() || !reachable {
+            return None;
+        }
+        let summary = format!("wait until {} answers", self.target.worker);
+        let action = Action::Verify(check);
+        let id = step_id(&action, &self.target.worker_ref().to_string());
+        self.own.push(id.clone());
+        let target = Some(self.target.id.clone());
+        Some(self.draft.add(PlannedStep {
+            id,
+            target,
+            action,
+            needs,
+            summary,
+            details: Vec::new(),
+        }))
+    }
+
+    fn commit(&mut self) {
+        let change = Change::Commit {
+            worker: self.target.worker_ref(),
+            mark: self.full_mark(),
+            settings: self.target.worker_settings.clone(),
+        };
+        let summary = format!("mark {} as deployed", self.target.worker);
+        let needs = self.own.clone();
+        self.push(change, needs, summary, Vec::new());
+    }
+
+    fn full_mark(&self) -> Mark {
+        let owner = Some(self.draft.desired.portfolio.clone());
+        Mark { owner, hashes: Some(self.hashes) }
+    }
+
+    fn push(
+        &mut self,
+        change: Change,
+        needs: Vec<StepId>,
+        summary: String,
+        details: Vec<String>,
+    ) -> StepId {
+        let action = Action::Change(change);
+        let id = step_id(&action, &self.target.worker_ref().to_string());
+        self.own.push(id.clone());
+        let target = Some(self.target.id.clone());
+        self.draft.add(PlannedStep { id, target, action, needs, summary, details })
+    }
+}

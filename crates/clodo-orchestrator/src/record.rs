@@ -1,0 +1,317 @@
+use crate::{
+    mark::Hashes,
+    plan::{Action, Fate, Plan, PlannedStep},
+    planner::RecordedConfig,
+    ports::Verdict,
+    report::{FailureReport, Outcome},
+    trigger::{Check, WorkerRef},
+};
+use clodo_saga::{Ending, JournalError, JournalStore, Progress, RunQuery, RunRecord, StepId};
+use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp, VersionId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the journal keeps about a deployment from its beginning: enough to explain it, to continue
+/// after a crash, and to roll it back. No content of files, no value of a secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Opening {
+    pub(crate) format: u32,
+    pub(crate) rollback_of: Option<DeploymentId>,
+    pub(crate) revision: Option<String>,
+    pub(crate) targets: Vec<RecordedTarget>,
+    pub(crate) steps: Vec<RecordedStep>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordedTarget {
+    pub(crate) id: TargetId,
+    pub(crate) worker: WorkerRef,
+    pub(crate) fate: Fate,
+    pub(crate) hashes: Hashes,
+    pub(crate) config: Value,
+    pub(crate) check: Check,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordedStep {
+    pub(crate) id: StepId,
+    pub(crate) kind: String,
+    pub(crate) worker: Option<WorkerRef>,
+}
+
+impl Opening {
+    pub(crate) const FORMAT: u32 = 1;
+
+    pub(crate) fn of(
+        plan: &Plan,
+        revision: Option<String>,
+        rollback_of: Option<DeploymentId>,
+    ) -> Self {
+        let targets = plan.targets.iter().map(|target| RecordedTarget {
+            id: target.id.clone(),
+            worker: target.worker.clone(),
+            fate: target.fate,
+            hashes: target.hashes,
+            config: target.config.clone(),
+            check: target.check.clone(),
+        });
+        let (targets, steps) = (targets.collect(), plan.steps.iter().map(recorded).collect());
+        Self { format: Self::FORMAT, rollback_of, revision, targets, steps }
+    }
+
+    /// The Workers that a step of the deployment changes.
+    pub(crate) fn workers(&self) -> BTreeSet<&WorkerRef> {
+        self.steps.iter().filter_map(|step| step.worker.as_ref()).collect()
+    }
+}
+
+fn recorded(step: &PlannedStep) -> RecordedStep {
+    let worker = match &step.action {
+        Action::Change(change) => change
+            .worker()
+            .map(|worker| WorkerRef { account: change.account().clone(), worker: worker.clone() }),
+        Action::Verify(check) => Some(check.addresses.worker.clone()),
+        Action::Migrate(_) => None,
+    };
+    RecordedStep { id: step.id.clone(), kind: step.action.kind().to_owned(), worker }
+}
+
+/// What the journal keeps about a deployment at its end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Finish {
+    pub(crate) versions: Vec<RecordedVersion>,
+    pub(crate) failure: Option<FailureReport>,
+    pub(crate) cancelled: bool,
+    #[serde(default)]
+    pub(crate) superseded_by: Option<DeploymentId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordedVersion {
+    pub(crate) worker: WorkerRef,
+    pub(crate) version: Option<VersionId>,
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// One deployment of the history.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Deployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it runs, or if its process died.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub state: DeploymentState,
+    /// The deployment that it rolled back, when it was a rollback.
+    pub rollback_of: Option<DeploymentId>,
+    /// The revision of the source.
+    pub revision: Option<String>,
+    /// The targets that it changed.
+    pub targets: Vec<DeployedTarget>,
+    /// Why it failed, when it did.
+    pub failure: Option<FailureReport>,
+}
+
+/// How a deployment of the history ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DeploymentState {
+    /// It runs, or its process died.
+    Unfinished,
+    /// It did all that it planned.
+    Done,
+    /// It failed or was cancelled, and everything was taken back.
+    Failed,
+    /// It failed or was cancelled, and something stayed.
+    PartlyDone,
+    /// Its process died, and a later deployment took its work over.
+    Superseded,
+}
+
+impl DeploymentState {
+    /// The word for it in the history, for the outcome that its report had.
+    #[must_use]
+    pub fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done | Outcome::NothingToDo => Self::Done,
+            Outcome::PartlyDone => Self::PartlyDone,
+            Outcome::Refused | Outcome::Failed => Self::Failed,
+        }
+    }
+}
+
+/// What a deployment did to one target.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DeployedTarget {
+    /// The target.
+    pub id: TargetId,
+    /// The Worker that it is.
+    pub worker: WorkerRef,
+    /// What happened to it.
+    pub fate: Fate,
+    /// The version that was uploaded.
+    pub version: Option<VersionId>,
+    /// What the probe said.
+    pub verdict: Option<Verdict>,
+}
+
+/// The newest deployments of a portfolio, newest first. Refused ones and those that had nothing to
+/// do are not part of the history.
+///
+/// # Errors
+/// When the history cannot be read.
+pub async fn deployments(
+    journal: &dyn JournalStore,
+    portfolio: &PortfolioName,
+    last: usize,
+) -> Result<Vec<Deployment>, JournalError> {
+    let runs = journal.runs(&RunQuery::last(last).of_scope(portfolio.as_str())).await?;
+    Ok(runs.iter().filter_map(deployment).collect())
+}
+
+fn deployment(run: &RunRecord) -> Option<Deployment> {
+    let past = Past::of(run)?;
+    let version = |worker: &WorkerRef| past.finish.versions.iter().find(|v| v.worker == *worker);
+    let changed = past.opening.targets.iter().filter(|target| target.fate != Fate::Unchanged);
+    let targets = changed.map(|target| DeployedTarget {
+        id: target.id.clone(),
+        worker: target.worker.clone(),
+        fate: target.fate,
+        version: version(&target.worker).and_then(|found| found.version.clone()),
+        verdict: version(&target.worker).and_then(|found| found.verdict.clone()),
+    });
+    Some(Deployment {
+        id: run.header.id.clone(),
+        started_at: run.header.started_at,
+        ended_at: run.closing.as_ref().map(|closing| closing.at),
+        state: past.state,
+        targets: targets.collect(),
+        rollback_of: past.opening.rollback_of.clone(),
+        revision: past.opening.revision.clone(),
+        failure: past.finish.failure.clone(),
+    })
+}
+
+/// A run of the journal, understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Past {
+    pub(crate) id: DeploymentId,
+    pub(crate) state: DeploymentState,
+    pub(crate) opening: Opening,
+    pub(crate) finish: Finish,
+}
+
+impl Past {
+    /// `None` for a run that is no deployment, or one of a format that we do not know.
+    pub(crate) fn of(run: &RunRecord) -> Option<Self> {
+        let opening: Opening = serde_json::from_value(run.header.data.clone()).ok()?;
+        if opening.format != Opening::FORMAT {
+            return None;
+        }
+        let state = match run.closing.as_ref().map(|closing| closing.ending) {
+            None => DeploymentState::Unfinished,
+            Some(Ending::Completed) => DeploymentState::Done,
+            Some(Ending::Unwound) => DeploymentState::Failed,
+            Some(Ending::Superseded) => DeploymentState::Superseded,
+            Some(_) => DeploymentState::PartlyDone,
+        };
+        let finish = run.closing.as_ref().map(|closing| closing.data.clone());
+        let finish = finish.and_then(|data| serde_json::from_value(data).ok()).unwrap_or_default();
+        Some(Self { id: run.header.id.clone(), state, opening, finish })
+    }
+}
+
+/// What earlier deployments tell a new one.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Newest first.
+    pub(crate) past: Vec<Past>,
+    /// Of unfinished runs: what each step that was begun has to go back to.
+    pub(crate) before: BTreeMap<StepId, Value>,
+}
+
+impl History {
+    /// How far back the record is read. A Worker that was not touched for longer is looked at more
+    /// closely, and its plan says "config changed" without saying what.
+    const DEPTH: usize = 50;
+
+    pub(crate) async fn read(
+        journal: &dyn JournalStore,
+        portfolio: &PortfolioName,
+    ) -> Result<Self, JournalError> {
+        let mut history = Self::default();
+        let scope = portfolio.as_str();
+        let mut runs = journal.runs(&RunQuery::last(Self::DEPTH).of_scope(scope)).await?;
+        for old in journal.runs(&RunQuery::unfinished().of_scope(scope)).await? {
+            if !runs.iter().any(|run| run.header.id == old.header.id) {
+                runs.push(old);
+            }
+        }
+        history.past = runs.iter().filter_map(Past::of).collect();
+        // From the newest to the oldest, so that the oldest rollback point of a step wins.
+        for past in history.unfinished() {
+            let progress = Progress::of(&journal.entries(&past.id).await?);
+            history.before.extend(rollback_points(&past.opening, progress));
+        }
+        Ok(history)
+    }
+
+    pub(crate) fn unfinished(&self) -> Vec<Past> {
+        let unfinished = self.past.iter().filter(|p| p.state == DeploymentState::Unfinished);
+        unfinished.cloned().collect()
+    }
+
+    /// The newest configuration of each Worker.
+    pub(crate) fn configs(&self) -> BTreeMap<WorkerRef, RecordedConfig> {
+        let mut configs = BTreeMap::new();
+        for past in self.past.iter().filter(|past| past.state == DeploymentState::Done) {
+            for target in &past.opening.targets {
+                let config = target.config.clone();
+                let recorded = RecordedConfig { hashes: target.hashes, config };
+                configs.entry(target.worker.clone()).or_insert(recorded);
+            }
+        }
+        configs
+    }
+
+    /// True when the newest deployment that touched the Worker ended well and left these hashes:
+    /// then nothing of an interrupted one lies around.
+    pub(crate) fn is_settled(&self, worker: &WorkerRef, live: Option<Hashes>) -> bool {
+        let touched = self.past.iter().find(|past| past.opening.workers().contains(worker));
+        touched.is_some_and(|past| {
+            let mut targets = past.opening.targets.iter();
+            past.state == DeploymentState::Done
+                && targets.any(|t| t.worker == *worker && Some(t.hashes) == live)
+        })
+    }
+
+    /// The version that the newest finished deployment gave the Worker, if it left these hashes.
+    pub(crate) fn version(&self, worker: &WorkerRef, live: Option<Hashes>) -> Option<VersionId> {
+        let done = self.past.iter().filter(|past| past.state == DeploymentState::Done);
+        let mut uploads = done.filter_map(|past| {
+            let version = past.finish.versions.iter().find(|found| found.worker == *worker)?;
+            let target = past.opening.targets.iter().find(|found| found.worker == *worker)?;
+            Some((target.hashes, version.version.clone()?))
+        });
+        let (hashes, version) = uploads.next()?;
+        (Some(hashes) == live).then_some(version)
+    }
+}
+
+/// What an interrupted deployment has to go back to, except for Workers that it finished.
+fn rollback_points(opening: &Opening, progress: Progress) -> BTreeMap<StepId, Value> {
+    let is_done = |step: &&RecordedStep| progress.outputs.contains_key(&step.id);
+    let commits = opening.steps.iter().filter(|step| step.kind == "commit").filter(is_done);
+    let finished: BTreeSet<&WorkerRef> = commits.filter_map(|step| step.worker.as_ref()).collect();
+    let of_finished = |id: &StepId| {
+        let step = opening.steps.iter().find(|step| step.id == *id);
+        step.and_then(|step| step.worker.as_ref()).is_some_and(|w| finished.contains(w))
+    };
+    progress.before.into_iter().filter(|(id, _)| !of_finished(id)).collect()
+}

@@ -1,0 +1,260 @@
+use crate::{
+    change::{Applied, Before, Change, Inputs, Traffic, Undone},
+    context::DeployContext,
+    migration::MigrationTarget,
+    observed::{Observed, ObservedAccount},
+    plan::{Action, Migration, Plan, PlannedStep},
+    platform::{PlatformError, PlatformErrorKind},
+    ports::Verdict,
+    report::NotHealthy,
+    resource::ResourceRef,
+    trigger::{Check, WorkerRef},
+};
+use async_trait::async_trait;
+use clodo_saga::{Look, Outputs, Step, StepError, StepId, Undo};
+use clodo_types::{AccountName, DatabaseId, DeploymentId, VersionId};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// What all steps of one deployment know.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) observed: Observed,
+    /// Workers about which the record says that nothing of an interrupted run lies around.
+    pub(crate) settled: BTreeSet<WorkerRef>,
+    uploads: BTreeMap<WorkerRef, StepId>,
+    fixed: BTreeMap<WorkerRef, VersionId>,
+    creations: Vec<(StepId, Change)>,
+}
+
+impl Facts {
+    pub(crate) fn new(
+        deployment: DeploymentId,
+        observed: Observed,
+        settled: BTreeSet<WorkerRef>,
+        plan: &Plan,
+    ) -> Self {
+        let (mut uploads, mut fixed, mut creations) =
+            (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for step in &plan.steps {
+            match &step.action {
+                Action::Change(Change::Upload(upload)) => {
+                    uploads.insert(upload.target.worker_ref(), step.id.clone());
+                }
+                Action::Change(Change::SetTraffic { worker, to: Traffic::Shares(shares) }) => {
+                    let largest = |a: &&_, b: &&_| share(a).total_cmp(&share(b));
+                    if let Some(main) = shares.iter().max_by(largest) {
+                        fixed.insert(worker.clone(), main.version.clone());
+                    }
+                }
+                Action::Change(
+                    change @ (Change::CreateDatabase { .. } | Change::CreateNamespace { .. }),
+                ) => creations.push((step.id.clone(), change.clone())),
+                _ => {}
+            }
+        }
+        Self { deployment, observed, settled, uploads, fixed, creations }
+    }
+
+    /// The version that should answer at a Worker's addresses.
+    pub(crate) fn version(&self, worker: &WorkerRef, outputs: &Outputs) -> Option<VersionId> {
+        let uploaded = self.uploads.get(worker).and_then(|step| outputs.get(step));
+        match uploaded.map(serde_json::from_value) {
+            Some(Ok(Applied::Version(version))) => Some(version),
+            _ => self.fixed.get(worker).cloned(),
+        }
+    }
+
+    fn account(&self, name: &AccountName) -> Option<&ObservedAccount> {
+        self.observed.accounts.get(name)
+    }
+
+    fn inputs(&self, change: &Change, outputs: &Outputs) -> Inputs {
+        let mut inputs = Inputs::new(self.deployment.clone());
+        let account = self.account(change.account());
+        if let Some(name) = change.worker() {
+            let worker = WorkerRef { account: change.account().clone(), worker: name.clone() };
+            inputs.version = self.version(&worker, outputs);
+            inputs.worker = account.and_then(|account| account.workers.get(name)).cloned();
+            inputs.search = !self.settled.contains(&worker);
+        }
+        match change {
+            Change::SetDomains { worker, to } => {
+                let domains = account.map(|account| account.domains.clone()).unwrap_or_default();
+                inputs.domains = domains;
+                inputs.domains.retain(|host, own| *own == worker.worker || to.contains(host));
+            }
+            Change::Upload(_) => {
+                if let Some(account) = account {
+                    let ids = account.databases.iter();
+                    inputs.databases = ids.map(|(n, d)| (n.clone(), d.id.clone())).collect();
+                    inputs.namespaces = account.namespaces.clone();
+                }
+                self.add_created(change.account(), outputs, &mut inputs);
+            }
+            _ => {}
+        }
+        inputs
+    }
+
+    fn add_created(&self, account: &AccountName, outputs: &Outputs, inputs: &mut Inputs) {
+        let own = self.creations.iter().filter(|(_, change)| change.account() == account);
+        for (step, change) in own {
+            let applied = outputs.get(step).and_then(|output| serde_json::from_value(output).ok());
+            match (change, applied) {
+                (Change::CreateDatabase { name, .. }, Some(Applied::Database(id))) => {
+                    inputs.databases.insert(name.clone(), id);
+                }
+                (Change::CreateNamespace { title, .. }, Some(Applied::Namespace(id))) => {
+                    inputs.namespaces.insert(title.clone(), id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn database(&self, migration: &Migration, outputs: &Outputs) -> Option<DatabaseId> {
+        let name = match &migration.database {
+            ResourceRef::Id(id) => return Some(id.clone()),
+            ResourceRef::Name(name) => name,
+        };
+        let mut inputs = Inputs::new(self.deployment.clone());
+        self.add_created(&migration.account, outputs, &mut inputs);
+        let created = inputs.databases.remove(name);
+        let known = || Some(self.account(&migration.account)?.databases.get(name)?.id.clone());
+        created.or_else(known)
+    }
+}
+
+fn share(share: &crate::trigger::TrafficShare) -> f64 {
+    share.percentage
+}
+
+/// A step of a plan, as the saga runs it.
+#[derive(Debug)]
+pub(crate) struct PlanStep {
+    planned: PlannedStep,
+    facts: Arc<Facts>,
+    cx: DeployContext,
+}
+
+pub(crate) fn steps(plan: &Plan, facts: &Arc<Facts>, cx: &DeployContext) -> Vec<Arc<dyn Step>> {
+    let step = |planned: &PlannedStep| {
+        let (planned, facts, cx) = (planned.clone(), Arc::clone(facts), cx.clone());
+        Arc::new(PlanStep { planned, facts, cx }) as Arc<dyn Step>
+    };
+    plan.steps.iter().map(step).collect()
+}
+
+#[async_trait]
+impl Step for PlanStep {
+    fn id(&self) -> &StepId {
+        &self.planned.id
+    }
+
+    fn needs(&self) -> &[StepId] {
+        &self.planned.needs
+    }
+
+    async fn look(&self, outputs: &Outputs) -> Result<Look, StepError> {
+        let Action::Change(change) = &self.planned.action else {
+            return Ok(Look { before: Value::Null, already: None });
+        };
+        let inputs = self.facts.inputs(change, outputs);
+        let look = self.cx.platform.look(change, &inputs).await?;
+        let already = look.already.as_ref().map(serde_json::to_value).transpose()?;
+        Ok(Look { before: serde_json::to_value(&look.before)?, already })
+    }
+
+    async fn act(&self, outputs: &Outputs) -> Result<Value, StepError> {
+        match &self.planned.action {
+            Action::Change(change) => {
+                let inputs = self.facts.inputs(change, outputs);
+                let applied = self.cx.platform.apply(change, &inputs).await?;
+                Ok(serde_json::to_value(&applied)?)
+            }
+            Action::Migrate(migration) => {
+                let database = self.migration_target(migration, outputs)?;
+                self.cx.migrator.apply(&database, &migration.file).await?;
+                Ok(Value::Null)
+            }
+            Action::Verify(check) => self.verify(check, outputs).await,
+        }
+    }
+
+    async fn undo(
+        &self,
+        before: &Value,
+        output: Option<&Value>,
+        outputs: &Outputs,
+    ) -> Result<Undo, StepError> {
+        match &self.planned.action {
+            Action::Change(change) => {
+                let inputs = self.facts.inputs(change, outputs);
+                let before: Before = serde_json::from_value(before.clone())?;
+                let applied: Option<Applied> =
+                    output.map(|output| serde_json::from_value(output.clone())).transpose()?;
+                let platform = &self.cx.platform;
+                Ok(match platform.undo(change, &before, applied.as_ref(), &inputs).await? {
+                    Undone::Restored => Undo::Undone,
+                    Undone::Kept(why) => Undo::Kept(why),
+                })
+            }
+            Action::Migrate(migration) => self.undo_migration(migration, output, outputs).await,
+            Action::Verify(_) => Ok(Undo::Undone),
+        }
+    }
+}
+
+impl PlanStep {
+    fn migration_target(
+        &self,
+        migration: &Migration,
+        outputs: &Outputs,
+    ) -> Result<MigrationTarget, PlatformError> {
+        let unknown = || {
+            let doing = format!("the database of migration {} is unknown", migration.file.name);
+            PlatformError::new(PlatformErrorKind::Refused, doing)
+        };
+        let id = self.facts.database(migration, outputs).ok_or_else(unknown)?;
+        let name = match &migration.database {
+            ResourceRef::Name(name) => Some(name.clone()),
+            ResourceRef::Id(_) => None,
+        };
+        let (account, table) = (migration.account.clone(), migration.table.clone());
+        Ok(MigrationTarget { account, id, name, table })
+    }
+
+    async fn verify(&self, check: &Check, outputs: &Outputs) -> Result<Value, StepError> {
+        let urls = self.cx.platform.urls(&check.addresses);
+        let version = self.facts.version(&check.addresses.worker, outputs);
+        match self.cx.verifier.verify(check, &urls, version.as_ref()).await {
+            Verdict::Failed { why } => Err(NotHealthy(why).into()),
+            good => Ok(serde_json::to_value(&good)?),
+        }
+    }
+
+    /// An applied migration stays: undoing it could lose rows. One that failed may still have been
+    /// applied when only its answer got lost.
+    async fn undo_migration(
+        &self,
+        migration: &Migration,
+        output: Option<&Value>,
+        outputs: &Outputs,
+    ) -> Result<Undo, StepError> {
+        let kept = || Undo::Kept("an applied migration is never undone".into());
+        if output.is_some() {
+            return Ok(kept());
+        }
+        let Ok(database) = self.migration_target(migration, outputs) else {
+            return Ok(Undo::Undone);
+        };
+        let applied = self.cx.migrator.applied(&database).await?;
+        let is_there = applied.iter().any(|done| done.name == migration.file.name);
+        Ok(if is_there { kept() } else { Undo::Undone })
+    }
+}
