@@ -1,4 +1,7 @@
-use clodo_sqlite::{OpenOptions, Sqlite, SqliteError, SqliteErrorKind, rusqlite::Connection};
+use clodo_sqlite::{
+    OpenOptions, Sqlite, SqliteError, SqliteErrorKind,
+    rusqlite::{self, Connection},
+};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -79,10 +82,7 @@ impl<S: Send + Sync + 'static> Pool<S> {
     ) -> Result<T, SqliteError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Connection, &S) -> clodo_sqlite::rusqlite::Result<T>
-            + Clone
-            + Send
-            + 'static,
+        F: FnOnce(&mut Connection, &S) -> rusqlite::Result<T> + Clone + Send + 'static,
     {
         match self.once(path, how, work.clone()).await {
             Err(error)
@@ -98,7 +98,7 @@ impl<S: Send + Sync + 'static> Pool<S> {
     async fn once<T, F>(&self, path: &Path, how: Opener<S>, work: F) -> Result<T, SqliteError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Connection, &S) -> clodo_sqlite::rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&mut Connection, &S) -> rusqlite::Result<T> + Send + 'static,
     {
         let slot = self.slot(path);
         let opened = slot.store.get_or_try_init(|| async {

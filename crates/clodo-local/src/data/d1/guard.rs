@@ -2,7 +2,7 @@
 
 use crate::data::pool::lock;
 use clodo_sqlite::rusqlite::{
-    Connection,
+    self, Connection,
     hooks::{Action, AuthAction, AuthContext, Authorization},
     limits::Limit,
 };
@@ -105,10 +105,7 @@ impl Guard {
 }
 
 /// Sets the hooks and limits on a connection.
-pub(super) fn install(
-    guard: &Arc<Guard>,
-    db: &mut Connection,
-) -> clodo_sqlite::rusqlite::Result<()> {
+pub(super) fn install(guard: &Arc<Guard>, db: &mut Connection) -> rusqlite::Result<()> {
     let judge = Arc::clone(guard);
     db.authorizer(Some(move |context: AuthContext<'_>| judge.judge(&context)))?;
     let watch = Arc::clone(guard);
