@@ -3,11 +3,13 @@ use crate::{
     environment::Environment,
     error::CliError,
     exit::Exit,
-    logging, signals,
+    logging,
+    options::{OutputMode, UiOptions},
+    signals,
     streams::Streams,
-    ui::{OutputMode, Ui, UiOptions},
+    ui::Ui,
 };
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::json;
 use std::{
     any::Any,
@@ -64,8 +66,7 @@ impl Launch {
         Self {
             environment: Environment::of_this_process(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
-            signals: true,
-            ..Self::new(std::env::args_os(), Streams::of_this_process())
+            ..Self::new(std::env::args_os(), Streams::of_this_process()).with_signals()
         }
     }
 
@@ -109,6 +110,14 @@ impl Launch {
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// Listens for Ctrl-C and SIGTERM: the first one cancels the command's token, the second one
+    /// ends the process with 130.
+    #[must_use]
+    pub fn with_signals(mut self) -> Self {
+        self.signals = true;
         self
     }
 
@@ -235,19 +244,28 @@ fn json_mode(args: &[OsString]) -> Option<OutputMode> {
 
 fn usage_error(error: &clap::Error, text: &str, args: &[OsString]) -> CliError {
     let message = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "a command is missing".to_owned()
+        }
         _ => first_paragraph(text),
     };
     let program = args.first().map_or_else(|| "clodo".into(), |name| name.to_string_lossy());
     let program = program.rsplit(['/', '\\']).next().unwrap_or_default();
-    let hint = match error
-        .get(ContextKind::SuggestedArg)
-        .or(error.get(ContextKind::SuggestedSubcommand))
-    {
+    let hint = match suggestion(error) {
         Some(similar) => format!("did you mean `{similar}`?"),
         None => format!("see `{program} --help`"),
     };
     CliError::usage(message).with_hint(hint)
+}
+
+/// Of several the parser puts the best one last.
+fn suggestion(error: &clap::Error) -> Option<&str> {
+    let kinds = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
+    match kinds.into_iter().find_map(|kind| error.get(kind))? {
+        ContextValue::String(name) => Some(name),
+        ContextValue::Strings(names) => names.last().map(String::as_str),
+        _ => None,
+    }
 }
 
 fn first_paragraph(text: &str) -> String {

@@ -10,10 +10,12 @@ use tokio_util::sync::CancellationToken;
 pub(crate) fn watch(ui: &Ui, cancel: &CancellationToken) -> io::Result<()> {
     let (ui, cancel) = (ui.clone(), cancel.clone());
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
     thread::Builder::new().name("signals".into()).spawn(move || {
         runtime.block_on(async move {
-            // Without a handler the system's own default applies: the signal ends the process.
-            let Ok(mut signals) = Signals::new() else { return };
             signals.next().await;
             if ui.is_asking() {
                 exit_now(&ui);

@@ -16,8 +16,9 @@ pub struct Streams {
     pub out_is_terminal: bool,
     /// Whether `err` is a terminal.
     pub err_is_terminal: bool,
-    /// Whether `input` is a terminal.
-    pub input_is_terminal: bool,
+    /// Whether someone is there to answer: `input` is a terminal, and so is `err`, where the
+    /// questions appear.
+    pub can_ask: bool,
 }
 
 impl Streams {
@@ -30,7 +31,7 @@ impl Streams {
             input: Box::new(BufReader::new(io::stdin())),
             out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
-            input_is_terminal: io::stdin().is_terminal(),
+            can_ask: io::stdin().is_terminal() && io::stderr().is_terminal(),
         }
     }
 
@@ -44,7 +45,7 @@ impl Streams {
             input: Box::new(io::empty()),
             out_is_terminal: false,
             err_is_terminal: false,
-            input_is_terminal: false,
+            can_ask: false,
         };
         (streams, captured)
     }
@@ -53,7 +54,7 @@ impl Streams {
     #[must_use]
     pub fn with_answers(mut self, text: impl Into<String>) -> Self {
         self.input = Box::new(Cursor::new(text.into().into_bytes()));
-        self.input_is_terminal = true;
+        self.can_ask = true;
         self
     }
 }
@@ -63,7 +64,7 @@ impl fmt::Debug for Streams {
         f.debug_struct("Streams")
             .field("out_is_terminal", &self.out_is_terminal)
             .field("err_is_terminal", &self.err_is_terminal)
-            .field("input_is_terminal", &self.input_is_terminal)
+            .field("can_ask", &self.can_ask)
             .finish_non_exhaustive()
     }
 }

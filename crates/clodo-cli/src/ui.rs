@@ -1,110 +1,37 @@
 use crate::{
-    args::{GlobalArgs, JsonMode},
-    environment::Environment,
     error::CliError,
     exit::Exit,
+    options::{OutputMode, Tone, UiOptions, painted},
     progress::{Bars, ProgressLine},
     streams::Streams,
 };
 use serde::Serialize;
 use std::{
     error, fmt,
-    io::{self, BufRead, Read, Write},
+    io::{self, BufRead, Write},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-/// The form of a program's data on stdout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OutputMode {
-    /// For people.
-    #[default]
-    Text,
-    /// One document.
-    Json,
-    /// One event per line; the last line is the document, with `event` = `finished`.
-    Events,
-}
-
-/// How much a [`Ui`] says, and how.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct UiOptions {
-    /// The form of the data.
-    pub mode: OutputMode,
-    /// Nothing but warnings and errors on stderr.
-    pub quiet: bool,
-    /// How often `-v` was given.
-    pub verbose: u8,
-    /// No colour and no moving lines, even on a terminal.
-    pub plain: bool,
-}
-
-impl UiOptions {
-    /// What the flags and the environment ask for (`NO_COLOR`, `TERM=dumb`).
-    #[must_use]
-    pub fn new(global: &GlobalArgs, environment: &Environment) -> Self {
-        let no_color = environment.get_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            mode: match global.json {
-                None => OutputMode::Text,
-                Some(JsonMode::Document) => OutputMode::Json,
-                Some(JsonMode::Events) => OutputMode::Events,
-            },
-            quiet: global.quiet,
-            verbose: global.verbose,
-            plain: global.no_color || no_color || environment.get("TERM") == Some("dumb"),
-        }
-    }
-}
-
-/// What a piece of text stands for. Colour only repeats what the words already say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Tone {
-    /// It went well, or is new.
-    Good,
-    /// It went wrong, or goes away.
-    Bad,
-    /// It needs attention, or changes.
-    Warn,
-    /// It matters less.
-    Faint,
-    /// It matters more.
-    Strong,
-}
-
-impl Tone {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Good => "32",
-            Self::Bad => "1;31",
-            Self::Warn => "33",
-            Self::Faint => "2",
-            Self::Strong => "1",
-        }
-    }
-}
-
 /// All that a program says: data to stdout, talk to stderr. Clones share the same streams.
 ///
 /// A reader that closes stdout early (`… | head -1`) ends nothing: the rest of the data is
 /// dropped quietly and the command runs on, since a deployment must not stop half-way for it.
 #[derive(Clone)]
-pub struct Ui(Arc<Shared>);
+pub struct Ui(pub(crate) Arc<Shared>);
 
-struct Shared {
+pub(crate) struct Shared {
     options: UiOptions,
     color_out: bool,
     color_err: bool,
     interactive: bool,
-    asking: AtomicBool,
+    pub(crate) asking: AtomicBool,
     bars: Bars,
     out: Mutex<Out>,
     err: Mutex<Box<dyn Write + Send>>,
-    input: Mutex<Box<dyn BufRead + Send>>,
+    pub(crate) input: Mutex<Box<dyn BufRead + Send>>,
 }
 
 struct Out {
@@ -122,7 +49,7 @@ impl Ui {
             options,
             color_out: streams.out_is_terminal && !options.plain,
             color_err: streams.err_is_terminal && !options.plain,
-            interactive: streams.input_is_terminal,
+            interactive: streams.can_ask,
             asking: AtomicBool::new(false),
             bars: Bars::new(moving),
             out: Mutex::new(Out { stream: streams.out, closed: false, has_document: false }),
@@ -240,63 +167,6 @@ impl Ui {
         painted(self.0.color_err, tone, text)
     }
 
-    /// Asks a question that is answered with yes or no; no answer is no.
-    ///
-    /// # Errors
-    /// Exit 2 when nobody is there to answer; the hint names `flag`, which gives the answer.
-    pub fn confirm(&self, question: &str, flag: &str) -> Result<bool, CliError> {
-        loop {
-            let answer = self.ask(&format!("{question} [y/N]"), flag)?;
-            match answer.to_ascii_lowercase().as_str() {
-                "y" | "yes" => return Ok(true),
-                "" | "n" | "no" => return Ok(false),
-                _ => self.write_talk("Please answer `y` or `n`.\n"),
-            }
-        }
-    }
-
-    /// Asks for one of `options` by number or by name; returns its index.
-    ///
-    /// # Errors
-    /// As [`Ui::confirm`].
-    pub fn choose(&self, question: &str, options: &[&str], flag: &str) -> Result<usize, CliError> {
-        self.someone(question, flag)?;
-        for (index, option) in options.iter().enumerate() {
-            self.write_talk(&format!("  {}) {option}\n", index + 1));
-        }
-        loop {
-            let answer = self.ask(question, flag)?;
-            let by_number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-            let by_name = || options.iter().position(|option| *option == answer);
-            match by_number.filter(|index| *index < options.len()).or_else(by_name) {
-                Some(index) => return Ok(index),
-                None => self.write_talk("Please give one of the numbers or names.\n"),
-            }
-        }
-    }
-
-    /// Asks for a line of text, without its line break and the space around it.
-    ///
-    /// It blocks: ask before work begins. Ctrl-C at a question exits at once.
-    ///
-    /// # Errors
-    /// As [`Ui::confirm`].
-    pub fn ask(&self, question: &str, flag: &str) -> Result<String, CliError> {
-        self.someone(question, flag)?;
-        self.write_talk(&format!("{question} "));
-        self.0.asking.store(true, Ordering::SeqCst);
-        let line = read_line(&mut **held(&self.0.input));
-        self.0.asking.store(false, Ordering::SeqCst);
-        match line {
-            Ok(Some(line)) => Ok(line.trim().to_owned()),
-            Ok(None) => {
-                self.write_talk("\n");
-                Err(no_answer(question, flag))
-            }
-            Err(error) => Err(no_answer(question, flag).with_source(error)),
-        }
-    }
-
     /// Whether a question stands open: then nothing is under way that an interrupt could hurt.
     pub(crate) fn is_asking(&self) -> bool {
         self.0.asking.load(Ordering::SeqCst)
@@ -351,10 +221,6 @@ impl Ui {
             .map(|source| format!("{label} {source}\n{}", hint(source.hint.as_deref())));
         blocks.collect::<Vec<_>>().join("\n")
     }
-
-    fn someone(&self, question: &str, flag: &str) -> Result<(), CliError> {
-        if self.is_interactive() { Ok(()) } else { Err(no_answer(question, flag)) }
-    }
 }
 
 impl fmt::Debug for Ui {
@@ -371,29 +237,13 @@ struct Closing<'a, T> {
 }
 
 /// A writer that panicked left at worst half a line behind.
-fn held<T>(stream: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn held<T>(stream: &Mutex<T>) -> MutexGuard<'_, T> {
     stream.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn ended(text: &str) -> String {
     let text = text.strip_suffix('\n').unwrap_or(text);
     format!("{text}\n")
-}
-
-fn painted(color: bool, tone: Tone, text: &str) -> String {
-    if color { format!("\x1b[{}m{text}\x1b[0m", tone.code()) } else { text.to_owned() }
-}
-
-/// A line of at most 64 KiB; none at the end of the input.
-fn read_line(input: &mut dyn BufRead) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    let read = input.take(64 * 1024).read_until(b'\n', &mut line)?;
-    Ok((read > 0).then(|| String::from_utf8_lossy(&line).into_owned()))
-}
-
-fn no_answer(question: &str, flag: &str) -> CliError {
-    CliError::new(Exit::Usage, "no-answer", format!("nobody is there to answer: {question}"))
-        .with_hint(format!("give `{flag}`"))
 }
 
 fn unprintable(source: Box<dyn error::Error + Send + Sync>) -> CliError {

@@ -64,6 +64,7 @@ mod select;
 mod service;
 mod source;
 mod suggest;
+mod target;
 mod vars;
 
 pub use account::Account;
@@ -78,6 +79,7 @@ pub use placed::Placed;
 pub use portfolio::Portfolio;
 pub use root::{FILE_NAME, find_root};
 pub use schema::schema;
-pub use select::{Overrides, SelectError, Selection, TargetSpec};
+pub use select::{Overrides, SelectError, Selection};
 pub use service::{SecretDeclaration, Service, ServiceInEnvironment};
+pub use target::TargetSpec;
 pub use vars::Vars;

@@ -1,0 +1,7 @@
+//! The public API of `clodo-cli`.
+
+mod output;
+#[cfg(unix)]
+mod process;
+mod program;
+mod prompts;

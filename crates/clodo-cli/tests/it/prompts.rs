@@ -1,0 +1,47 @@
+//! Questions, and what happens when nobody answers.
+
+use clodo_cli::{CliError, Exit, Streams, Ui, UiOptions};
+
+fn asked<T>(answers: Option<&str>, ask: impl FnOnce(&Ui) -> T) -> (T, String) {
+    let (mut streams, captured) = Streams::captured();
+    if let Some(answers) = answers {
+        streams = streams.with_answers(answers);
+    }
+    let answer = ask(&Ui::new(streams, UiOptions::default()));
+    (answer, captured.err())
+}
+
+fn confirm(ui: &Ui) -> Result<bool, CliError> {
+    ui.confirm("Deploy to production?", "--yes")
+}
+
+#[test]
+fn only_a_yes_is_a_yes() {
+    for (answers, expected) in
+        [("y\n", true), ("YES\r\n", true), ("n\n", false), ("\n", false), ("what\n  yes \n", true)]
+    {
+        assert_eq!(asked(Some(answers), confirm).0.unwrap(), expected, "{answers:?}");
+    }
+}
+
+#[test]
+fn without_a_terminal_the_missing_flag_is_named() {
+    for answers in [None, Some("")] {
+        let (answer, _) = asked(answers, confirm);
+        let error = answer.unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+        assert_eq!(error.hint(), Some("give `--yes`"));
+        assert_eq!(error.to_string(), "nobody is there to answer: Deploy to production?");
+    }
+}
+
+#[test]
+fn a_choice_is_made_by_number_or_by_name() {
+    let choose = |ui: &Ui| ui.choose("Environment:", &["staging", "production"], "--env");
+    for (answers, expected) in [("2\n", 1), ("staging\n", 0), ("0\n3\nx\n1\n", 0)] {
+        assert_eq!(asked(Some(answers), choose).0.unwrap(), expected, "{answers:?}");
+    }
+    let (_, shown) = asked(Some("1\n"), choose);
+    assert_eq!(shown, "  1) staging\n  2) production\nEnvironment: ");
+    assert_eq!(asked(None, choose).1, "", "nothing is shown to nobody");
+}
