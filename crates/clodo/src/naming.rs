@@ -1,0 +1,167 @@
+use clodo_types::{
+    BindingName, BucketName, CustomerName, DatabaseName, EnvironmentName, NameError,
+    NamespaceTitle, ServiceName, TargetId, WorkerName,
+};
+use clodo_wrangler::WorkerConfig;
+
+/// What a target's Worker and its resources are called on Cloudflare.
+///
+/// A Worker is called as wrangler would call it: the config's `name` (else the service's), then
+/// `-<environment>` unless the wrangler config has a section for the environment (then that
+/// section decides) or the environment is the unnamed top-level one, then `-<customer>`. Databases, namespaces and buckets without
+/// a name of their own are called `<worker>-<binding>`, as wrangler's provisioning does; those with
+/// one get the same suffixes as the Worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Naming {
+    worker: WorkerName,
+    suffix: String,
+}
+
+impl Naming {
+    /// Works out the names for one target.
+    ///
+    /// `top_level` is true for a folder without `clodo.toml`, deployed without `--env`.
+    pub(crate) fn new(
+        target: &TargetId,
+        config: &WorkerConfig,
+        top_level: bool,
+    ) -> Result<Self, NameError> {
+        let base = base_name(&target.service, config);
+        let by_environment = environment_suffix(&target.environment, config, top_level);
+        let by_customer = customer_suffix(target.customer.as_ref());
+        // With a section for the environment, wrangler's name holds the environment already.
+        let in_name = if config.has_environment { "" } else { by_environment.as_str() };
+        Ok(Self {
+            worker: format!("{base}{in_name}{by_customer}").parse()?,
+            suffix: format!("{by_environment}{by_customer}"),
+        })
+    }
+
+    /// The Worker.
+    pub(crate) fn worker(&self) -> &WorkerName {
+        &self.worker
+    }
+
+    /// True when neither environment nor customer show in names, so that ids in the wrangler config
+    /// are meant for this target alone.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.suffix.is_empty()
+    }
+
+    /// A D1 database.
+    pub(crate) fn database(
+        &self,
+        binding: &BindingName,
+        own: Option<&DatabaseName>,
+    ) -> Result<DatabaseName, NameError> {
+        self.resource(binding, own.map(DatabaseName::as_str)).parse()
+    }
+
+    /// A KV namespace.
+    pub(crate) fn namespace(&self, binding: &BindingName) -> Result<NamespaceTitle, NameError> {
+        self.resource(binding, None).parse()
+    }
+
+    /// An R2 bucket; its name must be in lower case, so it is lowered.
+    pub(crate) fn bucket(
+        &self,
+        binding: &BindingName,
+        own: Option<&BucketName>,
+    ) -> Result<BucketName, NameError> {
+        let name = self.resource(binding, own.map(BucketName::as_str));
+        name.to_ascii_lowercase().replace('_', "-").parse()
+    }
+
+    fn resource(&self, binding: &BindingName, own: Option<&str>) -> String {
+        match own {
+            Some(name) => format!("{name}{}", self.suffix),
+            None => {
+                let binding = binding.as_str().to_ascii_lowercase().replace('_', "-");
+                format!("{}-{binding}", self.worker)
+            }
+        }
+    }
+}
+
+fn base_name<'a>(service: &'a ServiceName, config: &'a WorkerConfig) -> &'a str {
+    config.name.as_ref().map_or(service.as_str(), WorkerName::as_str)
+}
+
+fn environment_suffix(
+    environment: &EnvironmentName,
+    config: &WorkerConfig,
+    top_level: bool,
+) -> String {
+    let unnamed = top_level && !config.has_environment;
+    if unnamed || config.name_from_environment { String::new() } else { format!("-{environment}") }
+}
+
+fn customer_suffix(customer: Option<&CustomerName>) -> String {
+    customer.map(|customer| format!("-{customer}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(customer: Option<&str>) -> TargetId {
+        TargetId {
+            service: "orders".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            customer: customer.map(|name| name.parse().unwrap()),
+            account: "main".parse().unwrap(),
+        }
+    }
+
+    fn config(name: &str) -> WorkerConfig {
+        let mut config = WorkerConfig::default();
+        config.name = Some(name.parse().unwrap());
+        config
+    }
+
+    #[track_caller]
+    fn check(target: &TargetId, config: &WorkerConfig, top_level: bool, want: [&str; 3]) {
+        let naming = Naming::new(target, config, top_level).unwrap();
+        let db: BindingName = "MY_DB".parse().unwrap();
+        let own: DatabaseName = "main".parse().unwrap();
+        let got = [
+            naming.worker().to_string(),
+            naming.database(&db, None).unwrap().to_string(),
+            naming.database(&db, Some(&own)).unwrap().to_string(),
+        ];
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn environment_and_customer_are_suffixes() {
+        let want = ["shop-production-acme", "shop-production-acme-my-db", "main-production-acme"];
+        check(&target(Some("acme")), &config("shop"), false, want);
+        let want = ["shop-production", "shop-production-my-db", "main-production"];
+        check(&target(None), &config("shop"), false, want);
+    }
+
+    #[test]
+    fn a_folder_without_clodo_toml_is_named_as_wrangler_names_it() {
+        check(&target(None), &config("shop"), true, ["shop", "shop-my-db", "main"]);
+    }
+
+    #[test]
+    fn a_wrangler_environment_names_the_worker() {
+        let mut own = config("shop-live");
+        own.has_environment = true;
+        own.name_from_environment = true;
+        check(&target(None), &own, false, ["shop-live", "shop-live-my-db", "main"]);
+
+        let mut suffixed = config("shop-production");
+        suffixed.has_environment = true;
+        let want = ["shop-production", "shop-production-my-db", "main-production"];
+        check(&target(None), &suffixed, false, want);
+    }
+
+    #[test]
+    fn a_bucket_is_in_lower_case() {
+        let naming = Naming::new(&target(None), &config("My_Shop"), false).unwrap();
+        let bucket = naming.bucket(&"FILES".parse().unwrap(), None).unwrap();
+        assert_eq!(bucket.as_str(), "my-shop-production-files");
+    }
+}
