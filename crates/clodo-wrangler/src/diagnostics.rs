@@ -19,7 +19,14 @@ struct Message {
     text: String,
     at: usize,
     // One message about many keys: what to say about each of them where it stands.
-    parts: Vec<(String, usize)>,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    text: String,
+    at: usize,
+    hint: Option<String>,
 }
 
 impl Diagnostics {
@@ -40,18 +47,20 @@ impl Diagnostics {
         self.warnings.push(Message { rule, text: text.into(), at, parts: Vec::new() });
     }
 
-    /// Warns about keys that wrangler does not know.
-    pub(crate) fn unexpected(&mut self, field: &str, keys: &[(String, usize)]) {
-        let said = |keys: &[String]| {
-            format!("Unexpected fields found in {field} field: {}", keys.join(","))
-        };
+    /// Warns about keys that are not among the known ones.
+    pub(crate) fn unexpected(&mut self, field: &str, keys: &[(String, usize)], known: &[&str]) {
+        let said = |keys: &str| format!("Unexpected fields found in {field} field: {keys}");
         let quoted: Vec<String> = keys.iter().map(|(key, _)| format!("\"{key}\"")).collect();
-        let parts = quoted.iter().zip(keys).take(MOST);
+        let parts = keys.iter().zip(&quoted).take(MOST).map(|((key, at), quoted)| Part {
+            text: said(quoted),
+            at: *at,
+            hint: nearest(key, known).map(|name| format!("did you mean `{name}`?")),
+        });
         self.warnings.push(Message {
             rule: "wrangler-unexpected-field",
-            text: said(&quoted),
+            text: said(&quoted.join(",")),
             at: keys.first().map_or(NOWHERE, |(_, at)| *at),
-            parts: parts.map(|(key, (_, at))| (said(std::slice::from_ref(key)), *at)).collect(),
+            parts: parts.collect(),
         });
     }
 
@@ -92,18 +101,21 @@ impl Diagnostics {
 
     pub(crate) fn warnings(&self, source: &Source) -> Vec<Finding> {
         let mut all = Vec::new();
-        let mut push = |rule: &str, text: &str, at| {
+        let mut push = |rule: &str, text: &str, at, hint: Option<&String>| {
             all.push(Finding {
                 rule: rule.to_owned(),
                 severity: Severity::Note,
                 at: Some(source.location(at)),
                 message: text.to_owned(),
-                hint: None,
+                hint: hint.cloned(),
             });
         };
-        self.visit(Level::Warning, &mut |message| match message.parts.as_slice() {
-            [] => push(message.rule, &message.text, message.at),
-            parts => parts.iter().for_each(|(text, at)| push(message.rule, text, *at)),
+        self.visit(Level::Warning, &mut |message| {
+            let Message { rule, text, at, parts } = message;
+            if parts.is_empty() {
+                push(rule, text, *at, None);
+            }
+            parts.iter().for_each(|part| push(rule, &part.text, part.at, part.hint.as_ref()));
         });
         all
     }
@@ -130,4 +142,49 @@ fn indented(text: &str) -> String {
         if index == 0 { line.to_owned() } else { format!("  {line}") }
     };
     text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
+// The known name that a mistyped one most likely stands for: at most two letters away.
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    if key.len() > 64 {
+        return None;
+    }
+    let near = known.iter().map(|name| (distance(key, name), *name));
+    let near = near.filter(|(away, name)| *away <= 2 && *away * 2 <= name.len());
+    near.min_by_key(|(away, _)| *away).map(|(_, name)| name)
+}
+
+// How many letters must be added, removed or changed.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, theirs) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *theirs);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_name() {
+        let known = ["minify", "main", "name", "crons", "routes", "route"];
+        for (key, expected) in [
+            ("minfy", Some("minify")),
+            ("cron", Some("crons")),
+            ("Routes", Some("routes")),
+            ("x", None),
+            ("something", None),
+        ] {
+            assert_eq!(nearest(key, &known), expected, "{key}");
+        }
+    }
 }

@@ -84,7 +84,7 @@ impl<'a> Section<'a> {
                 let build = given.filter(|value| !value.is_null()).or(self.top(field.name));
                 Some(top_level::build(d, build))
             }
-            From::Inherited | From::Suffixed | From::Path => {
+            From::Inherited | From::Suffixed | From::Path | From::Below => {
                 (field.check)(d, self.scope(field.name), given);
                 let absent = self.above.is_some_and(|above| above.absent);
                 let own = given.filter(|value| !value.is_null() && !absent);
@@ -93,7 +93,8 @@ impl<'a> Section<'a> {
         };
         let value = value.or_else(|| field.default.map(|default| Node::default_of(default())));
         let value = match field.from {
-            From::Path => value.map(as_path),
+            From::Path => value.map(|value| with_text(value, paths::normalised)),
+            From::Below => value.map(|value| with_text(value, paths::below)),
             _ if field.name == "durable_objects" => value.map(with_bindings),
             _ => value,
         };
@@ -124,9 +125,10 @@ impl<'a> Section<'a> {
     }
 }
 
-fn as_path(value: Node) -> Node {
+/// A text changed; anything else stays.
+pub(crate) fn with_text(value: Node, change: fn(&str) -> String) -> Node {
     match &value.kind {
-        Kind::Text(text) => Node { at: value.at, kind: Kind::Text(paths::normalised(text)) },
+        Kind::Text(text) => Node { at: value.at, kind: Kind::Text(change(text)) },
         _ => value,
     }
 }

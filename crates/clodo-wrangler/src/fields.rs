@@ -17,8 +17,10 @@ pub(crate) enum From {
     Own,
     /// It takes the top level's value with its own name behind it.
     Suffixed,
-    /// Inherited, and a path from the config's folder.
+    /// Inherited, and a path from the config's folder, unless it is absolute.
     Path,
+    /// Inherited, and a path below the config's folder.
+    Below,
     /// `build`, inherited and filled up.
     Build,
 }
@@ -82,7 +84,7 @@ pub(crate) const FIELDS: &[Field] = &[
     inherited("compatibility_flags", scalars::string_list).or(no_items),
     inherited("jsx_factory", scalars::string).or(|| Kind::Text("React.createElement".into())),
     inherited("jsx_fragment", scalars::string).or(|| Kind::Text("React.Fragment".into())),
-    path("tsconfig"),
+    Field { name: "tsconfig", from: From::Below, check: scalars::string, default: None },
     inherited("rules", triggers::rules).or(no_items),
     Field { name: "name", from: From::Suffixed, check: scalars::worker_name, default: None },
     path("main"),

@@ -7,6 +7,16 @@ pub(crate) fn json(value: Option<&Node>) -> String {
     value.map_or_else(|| "undefined".to_owned(), |node| printed(node, None))
 }
 
+/// What a value becomes inside a template string.
+pub(crate) fn template(node: &Node) -> String {
+    match &node.kind {
+        Kind::Text(text) | Kind::Date(text) => text.clone(),
+        Kind::List(items) => items.iter().map(template).collect::<Vec<_>>().join(","),
+        Kind::Record(_) => "[object Object]".to_owned(),
+        _ => json(Some(node)),
+    }
+}
+
 /// `JSON.stringify(values, null, 2)` of a list.
 pub(crate) fn pretty_list(items: &[&Node]) -> String {
     let mut out = String::new();

@@ -8,6 +8,7 @@
 //! | the content of a config file | [`parse`], then [`Document::worker`] |
 //! | the effective config of one environment | [`WorkerConfig`] |
 //! | a refused config to show | [`ConfigErrors`], [`Reading::warnings`] |
+//! | a value to write into a file with comments | [`set`] |
 //!
 //! # Example
 //! ```
@@ -47,6 +48,7 @@ mod checks;
 mod corpus;
 mod diagnostics;
 mod document;
+mod edit;
 mod environment;
 mod fields;
 mod find;
@@ -60,6 +62,7 @@ mod typed;
 mod worker_config;
 
 pub use document::{ConfigErrors, Document, Reading, parse};
+pub use edit::{EditError, Step, set};
 pub use find::{FILE_NAMES, find, find_upwards};
 pub use worker_config::{
     Assets, D1Database, DurableObject, KvNamespace, ModuleRule, NotFoundHandling, R2Bucket, Route,

@@ -116,9 +116,23 @@ impl Node {
     /// What JavaScript's `Object.keys` answers, with the place of each key.
     pub(crate) fn keys(&self) -> Vec<(String, usize)> {
         match &self.kind {
-            Kind::Record(record) => record.keys(),
+            Kind::Text(text) => {
+                (0..text.encode_utf16().count()).map(|index| (index.to_string(), self.at)).collect()
+            }
+            _ => self.entries().into_iter().map(|(key, at, _)| (key, at)).collect(),
+        }
+    }
+
+    /// The properties of an object, or the items of a list under their indexes, each with the
+    /// place of its key.
+    pub(crate) fn entries(&self) -> Vec<(String, usize, &Self)> {
+        match &self.kind {
+            Kind::Record(record) => {
+                record.iter().map(|entry| (entry.key.clone(), entry.key_at, &entry.value)).collect()
+            }
             Kind::List(items) => {
-                items.iter().enumerate().map(|(index, item)| (index.to_string(), item.at)).collect()
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| (index.to_string(), item.at, item)).collect()
             }
             _ => Vec::new(),
         }

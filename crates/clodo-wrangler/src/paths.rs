@@ -18,6 +18,11 @@ pub(crate) fn normalised(text: &str) -> String {
     format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
 }
 
+/// A path that is taken to lie below the folder even when it starts with `/`.
+pub(crate) fn below(text: &str) -> String {
+    normalised(&format!("./{text}"))
+}
+
 /// Node's `path.join`.
 pub(crate) fn joined(folder: &str, file: &str) -> String {
     let joined = normalised(&format!("{folder}/{file}"));

@@ -5,10 +5,11 @@ use crate::{
         values::{not_of_type, only_known},
     },
     diagnostics::Diagnostics,
-    environment::{Above, Section, effective},
+    environment::{Above, Section, effective, with_text},
     fields::known_fields,
     javascript::json_texts,
     node::{Entry, Kind, Node, Record, Type},
+    paths,
 };
 
 /// What the top level may have besides what every environment may have.
@@ -90,7 +91,8 @@ impl File<'_> {
                 d.error(node.at, not_of_type(&format!("env.{name}"), Type::Object, found));
             }
             Some(_) => d.add_child(child),
-            None if raw.contains("pages_build_output_dir") => {}
+            // A Pages project has environments without sections.
+            None if raw.contains("pages_build_output_dir") => return (top.clone(), false),
             None => self.not_found(d, raw, name),
         }
         (active, !absent)
@@ -122,17 +124,12 @@ fn whole(d: &mut Diagnostics, raw: &Record, mut config: Record) -> Record {
     for field in ["wasm_modules", "text_blobs", "data_blobs"] {
         config.set(field, top_level::module_paths(d, field, raw.get(field)));
     }
-    let kept = [
-        "send_metrics",
-        "dependencies_instrumentation",
-        "keep_vars",
-        "addresses",
-        "site",
-        "pages_build_output_dir",
-    ];
+    let kept = ["send_metrics", "dependencies_instrumentation", "keep_vars", "addresses", "site"];
     for field in kept {
         config.set(field, raw.get(field).cloned());
     }
+    let pages = raw.get("pages_build_output_dir").cloned();
+    config.set("pages_build_output_dir", pages.map(|value| with_text(value, paths::normalised)));
     unique_names::check(d, &config);
     let known: Vec<_> =
         known_fields().chain(TOP_LEVEL.iter().copied()).chain(["node_compat"]).collect();

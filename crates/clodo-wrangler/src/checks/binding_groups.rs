@@ -2,7 +2,7 @@
 use super::{
     Scope,
     unique_names::binding_names,
-    values::{has, is_plain_object, may_have, only_known},
+    values::{Property, has, is_plain_object, may_have, only_known},
     vars::bullets,
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     javascript::json,
     node::{Node, Type},
 };
+use std::collections::HashSet;
 
 pub(super) type One = fn(&mut Diagnostics, &str, &Node);
 
@@ -54,7 +55,7 @@ pub(super) fn group(
 }
 
 fn missing(scope: Scope<'_>, given: &Node) -> Vec<String> {
-    let here = binding_names(given);
+    let here: HashSet<_> = binding_names(given).into_iter().collect();
     scope
         .top()
         .map(binding_names)
@@ -88,6 +89,39 @@ pub(crate) fn durable_objects(d: &mut Diagnostics, scope: Scope<'_>, value: Opti
         only_known(d, &path, given, &["bindings", "code_update_strategy"]);
     }
     group(d, scope, value, true, durable_object);
+    let strategy = value.filter(|value| is_plain_object(value));
+    if let Some(strategy) = strategy.and_then(|value| value.get("code_update_strategy")) {
+        code_update_strategy(d, &format!("{path}.code_update_strategy"), strategy);
+    }
+}
+
+/// A day, in seconds.
+const LONGEST_DELAY: f64 = 86_400.0;
+
+fn code_update_strategy(d: &mut Diagnostics, path: &str, strategy: &Node) {
+    if !is_plain_object(strategy) {
+        let shown = json(Some(strategy));
+        let message = format!("The field \"{path}\" should be an object but got {shown}.");
+        return d.error(strategy.at, message);
+    }
+    only_known(d, path, strategy, &["mode", "max_delay"]);
+    Property::of(path, strategy, "mode").required_choice(d, &["immediate", "deferred"]);
+    let delay = Property::of(path, strategy, "max_delay");
+    delay.optional(d, Type::Number);
+    let Some(seconds) = delay.value.and_then(Node::number) else { return };
+    let shown = json(delay.value);
+    if !(0.0..=LONGEST_DELAY).contains(&seconds) {
+        let message = format!(
+            "Expected \"{path}.max_delay\" to be between 0 and 86400 seconds but got {shown}."
+        );
+        return d.error(delay.at, message);
+    }
+    let millis = seconds * 1_000.0;
+    if (seconds > 0.0 && millis.round() == 0.0) || (millis - millis.round()).abs() > 1e-6 {
+        let message =
+            format!("Expected \"{path}.max_delay\" to use millisecond precision but got {shown}.");
+        d.error(delay.at, message);
+    }
 }
 
 fn durable_object(d: &mut Diagnostics, field: &str, value: &Node) {

@@ -4,9 +4,10 @@ use super::{
 };
 use crate::{
     diagnostics::Diagnostics,
-    javascript::json,
+    javascript::{json, template},
     node::{Node, Type},
 };
+use std::collections::HashSet;
 
 /// How wrangler checks one binding of a list. In texts, `{f}` stands for the binding's place
 /// (`kv_namespaces[0]`) and `{v}` for the binding as JSON.
@@ -110,9 +111,10 @@ pub(crate) fn list(d: &mut Diagnostics, scope: Scope<'_>, value: Option<&Node>, 
         binding.check(d, &format!("{path}[{index}]"), item);
     }
     let (field, name) = (scope.field, scope.environment());
+    let here: HashSet<_> = items.iter().map(shown_name).collect();
     for top in scope.top().and_then(Node::list).unwrap_or_default() {
         let wanted = shown_name(top);
-        if !items.iter().any(|item| shown_name(item) == wanted) {
+        if !here.contains(&wanted) {
             let message = format!(
                 "There is a {field} binding with name \"{wanted}\" at the top level, but not on \"env.{name}\".\nThis is not what you probably want, since \"{field}\" configuration is not inherited by environments.\nPlease add a binding for \"{wanted}\" to \"env.{name}.{field}.bindings\"."
             );
@@ -122,8 +124,7 @@ pub(crate) fn list(d: &mut Diagnostics, scope: Scope<'_>, value: Option<&Node>, 
 }
 
 fn shown_name(binding: &Node) -> String {
-    let name = binding.get("binding");
-    name.and_then(Node::text).map_or_else(|| json(name), str::to_owned)
+    binding.get("binding").map_or_else(|| "undefined".to_owned(), template)
 }
 
 macro_rules! lists {

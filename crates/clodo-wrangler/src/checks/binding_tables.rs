@@ -245,18 +245,47 @@ pub(crate) const SERVICE: Binding = Binding {
     ],
 };
 
+// `dev` routes the binding to a plugin of wrangler's local runtime.
 fn plugin(d: &mut Diagnostics, place: &Place<'_>) {
     let Some(dev) = place.value.get("dev") else { return };
-    if dev.record().is_none() {
+    let field = place.field;
+    if dev.record().is_some() {
+        plugin_parts(d, field, dev);
+    } else {
         let shown = json(Some(dev));
-        let message = format!(
-            "\"{}\" bindings should have an object \"dev\" field but got {shown}.",
-            place.field
-        );
+        let message =
+            format!("\"{field}\" bindings should have an object \"dev\" field but got {shown}.");
         d.error(dev.at, message);
     }
     if place.value.get("remote").and_then(Node::bool) == Some(true) {
-        let message = place.say(r#""{f}" binding has both "dev" and "remote" set; "remote" is ignored when "dev" is present and the binding is routed through the local Miniflare plugin."#);
+        let message = place.say(
+            r#""{f}" binding has both "dev" and "remote" set; "remote" is ignored when "dev" is present and the binding is routed through the local Miniflare plugin."#,
+        );
         d.warn("wrangler-warning", dev.at, message);
+    }
+}
+
+fn plugin_parts(d: &mut Diagnostics, field: &str, dev: &Node) {
+    match dev.get("plugin").filter(|plugin| plugin.record().is_some()) {
+        None => {
+            let shown = json(dev.get("plugin"));
+            let message =
+                format!("\"{field}.dev\" should have an object \"plugin\" field but got {shown}.");
+            d.error(dev.at, message);
+        }
+        Some(plugin) => {
+            for key in ["package", "name"] {
+                let value = plugin.get(key);
+                if value.and_then(Node::text).is_none() {
+                    let shown = json(value);
+                    d.error(plugin.at, format!("\"{field}.dev.plugin\" should have a string \"{key}\" field but got {shown}."));
+                }
+            }
+        }
+    }
+    if let Some(options) = dev.get("options").filter(|options| options.record().is_none()) {
+        let shown = json(Some(options));
+        let message = format!("\"{field}.dev.options\" should be an object but got {shown}.");
+        d.error(options.at, message);
     }
 }

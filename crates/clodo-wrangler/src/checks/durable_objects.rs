@@ -8,7 +8,7 @@ use crate::{
 pub(crate) fn lifecycle(d: &mut Diagnostics, file: &str, out: &Record) {
     let bindings = out.get("durable_objects").and_then(|objects| objects.get("bindings"));
     let migrated =
-        out.get("migrations").is_some_and(|all| all.list().is_none_or(|all| !all.is_empty()));
+        out.get("migrations").is_some_and(|all| !all.keys().is_empty() && all.record().is_none());
     let exports = out.get("exports");
     let exported =
         |class: &str| exports.and_then(|exports| exports.get(class)).is_some_and(is_live);
@@ -32,7 +32,7 @@ pub(crate) fn lifecycle(d: &mut Diagnostics, file: &str, out: &Record) {
         return;
     }
     let at = bindings.map_or(NOWHERE, |bindings| bindings.at);
-    d.warn("wrangler-durable-object-lifecycle", at, format!("In your {file} file, you have configured `durable_objects` exported by this Worker ({}), but no live `exports` entry for them. This may not work as expected until you add a live `durable-object` entry to `exports` for each. Add the following configuration:\n\n```\n{}\n```", classes.join(", "), snippet(file, &classes)));
+    d.warn("wrangler-durable-object-lifecycle", at, format!("In your {file} file, you have configured `durable_objects` exported by this Worker ({}), but no live `exports` entry for them. This may not work as expected until you add a live `durable-object` entry to `exports` for each. Add the following configuration:\n\n```\n{}\n```", classes.join(", "), snippet(file, &once(&classes))));
 }
 
 fn kind_of(export: &Node) -> Option<&str> {
@@ -42,6 +42,16 @@ fn kind_of(export: &Node) -> Option<&str> {
 fn is_live(export: &Node) -> bool {
     let state = export.get("state").and_then(Node::text).unwrap_or("created");
     kind_of(export) == Some("durable-object") && ["created", "expecting-transfer"].contains(&state)
+}
+
+fn once<'a>(classes: &[&'a str]) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for class in classes {
+        if !seen.contains(class) {
+            seen.push(*class);
+        }
+    }
+    seen
 }
 
 fn snippet(file: &str, classes: &[&str]) -> String {

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     diagnostics::Diagnostics,
-    javascript::json,
+    javascript::{json, template},
     node::{Node, Type},
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn placement(d: &mut Diagnostics, scope: Scope<'_>, value: Option<&No
 }
 
 fn hinted(d: &mut Diagnostics, field: &str, mode: Option<&Node>, hint: &Node) {
-    let shown = mode.and_then(Node::text).map_or_else(|| json(mode), str::to_owned);
+    let shown = mode.map_or_else(|| json(mode), template);
     if hint.text().is_none() {
         let message =
             format!("\"{field}.hint\" must be a string when \"{field}.mode\" is \"{shown}\"");

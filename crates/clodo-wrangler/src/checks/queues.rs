@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     diagnostics::Diagnostics,
-    javascript::json,
+    javascript::{json, template},
     node::{Node, Type},
 };
 
@@ -63,7 +63,7 @@ fn consumer(d: &mut Diagnostics, field: &str, value: &Node) {
         d.error(value.at, message);
     }
     if let Some(kind) = value.get("type").filter(|kind| kind.text() != Some("worker")) {
-        let given = kind.text().map_or_else(|| json(Some(kind)), str::to_owned);
+        let given = template(kind);
         let message = format!(
             "\"{field}.type\" has an invalid value \"{given}\". Only \"worker\" consumers can be configured in your Wrangler configuration."
         );

@@ -1,7 +1,7 @@
 use super::Scope;
 use crate::{
     diagnostics::Diagnostics,
-    javascript::{json, json_texts, pretty_list},
+    javascript::{json, json_texts, pretty_list, template},
     node::{Node, Record},
 };
 
@@ -48,7 +48,7 @@ pub(crate) fn together(d: &mut Diagnostics, scope: Scope<'_>, raw: &Record) {
     let domains: Vec<_> = inherited
         .iter()
         .filter(|route| route.get("custom_domain").and_then(Node::bool) == Some(true))
-        .filter_map(|route| route.get("pattern").and_then(Node::text))
+        .map(|route| route.get("pattern").map(template).unwrap_or_default())
         .collect();
     if domains.is_empty() {
         return;

@@ -1,8 +1,8 @@
 //! What stands at the top level only.
-use super::values::{Property, only_known, optional_typed_list, typed_list};
+use super::values::{Property, not_of_type, only_known, optional_typed_list, typed_list};
 use crate::{
     diagnostics::Diagnostics,
-    javascript::json,
+    javascript::template,
     node::{Entry, Kind, Node, Record, Type},
     paths,
 };
@@ -64,9 +64,8 @@ pub(crate) fn build(d: &mut Diagnostics, build: Option<&Node>) -> Node {
 
 fn relative(watched: &Node) -> Node {
     let kind = match &watched.kind {
-        Kind::Text(text) => Kind::Text(paths::normalised(text)),
         Kind::List(items) => Kind::List(items.iter().map(relative).collect()),
-        other => other.clone(),
+        _ => Kind::Text(paths::below(&template(watched))),
     };
     Node { at: watched.at, kind }
 }
@@ -138,11 +137,11 @@ pub(crate) fn alias(d: &mut Diagnostics, alias: Option<&Node>) -> Option<Node> {
         return None;
     }
     let mut sound = true;
-    for entry in given.record().into_iter().flat_map(|record| record.iter()) {
-        if entry.value.text().is_none() {
-            let (key, kind) = (&entry.key, entry.value.type_of().name());
+    for (key, _, value) in given.entries() {
+        if value.text().is_none() {
+            let kind = value.type_of().name();
             let message = format!("Expected alias[\"{key}\"] to be a string, but got {kind}");
-            d.error(entry.value.at, message);
+            d.error(value.at, message);
             sound = false;
         }
     }
@@ -152,21 +151,19 @@ pub(crate) fn alias(d: &mut Diagnostics, alias: Option<&Node>) -> Option<Node> {
 /// `wasm_modules` and its kin: names and the files they stand for.
 pub(crate) fn module_paths(d: &mut Diagnostics, field: &str, given: Option<&Node>) -> Option<Node> {
     let given = given?;
+    if given.type_of() != Type::Object {
+        d.error(given.at, not_of_type(field, Type::Object, Some(given)));
+    }
     let mut files = Vec::new();
-    for entry in given.record().into_iter().flat_map(|record| record.iter()) {
-        let Entry { key, key_at, value } = entry;
+    for (key, key_at, value) in given.entries() {
         match value.text() {
             Some(text) => {
-                let kind = Kind::Text(paths::normalised(text));
-                let value = Node { at: value.at, kind };
-                files.push(Entry { key: key.clone(), key_at: *key_at, value });
+                let value = Node { at: value.at, kind: Kind::Text(paths::below(text)) };
+                files.push(Entry { key, key_at, value });
             }
             None => {
-                let shown = json(Some(value));
-                d.error(
-                    value.at,
-                    format!("Expected \"{field}['{key}']\" to be of type string but got {shown}."),
-                );
+                let name = format!("{field}['{key}']");
+                d.error(value.at, not_of_type(&name, Type::String, Some(value)));
             }
         }
     }

@@ -1,7 +1,7 @@
 use crate::{
     diagnostics::Diagnostics,
-    javascript::{english, json},
-    node::{Node, Record},
+    javascript::{english, template},
+    node::{NOWHERE, Node, Record},
 };
 
 const KINDS: [(&str, &str); 40] = [
@@ -54,13 +54,18 @@ pub(crate) fn check(d: &mut Diagnostics, config: &Record) {
         let value = config.get(field);
         let value = if field == "queues" { value.and_then(|v| v.get("producers")) } else { value };
         for name in value.map(binding_names).unwrap_or_default() {
-            taken.add(name, kind, value.map_or(crate::node::NOWHERE, |value| value.at));
+            if name == "ASSETS" && config.contains("pages_build_output_dir") {
+                let message = format!(
+                    "The name 'ASSETS' is reserved in Pages projects. Please use a different name for your {kind} binding."
+                );
+                d.error(value.map_or(NOWHERE, |value| value.at), message);
+            }
+            taken.add(name, kind, value.map_or(NOWHERE, |value| value.at));
         }
     }
     let secrets = config.get("secrets").and_then(|secrets| secrets.get("required"));
     for secret in secrets.and_then(Node::list).unwrap_or_default() {
-        let name = secret.text().map_or_else(|| json(Some(secret)), str::to_owned);
-        taken.add(name, "Secret", secret.at);
+        taken.add(template(secret), "Secret", secret.at);
     }
     let clashes: Vec<_> = taken.names.iter().filter(|name| name.kinds.len() > 1).collect();
     clashes.iter().for_each(|clash| clash.report(d));
@@ -124,7 +129,7 @@ pub(crate) fn binding_names(value: &Node) -> Vec<String> {
     }
     let Some(record) = value.record() else { return Vec::new() };
     match record.get("binding") {
-        Some(name) => vec![name.text().map_or_else(|| json(Some(name)), str::to_owned)],
+        Some(name) => vec![template(name)],
         None => record.keys().into_iter().map(|(key, _)| key).collect(),
     }
 }

@@ -129,7 +129,7 @@ pub(crate) fn only_known(d: &mut Diagnostics, field: &str, object: &Node, known:
     let odd: Vec<_> =
         object.keys().into_iter().filter(|(key, _)| !known.contains(&key.as_str())).collect();
     if !odd.is_empty() {
-        d.unexpected(field, &odd);
+        d.unexpected(field, &odd, known);
     }
     odd.is_empty()
 }

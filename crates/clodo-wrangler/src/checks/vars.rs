@@ -7,6 +7,7 @@ use crate::{
     javascript::json,
     node::{Kind, Node, Type},
 };
+use std::collections::HashSet;
 
 pub(crate) fn vars(d: &mut Diagnostics, scope: Scope<'_>, value: Option<&Node>) {
     let path = scope.path();
@@ -17,13 +18,12 @@ pub(crate) fn vars(d: &mut Diagnostics, scope: Scope<'_>, value: Option<&Node>) 
             format!("The field \"{path}\" should be an object but got {}.\n", json(value)),
         );
     }
-    for entry in given.record().into_iter().flat_map(|record| record.iter()) {
-        if matches!(entry.value.kind, Kind::Date(_)) {
-            let name = &entry.key;
+    for (name, _, value) in given.entries() {
+        if matches!(value.kind, Kind::Date(_)) {
             let message = format!(
                 "The field \"{path}.{name}\" is a TOML date, which is not supported. Please use a string instead, e.g. {name} = \"2025-12-19\"."
             );
-            d.error(entry.value.at, message);
+            d.error(value.at, message);
         }
     }
     let missing = missing_from(scope, given);
@@ -46,12 +46,12 @@ pub(crate) fn define(d: &mut Diagnostics, scope: Scope<'_>, value: Option<&Node>
             format!("The field \"{path}\" should be an object but got {}.\n", json(value)),
         );
     }
-    for entry in given.record().into_iter().flat_map(|record| record.iter()) {
-        if entry.value.text().is_none() {
-            let shown = json(Some(&entry.value));
+    for (name, _, value) in given.entries() {
+        if value.text().is_none() {
+            let shown = json(Some(value));
             let message =
-                format!("The field \"{path}.{}\" should be a string but got {shown}.", entry.key);
-            d.error(entry.value.at, message);
+                format!("The field \"{path}.{name}\" should be a string but got {shown}.");
+            d.error(value.at, message);
         }
     }
     overridden_defines(d, scope, given);
@@ -60,6 +60,7 @@ pub(crate) fn define(d: &mut Diagnostics, scope: Scope<'_>, value: Option<&Node>
 fn overridden_defines(d: &mut Diagnostics, scope: Scope<'_>, given: &Node) {
     let (path, name) = (scope.path(), scope.environment());
     let top = scope.top().map(Node::keys).unwrap_or_default();
+    let top: HashSet<_> = top.into_iter().map(|(key, _)| key).collect();
     if top.is_empty() {
         return;
     }
@@ -72,7 +73,7 @@ fn overridden_defines(d: &mut Diagnostics, scope: Scope<'_>, given: &Node) {
         d.warn("wrangler-not-inherited", given.at, message);
     }
     for (key, at) in given.keys() {
-        if !top.iter().any(|(known, _)| *known == key) {
+        if !top.contains(&key) {
             let message = format!(
                 "\"{key}\" exists on \"env.{name}\", but not on the top level.\nThis is not what you probably want, since \"define\" configuration within environments can only override existing top level \"define\" configuration\nPlease remove \"{path}.{key}\", or add \"define.{key}\"."
             );
@@ -82,8 +83,9 @@ fn overridden_defines(d: &mut Diagnostics, scope: Scope<'_>, given: &Node) {
 }
 
 fn missing_from(scope: Scope<'_>, given: &Node) -> Vec<String> {
+    let here: HashSet<_> = given.keys().into_iter().map(|(key, _)| key).collect();
     let top = scope.top().map(Node::keys).unwrap_or_default();
-    top.into_iter().map(|(key, _)| key).filter(|key| given.get(key).is_none()).collect()
+    top.into_iter().map(|(key, _)| key).filter(|key| !here.contains(key)).collect()
 }
 
 pub(super) fn bullets(names: &[String]) -> String {

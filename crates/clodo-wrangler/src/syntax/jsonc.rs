@@ -13,7 +13,7 @@ use jsonc_parser::{
 };
 
 // Comments and trailing commas, and nothing else beyond JSON.
-const AS_WRANGLER: ParseOptions = ParseOptions {
+pub(crate) const JSONC: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_trailing_commas: true,
     allow_loose_object_property_names: false,
@@ -27,9 +27,8 @@ const AS_WRANGLER: ParseOptions = ParseOptions {
 };
 
 pub(super) fn parse(source: &Source) -> Result<Parsed, SourceError> {
-    let parsed =
-        parse_to_ast(source.text(), &jsonc_parser::CollectOptions::default(), &AS_WRANGLER)
-            .map_err(|error| refused(source, &error))?;
+    let parsed = parse_to_ast(source.text(), &jsonc_parser::CollectOptions::default(), &JSONC)
+        .map_err(|error| refused(source, &error))?;
     let Some(value) = parsed.value else {
         return Err(source
             .error(source.text().len(), "the file is empty, where JSON needs a value")

@@ -2,6 +2,8 @@
 mod jsonc;
 mod toml;
 
+pub(crate) use jsonc::JSONC;
+
 use crate::{node::Record, source::Source};
 use clodo_types::SourceError;
 use std::path::Path;
