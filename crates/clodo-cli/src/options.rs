@@ -15,7 +15,7 @@ pub enum OutputMode {
     Events,
 }
 
-/// How much a [`Ui`] says, and how.
+/// How much a [`crate::Ui`] says, and how.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct UiOptions {

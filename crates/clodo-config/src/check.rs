@@ -51,10 +51,9 @@ fn accounts(problems: &Problems<'_>, portfolio: &Portfolio) {
     let undecided = |customer: Option<&CustomerName>| {
         portfolio.environments.keys().find(|name| portfolio.account_of(name, customer).is_none())
     };
-    let names: Vec<_> = portfolio.accounts.keys().map(AccountName::as_str).collect();
-    let choices = names.join("`, `");
+    let choices = suggest::listed(portfolio.accounts.keys().map(AccountName::as_str));
     let message = |environment: &EnvironmentName| {
-        format!("several accounts and none chosen for `{environment}`: `{choices}`")
+        format!("several accounts and none chosen for `{environment}`: {choices}")
     };
     if portfolio.customers.is_empty()
         && let Some(environment) = undecided(None)
@@ -126,9 +125,9 @@ fn zone(
     let message = match zones.is_empty() {
         true => format!("`{}` is in no zone: account `{name}` lists none", hostname.value),
         false => format!(
-            "`{}` is in no zone of account `{name}`, which has `{}`",
+            "`{}` is in no zone of account `{name}`, which has {}",
             hostname.value,
-            zones.join("`, `")
+            suggest::listed(zones.iter().copied())
         ),
     };
     let usual = usual_zone(&hostname.value);

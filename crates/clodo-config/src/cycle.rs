@@ -40,9 +40,13 @@ pub fn find_cycle(
     None
 }
 
-/// `a -> b -> a`.
+/// `a -> b -> a`; the middle of a long one is left out.
 pub(crate) fn shown(cycle: &[ServiceName]) -> String {
-    cycle.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(" -> ")
+    let mut names: Vec<&str> = cycle.iter().map(ServiceName::as_str).collect();
+    if names.len() > 12 {
+        names.splice(6..names.len() - 5, ["…"]);
+    }
+    names.join(" -> ")
 }
 
 #[cfg(test)]

@@ -24,11 +24,20 @@ pub(crate) fn hint_for<'a>(
     if let Some(similar) = similar(given, candidates.clone()) {
         return format!("did you mean `{similar}`?");
     }
-    let all: Vec<_> = candidates.into_iter().map(|name| format!("`{name}`")).collect();
-    match all.len() {
-        0 => "there are none".to_owned(),
-        1..=12 => format!("there is {}", all.join(", ")),
-        many => format!("there is {} and {} more", all[..11].join(", "), many - 11),
+    let mut candidates = candidates.into_iter().peekable();
+    match candidates.peek() {
+        None => "there are none".to_owned(),
+        Some(_) => format!("there is {}", listed(candidates)),
+    }
+}
+
+/// Names for a message: in backquotes, and not too many of them.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<_> = names.by_ref().take(12).map(|name| format!("`{name}`")).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -77,6 +86,6 @@ mod tests {
     fn a_long_list_is_cut() {
         let many: Vec<String> = (0..20).map(|n| format!("customer-number-{n}")).collect();
         let hint = hint_for("x", many.iter().map(String::as_str));
-        assert!(hint.ends_with("and 9 more"), "{hint}");
+        assert!(hint.ends_with("and 8 more"), "{hint}");
     }
 }

@@ -121,3 +121,23 @@ fn a_thousand_customers_are_read_and_selected() {
     let portfolio = crate::portfolio(&text);
     assert_eq!(portfolio.select(&Selection::default()).unwrap().len(), 3_000);
 }
+
+/// Large inputs that would take minutes if any step were quadratic.
+#[test]
+fn large_files_are_read_in_linear_time() {
+    let many = |line: &dyn Fn(usize) -> String| (0..20_000).map(line).collect::<String>();
+    let head = "[portfolio]\nname = \"p\"\n";
+    let next = |n: usize| (n + 1) % 20_000;
+    for text in [
+        many(&|n| format!("[services.s{n}]\npath = \"s{n}\"\ndepends_on = [\"s{}\"]\n", next(n))),
+        many(&|n| format!("[customers.c{n}.domains]\nproduction.nope = \"x{n}.test\"\n")),
+        format!("[accounts.main]\nzones = [{}]\n", many(&|n| format!("\"z{n}.test\", "))),
+        format!("[vars]\nA = [{}]\n", many(&|n| format!("{{ b = {n} }}, "))),
+        format!("[vars]\n{}", many(&|n| format!("{n}-x = 1\n"))),
+    ] {
+        let Err(errors) = Portfolio::parse("clodo.toml", &format!("{head}{text}")) else {
+            panic!("it has no usable service");
+        };
+        assert!(errors.to_string().len() < 100_000);
+    }
+}
