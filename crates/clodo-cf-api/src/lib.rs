@@ -1,1 +1,100 @@
 //! A typed client of Cloudflare's v4 API.
+//!
+//! | you have | start at |
+//! |---|---|
+//! | a token and an HTTP service | [`Client`], [`ClientOptions`] |
+//! | a call to make | a function of [`identity`], [`zones`], [`workers`], [`versions`], [`worker_settings`], [`triggers`], [`assets`], [`d1`], [`kv`], [`r2`], then [`Client::send`] |
+//! | a list to read | the `list_*` functions, then [`Client::stream`] or [`Client::list`] |
+//! | something that must exist once | [`Client::ensure_database`] and the like, or [`Client::ensure`] |
+//! | a Worker to upload | [`WorkerUpload`], then [`versions::upload_version`] or [`workers::put_script`] |
+//! | a call that failed | [`ApiError::kind`], [`ApiError::advice`] |
+//! | many programs with one token | implement [`Pacer`] over a store |
+//! | a call that is missing here | [`Endpoint::new`], [`ListEndpoint::new`] |
+//!
+//! # Example
+//! ```
+//! use clodo_cf_api::{Client, ClientOptions, d1};
+//! use clodo_http::{Answer, Scripted};
+//! use clodo_types::{AccountId, Secret};
+//! use http::StatusCode;
+//! use std::sync::Arc;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+//! // In a program this is `clodo_http::ReqwestHttp`.
+//! let http = Arc::new(Scripted::new([Answer::json(
+//!     StatusCode::OK,
+//!     r#"{"success":true,"errors":[],"messages":[],
+//!         "result":[{"uuid":"018f3c5e-0000-7000-8000-000000000000","name":"catalog"}]}"#,
+//! )]));
+//! let client = Client::new(http, ClientOptions::cloudflare(Secret::new("my-api-token")))?;
+//!
+//! let account: AccountId = "0123456789abcdef0123456789abcdef".parse()?;
+//! let databases = client.list(d1::list_databases(&account)).await?;
+//! assert_eq!(databases[0].name, "catalog");
+//! # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it behaves
+//! - Success is what the answer's envelope says; a status of 400 or more is a failure all the same.
+//! - A 429 is always repeated, up to 60 s later. Anything else is repeated when it cannot have
+//!   arrived, or when the endpoint says that twice does what once does ([`Repeat`]).
+//! - Answers may have new fields, new kinds and nulls: they are read all the same.
+//! - No error, log or `Debug` text holds a token, a secret or a body.
+//!
+//! # What this crate leaves to others
+//! Sockets ([`clodo_http`]), what to change and in which order, and where secrets come from.
+//!
+//! # Features
+//! - `conformance`: the suite that every [`Pacer`] must pass.
+//!
+//! It builds for wasm32, but waits with tokio's clock, which does not run on Workers.
+
+mod api_error;
+mod binding;
+mod classify;
+mod client;
+mod endpoint;
+mod ensure;
+mod envelope;
+mod ids;
+mod multipart;
+mod options;
+mod paced;
+mod pacer;
+mod paging;
+mod ratelimit;
+mod token_bucket;
+mod upload;
+mod url_text;
+mod wire;
+
+// Calls are grouped by what they are about, so that `d1::query` reads as what it does.
+pub mod assets;
+pub mod d1;
+pub mod identity;
+pub mod kv;
+pub mod r2;
+pub mod triggers;
+pub mod versions;
+pub mod worker_settings;
+pub mod workers;
+pub mod zones;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use api_error::{ApiError, ApiErrorKind};
+pub use binding::{Binding, BindingKind, KnownBinding, SimpleLimit};
+pub use client::Client;
+pub use endpoint::{Endpoint, Repeat};
+pub use ensure::{Ensured, Origin};
+pub use envelope::ApiMessage;
+pub use ids::{DomainId, IdError, RouteId, WorkerDeploymentId, WorkerId};
+pub use multipart::{EncodedForm, FormError, Part, encode_form};
+pub use options::{ClientOptions, ClientOptionsError, PlainHttp};
+pub use pacer::{Pacer, PacerError, Unpaced};
+pub use paging::{ListEndpoint, Paging};
+pub use ratelimit::RateLimits;
+pub use token_bucket::TokenBucket;
+pub use upload::{Entry, UploadAssets, UploadError, UploadModule, WorkerUpload};

@@ -1,0 +1,221 @@
+//! KV namespaces and their values.
+
+use crate::{
+    api_error::ApiError,
+    client::Client,
+    endpoint::{Endpoint, Repeat},
+    ensure::Ensured,
+    multipart::{FormError, Part, encode_form},
+    paging::{ListEndpoint, Paging},
+};
+use bytes::Bytes;
+use clodo_http::{Body, Response};
+use clodo_types::{AccountId, NamespaceId, NamespaceTitle};
+use futures_util::TryStreamExt;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::pin::pin;
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Namespace {
+    /// Its id.
+    pub id: NamespaceId,
+    /// Its title.
+    #[serde(default)]
+    pub title: String,
+}
+
+/// A key, as listings show it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct Key {
+    /// The key.
+    pub name: String,
+    /// When it ends, in seconds since 1970.
+    #[serde(default)]
+    pub expiration: Option<u64>,
+    /// What was stored beside the value.
+    #[serde(default)]
+    pub metadata: Option<Value>,
+}
+
+/// How long a value lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until it is removed.
+    #[default]
+    Unlimited,
+    /// So many seconds from now, at least 60.
+    Seconds(u64),
+    /// Until this moment, in seconds since 1970.
+    Until(u64),
+}
+
+/// A value of a bulk write.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BulkValue {
+    /// The key.
+    pub key: String,
+    /// The value, as text or as base64.
+    pub value: String,
+    /// Whether the value is base64.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub base64: bool,
+    /// How many seconds it lives, at least 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_ttl: Option<u64>,
+    /// What to store beside the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
+}
+
+const NAMESPACES: &str = "/accounts/{account}/storage/kv/namespaces";
+const NAMESPACE: &str = "/accounts/{account}/storage/kv/namespaces/{namespace}";
+const VALUE: &str = "/accounts/{account}/storage/kv/namespaces/{namespace}/values/{key}";
+const BULK: &str = "/accounts/{account}/storage/kv/namespaces/{namespace}/bulk";
+
+/// Every namespace of an account.
+#[must_use]
+pub fn list_namespaces(account: &AccountId) -> ListEndpoint<Namespace> {
+    ListEndpoint::new(NAMESPACES, Paging::Numbered { per_page: 1000 })
+        .at("account", account)
+        .with_query("order", "title")
+        .with_query("direction", "asc")
+}
+
+/// Creates a namespace; [`Client::ensure_namespace`] does it at most once.
+#[must_use]
+pub fn create_namespace(account: &AccountId, title: &NamespaceTitle) -> Endpoint<Namespace> {
+    Endpoint::new(Method::POST, NAMESPACES, Repeat::LookUp)
+        .at("account", account)
+        .with_json(&json!({ "title": title }))
+}
+
+/// Removes a namespace with its values.
+#[must_use]
+pub fn delete_namespace(account: &AccountId, id: &NamespaceId) -> Endpoint<()> {
+    Endpoint::delete(NAMESPACE).at("account", account).at("namespace", id)
+}
+
+/// The keys of a namespace that begin with `prefix`.
+#[must_use]
+pub fn list_keys(account: &AccountId, id: &NamespaceId, prefix: &str) -> ListEndpoint<Key> {
+    let template = "/accounts/{account}/storage/kv/namespaces/{namespace}/keys";
+    let list = ListEndpoint::new(template, Paging::Cursor { size_name: "limit", size: 1000 })
+        .at("account", account)
+        .at("namespace", id);
+    if prefix.is_empty() { list } else { list.with_query("prefix", prefix) }
+}
+
+/// A value, as a stream of bytes.
+#[must_use]
+pub fn value(account: &AccountId, id: &NamespaceId, key: &str) -> Endpoint<Response> {
+    Endpoint::raw(Method::GET, VALUE, Repeat::Safe)
+        .at("account", account)
+        .at("namespace", id)
+        .at("key", key)
+}
+
+/// Stores a value. A stream is sent once; bytes may be sent again.
+#[must_use]
+pub fn put_value(
+    account: &AccountId,
+    id: &NamespaceId,
+    key: &str,
+    value: impl Into<Body>,
+    lifetime: Lifetime,
+) -> Endpoint<()> {
+    put(account, id, key, lifetime).with_body("application/octet-stream", value)
+}
+
+/// Stores a value with metadata beside it.
+///
+/// # Errors
+/// Never in practice: the form has fixed names.
+pub fn put_value_with_metadata(
+    account: &AccountId,
+    id: &NamespaceId,
+    key: &str,
+    value: Bytes,
+    metadata: &Value,
+    lifetime: Lifetime,
+) -> Result<Endpoint<()>, FormError> {
+    let parts = [Part::field("value", value), Part::field("metadata", metadata.to_string())];
+    Ok(put(account, id, key, lifetime).with_form(encode_form(&parts)?))
+}
+
+fn put(account: &AccountId, id: &NamespaceId, key: &str, lifetime: Lifetime) -> Endpoint<()> {
+    let endpoint = Endpoint::silent(Method::PUT, VALUE, Repeat::Safe)
+        .at("account", account)
+        .at("namespace", id)
+        .at("key", key);
+    match lifetime {
+        Lifetime::Unlimited => endpoint,
+        Lifetime::Seconds(seconds) => endpoint.with_query("expiration_ttl", seconds),
+        Lifetime::Until(moment) => endpoint.with_query("expiration", moment),
+    }
+}
+
+/// Removes a value.
+#[must_use]
+pub fn delete_value(account: &AccountId, id: &NamespaceId, key: &str) -> Endpoint<()> {
+    Endpoint::delete(VALUE).at("account", account).at("namespace", id).at("key", key)
+}
+
+/// Stores many values, at most 10,000 and 100 MiB at once.
+#[must_use]
+pub fn put_bulk(account: &AccountId, id: &NamespaceId, values: &[BulkValue]) -> Endpoint<()> {
+    Endpoint::silent(Method::PUT, BULK, Repeat::Safe)
+        .at("account", account)
+        .at("namespace", id)
+        .with_json(&values)
+}
+
+/// Removes many values, at most 10,000 at once.
+#[must_use]
+pub fn delete_bulk(account: &AccountId, id: &NamespaceId, keys: &[String]) -> Endpoint<()> {
+    Endpoint::silent(
+        Method::POST,
+        "/accounts/{account}/storage/kv/namespaces/{namespace}/bulk/delete",
+        Repeat::Safe,
+    )
+    .at("account", account)
+    .at("namespace", id)
+    .with_json(&keys)
+}
+
+impl Client {
+    /// The namespace of this title.
+    ///
+    /// # Errors
+    /// When the namespaces cannot be listed.
+    pub async fn find_namespace(
+        &self,
+        account: &AccountId,
+        title: &NamespaceTitle,
+    ) -> Result<Option<Namespace>, ApiError> {
+        let mut all = pin!(self.stream(list_namespaces(account)));
+        while let Some(namespace) = all.try_next().await? {
+            if namespace.title == title.as_str() {
+                return Ok(Some(namespace));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes sure that a namespace of this title is there, and creates at most one.
+    ///
+    /// # Errors
+    /// When it is not there in the end.
+    pub async fn ensure_namespace(
+        &self,
+        account: &AccountId,
+        title: &NamespaceTitle,
+    ) -> Result<Ensured<Namespace>, ApiError> {
+        let create = || create_namespace(account, title);
+        self.ensure(create, || self.find_namespace(account, title)).await
+    }
+}
