@@ -154,7 +154,7 @@ impl Engine {
         self.runtime.serve(directory);
     }
 
-    /// From now on every answer says that the state folder was deleted.
+    /// From now on every Worker's hostname says that the state folder was deleted.
     pub fn state_is_gone(&self) {
         if let Some(front) = self.front.get() {
             front.state_is_gone();

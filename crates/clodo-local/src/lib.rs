@@ -5,9 +5,11 @@ mod bindings;
 mod data;
 mod engine;
 mod front;
+mod lifecycle;
 mod routing;
 mod runtime;
 mod seams;
+mod server;
 mod state;
 
 pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
@@ -22,9 +24,14 @@ pub use data::{
     UploadId, body_of,
 };
 pub use engine::{Engine, EngineOptions, LinkKind, Serving};
+pub use lifecycle::{
+    CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find, log_path, reset,
+    run_until_stopped, start_detached, stop,
+};
 pub use runtime::Outbound;
 pub use seams::{
     AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
     ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,
 };
+pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud};
 pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};

@@ -50,7 +50,7 @@ impl Front {
         Self { api, directory, runtime, gone: AtomicBool::new(false) }
     }
 
-    /// From now on every answer says that the state folder was deleted.
+    /// From now on every Worker's hostname says that the state folder was deleted.
     pub(crate) fn state_is_gone(&self) {
         self.gone.store(true, Ordering::Relaxed);
     }
@@ -61,14 +61,14 @@ impl Front {
         request: Request<Incoming>,
         client: IpAddr,
     ) -> Response<FrontBody> {
-        if self.gone.load(Ordering::Relaxed) {
-            return Page::state_gone().answer(request.headers());
-        }
         let Some(host) = host_of(&request) else {
             return Page::bad_request("The Host header is not readable.").answer(request.headers());
         };
         if is_api(&host) {
             return self.api(request).await;
+        }
+        if self.gone.load(Ordering::Relaxed) {
+            return Page::state_gone().answer(request.headers());
         }
         let (parts, body) = request.into_parts();
         match self.directory.resolve(&host, parts.uri.path()) {

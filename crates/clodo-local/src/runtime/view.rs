@@ -97,11 +97,6 @@ impl Account {
         self.view.send_modify(change);
     }
 
-    /// What the process that serves now is busy with.
-    pub(crate) fn load(&self) -> Arc<Load> {
-        Arc::clone(&self.view.borrow().load)
-    }
-
     /// The way to a version. While a process starts this waits, for at most `patience`.
     pub(crate) async fn pool(
         &self,

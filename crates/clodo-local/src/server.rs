@@ -1,0 +1,240 @@
+//! A whole cloud in one process: state, API, data, runtime and front, put together.
+
+use crate::{
+    api::{ApiContext, router as api_router},
+    bindings::router as bindings_router,
+    data::Data,
+    engine::{Engine, EngineOptions, LinkKind, Serving},
+    lifecycle::{CloudError, CloudRecord, Guardian, RunFolder, control},
+    runtime::Outbound,
+    seams::Directory,
+    state::{Seed, SeedAccount, SeedToken, State},
+};
+use clodo_types::{AccountId, AccountName, Clock, Secret};
+use std::{
+    io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What a [`LocalCloud`] is started with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CloudOptions {
+    /// Where everything is kept; made when it is missing. One cloud at a time uses it.
+    pub state_folder: PathBuf,
+    /// The workerd binary.
+    pub workerd: PathBuf,
+    /// The port of 127.0.0.1; without one that of the last run if it is free, else any free one.
+    pub port: Option<u16>,
+    /// Where a folder for sockets is made if the state folder's path is too long for sockets.
+    pub temp_folder: PathBuf,
+    /// Whether `fetch()` of a Worker may leave this machine.
+    pub outbound: Outbound,
+    /// How workerd and this process reach each other.
+    pub link: LinkKind,
+    /// Accounts, zones and tokens that must exist. Without an account, one called `local` is made.
+    pub seed: Seed,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl CloudOptions {
+    /// The usual settings.
+    #[must_use]
+    pub fn new(
+        state_folder: impl Into<PathBuf>,
+        workerd: impl Into<PathBuf>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            state_folder: state_folder.into(),
+            workerd: workerd.into(),
+            port: None,
+            temp_folder: PathBuf::from("/tmp"),
+            outbound: Outbound::default(),
+            link: LinkKind::default(),
+            seed: Seed::default(),
+            clock,
+        }
+    }
+}
+
+/// A running cloud. [`LocalCloud::stop`] ends it in good order; dropping it ends its processes at
+/// once and loses no data.
+#[derive(Debug)]
+pub struct LocalCloud {
+    engine: Engine,
+    state: State,
+    data: Data,
+    record: CloudRecord,
+    run_folder: RunFolder,
+    stop_asked: CancellationToken,
+    guardian: Guardian,
+}
+
+impl LocalCloud {
+    /// Starts a cloud and returns as soon as it answers.
+    ///
+    /// # Errors
+    /// When another cloud uses the folder, the port is taken, or the state cannot be read.
+    pub async fn start(options: CloudOptions) -> Result<Self, CloudError> {
+        let state = State::open(&options.state_folder, Arc::clone(&options.clock)).await?;
+        // From here on the folder is ours: the state holds its lock.
+        let last = CloudRecord::read(&options.state_folder).await;
+        let listener = listen(&options, last.as_ref()).await?;
+        let port = listener.local_addr().map_err(CloudError::io("open", "a port"))?.port();
+        let run_folder = RunFolder::prepare(&options, last.as_ref())?;
+        let engine = engine(&options, &run_folder).await?;
+        let record = CloudRecord::next(last.as_ref(), port, &options.seed, &run_folder);
+        state.seed(seed(&options.seed, record.token())).await?;
+        let data = Data::at(options.state_folder.join("data"), Arc::clone(&options.clock));
+        let stop_asked = CancellationToken::new();
+        let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock);
+        let api = control::around(api_router(context), &record, stop_asked.clone());
+        let directory = Arc::new(state.clone()) as Arc<dyn Directory>;
+        let bindings = bindings_router(data.clone());
+        engine.serve(Serving { listener, directory, api, bindings });
+        // Whoever waits for the file may connect at once.
+        record.write(&options.state_folder).map_err(CloudError::io("write", "cloud.json"))?;
+        let guardian = Guardian::watch(&options.state_folder, &record);
+        Ok(Self { engine, state, data, record, run_folder, stop_asked, guardian })
+    }
+
+    /// Where it answers, such as `http://127.0.0.1:8787`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.record.url()
+    }
+
+    /// What `CLOUDFLARE_API_BASE_URL` must be.
+    #[must_use]
+    pub fn api_base_url(&self) -> String {
+        self.record.api_base_url()
+    }
+
+    /// The port of 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.record.port()
+    }
+
+    /// A token for every account.
+    #[must_use]
+    pub fn token(&self) -> &Secret {
+        self.record.token()
+    }
+
+    /// The accounts that the cloud was started with.
+    #[must_use]
+    pub fn accounts(&self) -> &[CloudAccount] {
+        self.record.accounts()
+    }
+
+    /// The durable state, for tests that look behind the API.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The data engines, for tests that look behind the API.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// Waits until somebody asks the cloud to stop, or its state folder is deleted. In the latter
+    /// case every answer says so from then on.
+    pub async fn until_asked_to_stop(&self) -> Ended {
+        tokio::select! {
+            () = self.stop_asked.cancelled() => Ended::Asked,
+            () = self.guardian.gone() => {
+                self.engine.state_is_gone();
+                Ended::StateGone
+            }
+        }
+    }
+
+    /// Lets requests in flight finish, ends every process, closes every file.
+    pub async fn stop(self) {
+        self.engine.stop().await;
+        self.data.close().await;
+        self.record.clear(self.state.folder());
+        self.run_folder.remove();
+    }
+}
+
+/// An account of a running cloud.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CloudAccount {
+    /// Its name.
+    pub name: AccountName,
+    /// Its id.
+    pub id: AccountId,
+}
+
+/// Why a cloud ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Somebody asked for it, through the control route or by a signal.
+    Asked,
+    /// Its state folder was deleted.
+    StateGone,
+}
+
+async fn listen(
+    options: &CloudOptions,
+    last: Option<&CloudRecord>,
+) -> Result<TcpListener, CloudError> {
+    let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    if let Some(port) = options.port {
+        return bind(port).await.map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => CloudError::PortTaken { port, source },
+            _ => CloudError::io("open", "the port")(source),
+        });
+    }
+    if let Some(last) = last
+        && let Ok(listener) = bind(last.port()).await
+    {
+        return Ok(listener);
+    }
+    bind(0).await.map_err(CloudError::io("open", "a port"))
+}
+
+async fn engine(options: &CloudOptions, run: &RunFolder) -> Result<Engine, CloudError> {
+    let durable = options.state_folder.join("durable");
+    let mut engine =
+        EngineOptions::new(&options.workerd, run.path(), durable, Arc::clone(&options.clock));
+    engine.outbound = options.outbound;
+    engine.link = options.link;
+    if !is_file(&options.workerd) {
+        return Err(CloudError::NoWorkerd { path: options.workerd.clone() });
+    }
+    Engine::new(engine).await.map_err(CloudError::io("prepare", "the Workers runtime"))
+}
+
+fn is_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file())
+}
+
+fn seed(wanted: &Seed, token: &Secret) -> Seed {
+    let mut seed = wanted.clone();
+    if seed.accounts.is_empty() {
+        seed.accounts.push(default_account());
+    }
+    seed.tokens.push(SeedToken {
+        token: token.clone(),
+        name: Some("local".to_owned()),
+        accounts: Vec::new(),
+    });
+    seed
+}
+
+/// The account of a cloud that was started without any.
+pub(crate) fn default_account() -> SeedAccount {
+    let name = "local".parse().expect("the name of the default account is valid");
+    SeedAccount { name, id: None, zones: Vec::new() }
+}
