@@ -56,8 +56,8 @@ impl Ui {
 
     fn answer(&self, shown: &str, question: &str, flag: &str) -> Result<String, CliError> {
         self.someone(question, flag)?;
-        self.write_talk(&format!("{shown} "));
         self.0.asking.store(true, Ordering::SeqCst);
+        self.write_talk(&format!("{shown} "));
         let line = read_line(&mut **held(&self.0.input));
         self.0.asking.store(false, Ordering::SeqCst);
         match line {

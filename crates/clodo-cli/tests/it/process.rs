@@ -5,7 +5,7 @@
 use crate::program::Demo;
 use clodo_cli::{CliError, Exit, Launch, Session, Streams};
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read as _},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -18,10 +18,13 @@ const ROLE: &str = "CLODO_CLI_TEST_ROLE";
 fn child() {
     let environment = clodo_cli::Environment::of_this_process();
     let Some(role) = environment.get(ROLE) else { return };
-    let launch = Launch::new(["clodo-demo", "well"], Streams::of_this_process()).with_signals();
+    let mut streams = Streams::of_this_process();
+    streams.can_ask = true;
+    let launch = Launch::new(["clodo-demo", "well"], streams).with_signals();
     let exit = match role {
         "wait" => launch.exit(wait),
         "block" => launch.exit(block),
+        "ask" => launch.exit(ask),
         _ => launch.exit(talk),
     };
     std::process::exit(i32::from(exit.code()));
@@ -43,6 +46,13 @@ async fn block(session: Session, _: Demo) -> Result<Exit, CliError> {
     }
 }
 
+/// Asks a question that nobody answers.
+async fn ask(session: Session, _: Demo) -> Result<Exit, CliError> {
+    session.ui.text("ready")?;
+    session.ui.confirm("Go on?", "--yes")?;
+    Ok(Exit::Done)
+}
+
 /// Says more than a pipe holds, in whole or not.
 async fn talk(session: Session, _: Demo) -> Result<Exit, CliError> {
     session.ui.text("ready")?;
@@ -56,6 +66,7 @@ fn start(role: &str) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().expect("the test binary has a path"))
         .args(["--exact", "process::child", "--ignored", "--nocapture"])
         .env(ROLE, role)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -101,6 +112,19 @@ fn the_second_signal_ends_even_a_command_that_does_not_listen() {
     wait_for(&mut talk, "interrupted");
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_signal_at_an_open_question_ends_the_program_at_once() {
+    let (mut child, _out) = start("ask");
+    // `wait` would close it, and a closed input is an answer of a kind.
+    let open = child.stdin.take();
+    let mut talk = child.stderr.take().unwrap();
+    let mut question = [0; "Go on? [y/N] ".len()];
+    talk.read_exact(&mut question).unwrap();
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(open);
 }
 
 #[test]
