@@ -1,9 +1,13 @@
 //! The crate through its public API.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bindings_d1;
 mod bindings_kv;
 mod bindings_r2;
 mod d1_engine;
+mod kv_engine;
+mod r2_engine;
 mod runtime_bindings;
 mod runtime_process;
 mod support;

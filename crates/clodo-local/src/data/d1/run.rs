@@ -277,7 +277,7 @@ fn collect(
     statement: &mut Statement<'_>,
     format: RowFormat,
 ) -> Result<(Box<RawValue>, u64), Error> {
-    let columns: Vec<String> = statement.column_names().into_iter().map(String::from).collect();
+    let columns: Vec<String> = statement.column_names().map(String::from).collect();
     let rows = statement.raw_query();
     let (json, count) = match format {
         RowFormat::Objects => objects(rows, &columns)?,

@@ -195,6 +195,7 @@ impl fmt::Debug for StoredObject {
 
 /// What a read found.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for one `match`")]
 pub enum GetOutcome {
     /// The object and its bytes.
     Found(StoredObject),
