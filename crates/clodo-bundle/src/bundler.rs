@@ -2,7 +2,7 @@ use crate::{
     AssetLimits, AssetSet, Bundle, BundleError, Module, ModuleKind, assets, command,
     esbuild::{self, EsbuildError, Job, Output, program},
     format::has_default_export,
-    modules::{at_start, find_additional, read_error},
+    modules::{at_start, find_additional, note_bad_text, read_error},
     names::names_in,
     node::NodeCompat,
     project::Project,
@@ -158,17 +158,13 @@ impl Bundler {
         };
         check_exports(project, entry, &output.exports)?;
         let largest = esbuild::largest(&output.inputs);
-        let Output { main, source_map, modules, inputs, notes, .. } = output;
+        let Output { main, source_map, modules, inputs, mut notes, .. } = output;
+        let inputs: Vec<PathBuf> = inputs.into_keys().collect();
+        notes.extend(note_bad_text(project, &main.body, &inputs));
         let name = main.name.clone();
         let additional = additional.into_iter().map(|(_, module)| module);
         let modules = [main].into_iter().chain(source_map).chain(modules).chain(additional);
-        Ok(Code {
-            main: Some(name),
-            modules: modules.collect(),
-            inputs: inputs.into_keys().collect(),
-            notes,
-            largest,
-        })
+        Ok(Code { main: Some(name), modules: modules.collect(), inputs, notes, largest })
     }
 
     async fn program(&self, project: &Project) -> Result<program::Program, BundleError> {
@@ -258,4 +254,29 @@ fn check_size(code: &Code) -> Result<(), BundleError> {
         return Ok(());
     }
     Err(BundleError::TooLarge { bytes, most: MOST_BYTES, largest: code.largest.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_account_may_upload_is_refused_with_its_largest_parts() {
+        let module = |kind, bytes: u64| {
+            let body = vec![0; usize::try_from(bytes).unwrap()].into();
+            Module { name: "a".to_owned(), kind, body }
+        };
+        let code = |kind, bytes| Code {
+            modules: vec![module(ModuleKind::EsModule, 1), module(kind, bytes)],
+            largest: "src/data.ts (70000000)".to_owned(),
+            ..Code::default()
+        };
+        check_size(&code(ModuleKind::Data, MOST_BYTES - 1)).unwrap();
+        check_size(&code(ModuleKind::SourceMap, MOST_BYTES)).unwrap();
+        let error = check_size(&code(ModuleKind::Data, MOST_BYTES)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the Worker has 67108865 bytes, and at most 67108864 can be uploaded; largest: src/data.ts (70000000)"
+        );
+    }
 }

@@ -5,7 +5,7 @@ use crate::{
     project::{Project, slashed},
     rules::{Rules, Ruling},
 };
-use clodo_types::{Location, SourceError};
+use clodo_types::{Finding, Location, Severity, SourceError};
 use sha1::{Digest, Sha1};
 use std::{
     fs, io,
@@ -83,6 +83,29 @@ fn walk(project: &Project, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Bytes that are no text become `U+FFFD` in a bundle, without a word from esbuild.
+pub(crate) fn note_bad_text(project: &Project, bundled: &[u8], inputs: &[PathBuf]) -> Vec<Finding> {
+    // esbuild writes what is not ASCII as an escape.
+    let bundled = String::from_utf8_lossy(bundled);
+    if !bundled.contains("\\uFFFD") && !bundled.contains('\u{fffd}') {
+        return Vec::new();
+    }
+    let note = |path: &PathBuf| {
+        let path = project.root().join(path);
+        let body = fs::read(&path).ok()?;
+        let valid = std::str::from_utf8(&body).err()?.valid_up_to();
+        let text = std::str::from_utf8(&body[..valid]).ok()?;
+        Some(Finding {
+            rule: "source-not-utf8".to_owned(),
+            severity: Severity::Note,
+            at: Some(Location::of_offset(project.shown(&path), text, valid)),
+            message: "the file is not UTF-8; what is not becomes U+FFFD".to_owned(),
+            hint: Some("save it as UTF-8".to_owned()),
+        })
+    };
+    inputs.iter().filter_map(note).collect()
 }
 
 pub(crate) fn read_error(project: &Project, path: &Path, source: io::Error) -> BundleError {

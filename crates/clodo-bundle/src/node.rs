@@ -171,7 +171,7 @@ impl NodeCompat {
     }
 }
 
-/// The name of a Node.js module as the runtime knows it.
+/// The name of a Node.js module, for a person.
 pub(crate) fn prefixed(import: &str) -> String {
     if import.starts_with("node:") { import.to_owned() } else { format!("node:{import}") }
 }

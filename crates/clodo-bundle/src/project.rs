@@ -49,8 +49,9 @@ impl Project {
         &self.config_path
     }
 
-    /// A path as the user would write it.
-    pub(crate) fn shown(&self, path: &Path) -> PathBuf {
+    /// An absolute path as the user would write it: beside the config file's.
+    #[must_use]
+    pub fn shown(&self, path: &Path) -> PathBuf {
         let Some(inside) = relative(&self.root, path) else { return path.to_owned() };
         normal(&self.config_path.parent().unwrap_or(Path::new("")).join(inside))
     }

@@ -2,6 +2,7 @@
 //! would not do: only a plugin can keep an imported file a module of its own, under a name that
 //! says its content, and only the protocol reports errors as data.
 
+mod answer;
 mod message;
 mod options;
 mod packet;

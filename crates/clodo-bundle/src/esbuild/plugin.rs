@@ -1,4 +1,5 @@
 use super::{
+    answer::{self, callback, copied, external, failure, made_up, question},
     packet::Value,
     service::{About, Plugin, Reply, Ticket},
 };
@@ -18,8 +19,6 @@ use std::{
 
 const REQUIRED: &str = "clodo-required-node-module";
 const STAND_IN: &str = "clodo-absent-node-module";
-/// Marks our own questions, so that they are not asked again.
-const OURS: u32 = 1;
 
 /// What a project does to imports while esbuild bundles it.
 #[derive(Debug)]
@@ -115,10 +114,10 @@ impl Imports<'_> {
                         REQUIRED
                     }
                     NodeModule::Native => {
-                        return Some(Reply::Answer(self.runtime(id, &node::prefixed(path))));
+                        return Some(Reply::Answer(self.runtime(id, path)));
                     }
                 };
-                Some(Reply::Answer(made_up(id, &node::prefixed(path), space)))
+                Some(Reply::Answer(made_up(id, path, space)))
             }
             NodeMode::AsyncLocalStorage if path == "node:async_hooks" => {
                 Some(Reply::Answer(self.runtime(id, path)))
@@ -185,7 +184,7 @@ impl Imports<'_> {
 
 impl Plugin for Imports<'_> {
     fn on_resolve(&mut self, request: &Value) -> Reply {
-        let is_ours = request.get("pluginData").as_int() == Some(OURS);
+        let is_ours = request.get("pluginData").as_int() == Some(answer::OURS);
         let id = request.get("ids").as_list().first().and_then(Value::as_int);
         match id {
             Some(id) if !is_ours && request.get("kind").as_text() != "entry-point" => {
@@ -252,61 +251,4 @@ fn needs_module(what: &str) -> String {
     format!(
         "`{what}` can only be imported by an ES module; a Worker without `export default` is a script in the service-worker format"
     )
-}
-
-fn callback(id: u32, filter: &str, namespace: &str) -> Value {
-    Value::map([
-        ("id", Value::Int(id)),
-        ("filter", Value::text(filter)),
-        ("namespace", Value::text(namespace)),
-    ])
-}
-
-fn question(path: &str, folder: &str, request: &Value) -> Value {
-    Value::map([
-        ("command", Value::text("resolve")),
-        ("path", Value::text(path)),
-        ("key", Value::Int(super::KEY)),
-        ("pluginName", Value::text("clodo")),
-        ("importer", request.get("importer").clone()),
-        ("namespace", request.get("namespace").clone()),
-        ("resolveDir", Value::text(folder)),
-        ("kind", request.get("kind").clone()),
-        ("pluginData", Value::Int(OURS)),
-    ])
-}
-
-fn external(id: u32, path: &str) -> Value {
-    Value::map([
-        ("id", Value::Int(id)),
-        ("path", Value::text(path)),
-        ("external", Value::Bool(true)),
-    ])
-}
-
-fn made_up(id: u32, path: &str, namespace: &str) -> Value {
-    Value::map([
-        ("id", Value::Int(id)),
-        ("path", Value::text(path)),
-        ("namespace", Value::text(namespace)),
-    ])
-}
-
-fn failure(id: u32, text: &str) -> Value {
-    let error = Value::map([
-        ("id", Value::text("")),
-        ("pluginName", Value::text("clodo")),
-        ("text", Value::text(text)),
-        ("location", Value::Null),
-        ("notes", Value::List(Vec::new())),
-        ("detail", Value::Int(u32::MAX)),
-    ]);
-    Value::map([("id", Value::Int(id)), ("errors", Value::List(vec![error]))])
-}
-
-fn copied(id: u32, from: &Value, keys: &[&str]) -> Value {
-    let mut entries = vec![("id".to_owned(), Value::Int(id))];
-    let there = keys.iter().filter(|key| *from.get(key) != Value::Null);
-    entries.extend(there.map(|key| ((*key).to_owned(), from.get(key).clone())));
-    Value::Map(entries)
 }

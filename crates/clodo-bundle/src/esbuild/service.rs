@@ -81,8 +81,9 @@ impl Service {
         let mut command = Command::new(program);
         command
             .arg(format!("--service={version}"))
-            // It needs nothing from the environment; NODE_PATH would even change what it finds.
+            // NODE_PATH would change what it finds; the rest is none of its business.
             .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name.eq_ignore_ascii_case("SystemRoot")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

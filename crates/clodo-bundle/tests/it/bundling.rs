@@ -98,7 +98,13 @@ async fn imported_files_stay_modules_named_by_their_content() {
     for module in bundle.modules.iter().filter(|module| module.name.starts_with("./")) {
         assert!(code.contains(&format!("from \"{}\"", module.name)), "{} in {code}", module.name);
     }
-    assert!(!code.contains("same.txt\";\nimport b from \"./a"), "{code}");
+    // Two files of one name, and one file by two paths.
+    let (a, b) =
+        ("aea1ebf62c32c9d5fc0aaac91d84f854fcc04a61", "6866447306f334e4f01477f8eb245ab2657da281");
+    for (name, hash) in [("a", a), ("b", b), ("twice", a)] {
+        let import = format!("import {name} from \"./{hash}-same.txt\"");
+        assert!(code.contains(&import), "{import} in {code}");
+    }
 }
 
 #[tokio::test]
@@ -182,12 +188,9 @@ async fn modules_of_the_runtime_stay_imports() {
         .with(|config| config.compatibility_flags = vec!["nodejs_compat".to_owned()]);
     let bundle = sandbox.bundle().await.unwrap();
     let code = main_text(&bundle);
-    for part in [
-        r#"from "cloudflare:workers""#,
-        r#"from "node:buffer""#,
-        r#"from "node:path""#,
-        r#"from "node:fs""#,
-    ] {
+    for part in
+        [r#"from "cloudflare:workers""#, r#"from "buffer""#, r#"from "node:path""#, r#"from "fs""#]
+    {
         assert!(code.contains(part), "{part} in {code}");
     }
     assert!(!code.contains(r#"from "node:test""#), "{code}");
@@ -328,4 +331,41 @@ async fn a_small_worker_bundles_quickly() {
     }
     println!("best of 10: {best:?}");
     assert!(best < Duration::from_millis(50), "{best:?}");
+}
+
+#[tokio::test]
+async fn an_entry_point_outside_the_folder_is_bundled() {
+    let sandbox = Sandbox::new(&[("../shared/worker.ts", HELLO)])
+        .with(|config| config.main = Some("../shared/worker.ts".into()));
+    let bundle = sandbox.bundle().await.unwrap();
+    assert_eq!(names(&bundle), ["worker.js"]);
+    assert!(main_text(&bundle).contains("// ../shared/worker.ts"), "{}", main_text(&bundle));
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_utf8_is_noted() {
+    let sandbox = Sandbox::new(&[]);
+    sandbox.write("src/index.ts", b"const a = 1;\nexport default { a: 'x\xff' };");
+    let bundle = sandbox.bundle().await.unwrap();
+    let at = bundle.notes[0].at.as_ref().unwrap().to_string();
+    assert_eq!(
+        (bundle.notes[0].rule.as_str(), at.as_str()),
+        ("source-not-utf8", "services/web/src/index.ts:2:23")
+    );
+}
+
+#[tokio::test]
+async fn the_projects_own_esbuild_is_preferred() {
+    let cached = clodo_npm::esbuild().unwrap();
+    let sandbox = Sandbox::new(&[("src/index.ts", HELLO)]);
+    let installed = crate::sandbox::cache().ensure(&cached).await.unwrap();
+    let own = sandbox.path("").join(cached.required());
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::copy(installed.binary(), &own).unwrap();
+    sandbox.write("node_modules/.keep", b"");
+    let package =
+        own.ancestors().find(|folder| folder.parent().is_some_and(|up| up.ends_with("@esbuild")));
+    std::fs::write(package.unwrap().join("package.json"), r#"{"version":"0.28.2"}"#).unwrap();
+    let bundle = without_npm(&sandbox.path("cache")).bundle(&sandbox.project()).await.unwrap();
+    assert_eq!(names(&bundle), ["index.js"]);
 }

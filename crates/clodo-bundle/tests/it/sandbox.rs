@@ -70,9 +70,13 @@ pub(crate) fn explain(error: &BundleError) -> String {
 }
 
 pub(crate) fn bundler() -> Bundler {
+    Bundler::new(cache())
+}
+
+/// The user's cache, which all tests share.
+pub(crate) fn cache() -> NpmCache {
     #[expect(clippy::disallowed_methods, reason = "tests share the user's cache")]
-    let root = cache_root(&|name| std::env::var_os(name)).unwrap();
-    Bundler::new(NpmCache::new(root))
+    NpmCache::new(cache_root(&|name| std::env::var_os(name)).unwrap())
 }
 
 /// A bundler that could not install anything.
