@@ -48,7 +48,12 @@ impl<'de> Deserialize<'de> for Binding {
         let name = fields.remove("name");
         let name = name.as_ref().and_then(Value::as_str);
         let name = name.ok_or_else(|| de::Error::missing_field("name"))?.to_owned();
-        let known = KnownBinding::deserialize(Value::Object(fields.clone()));
+        let mut plain = fields.clone();
+        // Some answers give a database's id under both of its names.
+        if plain.contains_key("id") {
+            plain.remove("database_id");
+        }
+        let known = KnownBinding::deserialize(Value::Object(plain));
         let kind = known.map_or(BindingKind::Other(fields), BindingKind::Known);
         Ok(Self { name, kind })
     }
@@ -206,12 +211,12 @@ pub enum KnownBinding {
 }
 
 /// So many in so long.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimpleLimit {
     /// How many.
-    pub limit: f64,
+    pub limit: u64,
     /// In how many seconds: 10 or 60.
-    pub period: f64,
+    pub period: u64,
 }
 
 #[cfg(test)]
@@ -242,7 +247,7 @@ mod tests {
             json!({"name": "A", "type": "plain_text", "text": "x"}),
             json!({"name": "A", "type": "queue", "queue_name": "q"}),
             json!({"name": "A", "type": "r2_bucket", "bucket_name": "b-1", "jurisdiction": "eu"}),
-            json!({"name": "A", "type": "ratelimit", "namespace_id": "1", "simple": {"limit": 5.0, "period": 60.0}}),
+            json!({"name": "A", "type": "ratelimit", "namespace_id": "1", "simple": {"limit": 5, "period": 60}}),
             json!({"name": "A", "type": "secret_text"}),
             json!({"name": "A", "type": "service", "service": "w", "entrypoint": "E", "props": {"a": 1}}),
             json!({"name": "A", "type": "version_metadata"}),
@@ -269,9 +274,14 @@ mod tests {
     #[test]
     fn both_names_of_a_database_id_are_read() {
         let id = "018f3c5e-0000-7000-8000-000000000000";
-        let wire = json!({"name": "A", "type": "d1", "database_id": id});
-        let binding: Binding = serde_json::from_value(wire).unwrap();
-        assert_eq!(binding.on_the_wire().unwrap()["id"], id);
+        for wire in [
+            json!({"name": "A", "type": "d1", "database_id": id}),
+            json!({"name": "A", "type": "d1", "database_id": id, "id": id}),
+        ] {
+            let binding: Binding = serde_json::from_value(wire).unwrap();
+            let want = json!({"name": "A", "type": "d1", "id": id});
+            assert_eq!(binding.on_the_wire().unwrap(), want);
+        }
     }
 
     #[test]

@@ -239,6 +239,11 @@ impl<A> Endpoint<A> {
         self
     }
 
+    pub(crate) fn with_problem(mut self, problem: impl Into<String>) -> Self {
+        self.problem = Some(problem.into());
+        self
+    }
+
     /// Uses another token than the client's.
     #[must_use]
     pub fn with_token(mut self, token: Secret) -> Self {

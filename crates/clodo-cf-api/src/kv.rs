@@ -5,13 +5,12 @@ use crate::{
     client::Client,
     endpoint::{Endpoint, Repeat},
     ensure::Ensured,
-    multipart::{FormError, Part, encode_form},
+    multipart::{Part, encode_form},
     paging::{ListEndpoint, Paging},
 };
-use bytes::Bytes;
 use clodo_http::{Body, Response};
 use clodo_types::{AccountId, NamespaceId, NamespaceTitle};
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -52,6 +51,28 @@ pub enum Lifetime {
     Seconds(u64),
     /// Until this moment, in seconds since 1970.
     Until(u64),
+}
+
+/// A value to store.
+#[derive(Debug)]
+pub struct NewValue {
+    /// The key.
+    pub key: String,
+    /// The value; with metadata it must be in memory.
+    pub value: Body,
+    /// What to store beside the value.
+    pub metadata: Option<Value>,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+}
+
+impl NewValue {
+    /// A value without metadata that lives until it is removed.
+    #[must_use]
+    pub fn new(key: impl Into<String>, value: impl Into<Body>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        Self { key, value, metadata: None, lifetime: Lifetime::Unlimited }
+    }
 }
 
 /// A value of a bulk write.
@@ -121,41 +142,27 @@ pub fn value(account: &AccountId, id: &NamespaceId, key: &str) -> Endpoint<Respo
 
 /// Stores a value. A stream is sent once; bytes may be sent again.
 #[must_use]
-pub fn put_value(
-    account: &AccountId,
-    id: &NamespaceId,
-    key: &str,
-    value: impl Into<Body>,
-    lifetime: Lifetime,
-) -> Endpoint<()> {
-    put(account, id, key, lifetime).with_body("application/octet-stream", value)
-}
-
-/// Stores a value with metadata beside it.
-///
-/// # Errors
-/// Never in practice: the form has fixed names.
-pub fn put_value_with_metadata(
-    account: &AccountId,
-    id: &NamespaceId,
-    key: &str,
-    value: Bytes,
-    metadata: &Value,
-    lifetime: Lifetime,
-) -> Result<Endpoint<()>, FormError> {
-    let parts = [Part::field("value", value), Part::field("metadata", metadata.to_string())];
-    Ok(put(account, id, key, lifetime).with_form(encode_form(&parts)?))
-}
-
-fn put(account: &AccountId, id: &NamespaceId, key: &str, lifetime: Lifetime) -> Endpoint<()> {
-    let endpoint = Endpoint::silent(Method::PUT, VALUE, Repeat::Safe)
+pub fn put_value(account: &AccountId, id: &NamespaceId, new: NewValue) -> Endpoint<()> {
+    let NewValue { key, value, metadata, lifetime } = new;
+    let mut endpoint = Endpoint::silent(Method::PUT, VALUE, Repeat::Safe)
         .at("account", account)
         .at("namespace", id)
         .at("key", key);
-    match lifetime {
+    endpoint = match lifetime {
         Lifetime::Unlimited => endpoint,
         Lifetime::Seconds(seconds) => endpoint.with_query("expiration_ttl", seconds),
         Lifetime::Until(moment) => endpoint.with_query("expiration", moment),
+    };
+    let Some(metadata) = metadata else {
+        return endpoint.with_body("application/octet-stream", value);
+    };
+    let Some(Ok(value)) = value.collect(usize::MAX).now_or_never() else {
+        return endpoint.with_problem("a value with metadata must be in memory");
+    };
+    let parts = [Part::field("value", value), Part::field("metadata", metadata.to_string())];
+    match encode_form(&parts) {
+        Ok(form) => endpoint.with_form(form),
+        Err(error) => endpoint.with_problem(error.to_string()),
     }
 }
 

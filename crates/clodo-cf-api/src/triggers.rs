@@ -56,6 +56,16 @@ pub struct Route {
     pub script: Option<String>,
 }
 
+/// A route to make, or what to make of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewRoute {
+    /// Such as `shop.example.com/api/*`.
+    pub pattern: String,
+    /// The Worker; none keeps Workers away from the pattern.
+    #[serde(rename = "script", skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerName>,
+}
+
 /// A pattern for a Worker, and its zone when it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoutePattern {
@@ -91,6 +101,17 @@ pub struct CustomDomain {
     /// The certificate's id.
     #[serde(default)]
     pub cert_id: Option<String>,
+}
+
+/// A custom domain to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDomain {
+    /// The hostname.
+    pub hostname: Hostname,
+    /// The Worker.
+    pub worker: WorkerName,
+    /// The zone that the hostname is in.
+    pub zone: ZoneId,
 }
 
 /// What a change to a Worker's custom domains would do.
@@ -184,33 +205,16 @@ pub fn list_routes(zone: &ZoneId) -> ListEndpoint<Route> {
     ListEndpoint::new(ROUTES, Paging::Single).at("zone", zone)
 }
 
-/// Adds a route; without a Worker it keeps Workers away from the pattern.
+/// Adds a route.
 #[must_use]
-pub fn create_route(zone: &ZoneId, pattern: &str, worker: Option<&WorkerName>) -> Endpoint<Route> {
-    Endpoint::new(Method::POST, ROUTES, Repeat::LookUp)
-        .at("zone", zone)
-        .with_json(&route(pattern, worker))
+pub fn create_route(zone: &ZoneId, new: &NewRoute) -> Endpoint<Route> {
+    Endpoint::new(Method::POST, ROUTES, Repeat::LookUp).at("zone", zone).with_json(new)
 }
 
 /// Changes a route.
 #[must_use]
-pub fn put_route(
-    zone: &ZoneId,
-    id: &RouteId,
-    pattern: &str,
-    worker: Option<&WorkerName>,
-) -> Endpoint<Route> {
-    Endpoint::new(Method::PUT, ROUTE, Repeat::Safe)
-        .at("zone", zone)
-        .at("route", id)
-        .with_json(&route(pattern, worker))
-}
-
-fn route(pattern: &str, worker: Option<&WorkerName>) -> Value {
-    match worker {
-        Some(worker) => json!({ "pattern": pattern, "script": worker }),
-        None => json!({ "pattern": pattern }),
-    }
+pub fn put_route(zone: &ZoneId, id: &RouteId, new: &NewRoute) -> Endpoint<Route> {
+    Endpoint::new(Method::PUT, ROUTE, Repeat::Safe).at("zone", zone).at("route", id).with_json(new)
 }
 
 /// Removes a route.
@@ -240,12 +244,8 @@ pub fn list_domains(account: &AccountId) -> ListEndpoint<CustomDomain> {
 
 /// Makes a Worker answer at a hostname, whichever Worker answered there before.
 #[must_use]
-pub fn put_domain(
-    account: &AccountId,
-    worker: &WorkerName,
-    hostname: &Hostname,
-    zone: &ZoneId,
-) -> Endpoint<CustomDomain> {
+pub fn put_domain(account: &AccountId, new: &NewDomain) -> Endpoint<CustomDomain> {
+    let NewDomain { hostname, worker, zone } = new;
     let body = json!({
         "hostname": hostname, "service": worker, "zone_id": zone, "environment": "production",
     });

@@ -162,7 +162,17 @@ pub struct Share {
     /// The version.
     pub version_id: VersionId,
     /// From 0 to 100.
+    #[serde(serialize_with = "whole_if_possible")]
     pub percentage: f64,
+}
+
+/// `100`, not `100.0`, as every other client writes it.
+fn whole_if_possible<S: serde::Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+    let whole = (0_u8..=100).find(|whole| f64::from(*whole) == *number);
+    match whole {
+        Some(whole) => to.serialize_u8(whole),
+        None => to.serialize_f64(*number),
+    }
 }
 
 /// Shares of traffic that Cloudflare accepts.
@@ -206,6 +216,32 @@ impl TrafficSplit {
     #[must_use]
     pub fn shares(&self) -> &[Share] {
         &self.0
+    }
+}
+
+/// A deployment to make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDeployment {
+    /// The shares of traffic.
+    pub split: TrafficSplit,
+    /// `workers/message`: what a person reads about it.
+    pub message: Option<String>,
+    /// Whether it may pass over warnings.
+    pub caution: Caution,
+}
+
+impl NewDeployment {
+    /// All traffic to one version, heeding warnings.
+    #[must_use]
+    pub fn all_to(version: VersionId) -> Self {
+        Self { split: TrafficSplit::all_to(version), message: None, caution: Caution::Heed }
+    }
+
+    /// Sets what a person reads about it.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
     }
 }
 
@@ -281,19 +317,17 @@ pub fn list_deployments(
 pub fn deploy(
     account: &AccountId,
     worker: &WorkerName,
-    split: &TrafficSplit,
-    message: Option<&str>,
-    caution: Caution,
+    new: &NewDeployment,
 ) -> Endpoint<WorkerDeployment> {
-    let mut body = json!({ "strategy": "percentage", "versions": split.shares() });
-    if let Some(message) = message {
+    let mut body = json!({ "strategy": "percentage", "versions": new.split.shares() });
+    if let Some(message) = &new.message {
         body["annotations"] = json!({ "workers/message": message });
     }
     let endpoint = Endpoint::new(Method::POST, DEPLOYMENTS, Repeat::Safe)
         .at("account", account)
         .at("worker", worker)
         .with_json(&body);
-    match caution {
+    match new.caution {
         Caution::Heed => endpoint,
         Caution::Override => endpoint.with_query("force", true),
     }
@@ -325,6 +359,22 @@ mod tests {
         check(&[(1, 150.0), (2, -50.0)], false);
         check(&[(1, f64::NAN)], false);
         check(&[(1, 30.0), (2, 30.0), (3, 40.0)], false);
+    }
+
+    #[test]
+    fn whole_shares_travel_as_whole_numbers() {
+        let shares = |percentages: [f64; 2]| {
+            let share = |(version, percentage)| {
+                let id = format!("018f3c5e-0000-7000-8000-{version:012}");
+                Share { version_id: id.parse().unwrap(), percentage }
+            };
+            let split = TrafficSplit::new((1..).zip(percentages).map(share).collect()).unwrap();
+            split.shares().iter().map(|share| json!(share)["percentage"].to_string()).collect()
+        };
+        let read: Vec<String> = shares([90.0, 10.0]);
+        assert_eq!(read, ["90", "10"]);
+        let read: Vec<String> = shares([99.5, 0.5]);
+        assert_eq!(read, ["99.5", "0.5"]);
     }
 
     #[test]

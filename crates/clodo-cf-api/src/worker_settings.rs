@@ -111,6 +111,15 @@ pub fn list_secrets(account: &AccountId, worker: &WorkerName) -> ListEndpoint<Se
     ListEndpoint::new(SECRETS, Paging::Single).at("account", account).at("worker", worker)
 }
 
+/// A secret to set.
+#[derive(Clone, Debug)]
+pub struct NewSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// Its text.
+    pub text: Secret,
+}
+
 #[derive(Serialize)]
 struct SecretUpload<'a> {
     name: &'a SecretName,
@@ -125,9 +134,9 @@ struct SecretUpload<'a> {
 pub fn put_secret(
     account: &AccountId,
     worker: &WorkerName,
-    name: &SecretName,
-    text: &Secret,
+    secret: &NewSecret,
 ) -> Endpoint<SecretInfo> {
+    let NewSecret { name, text } = secret;
     Endpoint::new(Method::PUT, SECRETS, Repeat::Never)
         .at("account", account)
         .at("worker", worker)

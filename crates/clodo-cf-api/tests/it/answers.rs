@@ -96,8 +96,9 @@ async fn an_answer_that_quotes_the_token_does_not_make_the_error_show_it() {
 #[tokio::test]
 async fn a_call_carries_the_token_the_agent_and_its_body() {
     let (client, wire) = client([ok(r#"{"name":"KEY","type":"secret_text"}"#)]);
-    let text = Secret::new("hunter2");
-    let put = worker_settings::put_secret(&account(), &worker(), &"KEY".parse().unwrap(), &text);
+    let secret =
+        worker_settings::NewSecret { name: "KEY".parse().unwrap(), text: Secret::new("hunter2") };
+    let put = worker_settings::put_secret(&account(), &worker(), &secret);
     assert!(!format!("{put:?}").contains("hunter2"));
     client.send(put).await.unwrap();
     let asked = &wire.asked()[0];
@@ -180,4 +181,19 @@ async fn an_answer_larger_than_the_limit_is_not_read() {
     let client = Client::new(wire, options).unwrap();
     let error = client.send(identity::user()).await.unwrap_err();
     assert_eq!(error.kind(), ApiErrorKind::Protocol);
+}
+
+#[tokio::test]
+async fn a_value_with_metadata_travels_as_a_form() {
+    let namespace = crate::support::HEX.parse().unwrap();
+    let (client, wire) = client([ok("null")]);
+    let mut new = kv::NewValue::new("k", "content");
+    new.metadata = Some(serde_json::json!({"x": 1}));
+    new.lifetime = kv::Lifetime::Seconds(90);
+    client.send(kv::put_value(&account(), &namespace, new)).await.unwrap();
+    let asked = &wire.asked()[0];
+    assert_eq!(asked.uri().query(), Some("expiration_ttl=90"));
+    let body = String::from_utf8(asked.body().to_vec()).unwrap();
+    assert!(body.contains("name=\"value\"\r\n\r\ncontent\r\n"), "{body}");
+    assert!(body.contains("name=\"metadata\"\r\n\r\n{\"x\":1}\r\n"), "{body}");
 }

@@ -68,8 +68,8 @@ fn workers_and_versions() {
     let new = versions::upload_version(&account, &worker, &upload()).unwrap();
     call(new, &at("POST", "/versions"), LookUp);
     list(versions::list_deployments(&account, &worker), &format!("{script}/deployments"));
-    let split = versions::TrafficSplit::all_to(version);
-    let deploy = versions::deploy(&account, &worker, &split, None, versions::Caution::Heed);
+    let new = versions::NewDeployment::all_to(version);
+    let deploy = versions::deploy(&account, &worker, &new);
     call(deploy, &at("POST", "/deployments"), Safe);
 }
 
@@ -86,9 +86,10 @@ fn settings_secrets_and_assets() {
     call(patch, &at("PATCH", "/script-settings"), Safe);
     list(worker_settings::list_secrets(&account, &worker), &format!("{script}/secrets"));
     let text = Secret::new("x");
-    let put = worker_settings::put_secret(&account, &worker, &secret, &text);
+    let new = worker_settings::NewSecret { name: secret, text: text.clone() };
+    let put = worker_settings::put_secret(&account, &worker, &new);
     call(put, &at("PUT", "/secrets"), Never);
-    let delete = worker_settings::delete_secret(&account, &worker, &secret);
+    let delete = worker_settings::delete_secret(&account, &worker, &new.name);
     call(delete, &at("DELETE", "/secrets/KEY"), Safe);
     let session = assets::start_session(&account, &worker, &assets::Manifest::new());
     call(session, &at("POST", "/assets-upload-session"), Safe);
@@ -114,18 +115,20 @@ fn triggers() {
     list(triggers::list_schedules(&account, &worker), &format!("{script}/schedules"));
     call(triggers::put_schedules(&account, &worker, &[]), &at("PUT", "/schedules"), Safe);
     list(triggers::list_routes(&zone), "/zones/H/workers/routes");
-    let create = triggers::create_route(&zone, "a.test/*", Some(&worker));
+    let new = triggers::NewRoute { pattern: "a.test/*".to_owned(), worker: None };
+    let create = triggers::create_route(&zone, &new);
     call(create, "POST /zones/H/workers/routes", LookUp);
-    let put = triggers::put_route(&zone, &route, "a.test/*", None);
+    let put = triggers::put_route(&zone, &route, &new);
     call(put, "PUT /zones/H/workers/routes/r1", Safe);
     call(triggers::delete_route(&zone, &route), "DELETE /zones/H/workers/routes/r1", Safe);
     call(triggers::put_worker_routes(&account, &worker, &[]), &at("PUT", "/routes"), Safe);
     list(triggers::list_domains(&account), "/accounts/H/workers/domains");
-    let put = triggers::put_domain(&account, &worker, &host, &zone);
+    let new = triggers::NewDomain { hostname: host, worker: worker.clone(), zone };
+    let put = triggers::put_domain(&account, &new);
     call(put, "PUT /accounts/H/workers/domains", Safe);
     let delete = triggers::delete_domain(&account, &domain);
     call(delete, "DELETE /accounts/H/workers/domains/d1", Safe);
-    let changeset = triggers::domain_changeset(&account, &worker, &[host]);
+    let changeset = triggers::domain_changeset(&account, &worker, &[new.hostname]);
     call(changeset, &at("POST", "/domains/changeset"), Safe);
 }
 
@@ -161,8 +164,7 @@ fn data() {
     let keys = "/accounts/H/storage/kv/namespaces/H";
     list(kv::list_keys(&account, &namespace, ""), &format!("{keys}/keys"));
     call(kv::value(&account, &namespace, "k"), &format!("GET {keys}/values/k"), Safe);
-    let forever = kv::Lifetime::Unlimited;
-    let put = kv::put_value(&account, &namespace, "k", "v", forever);
+    let put = kv::put_value(&account, &namespace, kv::NewValue::new("k", "v"));
     call(put, &format!("PUT {keys}/values/k"), Safe);
     call(kv::delete_value(&account, &namespace, "k"), &format!("DELETE {keys}/values/k"), Safe);
     call(kv::put_bulk(&account, &namespace, &[]), &format!("PUT {keys}/bulk"), Safe);

@@ -123,8 +123,7 @@ async fn a_removal_that_was_repeated_and_finds_nothing_is_done() {
 #[tokio::test(start_paused = true)]
 async fn a_streaming_value_is_sent_once_and_bytes_again() {
     let namespace = HEX.parse().unwrap();
-    let put =
-        |body: Body| kv::put_value(&account(), &namespace, "k", body, kv::Lifetime::Unlimited);
+    let put = |body: Body| kv::put_value(&account(), &namespace, kv::NewValue::new("k", body));
     let streaming = || {
         let chunks = [Ok("content".into())];
         Body::from_stream(futures_util::stream::iter(chunks), None)
