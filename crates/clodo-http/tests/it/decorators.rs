@@ -166,3 +166,15 @@ async fn a_trace_names_the_request_and_leaks_nothing() {
         assert!(!text.contains(hidden), "{hidden} is in: {text}");
     }
 }
+
+#[tokio::test]
+async fn a_script_takes_whole_outcomes() {
+    let wire = Scripted::default();
+    wire.push(Ok(http::Response::new(Body::from("given"))));
+    let response = wire.call(request(Method::GET)).await.unwrap();
+    assert_eq!(response.into_body().collect(9).await.unwrap(), "given");
+    let error = wire.call(request(Method::GET)).await.unwrap_err();
+    assert_eq!(error.kind(), TransportKind::Other);
+    wire.push(Err(error));
+    assert_eq!(wire.call(request(Method::GET)).await.unwrap_err().kind(), TransportKind::Other);
+}
