@@ -10,6 +10,8 @@ use std::{net::IpAddr, time::Duration};
 
 /// How long a request waits for a generation that is starting.
 const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long it takes at most until a process that broke its connections is known to have ended.
+const SETTLE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A request that knows where it goes.
 #[derive(Debug)]
@@ -32,15 +34,29 @@ pub(crate) async fn forward(
     mut parts: request::Parts,
     body: RequestBody,
 ) -> Response<FrontBody> {
-    let pool = match to.account.pool(to.version, START_PATIENCE).await {
-        Ok(pool) => pool,
-        Err(why) => return unavailable(to.script, &why).answer(&parts.headers),
-    };
     let asked = Asked::of(&mut parts);
     hygiene::clean_request(&mut parts, to.host, to.client);
-    match pool.send(Request::from_parts(parts, body)).await {
-        Ok(answer) => answered(to, &asked, answer),
-        Err(error) => failed(&error).answer(&asked.headers),
+    let mut request = Request::from_parts(parts, body);
+    let mut dead = None;
+    loop {
+        let pool = match to.account.pool(to.version, dead.as_ref(), START_PATIENCE).await {
+            Ok(pool) => pool,
+            Err(why) => return unavailable(to.script, &why).answer(&asked.headers),
+        };
+        match pool.send(request).await {
+            Ok(answer) => return answered(to, &asked, answer),
+            // The process has just ended; the next one is on its way.
+            Err(SendError::Connect(_, unsent)) => {
+                request = *unsent;
+                dead = Some(pool);
+            }
+            Err(error) => {
+                tracing::debug!(%error, script = to.script, "a request was lost");
+                // Whoever hears of the loss and tries again must not meet the same process.
+                let _ = to.account.pool(to.version, Some(&pool), SETTLE_PATIENCE).await;
+                return Page::runtime_ended().answer(&asked.headers);
+            }
+        }
     }
 }
 
@@ -104,13 +120,5 @@ fn unavailable(script: &str, why: &Unavailable) -> Page {
         Unavailable::Failed(why) => Page::broken(script, why),
         Unavailable::NotServed => Page::not_deployed(script),
         Unavailable::Late => Page::starting(),
-    }
-}
-
-fn failed(error: &SendError) -> Page {
-    tracing::debug!(%error, "a request did not reach its Worker");
-    match error {
-        SendError::Connect(_) => Page::starting(),
-        SendError::Broken(_) => Page::runtime_ended(),
     }
 }

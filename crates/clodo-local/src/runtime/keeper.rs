@@ -229,7 +229,6 @@ impl Keeper {
             view.pools = pools;
             view.broken = broken_versions(generation, &repairs);
             view.failure = None;
-            view.load = Arc::clone(&load);
             view.held = false;
         });
         Current { process, load, ping, fingerprint, exclusive, started: Instant::now() }

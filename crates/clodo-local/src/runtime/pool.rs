@@ -116,9 +116,9 @@ impl Drop for Ticket {
 /// Why a request did not get an answer from a Worker.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// The process cannot be reached.
+    /// The process cannot be reached. Nothing was sent: the request can go elsewhere.
     #[error("workerd cannot be reached")]
-    Connect(#[source] io::Error),
+    Connect(#[source] io::Error, Box<Request<RequestBody>>),
     /// The connection broke, most likely because the process ended.
     #[error("the connection to workerd broke")]
     Broken(#[source] hyper::Error),
@@ -152,7 +152,10 @@ impl Pool {
         let reusable = request.body().is_end_stream();
         loop {
             let Some(mut sender) = self.kept() else {
-                let mut sender = self.connect().await?;
+                let mut sender = match self.connect().await {
+                    Ok(sender) => sender,
+                    Err(error) => return Err(SendError::Connect(error, Box::new(request))),
+                };
                 let answer = sender.send_request(request).await.map_err(SendError::Broken)?;
                 return Ok(self.answer(answer, sender, ticket, reusable));
             };
@@ -203,12 +206,10 @@ impl Pool {
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<RequestBody>, SendError> {
-        let stream = self.link.connect(&self.endpoint).await.map_err(SendError::Connect)?;
-        let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(SendError::Broken)?;
+    async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
+        let stream = self.link.connect(&self.endpoint).await?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }

@@ -1,6 +1,6 @@
 //! What the front sees of one account's runtime.
 
-use super::pool::{Load, Pool};
+use super::pool::Pool;
 use crate::seams::Generation;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,8 +26,6 @@ pub(crate) struct View {
     pub(crate) broken: BTreeMap<String, String>,
     /// Why there is no process, or only an older one.
     pub(crate) failure: Option<String>,
-    /// What the process is busy with.
-    pub(crate) load: Arc<Load>,
     /// Requests wait: Durable Objects are between two processes.
     pub(crate) held: bool,
 }
@@ -97,19 +95,21 @@ impl Account {
         self.view.send_modify(change);
     }
 
-    /// The way to a version. While a process starts this waits, for at most `patience`.
+    /// The way to a version. While a process starts this waits, for at most `patience`; so it
+    /// does as long as the way is still `dead`, at which nobody answered.
     pub(crate) async fn pool(
         &self,
         version: &str,
+        dead: Option<&Arc<Pool>>,
         patience: Duration,
     ) -> Result<Arc<Pool>, Unavailable> {
-        if let Some(found) = self.look(&self.view.borrow(), version) {
+        if let Some(found) = self.look(&self.view.borrow(), version, dead) {
             return found;
         }
         let mut view = self.view.subscribe();
         let ready = async {
             loop {
-                if let Some(found) = self.look(&view.borrow_and_update(), version) {
+                if let Some(found) = self.look(&view.borrow_and_update(), version, dead) {
                     return found;
                 }
                 if view.changed().await.is_err() {
@@ -121,7 +121,12 @@ impl Account {
     }
 
     /// `None` as long as it is worth waiting.
-    fn look(&self, view: &View, version: &str) -> Option<Result<Arc<Pool>, Unavailable>> {
+    fn look(
+        &self,
+        view: &View,
+        version: &str,
+        dead: Option<&Arc<Pool>>,
+    ) -> Option<Result<Arc<Pool>, Unavailable>> {
         if view.held {
             return None;
         }
@@ -129,7 +134,8 @@ impl Account {
             return Some(Err(Unavailable::Failed(why.clone())));
         }
         if let Some(pool) = view.pools.get(version) {
-            return Some(Ok(Arc::clone(pool)));
+            let usable = dead.is_none_or(|dead| !Arc::ptr_eq(dead, pool));
+            return usable.then(|| Ok(Arc::clone(pool)));
         }
         if view.epoch < self.wanted() {
             return None;
@@ -142,7 +148,10 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::link::{Endpoint, TcpLink};
+    use crate::runtime::{
+        link::{Endpoint, TcpLink},
+        pool::Load,
+    };
 
     fn pool(load: &Arc<Load>) -> Arc<Pool> {
         Pool::new(Arc::new(TcpLink), Endpoint::Port(9), Arc::clone(load))
@@ -154,7 +163,9 @@ mod tests {
         account.change();
         let waiting = {
             let account = Arc::clone(&account);
-            tokio::spawn(async move { account.pool("v1", Duration::from_secs(5)).await.is_ok() })
+            tokio::spawn(
+                async move { account.pool("v1", None, Duration::from_secs(5)).await.is_ok() },
+            )
         };
         tokio::task::yield_now().await;
         account.show(|view| {
@@ -170,12 +181,28 @@ mod tests {
         account.change();
         account.show(|view| view.epoch = 1);
         let patience = Duration::from_secs(5);
-        assert_eq!(account.pool("v1", patience).await.unwrap_err(), Unavailable::NotServed);
+        assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::NotServed);
         account.show(|view| view.failure = Some("boom".to_owned()));
         let failed = Unavailable::Failed("boom".to_owned());
-        assert_eq!(account.pool("v1", patience).await.unwrap_err(), failed);
+        assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), failed);
         account.change();
-        assert_eq!(account.pool("v1", patience).await.unwrap_err(), Unavailable::Late);
+        assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_way_at_which_nobody_answers_is_not_offered_again() {
+        let account = Account::new("a");
+        let show = |pool: &Arc<Pool>| {
+            let pool = Arc::clone(pool);
+            account.show(|view| drop(view.pools.insert("v1".to_owned(), pool)));
+        };
+        let (dead, fresh) = (pool(&Arc::default()), pool(&Arc::default()));
+        show(&dead);
+        let patience = Duration::from_secs(5);
+        let late = account.pool("v1", Some(&dead), patience).await.unwrap_err();
+        assert_eq!(late, Unavailable::Late);
+        show(&fresh);
+        assert!(Arc::ptr_eq(&account.pool("v1", Some(&dead), patience).await.unwrap(), &fresh));
     }
 
     #[tokio::test]
