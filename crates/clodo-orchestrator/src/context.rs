@@ -1,6 +1,5 @@
 use crate::{
     event::{DeployListener, Silent},
-    planner::PlanOptions,
     platform::Platform,
     ports::{Gate, Migrator, SecretSource, Verifier},
 };
@@ -113,9 +112,5 @@ impl DeployOptions {
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
         Self { deployment, redeploy: BTreeSet::new() }
-    }
-
-    pub(crate) fn plan_options(&self) -> PlanOptions {
-        PlanOptions { redeploy: self.redeploy.clone(), ..PlanOptions::default() }
     }
 }

@@ -114,6 +114,7 @@ async fn deploy_locked(
         portfolio: desired.portfolio.clone(),
         revision: desired.revision.clone(),
         rollback_of: None,
+        redeploy: options.redeploy.clone(),
         prepared,
         history,
     };
@@ -132,7 +133,11 @@ async fn prepare_with_history(
     }
     let observed = observe(cx, desired).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);
-    let plan_options = PlanOptions { recorded: history.configs(), ..options.plan_options() };
+    let plan_options = PlanOptions {
+        recorded: history.configs(),
+        interrupted: history.before.keys().cloned().collect(),
+        redeploy: options.redeploy.clone(),
+    };
     let plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
     let prepared = gate(cx, Arc::new(plan), desired, observed, &history).await;
     Ok((prepared, history))

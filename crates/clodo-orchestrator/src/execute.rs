@@ -12,7 +12,7 @@ use crate::{
 use clodo_saga::{
     Closing, Ending, LeaseGuard, Outputs, RunContext, RunHeader, RunReport, StepId, run,
 };
-use clodo_types::{DeploymentId, PortfolioName, Timestamp};
+use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp};
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,6 +24,7 @@ pub(crate) struct Work {
     pub(crate) portfolio: PortfolioName,
     pub(crate) revision: Option<String>,
     pub(crate) rollback_of: Option<DeploymentId>,
+    pub(crate) redeploy: BTreeSet<TargetId>,
     pub(crate) prepared: Prepared,
     pub(crate) history: History,
 }
@@ -78,8 +79,12 @@ fn settled(work: &Work) -> BTreeSet<WorkerRef> {
         let account = observed.accounts.get(&worker.account)?;
         account.workers.get(&worker.worker)?.mark().hashes
     };
-    let workers = work.prepared.plan.targets.iter().map(|target| &target.worker);
-    workers.filter(|worker| work.history.is_settled(worker, live(worker))).cloned().collect()
+    let settled = work.prepared.plan.targets.iter().filter(|target| {
+        // Who asks for the same version again does not want the one that is there.
+        let again = work.redeploy.contains(&target.id);
+        again || work.history.is_settled(&target.worker, live(&target.worker))
+    });
+    settled.map(|target| target.worker.clone()).collect()
 }
 
 /// What the history keeps at the end.

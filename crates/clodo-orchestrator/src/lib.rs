@@ -20,7 +20,10 @@ mod error;
 mod event;
 mod execute;
 mod mark;
+#[cfg(feature = "fake")]
+mod memory;
 mod migration;
+mod migration_gate;
 mod observed;
 mod plan;
 mod planner;
@@ -39,7 +42,10 @@ pub use desired::{Desired, DesiredTarget};
 pub use error::{DeployError, DeployErrorKind};
 pub use event::{DeployEvent, DeployListener, Silent};
 pub use mark::{Hashes, Mark, MessageError, VersionMessage};
+#[cfg(feature = "fake")]
+pub use memory::{Fault, MemoryPlatform, MemorySecrets, MemoryVerifier};
 pub use migration::{AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget};
+pub use migration_gate::MigrationGate;
 pub use observed::{
     AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedWorker, Scope,
 };

@@ -8,10 +8,11 @@ mod target;
 pub use error::PlanError;
 
 use crate::{
+    change::Change,
     desired::Desired,
     mark::Hashes,
     observed::Observed,
-    plan::{Action, Plan, PlannedStep},
+    plan::{Action, Migration, Plan, PlannedStep},
     trigger::WorkerRef,
 };
 use clodo_saga::StepId;
@@ -28,6 +29,9 @@ pub struct PlanOptions {
     pub recorded: BTreeMap<WorkerRef, RecordedConfig>,
     /// Targets to upload again even if nothing changed: a secret has a new value.
     pub redeploy: BTreeSet<TargetId>,
+    /// Steps that an interrupted deployment began. They are planned again even where their effect
+    /// shows already, so that this deployment takes them back if it fails.
+    pub interrupted: BTreeSet<StepId>,
 }
 
 /// A configuration that was deployed once.
@@ -93,6 +97,10 @@ impl Draft<'_> {
         id
     }
 
+    fn was_interrupted(&self, step: &StepId) -> bool {
+        self.options.interrupted.contains(step)
+    }
+
     fn object(&mut self, rule: &str, severity: Severity, message: String, hint: &str) {
         let (rule, hint) = (rule.to_owned(), Some(hint.to_owned()));
         let finding = Finding { rule, severity, at: None, message, hint };
@@ -106,4 +114,22 @@ impl Draft<'_> {
 /// two runs that do the same.
 pub(crate) fn step_id(action: &Action, subject: &str) -> StepId {
     StepId::new(format!("{} {subject}", action.kind()))
+}
+
+/// The name of the step that makes this change.
+pub(crate) fn change_id(change: &Change) -> StepId {
+    let subject = match change {
+        Change::CreateDatabase { name, .. } => name.to_string(),
+        Change::CreateNamespace { title, .. } => title.to_string(),
+        Change::CreateBucket { name, .. } => name.to_string(),
+        _ => change.worker().map(ToString::to_string).unwrap_or_default(),
+    };
+    step_id(&Action::Change(change.clone()), &format!("{}/{subject}", change.account()))
+}
+
+/// The name of the step that applies this file.
+pub(crate) fn migration_id(migration: &Migration) -> StepId {
+    let database = migrations::name_of(&migration.database);
+    let subject = format!("{}/{database} {}", migration.account, migration.file.name);
+    StepId::new(format!("migrate {subject}"))
 }

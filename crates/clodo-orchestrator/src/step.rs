@@ -117,6 +117,15 @@ impl Facts {
         }
     }
 
+    fn has_migration(&self, migration: &Migration) -> bool {
+        let account = self.account(&migration.account);
+        let known = account.and_then(|account| match &migration.database {
+            ResourceRef::Id(id) => account.database_by_id(id),
+            ResourceRef::Name(name) => account.databases.get(name),
+        });
+        known.is_some_and(|known| known.applied.iter().any(|done| done.name == migration.file.name))
+    }
+
     fn database(&self, migration: &Migration, outputs: &Outputs) -> Option<DatabaseId> {
         let name = match &migration.database {
             ResourceRef::Id(id) => return Some(id.clone()),
@@ -161,8 +170,13 @@ impl Step for PlanStep {
     }
 
     async fn look(&self, outputs: &Outputs) -> Result<Look, StepError> {
-        let Action::Change(change) = &self.planned.action else {
-            return Ok(Look { before: Value::Null, already: None });
+        let change = match &self.planned.action {
+            Action::Change(change) => change,
+            Action::Migrate(migration) => {
+                let already = self.facts.has_migration(migration).then_some(Value::Null);
+                return Ok(Look { before: Value::Null, already });
+            }
+            Action::Verify(_) => return Ok(Look { before: Value::Null, already: None }),
         };
         let inputs = self.facts.inputs(change, outputs);
         let look = self.cx.platform.look(change, &inputs).await?;

@@ -1,4 +1,4 @@
-use super::{Draft, step_id};
+use super::{Draft, migration_id};
 use crate::{
     desired::DesiredTarget,
     migration::{AppliedMigration, MigrationFile},
@@ -32,18 +32,22 @@ pub(super) fn plan_migrations(
     object(draft, &name, &database.migrations, applied);
     let mut last = created.cloned();
     let mut added = None;
-    let missing = |file: &&MigrationFile| !applied.iter().any(|done| done.name == file.name);
-    for file in database.migrations.iter().filter(missing) {
-        let action = Action::Migrate(Migration {
+    for file in &database.migrations {
+        let migration = Migration {
             account: target.id.account.clone(),
             database: database.resource.clone(),
             table: database.migrations_table.clone(),
             file: file.clone(),
-        });
-        let id = draft.add(PlannedStep {
-            id: step_id(&action, &format!("{}/{name} {}", target.id.account, file.name)),
+        };
+        let id = migration_id(&migration);
+        let is_there = applied.iter().any(|done| done.name == file.name);
+        if is_there && !draft.was_interrupted(&id) {
+            continue;
+        }
+        draft.add(PlannedStep {
+            id: id.clone(),
             target: None,
-            action,
+            action: Action::Migrate(migration),
             needs: last.into_iter().collect(),
             summary: format!("apply migration {} to database {name}", file.name),
             details: Vec::new(),

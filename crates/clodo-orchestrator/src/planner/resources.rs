@@ -1,4 +1,4 @@
-use super::{Draft, migrations, step_id};
+use super::{Draft, change_id, migrations};
 use crate::{
     change::Change,
     desired::DesiredTarget,
@@ -11,70 +11,60 @@ use std::collections::BTreeSet;
 /// What a target's upload waits for.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    /// Resources that do not exist yet.
-    pub(super) created: BTreeSet<StepId>,
-    /// Migrations.
-    pub(super) migrated: BTreeSet<StepId>,
+    /// The steps.
+    pub(super) steps: BTreeSet<StepId>,
+    /// A resource is made that the live version cannot be bound to.
+    pub(super) creates: bool,
 }
 
 /// Plans what must be there before the target can be uploaded.
 pub(super) fn plan_resources(draft: &mut Draft<'_>, target: &DesiredTarget) -> Waits {
     let mut waits = Waits::default();
+    let name = &target.id.account;
+    let Some(account) = draft.observed.accounts.get(name) else { return waits };
     for database in &target.databases {
-        let created = create_database(draft, target, &database.resource);
-        let migrated = migrations::plan_migrations(draft, target, database, created.as_ref());
-        waits.migrated.extend(migrated);
-        waits.created.extend(created);
+        let created = match &database.resource {
+            ResourceRef::Id(_) => None,
+            ResourceRef::Name(title) => {
+                let change = Change::CreateDatabase { account: name.clone(), name: title.clone() };
+                let exists = account.databases.contains_key(title);
+                create(draft, &mut waits, change, exists, &format!("database {title}"))
+            }
+        };
+        waits.steps.extend(migrations::plan_migrations(draft, target, database, created.as_ref()));
     }
-    let Some(account) = draft.observed.accounts.get(&target.id.account) else { return waits };
     for namespace in &target.namespaces {
-        if let ResourceRef::Name(title) = &namespace.resource
-            && !account.namespaces.contains_key(title)
-        {
-            let (account, title) = (target.id.account.clone(), title.clone());
-            let summary = format!("create KV namespace {title}");
-            let subject = format!("{account}/{title}");
-            let change = Change::CreateNamespace { account, title };
-            waits.created.insert(create(draft, change, &subject, summary));
+        if let ResourceRef::Name(title) = &namespace.resource {
+            let change = Change::CreateNamespace { account: name.clone(), title: title.clone() };
+            let exists = account.namespaces.contains_key(title);
+            create(draft, &mut waits, change, exists, &format!("KV namespace {title}"));
         }
     }
     for bucket in &target.buckets {
-        if !account.buckets.contains(&bucket.name) {
-            let (account, name) = (target.id.account.clone(), bucket.name.clone());
-            let summary = format!("create R2 bucket {name}");
-            let subject = format!("{account}/{name}");
-            let jurisdiction = bucket.jurisdiction.clone();
-            let change = Change::CreateBucket { account, name, jurisdiction };
-            waits.created.insert(create(draft, change, &subject, summary));
-        }
+        let (exists, title) = (account.buckets.contains(&bucket.name), bucket.name.clone());
+        let what = format!("R2 bucket {title}");
+        let (account, jurisdiction) = (name.clone(), bucket.jurisdiction.clone());
+        let change = Change::CreateBucket { account, name: title, jurisdiction };
+        create(draft, &mut waits, change, exists, &what);
     }
     waits
 }
 
-fn create_database(
+fn create(
     draft: &mut Draft<'_>,
-    target: &DesiredTarget,
-    resource: &crate::resource::DatabaseRef,
+    waits: &mut Waits,
+    change: Change,
+    exists: bool,
+    what: &str,
 ) -> Option<StepId> {
-    let ResourceRef::Name(name) = resource else { return None };
-    let account = draft.observed.accounts.get(&target.id.account)?;
-    if account.databases.contains_key(name) {
+    let id = change_id(&change);
+    let action = Action::Change(change);
+    if exists && !draft.was_interrupted(&id) {
         return None;
     }
-    let (account, name) = (target.id.account.clone(), name.clone());
-    let summary = format!("create database {name}");
-    let subject = format!("{account}/{name}");
-    Some(create(draft, Change::CreateDatabase { account, name }, &subject, summary))
-}
-
-fn create(draft: &mut Draft<'_>, change: Change, subject: &str, summary: String) -> StepId {
-    let action = Action::Change(change);
-    draft.add(PlannedStep {
-        id: step_id(&action, subject),
-        target: None,
-        action,
-        needs: Vec::new(),
-        summary,
-        details: Vec::new(),
-    })
+    let (summary, needs, details) = (format!("create {what}"), Vec::new(), Vec::new());
+    draft.add(PlannedStep { id: id.clone(), target: None, action, needs, summary, details });
+    waits.steps.insert(id.clone());
+    waits.creates |= !exists;
+    Some(id)
 }

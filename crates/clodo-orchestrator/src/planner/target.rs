@@ -1,5 +1,5 @@
 use super::{
-    Draft,
+    Draft, change_id,
     error::PlanError,
     resources::{self, Waits},
     step_id,
@@ -139,7 +139,7 @@ impl<'a, 'b> Writer<'a, 'b> {
 
     fn plan(&mut self, waits: Waits) {
         // A resource that is made anew has another id, which the bindings must learn.
-        let must = self.must_upload() || !waits.created.is_empty();
+        let must = self.must_upload() || waits.creates;
         let upload = must.then(|| self.upload(waits));
         let serving = match (&upload, self.live) {
             (Some(upload), Some(_)) => Some(self.traffic(upload)),
@@ -165,7 +165,8 @@ impl<'a, 'b> Writer<'a, 'b> {
             hashes.content == self.hashes.content && hashes.config == self.hashes.config
         };
         let unchanged = self.live.is_some() && self.mark.hashes.is_some_and(same);
-        !unchanged || self.draft.options.redeploy.contains(&self.target.id)
+        let again = self.draft.options.redeploy.contains(&self.target.id);
+        !unchanged || again || self.was_interrupted(&self.upload_change())
     }
 
     /// True when routes or schedules may differ; no listing shows them.
@@ -181,19 +182,14 @@ impl<'a, 'b> Writer<'a, 'b> {
 
     fn upload(&mut self, waits: Waits) -> StepId {
         let first = self.live.is_none();
-        let mut waits: BTreeSet<StepId> = waits.created.into_iter().chain(waits.migrated).collect();
+        let mut waits = waits.steps;
         if first {
             // The first upload of a Worker serves at once.
             waits.extend(self.ready_callees());
         }
         let callees = self.draft.order.waits_for(self.at).iter();
         waits.extend(callees.filter_map(|callee| self.draft.uploads.get(callee).cloned()));
-        let change = Change::Upload(Upload {
-            target: Arc::clone(self.target),
-            first,
-            mark: self.full_mark(),
-            revision: self.draft.desired.revision.clone(),
-        });
+        let change = self.upload_change();
         let summary = match first {
             true => format!("create worker {}", self.target.worker),
             false => format!("upload a new version of {}", self.target.worker),
@@ -204,6 +200,15 @@ impl<'a, 'b> Writer<'a, 'b> {
             self.draft.uploads.insert(self.at, id.clone());
         }
         id
+    }
+
+    fn upload_change(&self) -> Change {
+        Change::Upload(Upload {
+            target: Arc::clone(self.target),
+            first: self.live.is_none(),
+            mark: self.full_mark(),
+            revision: self.draft.desired.revision.clone(),
+        })
     }
 
     fn upload_details(&self) -> Vec<String> {
@@ -241,10 +246,11 @@ impl<'a, 'b> Writer<'a, 'b> {
             Some(live) => live.workers_dev,
         };
         // A listing that does not say may only be trusted after a deployment that finished.
-        if now.map_or(self.mark.hashes.is_some(), |now| now == to) {
+        let same = now.map_or(self.mark.hashes.is_some(), |now| now == to);
+        let change = Change::SetWorkersDev { worker: self.target.worker_ref(), to };
+        if same && !self.was_interrupted(&change) {
             return None;
         }
-        let change = Change::SetWorkersDev { worker: self.target.worker_ref(), to };
         let on = |on| if on { "on" } else { "off" };
         let worker = &self.target.worker;
         let summary = format!("turn workers.dev {} for {worker}", on(to.enabled));
@@ -263,7 +269,9 @@ impl<'a, 'b> Writer<'a, 'b> {
         // What another target takes over needs no step of its own here.
         let taken: BTreeSet<&Hostname> = self.claimed_by_others();
         let left: BTreeSet<&Hostname> = now.iter().filter(|host| !taken.contains(host)).collect();
-        if left.into_iter().eq(to.iter()) {
+        let worker = self.target.worker_ref();
+        let change = Change::SetDomains { worker, to: to.clone() };
+        if left.into_iter().eq(to.iter()) && !self.was_interrupted(&change) {
             return None;
         }
         let moved: BTreeMap<_, _> = self.account.domains.iter().collect();
@@ -275,10 +283,12 @@ impl<'a, 'b> Writer<'a, 'b> {
             })
             .collect();
         details.extend(now.difference(to).map(|host| format!("- {host}")));
-        let worker = self.target.worker_ref();
         let summary = format!("set the domains of {}", self.target.worker);
-        let change = Change::SetDomains { worker, to: to.clone() };
         Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    fn was_interrupted(&self, change: &Change) -> bool {
+        self.draft.was_interrupted(&change_id(change))
     }
 
     fn claimed_by_others(&self) -> BTreeSet<&'b Hostname> {
@@ -379,8 +389,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         summary: String,
         details: Vec<String>,
     ) -> StepId {
+        let id = change_id(&change);
         let action = Action::Change(change);
-        let id = step_id(&action, &self.target.worker_ref().to_string());
         self.own.push(id.clone());
         let target = Some(self.target.id.clone());
         self.draft.add(PlannedStep { id, target, action, needs, summary, details })

@@ -1,0 +1,241 @@
+use super::{
+    refused,
+    state::{Account, Database, State, Worker, all_to},
+};
+use crate::{
+    change::{Applied, Before, Change, Inputs, Look, Traffic, Upload},
+    desired::DesiredTarget,
+    mark::{Mark, VersionMessage},
+    platform::PlatformError,
+    resource::ResourceRef,
+    trigger::{TrafficShare, WorkerRef},
+};
+use clodo_types::BindingName;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+impl State {
+    pub(super) fn account(&mut self, change: &Change) -> Result<&mut Account, PlatformError> {
+        let name = change.account();
+        let unknown = || refused(format!("there is no account `{name}`"));
+        self.accounts.get_mut(name).ok_or_else(unknown)
+    }
+
+    pub(super) fn worker(&mut self, worker: &WorkerRef) -> Result<&mut Worker, PlatformError> {
+        let account = self.accounts.get_mut(&worker.account);
+        let found = account.and_then(|account| account.workers.get_mut(&worker.worker));
+        found.ok_or_else(|| refused(format!("there is no worker {worker}")))
+    }
+
+    pub(super) fn look(&mut self, change: &Change, inputs: &Inputs) -> Result<Look, PlatformError> {
+        let account = self.account(change)?;
+        let found = |applied: Option<Applied>| match applied {
+            Some(applied) => Look::done(Before::Present, applied),
+            None => Look::pending(Before::Absent),
+        };
+        let same =
+            |before, is_same: bool| Look { before, already: is_same.then_some(Applied::Done) };
+        Ok(match change {
+            Change::CreateDatabase { name, .. } => {
+                found(account.databases.get(name).map(|db| Applied::Database(db.id.clone())))
+            }
+            Change::CreateNamespace { title, .. } => {
+                found(account.namespaces.get(title).cloned().map(Applied::Namespace))
+            }
+            Change::CreateBucket { name, .. } => {
+                found(account.buckets.contains(name).then_some(Applied::Done))
+            }
+            Change::Upload(upload) => look_for_version(account, upload, inputs),
+            Change::SetTraffic { worker, to } => {
+                let to = shares(to, inputs)?;
+                let now = self.worker(worker)?.traffic.clone();
+                let is_same = now == to;
+                same(Before::Traffic(now), is_same)
+            }
+            Change::SetWorkersDev { worker, to } => {
+                let now = self.worker(worker)?.workers_dev;
+                same(Before::WorkersDev(now), now == *to)
+            }
+            Change::SetDomains { worker, to } => {
+                let mut before: BTreeMap<_, _> =
+                    to.iter().map(|host| (host.clone(), None)).collect();
+                let own = account.domains.iter();
+                let own = own.filter(|(host, by)| to.contains(*host) || **by == worker.worker);
+                before.extend(own.map(|(host, by)| (host.clone(), Some(by.clone()))));
+                let is_same = account.domains_of(worker) == *to;
+                same(Before::Domains(before), is_same)
+            }
+            Change::SetRoutes { worker, to } => {
+                let now = self.worker(worker)?.routes.clone();
+                let is_same = now == *to;
+                same(Before::Routes(now), is_same)
+            }
+            Change::SetSchedules { worker, to } => {
+                let now = self.worker(worker)?.schedules.clone();
+                let is_same = now == *to;
+                same(Before::Schedules(now), is_same)
+            }
+            Change::Commit { worker, mark, settings } => {
+                let worker = self.worker(worker)?;
+                let before = Before::Settings {
+                    tags: worker.tags.clone(),
+                    settings: now_set(&worker.settings, settings),
+                };
+                let tags = mark.to_tags(&worker.tags) == worker.tags;
+                same(before, tags && now_set(&worker.settings, settings) == *settings)
+            }
+        })
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        change: &Change,
+        inputs: &Inputs,
+    ) -> Result<Applied, PlatformError> {
+        self.account(change)?;
+        match change {
+            Change::CreateDatabase { name, .. } => {
+                let id = self.next_uuid().parse().expect("this is a UUID");
+                let database = Database { id, applied: Vec::new() };
+                let applied = Applied::Database(database.id.clone());
+                self.account(change)?.databases.insert(name.clone(), database);
+                return Ok(applied);
+            }
+            Change::CreateNamespace { title, .. } => {
+                let id: clodo_types::NamespaceId =
+                    self.next_hex().parse().expect("these are 32 digits");
+                self.account(change)?.namespaces.insert(title.clone(), id.clone());
+                return Ok(Applied::Namespace(id));
+            }
+            Change::CreateBucket { name, .. } => {
+                self.account(change)?.buckets.insert(name.clone());
+            }
+            Change::Upload(upload) => return self.upload(upload, inputs),
+            Change::SetTraffic { worker, to } => self.set_traffic(worker, shares(to, inputs)?)?,
+            Change::SetWorkersDev { worker, to } => self.worker(worker)?.workers_dev = *to,
+            Change::SetDomains { worker, to } => {
+                self.worker(worker)?;
+                let account = self.account(change)?;
+                account.domains.retain(|host, by| *by != worker.worker || to.contains(host));
+                let own = to.iter().map(|host| (host.clone(), worker.worker.clone()));
+                account.domains.extend(own);
+            }
+            Change::SetRoutes { worker, to } => self.worker(worker)?.routes.clone_from(to),
+            Change::SetSchedules { worker, to } => self.worker(worker)?.schedules.clone_from(to),
+            Change::Commit { worker, mark, settings } => {
+                let worker = self.worker(worker)?;
+                worker.tags = mark.to_tags(&worker.tags);
+                worker.settings.extend(settings.clone());
+            }
+        }
+        Ok(Applied::Done)
+    }
+
+    fn upload(&mut self, upload: &Upload, inputs: &Inputs) -> Result<Applied, PlatformError> {
+        let target = &upload.target;
+        let worker_ref = target.worker_ref();
+        let message = message(upload, inputs);
+        let mut version = self.next_version(message);
+        version.bindings = bindings(target, inputs)?;
+        let id = version.id.clone();
+        if !upload.first {
+            self.worker(&worker_ref)?.versions.push(version);
+            return Ok(Applied::Version(id));
+        }
+        if self.worker(&worker_ref).is_ok() {
+            return Err(refused(format!("worker {worker_ref} exists already")));
+        }
+        let mut worker = Worker::serving(version);
+        worker.tags = Mark { owner: upload.mark.owner.clone(), hashes: None }.to_tags::<&str>(&[]);
+        let account = self.accounts.entry(worker_ref.account).or_default();
+        account.workers.insert(worker_ref.worker, worker);
+        Ok(Applied::Version(id))
+    }
+
+    fn set_traffic(
+        &mut self,
+        worker: &WorkerRef,
+        to: Vec<TrafficShare>,
+    ) -> Result<(), PlatformError> {
+        let found = self.worker(worker)?;
+        let exists = |share: &TrafficShare| found.versions.iter().any(|v| v.id == share.version);
+        if !to.iter().all(exists) {
+            return Err(refused(format!("{worker} has no such version")));
+        }
+        found.traffic = to;
+        Ok(())
+    }
+}
+
+impl Account {
+    fn domains_of(&self, worker: &WorkerRef) -> std::collections::BTreeSet<clodo_types::Hostname> {
+        let own = self.domains.iter().filter(|(_, by)| **by == worker.worker);
+        own.map(|(host, _)| host.clone()).collect()
+    }
+}
+
+fn look_for_version(account: &Account, upload: &Upload, inputs: &Inputs) -> Look {
+    let Some(worker) = account.workers.get(&upload.target.worker) else {
+        return Look::pending(Before::Absent);
+    };
+    let newest = worker.versions.last().filter(|_| inputs.search);
+    let fits = newest.filter(|version| {
+        let hashes = upload.mark.hashes.as_ref();
+        version.message.as_ref().zip(hashes).is_some_and(|(message, hashes)| message.fits(hashes))
+    });
+    let already = fits.map(|version| Applied::Version(version.id.clone()));
+    Look { before: Before::Present, already }
+}
+
+fn message(upload: &Upload, inputs: &Inputs) -> Option<VersionMessage> {
+    let hashes = upload.mark.hashes?;
+    Some(VersionMessage {
+        deployment: inputs.deployment.clone(),
+        content: hashes.content,
+        config: hashes.config,
+        revision: upload.revision.clone(),
+    })
+}
+
+fn shares(to: &Traffic, inputs: &Inputs) -> Result<Vec<TrafficShare>, PlatformError> {
+    match to {
+        Traffic::Shares(shares) => Ok(shares.clone()),
+        Traffic::Uploaded => match &inputs.version {
+            Some(version) => Ok(all_to(version)),
+            None => Err(refused("no version was uploaded")),
+        },
+    }
+}
+
+/// The present values of the settings that `wanted` names.
+fn now_set(now: &Map<String, Value>, wanted: &Map<String, Value>) -> Map<String, Value> {
+    let value = |key: &String| now.get(key).cloned().unwrap_or(Value::Null);
+    wanted.keys().map(|key| (key.clone(), value(key))).collect()
+}
+
+fn bindings(
+    target: &DesiredTarget,
+    inputs: &Inputs,
+) -> Result<BTreeMap<BindingName, String>, PlatformError> {
+    let unknown = |what: &str| refused(format!("{} binds {what}, which has no id", target.id));
+    let mut bindings = BTreeMap::new();
+    for database in &target.databases {
+        let id = match &database.resource {
+            ResourceRef::Id(id) => id,
+            ResourceRef::Name(name) => {
+                inputs.databases.get(name).ok_or_else(|| unknown(name.as_str()))?
+            }
+        };
+        bindings.insert(database.binding.clone(), id.to_string());
+    }
+    for namespace in &target.namespaces {
+        let id = match &namespace.resource {
+            ResourceRef::Id(id) => id,
+            ResourceRef::Name(title) => {
+                inputs.namespaces.get(title).ok_or_else(|| unknown(title.as_str()))?
+            }
+        };
+        bindings.insert(namespace.binding.clone(), id.to_string());
+    }
+    Ok(bindings)
+}

@@ -1,0 +1,75 @@
+use super::state::State;
+use crate::change::{Before, Change, Undone};
+
+impl State {
+    pub(super) fn undo(&mut self, change: &Change, before: &Before) -> Undone {
+        if *before == Before::Absent {
+            return self.remove(change);
+        }
+        let Some(account) = self.accounts.get_mut(change.account()) else {
+            return Undone::Restored;
+        };
+        if let (Change::SetDomains { worker, .. }, Before::Domains(owners)) = (change, before) {
+            for (host, owner) in owners {
+                match owner {
+                    Some(owner) => {
+                        account.domains.insert(host.clone(), owner.clone());
+                    }
+                    None if account.domains.get(host) == Some(&worker.worker) => {
+                        account.domains.remove(host);
+                    }
+                    None => {}
+                }
+            }
+            return Undone::Restored;
+        }
+        let Some(worker) = change.worker().and_then(|name| account.workers.get_mut(name)) else {
+            return Undone::Restored;
+        };
+        match before {
+            Before::Traffic(shares) => worker.traffic.clone_from(shares),
+            Before::WorkersDev(workers_dev) => worker.workers_dev = *workers_dev,
+            Before::Routes(routes) => worker.routes.clone_from(routes),
+            Before::Schedules(schedules) => worker.schedules.clone_from(schedules),
+            Before::Settings { tags, settings } => {
+                worker.tags.clone_from(tags);
+                for (key, value) in settings {
+                    if value.is_null() {
+                        worker.settings.remove(key);
+                    } else {
+                        worker.settings.insert(key.clone(), value.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+        Undone::Restored
+    }
+
+    /// Takes away what was not there before, unless it holds data.
+    fn remove(&mut self, change: &Change) -> Undone {
+        let Some(account) = self.accounts.get_mut(change.account()) else {
+            return Undone::Restored;
+        };
+        match change {
+            Change::CreateDatabase { name, .. } => {
+                if account.databases.get(name).is_some_and(|known| !known.applied.is_empty()) {
+                    return Undone::Kept(format!("database {name} is not empty"));
+                }
+                account.databases.remove(name);
+            }
+            Change::CreateNamespace { title, .. } => {
+                account.namespaces.remove(title);
+            }
+            Change::CreateBucket { name, .. } => {
+                account.buckets.remove(name);
+            }
+            Change::Upload(upload) => {
+                account.workers.remove(&upload.target.worker);
+                account.domains.retain(|_, by| *by != upload.target.worker);
+            }
+            _ => {}
+        }
+        Undone::Restored
+    }
+}

@@ -1,0 +1,9 @@
+//! The public API on a platform in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod deploys;
+mod faults;
+mod plans;
+mod properties;
+mod world;
