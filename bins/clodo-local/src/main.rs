@@ -1,3 +1,27 @@
-//! The program `clodo-local`.
+//! The program `clodo-local`: a Cloudflare on loopback.
 
-fn main() {}
+mod args;
+mod commands;
+mod failure;
+mod place;
+mod report;
+
+use args::{Cli, Command};
+use clodo_cli::{CliError, Exit, Launch, Session};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    Launch::of_this_process().run(run)
+}
+
+async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Up(args) => commands::up::run(&session, global, args).await,
+        Command::Status => commands::status::run(&session, global).await,
+        Command::Env(args) => commands::env::run(&session, global, args).await,
+        Command::Logs(args) => commands::logs::run(&session, global, args).await,
+        Command::Down => commands::down::run(&session, global).await,
+        Command::Reset(args) => commands::reset::run(&session, global, args).await,
+    }
+}

@@ -6,6 +6,7 @@ mod data;
 mod engine;
 mod front;
 mod lifecycle;
+mod memory_workers;
 mod routing;
 mod runtime;
 mod seams;
@@ -28,10 +29,11 @@ pub use lifecycle::{
     CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find, log_path, reset,
     run_until_stopped, start_detached, stop,
 };
+pub use memory_workers::MemoryWorkers;
 pub use runtime::Outbound;
 pub use seams::{
     AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
     ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,
 };
-pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud};
+pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};
 pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};

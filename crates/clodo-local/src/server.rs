@@ -233,8 +233,9 @@ fn seed(wanted: &Seed, token: &Secret) -> Seed {
     seed
 }
 
-/// The account of a cloud that was started without any.
-pub(crate) fn default_account() -> SeedAccount {
+/// The account of a cloud that was started without any: `local`, without zones.
+#[must_use]
+pub fn default_account() -> SeedAccount {
     let name = "local".parse().expect("the name of the default account is valid");
     SeedAccount { name, id: None, zones: Vec::new() }
 }

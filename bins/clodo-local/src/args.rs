@@ -1,0 +1,104 @@
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clodo_cli::{GlobalArgs, ProgramArgs};
+use clodo_types::ZoneName;
+
+/// A Cloudflare on loopback: its REST API, and your Workers on the real workerd.
+#[derive(Debug, Parser)]
+#[command(
+    name = "clodo-local",
+    version,
+    after_help = "Example:\n  clodo-local up --detach\n  eval \"$(clodo-local env)\"\n  npx wrangler deploy\n\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 7 port taken or workerd missing,\n\
+                  130 interrupted"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl ProgramArgs for Cli {
+    fn global(&self) -> &GlobalArgs {
+        &self.global
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the project's cloud, or say where it runs
+    #[command(after_help = "Example:\n  clodo-local up --detach --port 8787 --zone acme.test")]
+    Up(UpArgs),
+    /// Show whether the cloud runs, and what is in it
+    #[command(after_help = "Example:\n  clodo-local status --json")]
+    Status,
+    /// Print what points wrangler and the official SDKs at the cloud
+    #[command(after_help = "Example:\n  eval \"$(clodo-local env)\"")]
+    Env(EnvArgs),
+    /// Print the log of a cloud that runs in the background
+    #[command(after_help = "Example:\n  clodo-local logs --follow")]
+    Logs(LogsArgs),
+    /// Stop the cloud; what is in it stays
+    #[command(after_help = "Example:\n  clodo-local down")]
+    Down,
+    /// Stop the cloud and delete everything that is in it
+    #[command(after_help = "Example:\n  clodo-local reset --yes")]
+    Reset(ResetArgs),
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct UpArgs {
+    /// Run in the background and return as soon as it answers
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// The port of 127.0.0.1; without it that of the last run, else a free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// A zone of the first account, besides those in clodo.toml; may be given several times
+    #[arg(long = "zone", value_name = "NAME")]
+    pub(crate) zones: Vec<ZoneName>,
+    /// Whether fetch() in a Worker may leave this machine
+    #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
+    pub(crate) outbound: OutboundArg,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutboundArg {
+    /// Only hostnames of this cloud answer
+    #[default]
+    Denied,
+    /// Hostnames of this cloud answer from this cloud, others from the internet
+    Internet,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EnvArgs {
+    /// The shell that is to read it
+    #[arg(long, value_enum, default_value_t, value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// sh, bash, zsh
+    #[default]
+    Posix,
+    /// fish
+    Fish,
+    /// Windows PowerShell, pwsh
+    Powershell,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Go on printing what is added, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}

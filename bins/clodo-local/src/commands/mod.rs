@@ -1,0 +1,8 @@
+//! One file per command.
+
+pub(crate) mod down;
+pub(crate) mod env;
+pub(crate) mod logs;
+pub(crate) mod reset;
+pub(crate) mod status;
+pub(crate) mod up;

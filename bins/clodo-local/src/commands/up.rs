@@ -1,0 +1,89 @@
+use crate::{args::UpArgs, failure, place::Place, report::CloudReport};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_local::{CloudErrorKind, detach_command, find, run_until_stopped, start_detached};
+use std::{ffi::OsString, time::Duration};
+
+/// How long a cloud in the background may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `clodo-local up`
+pub(crate) async fn run(
+    session: &Session,
+    global: &GlobalArgs,
+    args: &UpArgs,
+) -> Result<Exit, CliError> {
+    let place = Place::find(session, global)?;
+    if let Some(running) = find(&place.state()).await {
+        if args.port.is_some_and(|port| port != running.port) {
+            let message = format!("this project's cloud runs at port {} already", running.port);
+            return Err(CliError::new(Exit::Unreachable, "in_use", message)
+                .with_hint("`clodo-local down` stops it"));
+        }
+        session.ui.say("it runs already");
+        session.ui.report(&CloudReport::of(&running))?;
+        return Ok(Exit::Done);
+    }
+    place.ignore_in_git();
+    if args.detach {
+        detached(session, &place, args).await
+    } else {
+        here(session, &place, args).await
+    }
+}
+
+async fn here(session: &Session, place: &Place, args: &UpArgs) -> Result<Exit, CliError> {
+    let options = place.options(session, args).await?;
+    let mut printed = Ok(());
+    let ready = |cloud: &clodo_local::LocalCloud| {
+        printed = session.ui.report(&CloudReport::own(cloud));
+        session.ui.say("Ctrl-C stops it; `eval \"$(clodo-local env)\"` points wrangler at it");
+    };
+    run_until_stopped(options, session.cancel.clone(), ready).await.map_err(failure::cloud)?;
+    printed?;
+    Ok(Exit::Done)
+}
+
+async fn detached(session: &Session, place: &Place, args: &UpArgs) -> Result<Exit, CliError> {
+    // Installing, and a wrong clodo.toml, are this process's business: here somebody reads it.
+    let options = place.options(session, args).await?;
+    let state = place.state();
+    let program = std::env::current_exe().map_err(|error| {
+        CliError::of(Exit::Failed, "program", error).with_hint("start it without `--detach`")
+    })?;
+    let command = detach_command(&program, again(place, args), &state)
+        .map_err(|error| CliError::of(Exit::Failed, "state", error))?;
+    if let Some(port) = options.port {
+        // Better said here than read in a log.
+        free(port)?;
+    }
+    let running = start_detached(command, &state, PATIENCE).await.map_err(|error| {
+        let stuck = error.kind() == CloudErrorKind::Stuck;
+        let error = failure::cloud(error);
+        if stuck { error.with_exit(Exit::Failed) } else { error }
+    })?;
+    session.ui.report(&CloudReport::of(&running))?;
+    Ok(Exit::Done)
+}
+
+/// The arguments that make the same cloud in the foreground, with a log worth reading.
+fn again(place: &Place, args: &UpArgs) -> Vec<OsString> {
+    let mut again: Vec<OsString> = ["up", "--verbose", "--project"].map(Into::into).into();
+    again.push(place.root().into());
+    if let Some(port) = args.port {
+        again.extend(["--port".into(), port.to_string().into()]);
+    }
+    for zone in &args.zones {
+        again.extend(["--zone".into(), zone.as_str().into()]);
+    }
+    if args.outbound == crate::args::OutboundArg::Internet {
+        again.extend(["--outbound".into(), "internet".into()]);
+    }
+    again
+}
+
+fn free(port: u16) -> Result<(), CliError> {
+    match std::net::TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(failure::cloud(clodo_local::CloudError::PortTaken { port, source })),
+    }
+}

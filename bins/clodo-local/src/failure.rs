@@ -1,0 +1,37 @@
+use clodo_cli::{CliError, Exit};
+use clodo_local::{CloudError, CloudErrorKind};
+use clodo_npm::NpmError;
+
+/// A cloud's error, as the program says it.
+pub(crate) fn cloud(error: CloudError) -> CliError {
+    let (exit, kind) = match error.kind() {
+        CloudErrorKind::PortTaken => (Exit::Unreachable, "port_taken"),
+        CloudErrorKind::NoWorkerd => (Exit::Unreachable, "no_workerd"),
+        CloudErrorKind::InUse => (Exit::Unreachable, "in_use"),
+        CloudErrorKind::Stuck => (Exit::Unreachable, "stuck"),
+        CloudErrorKind::Seed => (Exit::Usage, "config"),
+        _ => (Exit::Failed, "state"),
+    };
+    let hint = error.hint();
+    let error = CliError::of(exit, kind, error);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// Nothing runs, and the command needs something that does.
+pub(crate) fn not_running() -> CliError {
+    CliError::new(Exit::Failed, "not_running", "no local Cloudflare runs for this project")
+        .with_hint("`clodo-local up --detach` starts it")
+}
+
+/// workerd could not be installed.
+pub(crate) fn npm(error: NpmError) -> CliError {
+    let hint = error.hint();
+    let error = CliError::of(Exit::Unreachable, "no_workerd", error);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
