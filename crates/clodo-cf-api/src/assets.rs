@@ -156,10 +156,15 @@ impl Client {
         }
         let paths: BTreeMap<_, _> =
             manifest.iter().map(|(path, entry)| (entry.hash.as_str(), path.as_str())).collect();
-        let mut uploads = stream::iter(buckets.iter().filter(|bucket| !bucket.is_empty()))
-            .map(|bucket| async {
-                let files = files_of(bucket, &paths, &read).await?;
-                Ok::<_, AssetsError>(self.send(upload_bucket(account, &jwt, &files)?).await?.jwt)
+        // Each future owns its bucket: one that borrowed it could not be sent between threads.
+        let mut uploads = stream::iter(buckets.into_iter().filter(|bucket| !bucket.is_empty()))
+            .map(|bucket| {
+                let (paths, read, jwt) = (&paths, &read, &jwt);
+                async move {
+                    let files = files_of(&bucket, paths, read).await?;
+                    let sent = self.send(upload_bucket(account, jwt, &files)?).await?;
+                    Ok::<_, AssetsError>(sent.jwt)
+                }
             })
             .buffer_unordered(BUCKETS_AT_ONCE);
         let mut token = None;

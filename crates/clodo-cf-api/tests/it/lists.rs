@@ -51,9 +51,10 @@ async fn pages_are_asked_for_by_number() {
 
 #[tokio::test]
 async fn a_list_that_repeats_itself_is_an_error_and_not_a_loop() {
-    let forever = Scripted::answering(|_| page("[1,2,3]", "{}"));
-    let error = client_of(&Arc::new(forever)).list(numbered()).await.unwrap_err();
+    let forever = Arc::new(Scripted::answering(|_| page("[1,2,3]", "{}")));
+    let error = client_of(&forever).list(numbered()).await.unwrap_err();
     assert_eq!(error.kind(), ApiErrorKind::Protocol);
+    assert_eq!(forever.asked().len(), 2);
 
     let forever = Arc::new(Scripted::answering(|asked| {
         let query = asked.uri().query().unwrap_or_default().len();
