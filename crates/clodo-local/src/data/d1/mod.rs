@@ -8,6 +8,7 @@ mod functions;
 mod guard;
 mod json;
 mod param;
+mod rows;
 mod run;
 mod session;
 mod split;

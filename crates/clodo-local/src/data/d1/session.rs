@@ -33,6 +33,10 @@ struct State {
     indexes: HashMap<String, u64>,
     /// Bytes of the database; `None` until asked for.
     size: Option<u64>,
+    /// Bytes of a page; it never changes.
+    page: Option<u64>,
+    /// How many writes the file counts; `None` until asked for.
+    writes: Option<u32>,
 }
 
 /// Prepared statements kept per database, and texts remembered.
@@ -77,13 +81,22 @@ impl Session {
         lock(&self.state).size = None;
     }
 
+    /// A transaction was rolled back, and with it what was known of the file.
+    pub(super) fn forget_all(&self) {
+        self.forget_schema();
+        let mut state = lock(&self.state);
+        (state.size, state.writes) = (None, None);
+    }
+
     pub(super) fn size(&self, db: &Connection) -> Result<u64, D1Error> {
         if let Some(size) = lock(&self.state).size {
             return Ok(size);
         }
-        let pages = number(self, db, "PRAGMA page_count")?;
-        let size = pages * number(self, db, "PRAGMA page_size")?;
-        lock(&self.state).size = Some(size);
+        let known = lock(&self.state).page;
+        let page = known.map_or_else(|| number(self, db, "PRAGMA page_size"), Ok)?;
+        let size = page * number(self, db, "PRAGMA page_count")?;
+        let mut state = lock(&self.state);
+        (state.size, state.page) = (Some(size), Some(page));
         Ok(size)
     }
 
@@ -112,7 +125,7 @@ impl Session {
     /// The state that the file is in. The count of writes lives in the header's user version,
     /// which D1 lets nobody see or set.
     pub(super) fn bookmark(&self, db: &Connection) -> Result<Bookmark, D1Error> {
-        Ok(self.bookmark_of(number(self, db, "PRAGMA user_version")? & 0xffff_ffff))
+        Ok(self.bookmark_of(self.writes(db)?.into()))
     }
 
     fn bookmark_of(&self, writes: u64) -> Bookmark {
@@ -124,10 +137,21 @@ impl Session {
 
     /// Counts one more write, inside its transaction.
     pub(super) fn count_write(&self, db: &Connection) -> Result<(), D1Error> {
+        let writes = self.writes(db)?.wrapping_add(1);
+        let sql = format!("PRAGMA user_version = {}", writes.cast_signed());
+        self.guard.trusting(|| db.execute_batch(&sql))?;
+        lock(&self.state).writes = Some(writes);
+        Ok(())
+    }
+
+    fn writes(&self, db: &Connection) -> Result<u32, D1Error> {
+        if let Some(writes) = lock(&self.state).writes {
+            return Ok(writes);
+        }
+        // The header holds 32 bits, and the pragma shows them with a sign.
         let writes = number(self, db, "PRAGMA user_version")? as u32;
-        let next = writes.wrapping_add(1) as i32;
-        let sql = format!("PRAGMA user_version = {next}");
-        Ok(self.guard.trusting(|| db.execute_batch(&sql))?)
+        lock(&self.state).writes = Some(writes);
+        Ok(writes)
     }
 }
 

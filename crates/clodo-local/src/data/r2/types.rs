@@ -195,7 +195,6 @@ impl fmt::Debug for StoredObject {
 
 /// What a read found.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives for one `match`")]
 pub enum GetOutcome {
     /// The object and its bytes.
     Found(StoredObject),
@@ -222,6 +221,7 @@ pub struct PutOptions {
 
 /// What a write did.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it lives for one `match`")]
 pub enum PutOutcome {
     /// The new object.
     Stored(ObjectMeta),
