@@ -1,3 +1,32 @@
-//! The program `clodo-deploy`.
+//! The program `clodo-deploy`: plan, deploy, verify and roll back Workers and D1.
 
-fn main() {}
+mod args;
+mod commands;
+mod confirm;
+mod context;
+mod engine;
+mod failure;
+mod listener;
+mod report;
+
+use args::{Cli, Command};
+use clodo_cli::{CliError, Exit, Launch, Session};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    Launch::of_this_process().run(run)
+}
+
+async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Deploy(args) => commands::deploy::run(&session, global, args).await,
+        Command::Plan(args) => commands::plan::run(&session, global, args).await,
+        Command::Status(args) => commands::status::run(&session, global, args).await,
+        Command::Deployments(args) => commands::deployments::run(&session, global, args).await,
+        Command::Rollback(args) => commands::rollback::run(&session, global, args).await,
+        Command::Validate(args) => commands::validate::run(&session, global, args).await,
+        Command::List(args) => commands::list::run(&session, global, args),
+        Command::LocalCloud(args) => commands::local_cloud::run(&session, global, args).await,
+    }
+}

@@ -9,7 +9,9 @@ use crate::{
 use clodo_bundle::{Bundle, Bundler};
 use clodo_config::{Generate, Platform, Selection, TargetSpec};
 use clodo_orchestrator::{Desired, DesiredTarget, MigrationFile};
-use clodo_types::{AccountName, Finding, ServiceName, TargetId, WorkerName};
+use clodo_types::{
+    AccountName, Finding, PortfolioName, ServiceName, Severity, TargetId, WorkerName,
+};
 use futures_util::future::try_join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,8 +43,24 @@ pub struct Loaded {
     pub secrets: Secrets,
     /// The targets as the portfolio describes them, in the same order.
     pub specs: Vec<TargetSpec>,
+    /// The folder of each target's source, as messages should show it.
+    pub folders: BTreeMap<TargetId, PathBuf>,
     /// What is worth knowing although nothing stops.
     pub notes: Vec<Finding>,
+}
+
+impl Loaded {
+    /// No targets: for work that needs no files, such as a rollback.
+    #[must_use]
+    pub fn nothing(portfolio: PortfolioName) -> Self {
+        Self {
+            desired: Desired::new(portfolio, []),
+            secrets: Secrets::new(),
+            specs: Vec::new(),
+            folders: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// What is read and built once for all targets of a service.
@@ -75,9 +93,17 @@ pub async fn load(
     let mut notes = project.portfolio().notes().to_vec();
     let selected = loader.services.values().filter(|service| service.bundle.is_some());
     notes.extend(selected.flat_map(|service| service.files.warnings.iter().cloned()));
+    if let Some(block) = notes.iter().find(|note| note.severity == Severity::Block) {
+        return Err(blocked(block));
+    }
+    let folders = specs.iter().map(|spec| {
+        let shown = &loader.services[&spec.id.service].files.shown;
+        (spec.id.clone(), shown.parent().map(PathBuf::from).unwrap_or_default())
+    });
+    let folders = folders.collect();
     let secrets = loader.secrets;
     let desired = Desired::new(project.portfolio().name().clone(), targets);
-    Ok(Loaded { desired, secrets, specs, notes })
+    Ok(Loaded { desired, secrets, specs, folders, notes })
 }
 
 /// Every service's config is read, since bindings name Workers of services that are not selected.
@@ -214,6 +240,16 @@ impl Loader<'_> {
 
 fn unreadable(error: migrations::MigrationsError) -> LoadError {
     LoadError::new(LoadErrorKind::Files, chain(&error))
+}
+
+/// A config that wrangler would refuse to deploy, or that asks for what Clodo cannot do.
+fn blocked(finding: &Finding) -> LoadError {
+    let place = finding.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
+    let error = LoadError::new(LoadErrorKind::Config, format!("{place}{}", finding.message));
+    match &finding.hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
 }
 
 fn no_worker_twice(targets: &[DesiredTarget]) -> Result<(), LoadError> {

@@ -6,8 +6,7 @@ use std::{
 
 /// The migration files could not be read.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MigrationsError {
+pub(crate) enum MigrationsError {
     /// The folder or a file cannot be read.
     #[error("could not read {}", .path.display())]
     Unreadable {

@@ -1,3 +1,5 @@
+use async_trait::async_trait;
+use clodo_orchestrator::{PlatformError, PlatformErrorKind, SecretSource};
 use clodo_types::{Secret, SecretName, TargetId};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
@@ -114,6 +116,23 @@ impl Secrets {
         let value = random_text()?;
         generated.insert(key, value.clone());
         Ok(Some(value))
+    }
+}
+
+#[async_trait]
+impl SecretSource for Secrets {
+    async fn resolve(
+        &self,
+        target: &TargetId,
+        name: &SecretName,
+    ) -> Result<Option<Secret>, PlatformError> {
+        if let Some(value) = self.given(target, name) {
+            return Ok(Some(value.clone()));
+        }
+        self.generated(target, name).map_err(|error| {
+            let doing = format!("could not make up secret `{name}`");
+            PlatformError::new(PlatformErrorKind::Refused, doing).with_source(error)
+        })
     }
 }
 

@@ -1,0 +1,71 @@
+use crate::{
+    args::{DeployArgs, PlanArgs},
+    commands::plan,
+    context::{Context, LoadFrom},
+    engine::{Engine, new_deployment, not_begun, question},
+    report::{DeployDocument, failure, refusal, say_findings, targets_text},
+};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_orchestrator::{DeployOptions, DeployReport, Outcome, deploy};
+
+/// `clodo-deploy deploy`
+pub(crate) async fn run(
+    session: &Session,
+    global: &GlobalArgs,
+    args: &DeployArgs,
+) -> Result<Exit, CliError> {
+    if args.dry_run {
+        let targets = args.targets.clone();
+        let plan = PlanArgs { targets, exit_code: false, adopt: args.adopt };
+        return plan::run(session, global, &plan).await;
+    }
+    let context = Context::open(session, global)?;
+    let platform = context.platform(&args.targets.platform)?;
+    let selection = context.selection(&args.targets)?;
+    let from = LoadFrom { adopt: args.adopt, secrets_file: args.secrets_file.as_deref() };
+    let mut loaded = context.load(&selection, platform, &from).await?;
+    say_findings(&session.ui, &loaded.notes);
+    let question = question(&loaded, platform, args.yes)?;
+    let to = context.connect(platform).await?;
+    let engine = Engine::new(&context, &to, &mut loaded, question).await?;
+    let engine = engine.with_concurrency(args.concurrency);
+    let options = DeployOptions::new(new_deployment());
+    let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
+    if let Some(unanswered) = engine.confirmation.take_error() {
+        return Err(unanswered);
+    }
+    finish(&context, &report)
+}
+
+/// Says what a deployment or a rollback came to.
+pub(crate) fn finish(context: &Context<'_>, report: &DeployReport) -> Result<Exit, CliError> {
+    let ui = &context.session.ui;
+    say_findings(ui, &report.findings);
+    let error = match report.outcome {
+        Outcome::Done | Outcome::NothingToDo => None,
+        Outcome::Refused => Some(refusal(&report.findings)),
+        Outcome::Failed | Outcome::PartlyDone => Some(failure(report)),
+    };
+    let calls = context.calls();
+    ui.document(&DeployDocument::of(report, calls, error.as_ref()))?;
+    if let Some(error) = error {
+        for left in report.kept.iter().chain(&report.stuck) {
+            ui.warn(&format!("{} stays: {}", left.summary, left.why));
+        }
+        ui.error(&error);
+        return Ok(error.exit());
+    }
+    if let Some(why) = &report.history_incomplete {
+        ui.warn(&format!("the history lacks the end of this deployment: {why}"));
+    }
+    ui.text(targets_text(&report.targets).trim_end())?;
+    let took = report.took.as_millis();
+    match &report.deployment {
+        Some(id) => ui.say(&format!(
+            "Deployment {id} done in {took} ms ({} reads, {} writes).",
+            calls.reads, calls.writes
+        )),
+        None => ui.say(&format!("Looked in {took} ms ({} reads, 0 writes).", calls.reads)),
+    }
+    Ok(Exit::Done)
+}

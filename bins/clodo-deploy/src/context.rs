@@ -1,0 +1,187 @@
+use crate::{
+    args::{PlatformArgs, PlatformChoice, TargetArgs},
+    failure,
+};
+use clodo::{CloudProgram, Connection, LoadOptions, Loaded, Project, Secrets};
+use clodo_bundle::Bundler;
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_config::{Platform, Selection};
+use clodo_http::{Counter, Counts, HttpService, ReqwestHttp, ReqwestOptions};
+use clodo_npm::{NpmCache, cache_root};
+use clodo_types::BindingName;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+/// What every command of this program works with.
+pub(crate) struct Context<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) project: Project,
+    pub(crate) http: Arc<dyn HttpService>,
+    counter: Counter,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn open(session: &'a Session, global: &GlobalArgs) -> Result<Self, CliError> {
+        let project = Project::open(global.project.as_deref(), &session.directory);
+        let project = project.map_err(failure::of_load)?;
+        let http = ReqwestHttp::new(&ReqwestOptions::default())
+            .map_err(|error| CliError::of(Exit::Failed, "http", error))?;
+        Ok(Self { session, project, http: Arc::new(http), counter: Counter::default() })
+    }
+
+    /// A variable of the process environment.
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
+        self.session.environment.get(name).map(str::to_owned)
+    }
+
+    /// The calls of the platform's API so far.
+    pub(crate) fn calls(&self) -> Counts {
+        self.counter.counts()
+    }
+
+    /// Where to deploy: the flag, else the file. A token in the environment decides nothing.
+    pub(crate) fn platform(&self, args: &PlatformArgs) -> Result<Platform, CliError> {
+        match args.platform {
+            Some(PlatformChoice::Local) => Ok(Platform::Local),
+            Some(PlatformChoice::Cloudflare) => Ok(Platform::Cloudflare),
+            None => self.project.portfolio().platform().ok_or_else(|| {
+                CliError::usage("nobody said where to deploy")
+                    .with_hint("give --platform local or --platform cloudflare, or set `platform` in clodo.toml")
+            }),
+        }
+    }
+
+    fn cache(&self) -> Result<NpmCache, CliError> {
+        let root = cache_root(&|name| self.session.environment.get_os(name).map(Into::into));
+        let root = root.ok_or_else(|| {
+            CliError::usage("there is no folder for a cache: no home folder is known")
+                .with_hint("set CLODO_CACHE_DIR to a folder")
+        })?;
+        Ok(NpmCache::new(root))
+    }
+
+    pub(crate) fn selection(&self, args: &TargetArgs) -> Result<Selection, CliError> {
+        let mut selection = Selection::default();
+        selection.services = parsed(&args.services)?;
+        selection.customers = parsed(&args.customers)?;
+        selection.environment = args.environment.as_deref().map(name).transpose()?;
+        selection.domain = args.domain.as_deref().map(name).transpose()?;
+        for (variable, value) in self.session.environment.with_prefix("CLODO_VAR_") {
+            let variable: BindingName = name(variable)?;
+            selection.overrides.process_environment.insert(variable, value.to_owned());
+        }
+        Ok(selection)
+    }
+
+    /// Reads and builds what the selected targets need.
+    pub(crate) async fn load(
+        &self,
+        selection: &Selection,
+        platform: Platform,
+        from: &LoadFrom<'_>,
+    ) -> Result<Loaded, CliError> {
+        let mut secrets = Secrets::new();
+        if let Some(path) = from.secrets_file {
+            let text = std::fs::read_to_string(self.session.directory.join(path));
+            let text = text.map_err(|error| {
+                let message = format!("could not read the secrets file {}", path.display());
+                CliError::usage(message).with_source(error)
+            })?;
+            secrets = secrets.with_file(&text);
+        }
+        let environment = |name: &str| self.setting(name);
+        let options = LoadOptions {
+            selection,
+            platform,
+            adopt: from.adopt,
+            secrets,
+            environment: &environment,
+        };
+        let bundler = Bundler::new(self.cache()?);
+        let mut loaded =
+            clodo::load(&self.project, &bundler, options).await.map_err(failure::of_load)?;
+        loaded.desired.revision = self.setting("CLODO_REVISION");
+        Ok(loaded)
+    }
+
+    /// The API of the platform; starts the local Cloudflare when it does not run.
+    pub(crate) async fn connect(&self, platform: Platform) -> Result<Connection, CliError> {
+        let portfolio = self.project.portfolio();
+        match platform {
+            Platform::Cloudflare => {
+                let environment = |name: &str| self.setting(name);
+                Connection::to_cloudflare(portfolio, &environment).map_err(failure::of_connect)
+            }
+            Platform::Local => {
+                let running = self.local_cloud().await?;
+                let connected = Connection::to_local(&running, portfolio, &*self.http).await;
+                connected.map_err(failure::of_local)
+            }
+        }
+    }
+
+    /// The API's client; its calls are counted.
+    pub(crate) fn client(&self, to: &Connection) -> Result<clodo::Client, CliError> {
+        to.client(Arc::clone(&self.http), self.counter.clone()).map_err(failure::of_connect)
+    }
+
+    async fn local_cloud(&self) -> Result<clodo_local::Running, CliError> {
+        let ui = &self.session.ui;
+        if let Some(running) = clodo_local::find(&self.project.local_folder()).await {
+            return Ok(running);
+        }
+        let chosen =
+            self.session.environment.get_os("CLODO_WORKERD").filter(|path| !path.is_empty());
+        let installing =
+            |what: &str| ui.say(&format!("Installing {what} from npm into the user cache."));
+        let cache = self.cache()?;
+        let workerd = clodo::ensure_workerd(&cache, chosen.map(PathBuf::from), installing);
+        let workerd = workerd.await.map_err(failure::of_local)?;
+        let server = self.server(&workerd)?;
+        let starting = || ui.say("Starting the local Cloudflare.");
+        let running = clodo::find_or_start(&self.project, &server, starting);
+        let running = running.await.map_err(failure::of_local)?;
+        ui.say(&format!("The local Cloudflare answers at {} and stays up.", running.url));
+        Ok(running)
+    }
+
+    /// This very program, started again to serve the local Cloudflare.
+    fn server(&self, workerd: &Path) -> Result<CloudProgram, CliError> {
+        let program = std::env::current_exe().map_err(|error| {
+            CliError::new(Exit::Failed, "program", "this program does not know its own path")
+                .with_source(error)
+        })?;
+        let root = self.project.root();
+        let mut arguments: Vec<OsString> = vec!["local-cloud".into(), "--workerd".into()];
+        arguments.extend([workerd.into(), "--project".into(), root.into()]);
+        Ok(CloudProgram { program, arguments })
+    }
+}
+
+/// What else a desired state is loaded with.
+#[derive(Default)]
+pub(crate) struct LoadFrom<'a> {
+    pub(crate) adopt: bool,
+    pub(crate) secrets_file: Option<&'a Path>,
+}
+
+/// A name from the command line.
+pub(crate) fn name<T>(text: &str) -> Result<T, CliError>
+where
+    T: FromStr,
+    T::Err: std::error::Error,
+{
+    text.parse().map_err(|error: T::Err| CliError::usage(error.to_string()))
+}
+
+fn parsed<T>(texts: &[String]) -> Result<Vec<T>, CliError>
+where
+    T: FromStr,
+    T::Err: std::error::Error,
+{
+    texts.iter().map(|text| name(text)).collect()
+}

@@ -1,0 +1,121 @@
+use crate::{confirm::Confirmation, context::Context, failure, listener::Teller};
+use clodo::{CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, UrlStyle};
+use clodo_cli::{CliError, Exit};
+use clodo_orchestrator::{DeployContext, MigrationGate, Ports};
+use clodo_saga::SqliteStore;
+use clodo_types::{DeploymentId, SystemClock, TargetId};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+/// How long a new version may take until it answers: on this machine, and on Cloudflare.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(90));
+
+/// The orchestrator's context with everything plugged in.
+pub(crate) struct Engine {
+    pub(crate) cx: DeployContext,
+    pub(crate) confirmation: Arc<Confirmation>,
+}
+
+impl Engine {
+    /// Plugs the adapters into the orchestrator's ports.
+    pub(crate) async fn new(
+        context: &Context<'_>,
+        to: &Connection,
+        loaded: &mut Loaded,
+        question: Option<String>,
+    ) -> Result<Self, CliError> {
+        let client = context.client(to)?;
+        let secrets = Arc::new(std::mem::take(&mut loaded.secrets));
+        let folders: BTreeMap<TargetId, PathBuf> = loaded.folders.clone();
+        let platform =
+            CloudflarePlatform::new(client, to.accounts.clone(), to.style, secrets.clone());
+        let platform = Arc::new(platform.with_folders(folders));
+        let patience = match to.style {
+            UrlStyle::Localhost { .. } => PATIENCE.0,
+            UrlStyle::Public => PATIENCE.1,
+        };
+        let store = Arc::new(store(context).await?);
+        let ports = Ports {
+            migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
+            verifier: Arc::new(HealthProbe::new(Arc::clone(&context.http), patience)),
+            platform,
+            secrets,
+            journal: store.clone(),
+            leases: store,
+            clock: Arc::new(SystemClock),
+        };
+        let ui = &context.session.ui;
+        let confirmation = Arc::new(Confirmation::new(ui, question));
+        let mut cx = DeployContext::new(ports, clodo::this_process());
+        cx.liveness = clodo::liveness;
+        cx.gates = vec![Arc::new(MigrationGate), confirmation.clone()];
+        cx.listener = Arc::new(Teller::new(ui));
+        cx.cancel = context.session.cancel.clone();
+        Ok(Self { cx, confirmation })
+    }
+
+    /// How many steps run side by side.
+    pub(crate) fn with_concurrency(mut self, steps: usize) -> Self {
+        self.cx.concurrency = NonZeroUsize::new(steps).unwrap_or(NonZeroUsize::MIN);
+        self
+    }
+
+    /// Leaves out the question, for a plan that nothing follows.
+    pub(crate) fn without_question(mut self) -> Self {
+        self.cx.gates.pop();
+        self
+    }
+}
+
+/// Journals and leases of the portfolio, under `.clodo/`.
+pub(crate) async fn store(context: &Context<'_>) -> Result<SqliteStore, CliError> {
+    if context.project.portfolio().state().is_some() {
+        return Err(CliError::usage("`state` in PostgreSQL is not supported yet")
+            .with_hint("leave `state` out of clodo.toml: journals then lie under .clodo/"));
+    }
+    let folder = context.project.clodo_folder();
+    clodo::ignore_in_git(&folder);
+    let unusable = |error| {
+        CliError::of(Exit::Failed, "state", error)
+            .with_hint("check the folder .clodo/ of the project")
+    };
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        CliError::new(
+            Exit::Failed,
+            "state",
+            format!("could not make the folder {}", folder.display()),
+        )
+        .with_source(error)
+    })?;
+    SqliteStore::open(folder.join("state.sqlite")).await.map_err(unusable)
+}
+
+/// A new id; ids sort by the time at which they were made.
+pub(crate) fn new_deployment() -> DeploymentId {
+    uuid::Uuid::now_v7().to_string().parse().expect("a UUID in lower case is a deployment id")
+}
+
+/// Whether a person must say yes, and to what.
+pub(crate) fn question(
+    loaded: &Loaded,
+    platform: clodo_config::Platform,
+    yes: bool,
+) -> Result<Option<String>, CliError> {
+    use clodo_config::{Platform, Protection};
+    let protection =
+        loaded.specs.iter().map(|spec| spec.protection).max().unwrap_or(Protection::None);
+    if protection == Protection::Approve {
+        let message = "this environment asks for an approval, and approvals are not supported yet";
+        return Err(CliError::new(Exit::Refused, "approval", message)
+            .with_hint("set `protection = \"confirm\"` for the environment in clodo.toml"));
+    }
+    if yes || (platform == Platform::Local && protection == Protection::None) {
+        return Ok(None);
+    }
+    let environment = loaded.specs.first().map(|spec| spec.id.environment.to_string());
+    Ok(Some(format!("Deploy this to {} on {platform}?", environment.unwrap_or_default())))
+}
+
+/// The error of a deployment that could not begin.
+pub(crate) fn not_begun(error: clodo_orchestrator::DeployError) -> CliError {
+    failure::of_deploy(error)
+}

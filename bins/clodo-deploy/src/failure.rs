@@ -1,0 +1,66 @@
+use clodo::{ConnectError, LoadError, LoadErrorKind, LocalError};
+use clodo_cli::{CliError, Exit};
+use clodo_local::CloudErrorKind;
+use clodo_orchestrator::{DeployError, DeployErrorKind};
+use std::error::Error;
+
+/// Files that cannot be used: exit 2, or 1 where the code of a Worker is at fault.
+pub(crate) fn of_load(error: LoadError) -> CliError {
+    let (exit, kind) = match error.kind() {
+        LoadErrorKind::Build => (Exit::Failed, "build"),
+        LoadErrorKind::Tool => (Exit::Unreachable, "tool"),
+        LoadErrorKind::Files => (Exit::Failed, "files"),
+        _ => (Exit::Usage, "config"),
+    };
+    if error.places().is_empty() {
+        return hinted(CliError::of(exit, kind, plain(&error)), error.hint());
+    }
+    CliError::of_sources(error.places().to_vec()).with_exit(exit).with_kind(kind)
+}
+
+/// A platform that nobody said how to reach: exit 2.
+pub(crate) fn of_connect(error: ConnectError) -> CliError {
+    let hint = error.hint();
+    CliError::of(Exit::Usage, "connection", error).with_hint(hint)
+}
+
+/// A local Cloudflare that cannot be had: exit 7.
+pub(crate) fn of_local(error: LocalError) -> CliError {
+    let kind = match &error {
+        LocalError::Workerd(_) | LocalError::NoWorkerd(_) => "workerd",
+        LocalError::Cloud(error) if error.kind() == CloudErrorKind::PortTaken => "port-taken",
+        LocalError::Cloud(error) if error.kind() == CloudErrorKind::NoWorkerd => "workerd",
+        _ => "local-cloud",
+    };
+    let hint = error.hint();
+    hinted(CliError::of(Exit::Unreachable, kind, error), hint.as_deref())
+}
+
+/// A deployment that could not begin.
+pub(crate) fn of_deploy(error: DeployError) -> CliError {
+    let (exit, kind) = match error.kind() {
+        DeployErrorKind::Locked => (Exit::NotAllowed, "locked"),
+        DeployErrorKind::Config => (Exit::Usage, "config"),
+        DeployErrorKind::NotAllowed => (Exit::NotAllowed, "not-allowed"),
+        DeployErrorKind::Unavailable => (Exit::Unreachable, "unavailable"),
+        DeployErrorKind::State => (Exit::Failed, "state"),
+        _ => (Exit::Failed, "failed"),
+    };
+    let hint = error.hint().map(str::to_owned);
+    hinted(CliError::of(exit, kind, error), hint.as_deref())
+}
+
+fn hinted(error: CliError, hint: Option<&str>) -> CliError {
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// The error's text with its cause, as an error that can be owned.
+fn plain(error: &LoadError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,134 @@
+use crate::report::plan_text;
+use clodo_cli::{OutputMode, ProgressLine, Tone, Ui};
+use clodo_orchestrator::{DeployEvent, DeployListener, Plan};
+use clodo_saga::{Event, StepId};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+/// Shows a deployment while it runs: the plan and a line per step for people, or an event per line.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    ui: Ui,
+    plan: Mutex<Option<Arc<Plan>>>,
+    progress: Mutex<Option<ProgressLine>>,
+}
+
+impl Teller {
+    pub(crate) fn new(ui: &Ui) -> Self {
+        Self { ui: ui.clone(), plan: Mutex::default(), progress: Mutex::default() }
+    }
+
+    fn summary(&self, step: &StepId) -> String {
+        let plan = self.plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let found = plan.as_ref().and_then(|plan| plan.step(step));
+        found.map_or_else(|| step.to_string(), |step| step.summary.clone())
+    }
+
+    fn planned(&self, plan: &Arc<Plan>) {
+        let text = plan_text(plan, &self.ui);
+        self.ui.say(text.trim_end());
+        *self.plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(Arc::clone(plan));
+    }
+
+    /// What is going on right now; only a terminal shows it.
+    fn at(&self, text: Option<&str>) {
+        let mut progress = self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match text {
+            Some(text) if self.ui.mode() == OutputMode::Text => {
+                progress.get_or_insert_with(|| self.ui.progress("deploying")).set(text);
+            }
+            Some(_) => {}
+            None => *progress = None,
+        }
+    }
+
+    fn run(&self, event: &Event) {
+        let mark = |tone, word: &str| self.ui.paint_talk(tone, word);
+        match event {
+            Event::StepStarted(step) => self.at(Some(&self.summary(step))),
+            Event::StepFound(step) => {
+                self.ui.say(&format!("  {} {}", mark(Tone::Faint, "found"), self.summary(step)));
+            }
+            Event::StepDone { step, took } => {
+                let took = format!("({} ms)", took.as_millis());
+                let took = mark(Tone::Faint, &took);
+                self.ui.say(&format!(
+                    "  {} {} {took}",
+                    mark(Tone::Good, "done"),
+                    self.summary(step)
+                ));
+            }
+            Event::StepFailed { step, .. } => {
+                self.ui.say(&format!("  {} {}", mark(Tone::Bad, "failed"), self.summary(step)));
+            }
+            Event::Cancelled => self.ui.say("Interrupted; no further step begins."),
+            Event::UnwindingBegan => self.ui.say("Taking back what was done:"),
+            Event::StepUndone(step) => {
+                self.ui.say(&format!("  {} {}", mark(Tone::Warn, "undone"), self.summary(step)));
+            }
+            Event::StepKept { step, reason } => {
+                let kept = mark(Tone::Warn, "kept");
+                self.ui.say(&format!("  {kept} {} ({reason})", self.summary(step)));
+            }
+            Event::StepStuck { step, error } => {
+                let stuck = mark(Tone::Bad, "stuck");
+                self.ui.say(&format!("  {stuck} {} ({error})", self.summary(step)));
+            }
+            Event::RunClosed(_) => self.at(None),
+            _ => {}
+        }
+    }
+}
+
+impl DeployListener for Teller {
+    fn hear(&self, event: &DeployEvent) {
+        match event {
+            DeployEvent::InterruptedFound(id) => {
+                self.ui.say(&format!("Deployment {id} was interrupted; this one takes it over."));
+            }
+            DeployEvent::Planned(plan) => self.planned(plan),
+            DeployEvent::Run(event) => self.run(event),
+            _ => {}
+        }
+        if let Some(document) = as_json(event) {
+            // The deployment goes on when nobody reads its events any more.
+            let _ = self.ui.event(&document);
+        }
+    }
+}
+
+fn as_json(event: &DeployEvent) -> Option<Value> {
+    Some(match event {
+        DeployEvent::InterruptedFound(id) => {
+            json!({ "event": "interrupted_found", "deployment_id": id })
+        }
+        DeployEvent::Observed => json!({ "event": "observed" }),
+        DeployEvent::Planned(plan) => json!({ "event": "planned", "steps": plan.steps() }),
+        DeployEvent::Refused(findings) => json!({ "event": "refused", "findings": findings }),
+        DeployEvent::Run(event) => match event {
+            Event::RunOpened(id) => json!({ "event": "opened", "deployment_id": id }),
+            Event::StepStarted(step) => json!({ "event": "step_started", "step": step }),
+            Event::StepFound(step) => json!({ "event": "step_found", "step": step }),
+            Event::StepDone { step, took } => {
+                let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                json!({ "event": "step_done", "step": step, "took_ms": millis })
+            }
+            Event::StepFailed { step, error } => {
+                json!({ "event": "step_failed", "step": step, "error": error })
+            }
+            Event::Cancelled => json!({ "event": "cancelled" }),
+            Event::UnwindingBegan => json!({ "event": "unwinding_began" }),
+            Event::StepUndone(step) => json!({ "event": "step_undone", "step": step }),
+            Event::StepKept { step, reason } => {
+                json!({ "event": "step_kept", "step": step, "reason": reason })
+            }
+            Event::StepStuck { step, error } => {
+                json!({ "event": "step_stuck", "step": step, "error": error })
+            }
+            Event::RunClosed(ending) => json!({ "event": "closed", "ending": ending }),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}

@@ -1,0 +1,182 @@
+use crate::platform::{CloudflarePlatform, failed};
+use async_trait::async_trait;
+use clodo_cf_api::d1::{self, Sql};
+use clodo_orchestrator::{
+    AppliedMigration, Checksum, MigrationFile, MigrationTarget, Migrator, PlatformError,
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+/// Applies migration files to D1 through the API, in wrangler's own table of records, with each
+/// file's checksum in the table `clodo_migrations` beside it.
+///
+/// A file, its record and its checksum travel in one request, which D1 carries out as one
+/// transaction. The record comes first: its UNIQUE name stops a second runner before the file runs.
+#[derive(Debug)]
+pub struct D1Migrator {
+    platform: Arc<CloudflarePlatform>,
+    /// Databases that were found to have both tables already.
+    ready: Mutex<BTreeSet<String>>,
+}
+
+impl D1Migrator {
+    /// Works through a platform's client.
+    #[must_use]
+    pub fn new(platform: Arc<CloudflarePlatform>) -> Self {
+        Self { platform, ready: Mutex::default() }
+    }
+
+    async fn rows(
+        &self,
+        database: &MigrationTarget,
+        sql: &str,
+        doing: &str,
+    ) -> Result<Vec<Vec<Map<String, Value>>>, PlatformError> {
+        let account = self.platform.account(&database.account)?;
+        let read = d1::read(account, &database.id, &Sql::new(sql));
+        let results = self.platform.client().send(read).await;
+        let results =
+            results.map_err(failed(format!("{doing} of database `{}`", shown(database))))?;
+        Ok(results.into_iter().map(|result| result.results).collect())
+    }
+}
+
+#[async_trait]
+impl Migrator for D1Migrator {
+    /// One request: which of the two tables exist, and their rows when they do. SQLite has no
+    /// "select from a table if it exists", so the tables are created first when they are missing,
+    /// by `apply`; here a missing table means no rows.
+    async fn applied(
+        &self,
+        database: &MigrationTarget,
+    ) -> Result<Vec<AppliedMigration>, PlatformError> {
+        let doing = "could not read the migrations";
+        let (records, sums) = (quoted(&database.table), quoted(SUMS));
+        let both =
+            format!("SELECT name FROM {records} ORDER BY id; SELECT name, sha256 FROM {sums}");
+        let answer = match self.rows(database, &both, doing).await {
+            Ok(answer) => answer,
+            Err(error) if !is_missing_table(&error) => return Err(error),
+            // The usual way costs one request; a database that is new or wrangler's own costs two.
+            Err(_) => {
+                let only = format!("SELECT name FROM {records} ORDER BY id");
+                match self.rows(database, &only, doing).await {
+                    Ok(answer) => answer,
+                    Err(error) if is_missing_table(&error) => return Ok(Vec::new()),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        Ok(merged(answer))
+    }
+
+    async fn apply(
+        &self,
+        database: &MigrationTarget,
+        file: &MigrationFile,
+    ) -> Result<(), PlatformError> {
+        let account = self.platform.account(&database.account)?;
+        let doing =
+            format!("could not apply {} to database `{}`", file.path.display(), shown(database));
+        let request = d1::query(account, &database.id, &Sql::new(self.script(database, file)));
+        let Err(error) = self.platform.client().send(request).await else { return Ok(()) };
+        // After a crash, or a lost answer, nobody knows whether the file had been applied.
+        let applied = self.applied(database).await?;
+        if applied.iter().any(|applied| applied.name == file.name) {
+            return Ok(());
+        }
+        Err(failed(doing)(error))
+    }
+}
+
+/// The side table with checksums.
+const SUMS: &str = "clodo_migrations";
+
+impl D1Migrator {
+    /// The tables (only in the first request to a database), the record, the checksum, the file.
+    fn script(&self, database: &MigrationTarget, file: &MigrationFile) -> String {
+        let (records, sums) = (quoted(&database.table), quoted(SUMS));
+        let mut ready = self.ready.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tables = if ready.insert(database.id.to_string()) {
+            format!(
+                "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
+                 name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+                 CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
+            )
+        } else {
+            String::new()
+        };
+        let name = literal(&file.name);
+        format!(
+            "{tables}INSERT INTO {records} (name) VALUES ({name});\n\
+             INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n{}",
+            file.checksum, file.sql
+        )
+    }
+}
+
+/// Names in the order of application, each with the checksum that was recorded with it.
+fn merged(answer: Vec<Vec<Map<String, Value>>>) -> Vec<AppliedMigration> {
+    let mut answer = answer.into_iter();
+    let text = |row: &Map<String, Value>, key: &str| row.get(key)?.as_str().map(str::to_owned);
+    let names = answer.next().unwrap_or_default();
+    let sums: BTreeMap<String, Checksum> = answer
+        .next()
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|row| Some((text(row, "name")?, text(row, "sha256")?.parse().ok()?)))
+        .collect();
+    let names = names.iter().filter_map(|row| text(row, "name"));
+    names.map(|name| AppliedMigration { checksum: sums.get(&name).copied(), name }).collect()
+}
+
+fn is_missing_table(error: &PlatformError) -> bool {
+    let text = crate::load_error::chain(error);
+    text.contains("no such table")
+}
+
+fn shown(database: &MigrationTarget) -> String {
+    match &database.name {
+        Some(name) => name.to_string(),
+        None => database.id.to_string(),
+    }
+}
+
+fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_keep_their_order_and_get_their_checksums() {
+        let rows = |value: Value| -> Vec<Map<String, Value>> {
+            let rows = value.as_array().cloned().unwrap_or_default();
+            rows.into_iter().filter_map(|row| row.as_object().cloned()).collect()
+        };
+        let sum = Checksum::of(b"x");
+        let answer = vec![
+            rows(json!([{ "name": "0002.sql" }, { "name": "0001.sql" }])),
+            rows(json!([{ "name": "0001.sql", "sha256": sum.to_string() }])),
+        ];
+        let applied = merged(answer);
+        assert_eq!(applied[0], AppliedMigration { name: "0002.sql".into(), checksum: None });
+        assert_eq!(applied[1], AppliedMigration { name: "0001.sql".into(), checksum: Some(sum) });
+    }
+
+    #[test]
+    fn names_cannot_leave_their_quotes() {
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+    }
+}

@@ -1,0 +1,104 @@
+use super::{CloudflarePlatform, errors::failed};
+use clodo_cf_api::{d1, kv, r2, triggers, workers, zones};
+use clodo_orchestrator::{
+    AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError, WorkersDev,
+};
+use clodo_types::{AccountId, AccountName};
+use tokio::try_join;
+
+impl CloudflarePlatform {
+    /// Listings only, side by side: what they cost grows with pages and not with targets.
+    pub(super) async fn observe_account(
+        &self,
+        name: &AccountName,
+        wanted: &AccountScope,
+    ) -> Result<ObservedAccount, PlatformError> {
+        let id = self.account(name)?.clone();
+        let mut account = ObservedAccount::default();
+        let (workers, databases, namespaces, buckets, ()) = try_join!(
+            async {
+                let list = self.client.list(workers::list_workers(&id)).await;
+                list.map_err(failed("could not list the Workers"))
+            },
+            async {
+                if !wanted.databases {
+                    return Ok(Vec::new());
+                }
+                let list = self.client.list(d1::list_databases(&id)).await;
+                list.map_err(failed("could not list the D1 databases"))
+            },
+            async {
+                if !wanted.namespaces {
+                    return Ok(Vec::new());
+                }
+                let list = self.client.list(kv::list_namespaces(&id)).await;
+                list.map_err(failed("could not list the KV namespaces"))
+            },
+            async {
+                if !wanted.buckets {
+                    return Ok(Vec::new());
+                }
+                let list = self.client.list(r2::list_buckets(&id)).await;
+                list.map_err(failed("could not list the R2 buckets"))
+            },
+            self.learn(name, &id, wanted),
+        )?;
+        for worker in workers {
+            let mut seen = ObservedWorker::default();
+            seen.tags = worker.tags;
+            seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
+            let subdomain = worker.subdomain;
+            seen.workers_dev = Some(WorkersDev {
+                enabled: subdomain.enabled,
+                previews: subdomain.previews_enabled,
+            });
+            let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
+            account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
+            account.workers.insert(worker.name, seen);
+        }
+        // A name that we could not have given is of no use to us.
+        let ours = databases.into_iter().filter_map(|database| {
+            Some((database.name.parse().ok()?, ObservedDatabase::new(database.id)))
+        });
+        account.databases = ours.collect();
+        let ours = namespaces
+            .into_iter()
+            .filter_map(|namespace| Some((namespace.title.parse().ok()?, namespace.id)));
+        account.namespaces = ours.collect();
+        account.buckets = buckets.into_iter().map(|bucket| bucket.name).collect();
+        let learned = self.learned();
+        let zones = learned.zones.get(name).into_iter().flatten();
+        account.zones = zones.map(|(zone, _)| zone.clone()).collect();
+        drop(learned);
+        Ok(account)
+    }
+
+    /// Zones, when domains or routes need their ids, and the account's name below `workers.dev`.
+    async fn learn(
+        &self,
+        name: &AccountName,
+        id: &AccountId,
+        wanted: &AccountScope,
+    ) -> Result<(), PlatformError> {
+        let (zones, subdomain) = try_join!(
+            async {
+                if !wanted.zones {
+                    return Ok(Vec::new());
+                }
+                let list = self.client.list(zones::list_zones(id)).await;
+                list.map_err(failed("could not list the zones"))
+            },
+            async {
+                let found = self.client.find(triggers::account_subdomain(id)).await;
+                found.map_err(failed("could not read the account's workers.dev name"))
+            },
+        )?;
+        let mut learned = self.learned();
+        let zones = zones.into_iter().map(|zone| (zone.name, zone.id)).collect();
+        learned.zones.insert(name.clone(), zones);
+        if let Some(found) = subdomain {
+            learned.subdomains.insert(name.clone(), found.subdomain);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+use super::{CloudflarePlatform, errors::failed};
+use clodo_cf_api::versions::{self, Caution, NewDeployment, Share, TrafficSplit};
+use clodo_orchestrator::{
+    Applied, Before, Inputs, Look, PlatformError, PlatformErrorKind, Traffic, TrafficShare, Undone,
+    WorkerRef,
+};
+use futures_util::TryStreamExt;
+use std::pin::pin;
+
+impl CloudflarePlatform {
+    pub(super) async fn look_traffic(
+        &self,
+        worker: &WorkerRef,
+        to: &Traffic,
+        inputs: &Inputs,
+    ) -> Result<Look, PlatformError> {
+        let now = self.shares(worker).await?;
+        let wanted = wanted(to, inputs)?;
+        let before = Before::Traffic(now.clone());
+        let there = same(&now, &wanted);
+        Ok(if there { Look::done(before, Applied::Done) } else { Look::pending(before) })
+    }
+
+    pub(super) async fn set_traffic(
+        &self,
+        worker: &WorkerRef,
+        to: &Traffic,
+        inputs: &Inputs,
+    ) -> Result<Applied, PlatformError> {
+        let message = format!("clodo {}", inputs.deployment);
+        self.give(worker, &wanted(to, inputs)?, &message).await?;
+        Ok(Applied::Done)
+    }
+
+    pub(super) async fn undo_traffic(
+        &self,
+        worker: &WorkerRef,
+        shares: &[TrafficShare],
+    ) -> Result<Undone, PlatformError> {
+        if shares.is_empty() {
+            let why = format!("no version of `{}` had traffic before", worker.worker);
+            return Ok(Undone::Kept(why));
+        }
+        if same(&self.shares(worker).await?, shares) {
+            return Ok(Undone::Restored);
+        }
+        self.give(worker, shares, "clodo: back to what was before").await?;
+        Ok(Undone::Restored)
+    }
+
+    /// Who has the traffic now.
+    pub(super) async fn shares(
+        &self,
+        worker: &WorkerRef,
+    ) -> Result<Vec<TrafficShare>, PlatformError> {
+        let account = self.account(&worker.account)?;
+        let deployments = versions::list_deployments(account, &worker.worker);
+        let mut deployments = pin!(self.client.stream(deployments));
+        let newest = deployments.try_next().await;
+        let doing = format!("could not read the traffic of `{}`", worker.worker);
+        let shares = newest.map_err(failed(doing))?.map(|newest| newest.versions);
+        let share =
+            |share: Share| TrafficShare { version: share.version_id, percentage: share.percentage };
+        Ok(shares.unwrap_or_default().into_iter().map(share).collect())
+    }
+
+    async fn give(
+        &self,
+        worker: &WorkerRef,
+        shares: &[TrafficShare],
+        message: &str,
+    ) -> Result<(), PlatformError> {
+        let account = self.account(&worker.account)?;
+        let doing = format!("could not shift the traffic of `{}`", worker.worker);
+        let share = |share: &TrafficShare| Share {
+            version_id: share.version.clone(),
+            percentage: share.percentage,
+        };
+        let split = TrafficSplit::new(shares.iter().map(share).collect()).map_err(|error| {
+            PlatformError::new(PlatformErrorKind::Refused, doing.clone()).with_source(error)
+        })?;
+        // Secrets travel with versions here, so Cloudflare's warning about changed secrets, which
+        // stops a way back, does not apply.
+        let new =
+            NewDeployment { split, message: Some(message.to_owned()), caution: Caution::Override };
+        let deploy = versions::deploy(account, &worker.worker, &new);
+        self.client.send(deploy).await.map_err(failed(doing))?;
+        Ok(())
+    }
+}
+
+fn wanted(to: &Traffic, inputs: &Inputs) -> Result<Vec<TrafficShare>, PlatformError> {
+    match (to, &inputs.version) {
+        (Traffic::Shares(shares), _) => Ok(shares.clone()),
+        (Traffic::Uploaded, Some(version)) => {
+            Ok(vec![TrafficShare { version: version.clone(), percentage: 100.0 }])
+        }
+        (Traffic::Uploaded, None) => {
+            let doing = "the version that should get the traffic is not known";
+            Err(PlatformError::new(PlatformErrorKind::Refused, doing))
+        }
+    }
+}
+
+/// The order of versions does not matter, and a version without a share is as good as none.
+fn same(a: &[TrafficShare], b: &[TrafficShare]) -> bool {
+    let share_of = |all: &[TrafficShare], wanted: &TrafficShare| {
+        all.iter()
+            .find(|share| share.version == wanted.version)
+            .map_or(0.0, |share| share.percentage)
+    };
+    let covers = |a: &[TrafficShare], b: &[TrafficShare]| {
+        a.iter().all(|share| (share.percentage - share_of(b, share)).abs() < 1e-9)
+    };
+    !a.is_empty() && covers(a, b) && covers(b, a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(rows: &[(char, f64)]) -> Vec<TrafficShare> {
+        let id = |c: char| format!("018f3c5e-0000-7000-8000-00000000000{c}").parse().unwrap();
+        rows.iter().map(|(c, p)| TrafficShare { version: id(*c), percentage: *p }).collect()
+    }
+
+    #[test]
+    fn traffic_is_the_same_whatever_the_order() {
+        let split = shares(&[('1', 90.0), ('2', 10.0)]);
+        assert!(same(&split, &shares(&[('2', 10.0), ('1', 90.0)])));
+        assert!(same(&shares(&[('1', 100.0), ('2', 0.0)]), &shares(&[('1', 100.0)])));
+        assert!(!same(&split, &shares(&[('1', 100.0)])));
+        assert!(!same(&[], &[]));
+    }
+}
