@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,7 +108,7 @@ async fn a_worker_that_loops_keeps_its_neighbours_waiting_for_two_seconds_at_mos
     let port = world.port;
     let looping = tokio::spawn(async move { client::get(port, "busy.test", "/").await });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let since = Instant::now();
+    let since = tokio::time::Instant::now();
     loop {
         let answer = world.get("quiet.test", "/").await;
         if answer.status == 200 {
