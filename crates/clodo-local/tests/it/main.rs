@@ -5,6 +5,7 @@
 mod bindings_d1;
 mod bindings_kv;
 mod bindings_r2;
+mod cloud;
 mod d1_engine;
 mod kv_engine;
 mod r2_engine;
