@@ -50,6 +50,7 @@ mod data;
 mod engine;
 mod front;
 mod lifecycle;
+mod memory_workers;
 mod routing;
 mod runtime;
 mod seams;
@@ -72,6 +73,7 @@ pub use lifecycle::{
     CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find, log_path, reset,
     run_until_stopped, start_detached, stop,
 };
+pub use memory_workers::MemoryWorkers;
 pub use runtime::Outbound;
 pub use seams::{
     AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,

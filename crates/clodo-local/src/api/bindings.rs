@@ -66,12 +66,9 @@ fn resolved(wire: &Value, from: Origin<'_>) -> Result<Option<Value>, ApiError> {
     if name_of(wire).is_empty() || kind.is_empty() {
         return Err(ApiError::bad_request(10054, "A binding needs a name and a type."));
     }
-    // A value without its text comes from `PATCH settings`, where clients cannot know the text.
-    let nameless = match kind {
-        "secret_text" | "plain_text" => wire.get("text").is_none(),
-        "json" => wire.get("json").is_none(),
-        _ => false,
-    };
+    // `PATCH settings` names what it keeps by name and type alone.
+    let bare = wire.as_object().is_some_and(|fields| fields.len() == 2);
+    let nameless = bare && !matches!(kind, "assets" | "version_metadata" | "ai" | "inherit");
     if kind != "inherit" && !nameless {
         return Ok(Some(wire.clone()));
     }

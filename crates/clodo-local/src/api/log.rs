@@ -64,7 +64,7 @@ pub(crate) struct UnknownRoute;
 pub struct RequestCount {
     /// Calls that changed nothing.
     pub reads: u64,
-    /// Calls that changed something or were meant to.
+    /// Calls that changed something, or failed while they did.
     pub writes: u64,
 }
 
@@ -133,7 +133,9 @@ pub(crate) async fn logged(
     let response = next.run(request).await;
     let reads = method == Method::GET || method == Method::HEAD;
     let unknown_route = response.extensions().get::<UnknownRoute>().is_some();
-    let write = !reads && !unknown_route && response.extensions().get::<OnlyRead>().is_none();
+    // What was refused changed nothing; after a 5xx nobody knows.
+    let refused = response.status().is_client_error();
+    let write = !reads && !refused && response.extensions().get::<OnlyRead>().is_none();
     let duration = began.elapsed();
     cx.log.note(&Line {
         time: crate::state::ids::Moment::at(cx.log.clock.now()).to_string(),

@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api_assets;
+mod api_data;
+mod api_identity;
+mod api_scripts;
+mod api_support;
+mod api_triggers;
 mod bindings_d1;
 mod bindings_kv;
 mod bindings_r2;

@@ -1,0 +1,50 @@
+//! A [`Workers`] that runs nothing, for tests of what stands above it.
+
+use crate::seams::{Handlers, ServedVersion, ValidationError, Workers};
+use async_trait::async_trait;
+use std::sync::{Mutex, PoisonError};
+
+/// Accepts every version that does not contain [`MemoryWorkers::BROKEN`], and remembers what it
+/// was told.
+#[derive(Debug, Default)]
+pub struct MemoryWorkers {
+    changes: Mutex<Vec<String>>,
+    validated: Mutex<Vec<ServedVersion>>,
+}
+
+impl MemoryWorkers {
+    /// Code with this text in it is refused, with a message as workerd would give it.
+    pub const BROKEN: &str = "@@broken@@";
+
+    /// The accounts whose change was announced, in order.
+    #[must_use]
+    pub fn changes(&self) -> Vec<String> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The versions that were to be validated, in order.
+    #[must_use]
+    pub fn validated(&self) -> Vec<ServedVersion> {
+        self.validated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Workers for MemoryWorkers {
+    async fn validate(&self, version: &ServedVersion) -> Result<Handlers, ValidationError> {
+        self.validated.lock().unwrap_or_else(PoisonError::into_inner).push(version.clone());
+        let broken =
+            |body: &[u8]| body.windows(Self::BROKEN.len()).any(|w| w == Self::BROKEN.as_bytes());
+        if let Some(module) = version.modules.iter().find(|module| broken(&module.body)) {
+            let message =
+                format!("Uncaught SyntaxError: Unexpected token\n  at {}:1:1", module.name);
+            return Err(ValidationError::Script { message });
+        }
+        let handlers = vec!["fetch".to_owned()];
+        Ok(Handlers { handlers, named_handlers: Vec::new(), startup_time_ms: 1 })
+    }
+
+    fn changed(&self, account_id: &str) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(account_id.to_owned());
+    }
+}
