@@ -85,8 +85,8 @@ pub enum Change {
         worker: WorkerRef,
         /// The mark.
         mark: Mark,
-        /// `observability`, `logpush`, `tail_consumers` as in the wrangler config; what is not
-        /// named is left as it is.
+        /// `observability`, `logpush`, `tail_consumers` as in the wrangler config; `null` puts one
+        /// back to its default, and what is not named is left as it is.
         settings: Map<String, Value>,
     },
 }
@@ -155,15 +155,15 @@ impl Change {
 pub struct Inputs {
     /// The deployment that this belongs to.
     pub deployment: DeploymentId,
-    /// Ids of all D1 databases of the account that are known by name.
+    /// For an upload: ids of the account's D1 databases, those that this deployment made included.
     pub databases: BTreeMap<DatabaseName, DatabaseId>,
-    /// Ids of all KV namespaces of the account that are known by title.
+    /// For an upload: ids of the account's KV namespaces, as with databases.
     pub namespaces: BTreeMap<NamespaceTitle, NamespaceId>,
     /// The version that this deployment uploaded for the same target.
     pub version: Option<VersionId>,
     /// The Worker as the listing showed it; `None` when it is being created.
     pub worker: Option<crate::observed::ObservedWorker>,
-    /// The custom domains of the account and their Workers, as the listing showed them.
+    /// For domains: where the hostnames that the Worker had or gets lead, as the listing showed it.
     pub domains: BTreeMap<Hostname, WorkerName>,
     /// True when an earlier run may have left something behind, known or not: then
     /// [`Platform::look`](crate::Platform::look) must search for the effect. False when the

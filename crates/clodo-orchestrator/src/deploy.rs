@@ -4,16 +4,16 @@ use crate::{
     error::DeployError,
     event::DeployEvent,
     execute::{Work, execute},
+    history::History,
     migration::MigrationTarget,
     observed::Observed,
     plan::{Action, Fate, Plan},
     planner::{PlanOptions, plan},
-    record::History,
     report::{DeployReport, Outcome, TargetReport},
     resource::ResourceRef,
 };
 use clodo_saga::{LeaseGuard, LeaseOptions};
-use clodo_types::{Finding, PortfolioName, Severity, Timestamp};
+use clodo_types::{DeploymentId, Finding, PortfolioName, Severity, Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A plan and what was known when it was made. Nothing was written.
@@ -26,8 +26,10 @@ pub struct Prepared {
     pub observed: Observed,
     /// What the plan and the gates have to say.
     pub findings: Vec<Finding>,
-    /// What each target is now.
+    /// What each target is now: with `fate` as what would happen to it.
     pub targets: Vec<TargetReport>,
+    /// Deployments whose process died and whose work the next deployment takes over.
+    pub interrupted: Vec<DeploymentId>,
 }
 
 impl Prepared {
@@ -170,7 +172,7 @@ pub(crate) async fn observe(
     Ok(observed)
 }
 
-async fn gate(
+pub(crate) async fn gate(
     cx: &DeployContext,
     plan: Arc<Plan>,
     desired: &Desired,
@@ -186,7 +188,8 @@ async fn gate(
         findings.extend(gate.check(&plan, desired).await);
     }
     let targets = now(cx, &plan, &observed, history);
-    Prepared { plan, observed, findings, targets }
+    let interrupted = history.unfinished().into_iter().map(|past| past.id).collect();
+    Prepared { plan, observed, findings, targets, interrupted }
 }
 
 /// The targets as they are before anything is done.

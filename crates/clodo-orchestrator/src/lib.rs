@@ -1,24 +1,92 @@
-//! Desired state and observed state become a plan; a plan becomes a saga.
+//! Desired state and observed state become a plan; a plan becomes a saga that can be killed anywhere.
 //!
 //! | you have | start at |
 //! |---|---|
 //! | a description of Workers | [`Desired`], [`DesiredTarget`] |
-//! | a place where Workers run | implement [`Platform`] |
-//! | databases to migrate | implement [`Migrator`] |
-//! | a check that may refuse a plan | implement [`Gate`] |
+//! | a question: what would change? | [`prepare`], or [`plan()`] on what was [`Observed`] |
+//! | a wish: make it so | [`deploy()`] with a [`DeployContext`] |
+//! | a deployment to take back | [`rollback()`], [`deployments`] |
+//! | a place where Workers run | implement [`Platform`], pass `conformance::platform` |
+//! | databases to migrate | implement [`Migrator`]; [`MigrationGate`] refuses what loses rows |
+//! | a check that may refuse a plan, or a prompt that asks a person | implement [`Gate`] |
 //! | a probe of what was deployed | implement [`Verifier`] |
+//! | secrets | implement [`SecretSource`] |
+//! | a progress bar | implement [`DeployListener`] |
+//!
+//! # Example
+//! ```
+//! use clodo_bundle::Bundle;
+//! use clodo_orchestrator::{
+//!     DeployContext, DeployOptions, Desired, DesiredTarget, MemoryPlatform, MemorySecrets,
+//!     MemoryVerifier, Outcome, Ports, deploy,
+//! };
+//! use clodo_saga::{Holder, MemoryStore};
+//! use clodo_types::{ManualClock, TargetId};
+//! use std::sync::Arc;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! let platform = Arc::new(MemoryPlatform::default());
+//! platform.add_account(&"main".parse()?, ["acme.test".parse()?]);
+//! let store = Arc::new(MemoryStore::default());
+//! let ports = Ports {
+//!     platform: platform.clone(),
+//!     migrator: platform.clone(),
+//!     verifier: Arc::new(MemoryVerifier::new(platform.clone())),
+//!     secrets: Arc::new(MemorySecrets::default()),
+//!     journal: store.clone(),
+//!     leases: store,
+//!     clock: Arc::new(ManualClock::default()),
+//! };
+//! let cx = DeployContext::new(ports, Holder::new("laptop", 4711, "0"));
+//!
+//! let id = TargetId {
+//!     service: "web".parse()?,
+//!     environment: "staging".parse()?,
+//!     customer: None,
+//!     account: "main".parse()?,
+//! };
+//! let bundle = Arc::new(Bundle::new(None, Vec::new(), None));
+//! let mut web = DesiredTarget::new(id, "web-staging".parse()?, bundle);
+//! web.domains.insert("staging.acme.test".parse()?);
+//! let desired = Desired::new("storefront".parse()?, [web]);
+//!
+//! let first = DeployOptions::new("018f3c5e-0000-7000-8000-000000000001".parse()?);
+//! let report = deploy(&cx, &desired, &first).await?;
+//! assert_eq!(report.outcome, Outcome::Done);
+//! assert_eq!(report.targets[0].urls, ["https://staging.acme.test"]);
+//!
+//! let again = DeployOptions::new("018f3c5e-0000-7000-8000-000000000002".parse()?);
+//! assert_eq!(deploy(&cx, &desired, &again).await?.outcome, Outcome::NothingToDo);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it holds
+//! - The truth is the live account: the hashes of content and configuration stand in a Worker's tags
+//!   ([`Mark`]), and are written last. Losing every local file loses history, not correctness.
+//! - Before a step writes, the journal knows what it goes back to ([`Before`]). A run that died is
+//!   finished by the next one, and if that one fails, both are taken back.
+//! - Data is never undone: what was migrated stays, and the report names it.
 //!
 //! # What this crate leaves to others
-//! HTTP, config files and the terminal.
+//! HTTP, config files, bundling and the terminal; ids and the time come in.
+//!
+//! # Features
+//! - `fake`: `MemoryPlatform` and its companions, with faults on demand.
+//! - `conformance`: `conformance::platform` and `conformance::migrator`, the suites that adapters pass.
 
 mod change;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod deploy;
 mod desired;
 mod error;
 mod event;
 mod execute;
+mod history;
 mod mark;
 #[cfg(feature = "fake")]
 mod memory;
@@ -32,6 +100,8 @@ mod ports;
 mod record;
 mod report;
 mod resource;
+mod restore;
+mod rollback;
 mod step;
 mod trigger;
 
@@ -59,4 +129,5 @@ pub use resource::{
     DatabaseRef, DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
     DesiredService, NamespaceRef, ResourceRef,
 };
+pub use rollback::{RollbackOptions, prepare_rollback, rollback};
 pub use trigger::{Addresses, Check, Route, TrafficShare, WorkerRef, WorkersDev};

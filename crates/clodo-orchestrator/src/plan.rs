@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The ordered steps that take the observed state to the desired one. Only [`plan`](crate::plan())
-/// and [`plan_rollback`](crate::plan_rollback) make one.
+/// and [`prepare_rollback`](crate::prepare_rollback) make one.
 ///
 /// Its JSON form is for printing: it holds no content of files and no value of a secret.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -76,8 +76,8 @@ pub struct PlannedTarget {
     pub worker: WorkerRef,
     /// What happens to it.
     pub fate: Fate,
-    /// The hashes that it will have.
-    pub hashes: Hashes,
+    /// The hashes that it will have; `None` when it goes back to what Clodo did not deploy.
+    pub hashes: Option<Hashes>,
     /// Its configuration as it will be, without any secret's value; the record of the deployment
     /// keeps it, so that the next plan can say what changed.
     #[serde(skip)]

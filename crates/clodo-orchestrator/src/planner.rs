@@ -4,6 +4,7 @@ mod migrations;
 mod order;
 mod resources;
 mod target;
+mod triggers;
 
 pub use error::PlanError;
 

@@ -8,7 +8,7 @@
 //! | a run whose process died | [`RunQuery::unfinished`], then [`resume`], or [`Progress`] for a new plan |
 //! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
 //! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
-//! | another kind of store | implement [`JournalStore`], [`LeaseStore`] and pass [`conformance`] |
+//! | another kind of store | implement [`JournalStore`], [`LeaseStore`] and pass `conformance` |
 //!
 //! # Example
 //! ```
@@ -65,7 +65,7 @@
 //! What the steps do, and whether an interrupted run is resumed as it was or planned anew.
 //!
 //! # Features
-//! - `conformance`: [`conformance`], the suite that every store passes.
+//! - `conformance`: the module `conformance`, the suite that every store passes.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -126,6 +126,7 @@ impl State {
                 let worker = self.worker(worker)?;
                 worker.tags = mark.to_tags(&worker.tags);
                 worker.settings.extend(settings.clone());
+                worker.settings.retain(|_, value| !value.is_null());
             }
         }
         Ok(Applied::Done)

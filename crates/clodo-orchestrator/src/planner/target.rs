@@ -11,15 +11,12 @@ use crate::{
     mark::{Hashes, Mark},
     observed::{ObservedAccount, ObservedWorker},
     plan::{Action, Fate, PlannedStep, PlannedTarget},
-    trigger::{Addresses, Check, WorkersDev},
+    trigger::{Addresses, Check},
 };
 use clodo_saga::StepId;
-use clodo_types::{Hostname, Severity};
+use clodo_types::Severity;
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 pub(super) fn plan_target(draft: &mut Draft<'_>, at: usize) -> Result<PlannedTarget, PlanError> {
     let target = Arc::clone(&draft.desired.targets[at]);
@@ -40,7 +37,7 @@ pub(super) fn plan_target(draft: &mut Draft<'_>, at: usize) -> Result<PlannedTar
         id: target.id.clone(),
         worker: target.worker_ref(),
         fate,
-        hashes,
+        hashes: Some(hashes),
         config: target.config(),
         check: check_of(&target),
     })
@@ -101,15 +98,15 @@ fn object_to_strangers(
 }
 
 /// Writes the steps of one target.
-struct Writer<'a, 'b> {
-    draft: &'a mut Draft<'b>,
+pub(super) struct Writer<'a, 'b> {
+    pub(super) draft: &'a mut Draft<'b>,
     at: usize,
-    target: &'a Arc<DesiredTarget>,
-    account: &'a ObservedAccount,
-    live: Option<&'a ObservedWorker>,
-    mark: Mark,
+    pub(super) target: &'a Arc<DesiredTarget>,
+    pub(super) account: &'a ObservedAccount,
+    pub(super) live: Option<&'a ObservedWorker>,
+    pub(super) mark: Mark,
     hashes: Hashes,
-    recorded: Option<&'b Value>,
+    pub(super) recorded: Option<&'b Value>,
     own: Vec<StepId>,
 }
 
@@ -170,7 +167,7 @@ impl<'a, 'b> Writer<'a, 'b> {
     }
 
     /// True when routes or schedules may differ; no listing shows them.
-    fn triggers_changed(&self) -> bool {
+    pub(super) fn triggers_changed(&self) -> bool {
         self.mark.hashes.is_none_or(|hashes| hashes.triggers != self.hashes.triggers)
     }
 
@@ -239,108 +236,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         self.push(change, needs, summary, Vec::new())
     }
 
-    fn workers_dev(&mut self, serving: Option<&StepId>) -> Option<StepId> {
-        let to = self.target.workers_dev;
-        let now = match self.live {
-            None => Some(WorkersDev::default()),
-            Some(live) => live.workers_dev,
-        };
-        // A listing that does not say may only be trusted after a deployment that finished.
-        let same = now.map_or(self.mark.hashes.is_some(), |now| now == to);
-        let change = Change::SetWorkersDev { worker: self.target.worker_ref(), to };
-        if same && !self.was_interrupted(&change) {
-            return None;
-        }
-        let on = |on| if on { "on" } else { "off" };
-        let worker = &self.target.worker;
-        let summary = format!("turn workers.dev {} for {worker}", on(to.enabled));
-        let details = match now {
-            Some(now) if now.previews != to.previews => {
-                vec![format!("preview URLs: {} -> {}", on(now.previews), on(to.previews))]
-            }
-            _ => Vec::new(),
-        };
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
-    }
-
-    fn domains(&mut self, serving: Option<&StepId>) -> Option<StepId> {
-        let now = self.account.domains_of(&self.target.worker);
-        let to = &self.target.domains;
-        // What another target takes over needs no step of its own here.
-        let taken: BTreeSet<&Hostname> = self.claimed_by_others();
-        let left: BTreeSet<&Hostname> = now.iter().filter(|host| !taken.contains(host)).collect();
-        let worker = self.target.worker_ref();
-        let change = Change::SetDomains { worker, to: to.clone() };
-        if left.into_iter().eq(to.iter()) && !self.was_interrupted(&change) {
-            return None;
-        }
-        let moved: BTreeMap<_, _> = self.account.domains.iter().collect();
-        let mut details: Vec<String> = to
-            .difference(&now)
-            .map(|host| match moved.get(host) {
-                Some(from) => format!("+ {host} (was {from}'s)"),
-                None => format!("+ {host}"),
-            })
-            .collect();
-        details.extend(now.difference(to).map(|host| format!("- {host}")));
-        let summary = format!("set the domains of {}", self.target.worker);
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
-    }
-
-    fn was_interrupted(&self, change: &Change) -> bool {
+    pub(super) fn was_interrupted(&self, change: &Change) -> bool {
         self.draft.was_interrupted(&change_id(change))
-    }
-
-    fn claimed_by_others(&self) -> BTreeSet<&'b Hostname> {
-        let desired: &'b crate::desired::Desired = self.draft.desired;
-        let others = desired.targets.iter().filter(|other| other.id != self.target.id);
-        let same_account = others.filter(|other| other.id.account == self.target.id.account);
-        same_account.flat_map(|other| &other.domains).collect()
-    }
-
-    fn routes(&mut self, serving: Option<&StepId>) -> Option<StepId> {
-        // A Worker that is new, or new to Clodo, keeps the routes that its config does not name.
-        let forget = self.live.is_some() && self.mark.hashes.is_some();
-        if !self.triggers_changed() || (self.target.routes.is_empty() && !forget) {
-            return None;
-        }
-        if self.recorded_same("routes") {
-            return None;
-        }
-        let mut to = self.target.routes.clone();
-        to.sort();
-        let details = self.recorded_details("routes");
-        let change = Change::SetRoutes { worker: self.target.worker_ref(), to };
-        let summary = format!("set the routes of {}", self.target.worker);
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
-    }
-
-    fn schedules(&mut self, serving: Option<&StepId>) -> Option<StepId> {
-        let to = self.target.crons.clone()?;
-        if !self.triggers_changed() || (to.is_empty() && self.live.is_none()) {
-            return None;
-        }
-        if self.recorded_same("crons") {
-            return None;
-        }
-        let details = self.recorded_details("crons");
-        let change = Change::SetSchedules { worker: self.target.worker_ref(), to };
-        let summary = format!("set the schedules of {}", self.target.worker);
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
-    }
-
-    fn recorded_same(&self, key: &str) -> bool {
-        self.recorded.is_some_and(|recorded| recorded.get(key) == self.target.config().get(key))
-    }
-
-    fn recorded_details(&self, key: &str) -> Vec<String> {
-        let Some(recorded) = self.recorded else { return Vec::new() };
-        let new = self.target.config();
-        let only = |config: &Value| {
-            let field = config.get(key).map(|value| (key.to_owned(), value.clone()));
-            Value::Object(field.into_iter().collect())
-        };
-        differences(&only(recorded), &only(&new))
     }
 
     fn verify(&mut self, needs: Vec<StepId>) -> Option<StepId> {
@@ -382,7 +279,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         Mark { owner, hashes: Some(self.hashes) }
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         change: Change,
         needs: Vec<StepId>,

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod contracts;
 mod deploys;
 mod faults;
 mod plans;
 mod properties;
+mod rollbacks;
 mod world;

@@ -1,0 +1,253 @@
+//! What every [`Platform`] and [`Migrator`] must pass. Each function panics when the adapter breaks
+//! a promise.
+
+use crate::{
+    change::{Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload},
+    desired::{Desired, DesiredTarget},
+    mark::Mark,
+    migration::{MigrationFile, MigrationTarget},
+    observed::{ObservedAccount, Scope},
+    platform::Platform,
+    ports::Migrator,
+    trigger::{Route, TrafficShare, WorkersDev},
+};
+use clodo_bundle::{Bundle, Module, ModuleKind};
+use clodo_types::{AccountName, DeploymentId, TargetId, VersionId, ZoneName};
+use serde_json::Map;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Where the suite may work.
+#[derive(Clone, Debug)]
+pub struct Playground {
+    /// An account in which no Worker, database, namespace or bucket begins with `conformance`.
+    pub account: AccountName,
+    /// A zone of that account.
+    pub zone: ZoneName,
+}
+
+/// Everything about platforms. What it makes it takes away again.
+pub async fn platform(platform: &dyn Platform, place: &Playground) {
+    resources_are_made_once_and_go_only_if_new(platform, place).await;
+    a_first_upload_creates_a_marked_worker(platform, place).await;
+    versions_and_traffic_go_forth_and_back(platform, place).await;
+    triggers_and_mark_go_forth_and_back(platform, place).await;
+    remove(platform, place).await;
+}
+
+/// Everything about migrators; `database` is empty, and stays behind with two tables.
+pub async fn migrator(migrator: &dyn Migrator, database: &MigrationTarget) {
+    let names = async || {
+        let applied = migrator.applied(database).await.expect("history can be read");
+        applied.into_iter().map(|done| (done.name, done.checksum)).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, [], "a new database has no migrations");
+    let file = |name: &str, sql: &str| MigrationFile::new(name, name, sql);
+    let first = file("0001_first.sql", "CREATE TABLE first (x);\nINSERT INTO first VALUES (1);");
+    migrator.apply(database, &first).await.expect("a file applies");
+    migrator.apply(database, &first).await.expect("a file that is there is no error");
+    let broken = file("0002_broken.sql", "CREATE TABLE lost (x); INSERT INTO nowhere VALUES (1);");
+    migrator.apply(database, &broken).await.expect_err("there is no such table");
+    let second = file("0003_second.sql", "CREATE TABLE lost (y);");
+    migrator.apply(database, &second).await.expect("the broken file left nothing behind");
+    let want = [(first.name, Some(first.checksum)), (second.name, Some(second.checksum))];
+    assert_eq!(names().await, want, "names and checksums are recorded in order");
+}
+
+fn deployment() -> DeploymentId {
+    "00000000-0000-7000-8000-00000c0f0a0e".parse().expect("this is a UUID")
+}
+
+fn inputs() -> Inputs {
+    Inputs::new(deployment())
+}
+
+fn target(place: &Playground, code: &str) -> DesiredTarget {
+    let id = TargetId {
+        service: "conformance".parse().expect("this is a name"),
+        environment: "development".parse().expect("this is a name"),
+        customer: None,
+        account: place.account.clone(),
+    };
+    let body = format!("export default {{ fetch() {{ return new Response('{code}') }} }}");
+    let (name, kind) = ("index.js".to_owned(), ModuleKind::EsModule);
+    let module = Module { name, kind, body: body.into() };
+    let bundle = Bundle::new(Some("index.js".into()), vec![module], None);
+    let worker = "conformance".parse().expect("this is a name");
+    let mut target = DesiredTarget::new(id, worker, Arc::new(bundle));
+    target.compatibility_date = Some("2026-01-01".into());
+    target
+}
+
+fn upload(place: &Playground, code: &str, first: bool) -> (Change, Mark) {
+    let target = Arc::new(target(place, code));
+    let owner = "conformance".parse().ok();
+    let mark = Mark { owner, hashes: Some(target.hashes()) };
+    let upload = Upload { target, first, mark: mark.clone(), revision: None };
+    (Change::Upload(upload), mark)
+}
+
+async fn observe(platform: &dyn Platform, place: &Playground) -> ObservedAccount {
+    let mut wanted = target(place, "one");
+    wanted.domains.insert(format!("conformance.{}", place.zone).parse().expect("this is a host"));
+    let portfolio = "conformance".parse().expect("this is a name");
+    let mut scope: Scope = Desired::new(portfolio, [wanted]).scope();
+    for account in scope.accounts.values_mut() {
+        (account.databases, account.namespaces, account.buckets) = (true, true, true);
+    }
+    let mut observed = platform.observe(&scope).await.expect("the platform can be read");
+    observed.accounts.remove(&place.account).expect("the account is there")
+}
+
+async fn look(platform: &dyn Platform, change: &Change, inputs: &Inputs) -> Look {
+    platform.look(change, inputs).await.expect("looking works")
+}
+
+async fn apply(platform: &dyn Platform, change: &Change, inputs: &Inputs) -> Applied {
+    platform.apply(change, inputs).await.expect("the change can be made")
+}
+
+async fn resources_are_made_once_and_go_only_if_new(platform: &dyn Platform, place: &Playground) {
+    let account = &place.account;
+    let changes = [
+        Change::CreateDatabase {
+            account: account.clone(),
+            name: "conformance-db".parse().expect("this is a name"),
+        },
+        Change::CreateNamespace {
+            account: account.clone(),
+            title: "conformance kv".parse().expect("this is a title"),
+        },
+        Change::CreateBucket {
+            account: account.clone(),
+            name: "conformance-bucket".parse().expect("this is a name"),
+            jurisdiction: None,
+        },
+    ];
+    for change in changes {
+        assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
+        let applied = apply(platform, &change, &inputs()).await;
+        let again = look(platform, &change, &inputs()).await;
+        assert_eq!(again, Look::done(Before::Present, applied.clone()), "it is found again");
+        let undo = async |before: Before| {
+            let undone = platform.undo(&change, &before, Some(&applied), &inputs()).await;
+            assert_eq!(undone.expect("undoing works"), Undone::Restored);
+        };
+        undo(Before::Present).await;
+        let seen = observe(platform, place).await;
+        let listed = seen.databases.keys().any(|name| name.as_str().starts_with("conformance"))
+            || seen.namespaces.keys().any(|title| title.as_str().starts_with("conformance"))
+            || seen.buckets.iter().any(|name| name.as_str().starts_with("conformance"));
+        assert!(listed, "what was there before stays, and listings show it");
+        undo(Before::Absent).await;
+        undo(Before::Absent).await;
+        assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
+    }
+}
+
+async fn a_first_upload_creates_a_marked_worker(platform: &dyn Platform, place: &Playground) {
+    let (change, mark) = upload(place, "one", true);
+    let worker = change.worker().expect("an upload has a worker").clone();
+    assert!(!observe(platform, place).await.workers.contains_key(&worker), "it is not there yet");
+    assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
+    let applied = apply(platform, &change, &inputs()).await;
+    assert!(matches!(applied, Applied::Version(_)), "an upload makes a version");
+    let seen = observe(platform, place).await.workers.remove(&worker).expect("it is there");
+    let unfinished = Mark { hashes: None, ..mark };
+    assert_eq!(seen.mark(), unfinished, "it has an owner from the first moment, and no hashes");
+    let again = look(platform, &upload(place, "one", false).0, &inputs()).await;
+    assert_eq!(again, Look::done(Before::Present, applied), "the version is found again");
+}
+
+fn version(applied: Option<&Applied>) -> VersionId {
+    match applied {
+        Some(Applied::Version(version)) => version.clone(),
+        other => panic!("a version was expected, not {other:?}"),
+    }
+}
+
+fn all_to(version: &VersionId) -> Vec<TrafficShare> {
+    vec![TrafficShare { version: version.clone(), percentage: 100.0 }]
+}
+
+async fn versions_and_traffic_go_forth_and_back(platform: &dyn Platform, place: &Playground) {
+    let one = look(platform, &upload(place, "one", false).0, &inputs()).await.already;
+    let one = version(one.as_ref());
+    let (change, _) = upload(place, "two", false);
+    let pending = look(platform, &change, &inputs()).await;
+    assert_eq!(pending, Look::pending(Before::Present), "other code is another version");
+    let two = version(Some(&apply(platform, &change, &inputs()).await));
+    assert_ne!(one, two);
+    let worker = target(place, "two").worker_ref();
+    let traffic = Change::SetTraffic { worker: worker.clone(), to: Traffic::Uploaded };
+    let uploaded = Inputs { version: Some(two.clone()), ..inputs() };
+    let before = Before::Traffic(all_to(&one));
+    assert_eq!(look(platform, &traffic, &uploaded).await, Look::pending(before.clone()));
+    apply(platform, &traffic, &uploaded).await;
+    assert!(look(platform, &traffic, &uploaded).await.already.is_some(), "it has the traffic");
+    let shares = Change::SetTraffic { worker, to: Traffic::Shares(all_to(&two)) };
+    assert!(look(platform, &shares, &inputs()).await.already.is_some(), "so say its shares");
+    let undone = platform.undo(&traffic, &before, None, &uploaded).await.expect("undoing works");
+    assert_eq!(undone, Undone::Restored);
+    assert_eq!(look(platform, &traffic, &uploaded).await, Look::pending(before));
+    apply(platform, &traffic, &uploaded).await;
+}
+
+async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Playground) {
+    let wanted = target(place, "two");
+    let worker = wanted.worker_ref();
+    let hosts = ["a", "b"].map(|label| format!("conformance-{label}.{}", place.zone));
+    let hosts = hosts.map(|host| host.parse().expect("this is a host"));
+    let pattern = format!("conformance-c.{}/*", place.zone);
+    let route = Route { pattern, zone_name: Some(place.zone.clone()), zone_id: None };
+    let mark = Mark { owner: "conformance".parse().ok(), hashes: Some(wanted.hashes()) };
+    let settings = Map::from_iter([("logpush".to_owned(), true.into())]);
+    let changes = [
+        Change::SetWorkersDev {
+            worker: worker.clone(),
+            to: WorkersDev { enabled: true, previews: false },
+        },
+        Change::SetDomains { worker: worker.clone(), to: hosts.iter().cloned().collect() },
+        Change::SetRoutes { worker: worker.clone(), to: vec![route] },
+        Change::SetSchedules { worker: worker.clone(), to: vec!["*/5 * * * *".into()] },
+        Change::Commit { worker: worker.clone(), mark: mark.clone(), settings },
+    ];
+    for change in changes {
+        let inputs = live_inputs(platform, place).await;
+        let pending = look(platform, &change, &inputs).await;
+        assert_eq!(pending.already, None, "{change:?} is not in place yet");
+        apply(platform, &change, &inputs).await;
+        let inputs = live_inputs(platform, place).await;
+        let done = look(platform, &change, &inputs).await;
+        assert!(done.already.is_some(), "{change:?} is in place, and looking says so");
+        apply(platform, &change, &inputs).await;
+        let undone = platform.undo(&change, &pending.before, None, &inputs).await;
+        assert_eq!(undone.expect("undoing works"), Undone::Restored);
+        let inputs = live_inputs(platform, place).await;
+        assert_eq!(look(platform, &change, &inputs).await, pending, "all is as it was");
+        apply(platform, &change, &inputs).await;
+    }
+    let seen = observe(platform, place).await;
+    assert_eq!(seen.domains_of(&worker.worker), BTreeSet::from(hosts), "listings show domains");
+    let seen = seen.workers.get(&worker.worker).expect("it is there").clone();
+    assert_eq!(seen.mark(), mark, "listings show the mark");
+    assert!(seen.workers_dev.is_none_or(|now| now.enabled), "listings tell no lie");
+}
+
+/// Inputs as the orchestrator makes them for a Worker that exists.
+async fn live_inputs(platform: &dyn Platform, place: &Playground) -> Inputs {
+    let seen = observe(platform, place).await;
+    let worker = seen.workers.get(&target(place, "two").worker).cloned();
+    Inputs { worker, domains: seen.domains, ..inputs() }
+}
+
+async fn remove(platform: &dyn Platform, place: &Playground) {
+    let (change, _) = upload(place, "two", false);
+    for _ in 0..2 {
+        let undone = platform.undo(&change, &Before::Absent, None, &inputs()).await;
+        assert_eq!(undone.expect("undoing works"), Undone::Restored);
+    }
+    let seen = observe(platform, place).await;
+    let worker = target(place, "two").worker;
+    assert!(!seen.workers.contains_key(&worker), "a worker that was new is gone");
+    assert!(seen.domains_of(&worker).is_empty(), "and so are its domains");
+}

@@ -1,0 +1,152 @@
+use crate::{
+    mark::Hashes,
+    plan::Fate,
+    planner::RecordedConfig,
+    record::{DeploymentState, Finish, Opening, RecordedStep, RecordedTarget},
+    trigger::WorkerRef,
+};
+use clodo_saga::{Ending, JournalError, JournalStore, Progress, RunQuery, RunRecord, StepId};
+use clodo_types::{DeploymentId, PortfolioName, TargetId, VersionId};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A run of the journal, understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Past {
+    pub(crate) id: DeploymentId,
+    pub(crate) state: DeploymentState,
+    pub(crate) opening: Opening,
+    pub(crate) finish: Finish,
+}
+
+impl Past {
+    /// `None` for a run that is no deployment, or one of a format that we do not know.
+    pub(crate) fn of(run: &RunRecord) -> Option<Self> {
+        let opening: Opening = serde_json::from_value(run.header.data.clone()).ok()?;
+        if opening.format != Opening::FORMAT {
+            return None;
+        }
+        let state = match run.closing.as_ref().map(|closing| closing.ending) {
+            None => DeploymentState::Unfinished,
+            Some(Ending::Completed) => DeploymentState::Done,
+            Some(Ending::Unwound) => DeploymentState::Failed,
+            Some(Ending::Superseded) => DeploymentState::Superseded,
+            Some(_) => DeploymentState::PartlyDone,
+        };
+        let finish = run.closing.as_ref().map(|closing| closing.data.clone());
+        let finish = finish.and_then(|data| serde_json::from_value(data).ok()).unwrap_or_default();
+        Some(Self { id: run.header.id.clone(), state, opening, finish })
+    }
+}
+
+impl Past {
+    pub(crate) fn rollback_of(&self) -> Option<&DeploymentId> {
+        self.opening.rollback_of.as_ref()
+    }
+
+    /// The targets that it changed.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &TargetId> {
+        let changed = self.opening.targets.iter().filter(|target| target.fate != Fate::Unchanged);
+        changed.map(|target| &target.id)
+    }
+}
+
+/// What earlier deployments tell a new one.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Newest first.
+    pub(crate) past: Vec<Past>,
+    /// Of unfinished runs: what each step that was begun has to go back to.
+    pub(crate) before: BTreeMap<StepId, Value>,
+}
+
+impl History {
+    /// How far back the record is read. A Worker that was not touched for longer is looked at more
+    /// closely, and its plan says "config changed" without saying what.
+    const DEPTH: usize = 50;
+
+    pub(crate) async fn read(
+        journal: &dyn JournalStore,
+        portfolio: &PortfolioName,
+    ) -> Result<Self, JournalError> {
+        let mut history = Self::default();
+        let scope = portfolio.as_str();
+        let mut runs = journal.runs(&RunQuery::last(Self::DEPTH).of_scope(scope)).await?;
+        for old in journal.runs(&RunQuery::unfinished().of_scope(scope)).await? {
+            if !runs.iter().any(|run| run.header.id == old.header.id) {
+                runs.push(old);
+            }
+        }
+        history.past = runs.iter().filter_map(Past::of).collect();
+        // From the newest to the oldest, so that the oldest rollback point of a step wins.
+        for past in history.unfinished() {
+            let progress = Progress::of(&journal.entries(&past.id).await?);
+            history.before.extend(rollback_points(&past.opening, progress));
+        }
+        Ok(history)
+    }
+
+    pub(crate) fn unfinished(&self) -> Vec<Past> {
+        let unfinished = self.past.iter().filter(|p| p.state == DeploymentState::Unfinished);
+        unfinished.cloned().collect()
+    }
+
+    /// The newest configuration of each Worker.
+    pub(crate) fn configs(&self) -> BTreeMap<WorkerRef, RecordedConfig> {
+        let mut configs = BTreeMap::new();
+        for past in self.past.iter().filter(|past| past.state == DeploymentState::Done) {
+            for target in &past.opening.targets {
+                // A rollback may go back to what no record describes.
+                if let Some(hashes) = target.hashes.filter(|_| !target.config.is_null()) {
+                    let recorded = RecordedConfig { hashes, config: target.config.clone() };
+                    configs.entry(target.worker.clone()).or_insert(recorded);
+                }
+            }
+        }
+        configs
+    }
+
+    /// True when the newest deployment that touched the Worker ended well and left these hashes:
+    /// then nothing of an interrupted one lies around.
+    pub(crate) fn is_settled(&self, worker: &WorkerRef, live: Option<Hashes>) -> bool {
+        let touched = self.past.iter().find(|past| past.opening.workers().contains(worker));
+        touched.is_some_and(|past| {
+            let mut targets = past.opening.targets.iter();
+            past.state == DeploymentState::Done
+                && targets.any(|t| t.worker == *worker && t.hashes == live)
+                && live.is_some()
+        })
+    }
+
+    /// What is known about a Worker as it was when it had these hashes.
+    pub(crate) fn target(&self, worker: &WorkerRef, hashes: Hashes) -> Option<&RecordedTarget> {
+        let targets = self.past.iter().flat_map(|past| &past.opening.targets);
+        targets.into_iter().find(|t| t.worker == *worker && t.hashes == Some(hashes))
+    }
+
+    /// The version that the newest finished deployment gave the Worker, if it left these hashes.
+    pub(crate) fn version(&self, worker: &WorkerRef, live: Option<Hashes>) -> Option<VersionId> {
+        let done = self.past.iter().filter(|past| past.state == DeploymentState::Done);
+        let mut uploads = done.filter_map(|past| {
+            let version = past.finish.versions.iter().find(|found| found.worker == *worker)?;
+            let target = past.opening.targets.iter().find(|found| found.worker == *worker)?;
+            Some((target.hashes, version.version.clone()?))
+        });
+        let (hashes, version) = uploads.next()?;
+        // A deployment that only changed routes or schedules left the version as it was.
+        let same = |a: Hashes, b: Hashes| a.content == b.content && a.config == b.config;
+        hashes.zip(live).is_some_and(|(then, now)| same(then, now)).then_some(version)
+    }
+}
+
+/// What an interrupted deployment has to go back to, except for Workers that it finished.
+fn rollback_points(opening: &Opening, progress: Progress) -> BTreeMap<StepId, Value> {
+    let is_done = |step: &&RecordedStep| progress.outputs.contains_key(&step.id);
+    let commits = opening.steps.iter().filter(|step| step.kind == "commit").filter(is_done);
+    let finished: BTreeSet<&WorkerRef> = commits.filter_map(|step| step.worker.as_ref()).collect();
+    let of_finished = |id: &StepId| {
+        let step = opening.steps.iter().find(|step| step.id == *id);
+        step.and_then(|step| step.worker.as_ref()).is_some_and(|w| finished.contains(w))
+    };
+    progress.before.into_iter().filter(|(id, _)| !of_finished(id)).collect()
+}

@@ -1,0 +1,109 @@
+use super::target::Writer;
+use crate::{change::Change, config::differences, desired::Desired, trigger::WorkersDev};
+use clodo_saga::StepId;
+use clodo_types::Hostname;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What leads to a Worker, and when it is called.
+impl<'b> Writer<'_, 'b> {
+    pub(super) fn workers_dev(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        let to = self.target.workers_dev;
+        let now = match self.live {
+            None => Some(WorkersDev::default()),
+            Some(live) => live.workers_dev,
+        };
+        // A listing that does not say may only be trusted after a deployment that finished.
+        let same = now.map_or(self.mark.hashes.is_some(), |now| now == to);
+        let change = Change::SetWorkersDev { worker: self.target.worker_ref(), to };
+        if same && !self.was_interrupted(&change) {
+            return None;
+        }
+        let on = |on| if on { "on" } else { "off" };
+        let worker = &self.target.worker;
+        let summary = format!("turn workers.dev {} for {worker}", on(to.enabled));
+        let details = match now {
+            Some(now) if now.previews != to.previews => {
+                vec![format!("preview URLs: {} -> {}", on(now.previews), on(to.previews))]
+            }
+            _ => Vec::new(),
+        };
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    pub(super) fn domains(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        let now = self.account.domains_of(&self.target.worker);
+        let to = &self.target.domains;
+        // What another target takes over needs no step of its own here.
+        let taken: BTreeSet<&Hostname> = self.claimed_by_others();
+        let left: BTreeSet<&Hostname> = now.iter().filter(|host| !taken.contains(host)).collect();
+        let worker = self.target.worker_ref();
+        let change = Change::SetDomains { worker, to: to.clone() };
+        if left.into_iter().eq(to.iter()) && !self.was_interrupted(&change) {
+            return None;
+        }
+        let moved: BTreeMap<_, _> = self.account.domains.iter().collect();
+        let mut details: Vec<String> = to
+            .difference(&now)
+            .map(|host| match moved.get(host) {
+                Some(from) => format!("+ {host} (was {from}'s)"),
+                None => format!("+ {host}"),
+            })
+            .collect();
+        details.extend(now.difference(to).map(|host| format!("- {host}")));
+        let summary = format!("set the domains of {}", self.target.worker);
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    fn claimed_by_others(&self) -> BTreeSet<&'b Hostname> {
+        let desired: &'b Desired = self.draft.desired;
+        let others = desired.targets.iter().filter(|other| other.id != self.target.id);
+        let same_account = others.filter(|other| other.id.account == self.target.id.account);
+        same_account.flat_map(|other| &other.domains).collect()
+    }
+
+    pub(super) fn routes(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        // A Worker that is new, or new to Clodo, keeps the routes that its config does not name.
+        let forget = self.live.is_some() && self.mark.hashes.is_some();
+        if !self.triggers_changed() || (self.target.routes.is_empty() && !forget) {
+            return None;
+        }
+        if self.recorded_same("routes") {
+            return None;
+        }
+        let mut to = self.target.routes.clone();
+        to.sort();
+        let details = self.recorded_details("routes");
+        let change = Change::SetRoutes { worker: self.target.worker_ref(), to };
+        let summary = format!("set the routes of {}", self.target.worker);
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    pub(super) fn schedules(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+        let to = self.target.crons.clone()?;
+        if !self.triggers_changed() || (to.is_empty() && self.live.is_none()) {
+            return None;
+        }
+        if self.recorded_same("crons") {
+            return None;
+        }
+        let details = self.recorded_details("crons");
+        let change = Change::SetSchedules { worker: self.target.worker_ref(), to };
+        let summary = format!("set the schedules of {}", self.target.worker);
+        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+    }
+
+    fn recorded_same(&self, key: &str) -> bool {
+        self.recorded.is_some_and(|recorded| recorded.get(key) == self.target.config().get(key))
+    }
+
+    fn recorded_details(&self, key: &str) -> Vec<String> {
+        let Some(recorded) = self.recorded else { return Vec::new() };
+        let new = self.target.config();
+        let only = |config: &Value| {
+            let field = config.get(key).map(|value| (key.to_owned(), value.clone()));
+            Value::Object(field.into_iter().collect())
+        };
+        differences(&only(recorded), &only(&new))
+    }
+}

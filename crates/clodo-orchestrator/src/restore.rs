@@ -1,0 +1,312 @@
+mod domains;
+
+use crate::{
+    change::{Before, Change, Traffic},
+    history::{History, Past},
+    mark::Mark,
+    observed::{Observed, ObservedWorker},
+    plan::{Action, Fate, Plan, PlannedStep, PlannedTarget},
+    planner::{change_id, step_id},
+    record::{DeploymentState, RecordedTarget},
+    trigger::{Check, WorkerRef},
+};
+use clodo_saga::StepId;
+use clodo_types::{Finding, PortfolioName, Severity, TargetId};
+use domains::Domains;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Says how to get back to what was there before a deployment, from the rollback points that it
+/// wrote down. Pure.
+pub(crate) fn plan_rollback(
+    portfolio: &PortfolioName,
+    of: &Past,
+    before: &BTreeMap<StepId, Value>,
+    observed: &Observed,
+    history: &History,
+    only: &BTreeSet<TargetId>,
+) -> Plan {
+    let mut restore = Restore {
+        of,
+        before,
+        observed,
+        history,
+        plan: Plan {
+            portfolio: portfolio.clone(),
+            targets: Vec::new(),
+            steps: Vec::new(),
+            findings: Vec::new(),
+        },
+    };
+    let changed = of.opening.targets.iter().filter(|target| target.fate != Fate::Unchanged);
+    let wanted = changed.filter(|target| only.is_empty() || only.contains(&target.id));
+    let wanted: Vec<&RecordedTarget> = wanted.collect();
+    // What one target had taken from another is written down with the taker, so all are asked,
+    // also those that are back already.
+    let domains = restore.domains(&wanted);
+    restore.object_to_interrupted();
+    for target in wanted {
+        if restore.may_go_back(target) {
+            restore.target(target, &domains);
+        }
+    }
+    restore.give_back(&domains);
+    restore.plan.steps = in_order(restore.plan.steps);
+    restore.plan
+}
+
+/// Puts each step after those that it needs, and leaves the order as it is otherwise.
+fn in_order(mut steps: Vec<PlannedStep>) -> Vec<PlannedStep> {
+    let mut ordered: Vec<PlannedStep> = Vec::with_capacity(steps.len());
+    while !steps.is_empty() {
+        let waits = |step: &PlannedStep| {
+            step.needs.iter().any(|need| steps.iter().any(|other| other.id == *need))
+        };
+        // Without a step that is free there would be a cycle, which running refuses by name.
+        let next = steps.iter().position(|step| !waits(step)).unwrap_or(0);
+        ordered.push(steps.remove(next));
+    }
+    ordered
+}
+
+struct Restore<'a> {
+    of: &'a Past,
+    before: &'a BTreeMap<StepId, Value>,
+    observed: &'a Observed,
+    history: &'a History,
+    plan: Plan,
+}
+
+impl Restore<'_> {
+    /// What was there before one kind of step on a Worker.
+    fn before(&self, kind: &str, worker: &WorkerRef) -> Option<Before> {
+        let mut steps = self.of.opening.steps.iter();
+        let step = steps.find(|step| step.kind == kind && step.worker.as_ref() == Some(worker))?;
+        serde_json::from_value(self.before.get(&step.id)?.clone()).ok()
+    }
+
+    fn mark_before(&self, worker: &WorkerRef) -> Mark {
+        match self.before("commit", worker) {
+            Some(Before::Settings { tags, .. }) => Mark::from_tags(&tags),
+            _ => {
+                let account = self.observed.accounts.get(&worker.account);
+                let live = account.and_then(|account| account.workers.get(&worker.worker));
+                live.map(ObservedWorker::mark).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Rolling back an older deployment would leave behind what a newer one had begun.
+    fn object_to_interrupted(&mut self) {
+        let newer = self.history.past.iter().take_while(|past| past.id != self.of.id);
+        let interrupted = newer.filter(|past| {
+            past.state == DeploymentState::Unfinished && past.rollback_of() != Some(&self.of.id)
+        });
+        for past in interrupted.cloned().collect::<Vec<_>>() {
+            self.object(
+                "interrupted",
+                Severity::Block,
+                format!("deployment {} was interrupted and is not finished", past.id),
+                "roll that one back first, or deploy again to finish it",
+            );
+        }
+    }
+
+    fn object(&mut self, rule: &str, severity: Severity, message: String, hint: &str) {
+        let (rule, hint) = (rule.to_owned(), Some(hint.to_owned()));
+        self.plan.findings.push(Finding { rule, severity, at: None, message, hint });
+    }
+
+    fn may_go_back(&mut self, target: &RecordedTarget) -> bool {
+        let account = self.observed.accounts.get(&target.worker.account);
+        let live = account.and_then(|account| account.workers.get(&target.worker.worker));
+        let hashes = live.and_then(|live| live.mark().hashes);
+        if target.fate == Fate::Create {
+            self.object(
+                "nothing-before",
+                Severity::Note,
+                format!("{} did not exist before; it stays as it is", target.id),
+                "deploy what should be there",
+            );
+            return false;
+        }
+        if self.of.state == DeploymentState::Unfinished {
+            // How far it came cannot be told from the mark, which comes last.
+            return true;
+        }
+        let earlier = self.mark_before(&target.worker).hashes;
+        if hashes.is_some() && hashes == earlier && earlier != target.hashes {
+            // It is back already: an earlier rollback did it.
+            self.plan.targets.push(PlannedTarget {
+                id: target.id.clone(),
+                worker: target.worker.clone(),
+                fate: Fate::Unchanged,
+                hashes,
+                config: Value::Null,
+                check: target.check.clone(),
+            });
+            return false;
+        }
+        if hashes != target.hashes {
+            self.object(
+                "deployed-since",
+                Severity::Block,
+                format!("{} was changed after deployment {}", target.id, self.of.id),
+                "roll back the newer deployment first, or deploy what should be there",
+            );
+            return false;
+        }
+        true
+    }
+
+    fn target(&mut self, target: &RecordedTarget, domains: &Domains) {
+        let worker = &target.worker;
+        let mark = self.mark_before(worker);
+        let earlier = mark.hashes.and_then(|hashes| self.history.target(worker, hashes)).cloned();
+        let check = self.check(target, earlier.as_ref(), domains);
+        let own = self.changes(target, domains, &mark, &check);
+        if own == 0 {
+            return;
+        }
+        self.plan.targets.push(PlannedTarget {
+            id: target.id.clone(),
+            worker: worker.clone(),
+            fate: Fate::Update,
+            hashes: mark.hashes,
+            config: earlier.map(|earlier| earlier.config).unwrap_or_default(),
+            check,
+        });
+    }
+
+    /// How to look at the target once it is as it was.
+    fn check(
+        &self,
+        target: &RecordedTarget,
+        earlier: Option<&RecordedTarget>,
+        domains: &Domains,
+    ) -> Check {
+        let mut check = target.check.clone();
+        if let Some(domains) = domains.get(&target.worker) {
+            check.addresses.domains.clone_from(domains);
+        }
+        if let Some(Before::WorkersDev(before)) = self.before("workers-dev", &target.worker) {
+            check.addresses.workers_dev = before.enabled;
+        }
+        // What nobody recorded may know its version or not; do not wait for it to tell.
+        check.knows_version = earlier.is_some_and(|earlier| earlier.check.knows_version);
+        if let Some(earlier) = earlier {
+            check.health.clone_from(&earlier.check.health);
+        }
+        check
+    }
+
+    /// Plans the steps of one target and returns how many there are.
+    fn changes(
+        &mut self,
+        target: &RecordedTarget,
+        domains: &Domains,
+        mark: &Mark,
+        check: &Check,
+    ) -> usize {
+        let worker = target.worker.clone();
+        let mut own = Vec::new();
+        let mut traffic = None;
+        if let Some(Before::Traffic(shares)) = self.before("traffic", &worker) {
+            let to = Traffic::Shares(shares);
+            let change = Change::SetTraffic { worker: worker.clone(), to };
+            let summary = format!("give {}'s earlier version its traffic back", worker.worker);
+            traffic = Some(self.push(target, change, Vec::new(), summary));
+            own.extend(traffic.clone());
+        }
+        let needs: Vec<StepId> = traffic.into_iter().collect();
+        for (change, what) in self.triggers(&worker, domains) {
+            let summary = format!("put the {what} of {} back", worker.worker);
+            let mut needs = needs.clone();
+            if matches!(change, Change::SetDomains { .. }) {
+                needs.extend(self.takers(&worker, domains));
+            }
+            own.push(self.push(target, change, needs, summary));
+        }
+        let addresses = &check.addresses;
+        if !own.is_empty() && (addresses.workers_dev || !addresses.domains.is_empty()) {
+            own.push(self.verify(target, check, own.clone()));
+        }
+        if let Some(Before::Settings { settings, .. }) = self.before("commit", &worker) {
+            let summary = format!("mark {} as what it was", worker.worker);
+            let change = Change::Commit { worker, mark: mark.clone(), settings };
+            own.push(self.push(target, change, own.clone(), summary));
+        }
+        own.len()
+    }
+
+    fn triggers(&self, worker: &WorkerRef, domains: &Domains) -> Vec<(Change, &'static str)> {
+        let mut changes = Vec::new();
+        if let Some(Before::WorkersDev(to)) = self.before("workers-dev", worker) {
+            changes.push((
+                Change::SetWorkersDev { worker: worker.clone(), to },
+                "workers.dev address",
+            ));
+        }
+        if let Some(to) = domains.get(worker) {
+            let change = Change::SetDomains { worker: worker.clone(), to: to.clone() };
+            changes.push((change, "domains"));
+        }
+        if let Some(Before::Routes(to)) = self.before("routes", worker) {
+            changes.push((Change::SetRoutes { worker: worker.clone(), to }, "routes"));
+        }
+        if let Some(Before::Schedules(to)) = self.before("schedules", worker) {
+            changes.push((Change::SetSchedules { worker: worker.clone(), to }, "schedules"));
+        }
+        changes
+    }
+
+    fn push(
+        &mut self,
+        target: &RecordedTarget,
+        change: Change,
+        needs: Vec<StepId>,
+        summary: String,
+    ) -> StepId {
+        let details = details(&change);
+        let id = change_id(&change);
+        let (target, action) = (Some(target.id.clone()), Action::Change(change));
+        self.plan.steps.push(PlannedStep {
+            id: id.clone(),
+            target,
+            action,
+            needs,
+            summary,
+            details,
+        });
+        id
+    }
+
+    fn verify(&mut self, target: &RecordedTarget, check: &Check, needs: Vec<StepId>) -> StepId {
+        let action = Action::Verify(check.clone());
+        let id = step_id(&action, &target.worker.to_string());
+        let (target, details) = (Some(target.id.clone()), Vec::new());
+        let summary = format!("wait until {} answers", check.addresses.worker.worker);
+        self.plan.steps.push(PlannedStep {
+            id: id.clone(),
+            target,
+            action,
+            needs,
+            summary,
+            details,
+        });
+        id
+    }
+}
+
+fn details(change: &Change) -> Vec<String> {
+    match change {
+        Change::SetTraffic { to: Traffic::Shares(shares), .. } => {
+            let share = |share: &crate::trigger::TrafficShare| {
+                format!("{}% to version {}", share.percentage, share.version)
+            };
+            shares.iter().map(share).collect()
+        }
+        Change::SetDomains { to, .. } => to.iter().map(|host| format!("= {host}")).collect(),
+        _ => Vec::new(),
+    }
+}
