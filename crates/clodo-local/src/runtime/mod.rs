@@ -20,6 +20,8 @@ mod process;
 mod pulse;
 mod services;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod view;
 mod watchdog;
 

@@ -1,0 +1,185 @@
+//! The program, as somebody at a terminal meets it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// A project folder; its cloud is stopped when the test ends.
+struct Project {
+    folder: tempfile::TempDir,
+    workerd: PathBuf,
+}
+
+impl Project {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), workerd: workerd() }
+    }
+
+    fn run(&self, args: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("clodo-local").unwrap();
+        command.env_clear().env("CLODO_WORKERD", &self.workerd).current_dir(self.folder.path());
+        command.args(args);
+        command
+    }
+
+    fn text(&self, args: &[&str]) -> String {
+        let done = self.run(args).assert().success();
+        String::from_utf8(done.get_output().stdout.clone()).unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.text(args)).unwrap()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join(".clodo/local")
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        let _ = self.run(&["down"]).output();
+    }
+}
+
+/// `CLODO_WORKERD`, else the pinned one from the cache, installed if need be.
+fn workerd() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "a test is a program")]
+    let environment = |name: &str| -> Option<OsString> { std::env::var_os(name) };
+    if let Some(path) = environment("CLODO_WORKERD") {
+        return path.into();
+    }
+    let cache = clodo_npm::NpmCache::new(clodo_npm::cache_root(&environment).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let pinned = clodo_npm::workerd().unwrap();
+    runtime.block_on(cache.ensure(&pinned)).unwrap().binary().to_owned()
+}
+
+#[test]
+fn a_cloud_in_the_background_is_found_pointed_at_stopped_and_forgotten() {
+    let project = Project::new();
+    assert_eq!(project.text(&["status"]), "not running\n");
+    let up = project.json(&["up", "--detach", "--zone", "acme.test", "--json"]);
+    assert_eq!((&up["outcome"], &up["running"]), (&"done".into(), &true.into()));
+    let again = project.json(&["up", "--detach", "--json"]);
+    assert_eq!(again["pid"], up["pid"], "one project has one cloud");
+    assert_eq!(project.json(&["status", "--json"])["url"], up["url"]);
+    let environment = project.text(&["env"]);
+    let base =
+        format!("export CLOUDFLARE_API_BASE_URL='{}/client/v4'", up["url"].as_str().unwrap());
+    assert!(environment.contains(&base), "{environment}");
+    assert!(environment.contains("export CLOUDFLARE_API_TOKEN='"));
+    project.text(&["logs"]);
+    assert_eq!(project.text(&["down"]), "stopped\n");
+    assert_eq!(project.text(&["down"]), "nothing was running\n");
+    project.run(&["env"]).assert().code(1);
+    project.text(&["reset", "--yes"]);
+    assert!(!project.state().exists());
+}
+
+#[test]
+fn a_taken_port_a_missing_workerd_and_a_wrong_config_have_codes_of_their_own() {
+    let project = Project::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for detach in [&["up", "--port", &port][..], &["up", "--detach", "--port", &port]] {
+        let failed = project.run(detach).assert().code(7);
+        let said = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+        assert!(said.contains("is taken by another program"), "{said}");
+        assert!(said.contains("hint: leave out `--port`"), "{said}");
+    }
+    let missing = project.folder.path().join("no-such-workerd");
+    let failed = project.run(&["up"]).env("CLODO_WORKERD", missing).assert().code(7);
+    let said = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+    assert!(said.contains("there is no workerd at"), "{said}");
+    std::fs::write(project.folder.path().join("clodo.toml"), "[portfolio]\nnmae = \"x\"\n")
+        .unwrap();
+    let failed = project.run(&["up", "--detach"]).assert().code(2);
+    let said = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+    assert!(said.contains("clodo.toml:2:1"), "{said}");
+}
+
+#[test]
+fn a_reset_without_a_terminal_asks_for_the_flag() {
+    let project = Project::new();
+    project.text(&["up", "--detach"]);
+    project.run(&["reset"]).assert().code(2);
+    assert!(project.state().exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_cloud_leaves_no_workerd_behind_and_starts_again() {
+    let project = Project::new();
+    let up = project.json(&["up", "--detach", "--json"]);
+    deploy_hello(&project, &up);
+    let ask = || http_get(&up, "hello.local.workers.dev");
+    assert!(ask().unwrap().ends_with("hello"), "{:?}", ask());
+    let runtimes = workerds_of(&project.state());
+    assert!(!runtimes.is_empty());
+    let pid = up["pid"].to_string();
+    assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    while runtimes.iter().any(|pid| Path::new(&format!("/proc/{pid}/exe")).exists()) {
+        std::thread::yield_now();
+    }
+    let again = project.json(&["up", "--detach", "--json"]);
+    assert_eq!(again["port"], up["port"]);
+    assert!(ask().unwrap().ends_with("hello"));
+}
+
+/// Processes whose command line names the state folder and workerd's config.
+#[cfg(target_os = "linux")]
+fn workerds_of(state: &Path) -> Vec<u32> {
+    let state = state.to_str().unwrap();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.contains(state) && line.contains("config.capnp")
+    })
+    .collect()
+}
+
+fn deploy_hello(project: &Project, up: &Value) {
+    let variables = project.json(&["env", "--json"])["variables"].clone();
+    let token = variables["CLOUDFLARE_API_TOKEN"].as_str().unwrap();
+    let script = format!(
+        "/client/v4/accounts/{}/workers/scripts/hello",
+        variables["CLOUDFLARE_ACCOUNT_ID"].as_str().unwrap()
+    );
+    let form = "--B\r\ncontent-disposition: form-data; name=\"metadata\"\r\n\r\n\
+        {\"main_module\":\"i.js\",\"compatibility_date\":\"2026-01-01\"}\r\n--B\r\n\
+        content-disposition: form-data; name=\"i.js\"; filename=\"i.js\"\r\n\
+        content-type: application/javascript+module\r\n\r\n\
+        export default { fetch() { return new Response('hello') } };\r\n--B--\r\n";
+    let head = |method: &str, path: &str, kind: &str, length: usize| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\
+             content-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    let put = head("PUT", &script, "multipart/form-data; boundary=B", form.len());
+    assert!(talk(up, &format!("{put}{form}")).unwrap().contains("200 OK"));
+    let on = r#"{"enabled":true}"#;
+    let post = head("POST", &format!("{script}/subdomain"), "application/json", on.len());
+    assert!(talk(up, &format!("{post}{on}")).unwrap().contains("200 OK"));
+}
+
+fn http_get(up: &Value, host: &str) -> std::io::Result<String> {
+    talk(up, &format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"))
+}
+
+fn talk(up: &Value, request: &str) -> std::io::Result<String> {
+    use std::io::{Read as _, Write as _};
+    let port = u16::try_from(up["port"].as_u64().unwrap()).unwrap();
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,105 @@
+use super::{
+    blueprint::{Blueprint, Naming, Outbound, Repairs, Surroundings},
+    link::TcpLink,
+};
+use crate::seams::{Generation, ServedBinding, ServedModule, ServedVersion};
+use clodo_types::Secret;
+use serde_json::json;
+use std::sync::Arc;
+
+fn version(script: &str, id: &str, bindings: Vec<(&str, ServedBinding)>) -> Arc<ServedVersion> {
+    Arc::new(ServedVersion {
+        script: script.into(),
+        version_id: id.into(),
+        tag: None,
+        created_on: "2026-01-01T00:00:00Z".into(),
+        main_module: Some("index.js".into()),
+        modules: vec![ServedModule {
+            name: "index.js".into(),
+            content_type: "application/javascript+module".into(),
+            body: "export default {};".into(),
+        }],
+        compatibility_date: Some("2027-05-05".into()),
+        compatibility_flags: vec!["nodejs_compat".into()],
+        bindings: bindings.into_iter().map(|(name, to)| (name.to_owned(), to)).collect(),
+        assets: None,
+        body_part: None,
+    })
+}
+
+fn around() -> Surroundings {
+    Surroundings {
+        account: "acc".into(),
+        back_address: "unix:/run/back".into(),
+        back_key: Secret::new("key"),
+        durable_folder: Some("/state/durable".into()),
+        empty_folder: "/run/empty".into(),
+        outbound: Outbound::Denied,
+        v8_flags: vec!["--single-threaded".into()],
+        newest_date: Some("2026-11-17".into()),
+    }
+}
+
+fn blueprint(generation: &Generation) -> Blueprint {
+    let naming = Naming { prefix: "p7-", link: Some(&TcpLink) };
+    Blueprint::of(generation, &around(), &Repairs::default(), naming)
+}
+
+#[test]
+fn a_config_says_all_that_a_generation_needs() {
+    let bindings = vec![
+        ("DB", ServedBinding::D1 { database_id: "db1".into() }),
+        ("KEY", ServedBinding::Secret(Secret::new("hunter2"))),
+        (
+            "OTHER",
+            ServedBinding::Service {
+                script: "other".into(),
+                entrypoint: Some("Api".into()),
+                props: Some(json!({ "a": 1 })),
+            },
+        ),
+        ("ROOM", ServedBinding::DurableObject { class_name: "Room".into(), script_name: None }),
+    ];
+    let generation = Generation {
+        versions: vec![version("shop", "v1", bindings), version("other", "v2", Vec::new())],
+        live: [
+            ("shop".to_owned(), vec![("v1".to_owned(), 100.0)]),
+            ("other".to_owned(), vec![("v2".to_owned(), 100.0)]),
+        ]
+        .into(),
+    };
+    let made = blueprint(&generation);
+    assert!(made.exclusive, "two processes must not open the same objects");
+    assert_eq!(made.environment.len(), 1);
+    assert!(!made.config.contains("hunter2"));
+    insta::assert_snapshot!(made.config);
+}
+
+#[test]
+fn a_change_of_a_secret_changes_the_fingerprint() {
+    let with = |secret: &str| {
+        let bindings = vec![("KEY", ServedBinding::Secret(Secret::new(secret)))];
+        let versions = vec![version("shop", "v1", bindings)];
+        blueprint(&Generation { versions, ..Generation::default() }).fingerprint()
+    };
+    assert_eq!(with("one"), with("one"));
+    assert_ne!(with("one"), with("two"));
+}
+
+#[test]
+fn a_class_lives_with_the_version_that_has_most_traffic() {
+    let room = || {
+        vec![(
+            "ROOM",
+            ServedBinding::DurableObject { class_name: "Room".into(), script_name: None },
+        )]
+    };
+    let generation = Generation {
+        versions: vec![version("shop", "old", room()), version("shop", "new", room())],
+        live: [("shop".to_owned(), vec![("old".to_owned(), 90.0), ("new".to_owned(), 10.0)])]
+            .into(),
+    };
+    let config = blueprint(&generation).config;
+    assert_eq!(config.matches("uniqueKey").count(), 1);
+    assert!(config.contains(r#"className = "Room", serviceName = "shop:old""#), "{config}");
+}
