@@ -167,7 +167,8 @@ pub struct Inputs {
     pub domains: BTreeMap<Hostname, WorkerName>,
     /// True when an earlier run may have left something behind, known or not: then
     /// [`Platform::look`](crate::Platform::look) must search for the effect. False when the
-    /// record says that the last run finished: then it reads only what [`Before`] needs.
+    /// record says that the last run finished: then it reads only what [`Before`] needs. For an
+    /// upload, the newest version counts, if its [`VersionMessage`](crate::VersionMessage) fits.
     pub search: bool,
 }
 

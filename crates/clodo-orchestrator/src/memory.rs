@@ -160,8 +160,9 @@ fn refused(doing: impl Into<String>) -> PlatformError {
 
 fn observed(account: &Account) -> ObservedAccount {
     let workers = account.workers.iter().map(|(name, worker)| {
-        let (tags, workers_dev) = (worker.tags.clone(), Some(worker.workers_dev));
-        (name.clone(), ObservedWorker { tags, workers_dev, updated_on: None })
+        let (tags, settings) = (worker.tags.clone(), worker.settings.clone());
+        let workers_dev = Some(worker.workers_dev);
+        (name.clone(), ObservedWorker { tags, workers_dev, settings, updated_on: None })
     });
     let databases = account.databases.iter();
     let databases =

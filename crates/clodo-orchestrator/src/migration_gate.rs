@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// drops a column. What a file does is read from SQLite's own grammar, so that neither comments nor
 /// quoting nor line breaks hide it; a file that the grammar does not accept is refused as well.
 ///
-/// A table that the same migrations created before may go again.
+/// A table that the same migrations created may lose columns and rows again, but not go.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MigrationGate;
 
@@ -86,9 +86,9 @@ impl Tables {
                 self.create(tbl_name, *if_not_exists)
             }
             Stmt::DropTable { tbl_name, .. } => {
+                // Also one that the same migrations made: another file may have filled it since.
                 let table = plain(&tbl_name.name);
-                let lost = !self.own.remove(&table);
-                lost.then(|| format!("drops table `{table}` and all its rows"))
+                Some(format!("drops table `{table}` and all its rows"))
             }
             Stmt::Delete { tbl_name, where_clause: None, limit: None, .. } => {
                 let table = plain(&tbl_name.name);
@@ -122,9 +122,8 @@ impl Tables {
             AlterTableBody::RenameTo(to) => {
                 if self.own.remove(table) {
                     self.own.insert(plain(to));
-                } else {
-                    self.renamed.insert(table.to_owned());
                 }
+                self.renamed.insert(table.to_owned());
                 None
             }
             _ => None,

@@ -3,6 +3,7 @@ use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, NamespaceTitle,
     WorkerName, ZoneName,
 };
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What has to be read.
@@ -76,6 +77,8 @@ pub struct ObservedWorker {
     pub updated_on: Option<String>,
     /// Whether it answers under `workers.dev`, when the listing says so.
     pub workers_dev: Option<WorkersDev>,
+    /// `observability`, `logpush`, `tail_consumers`, as far as the listing says.
+    pub settings: Map<String, Value>,
 }
 
 impl ObservedWorker {

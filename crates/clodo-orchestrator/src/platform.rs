@@ -13,12 +13,16 @@ use std::{error, fmt};
 ///   never one thing at a time.
 /// - `look` says what to go back to, and whether the change is in place already. It is called right
 ///   before `apply`, and its answer is durable before `apply` is called. When it says *already*,
-///   `apply` is not called.
+///   `apply` is not called. It spares a request where [`Inputs`] say enough: a Worker that the
+///   listing did not have ([`Inputs::worker`] is `None`) had no routes, schedules or settings.
 /// - `apply` is all or nothing as far as the platform allows. It is called again after a crash, with
 ///   another [`Inputs::deployment`] and after another `look`; it must not make a second thing of the
 ///   same name.
 /// - `undo` is called after `apply`, also when `apply` failed or never came to its end; then
 ///   `applied` is `None` and the effect may or may not be there. Calling it twice does no harm.
+/// - What `undo` goes back to is said by `before` alone: an upload whose `before` is
+///   [`Before::Absent`] takes the Worker away, also if it was not the first. A version that gets no
+///   traffic may stay.
 /// - `undo` never removes data: a database, namespace or bucket goes only if `before` says that it
 ///   was absent and it is still empty.
 /// - A future is never dropped between two requests of one `apply` or `undo`, except by the end of

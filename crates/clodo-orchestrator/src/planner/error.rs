@@ -82,7 +82,7 @@ pub enum PlanError {
         second: Box<TargetId>,
     },
     /// Targets wait for each other.
-    #[error("targets wait for each other: {}", cycle(.0))]
+    #[error("dependency cycle: {}", cycle(.0))]
     Cycle(Vec<TargetId>),
 }
 

@@ -209,7 +209,7 @@ async fn targets_that_wait_for_each_other_are_named_until_all_exist() {
     let text = refused(cycle()).await.to_string();
     assert_eq!(
         text,
-        "targets wait for each other: a@staging -> b@staging -> c@staging -> a@staging"
+        "dependency cycle: a@staging -> b@staging -> c@staging -> a@staging"
     );
     let world = World::new();
     world.deploy(&desired(vec![target("a"), target("b"), target("c")])).await.unwrap();
