@@ -35,7 +35,7 @@ pub(super) async fn get(call: Call) -> Answer {
     Reply::ok(&show::version(version, worker, true))
 }
 
-/// `POST S/versions`
+/// `POST S/versions`: tags belong to the script, so that those in its metadata have no effect.
 pub(super) async fn create(call: Call, body: Bytes) -> Answer {
     let upload = upload::read(&call.headers, body, "metadata").await?;
     call.worker()?;
@@ -45,7 +45,6 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
     }
     let place = scripts::place(&call)?;
     let _turn = call.state().scripts().lock(&place.lock_key()).await;
-    let tags = upload.metadata.texts("tags");
     let prepared = content::from_upload(&call.cx, &place, upload, "version_upload").await?;
     let (account_id, script, source) = (place.account_id.clone(), place.script, place.source);
     let shown = call
@@ -54,9 +53,6 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
             let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
             let worker = account.worker_mut(&script).ok_or_else(ApiError::no_worker)?;
             let version = worker.add_version(prepared.into_new(&source, now));
-            if let Some(tags) = tags {
-                worker.tags = tags;
-            }
             Ok::<_, ApiError>(show::version(&version, worker, true))
         })
         .await?;

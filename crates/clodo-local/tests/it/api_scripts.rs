@@ -50,10 +50,12 @@ async fn a_version_gets_no_traffic_until_it_is_deployed_and_can_be_rolled_back()
     let first = api.deployed("export default 1", json!([])).await;
     let mut metadata = module(json!([]));
     metadata["annotations"] = json!({ "workers/tag": "t", "workers/message": "m" });
+    metadata["tags"] = json!(["ignored-as-on-cloudflare"]);
     let path = "S/versions?bindings_inherit=strict";
     let second = api.upload("POST", path, metadata, "export default 2").await.result();
     let second = second["id"].as_str().unwrap();
     assert_eq!(api.state.generation(&api.account).live["shop"], [(first.clone(), 100.0)]);
+    assert_eq!(api.get("{acc}/workers/scripts").await.result()[0]["tags"], json!([]));
 
     let split = json!({ "strategy": "percentage", "versions": [
         { "version_id": second, "percentage": 90 }, { "version_id": first, "percentage": 10 },
