@@ -255,6 +255,10 @@ mod tests {
             "ALTER TABLE t RENAME TO old; CREATE TABLE t (x); INSERT INTO t SELECT x FROM old;",
             "m/1.sql:1:30: 1.sql rebuilds table `t`, which was renamed before",
         );
+        refuses(
+            "CREATE TABLE n (x); DROP TABLE n;",
+            "m/1.sql:1:21: 1.sql drops table `n` and all its rows",
+        );
         refuses("DELETE FROM t", "m/1.sql:1:1: 1.sql deletes all rows of table `t`");
         refuses("ALTER TABLE t DROP COLUMN x", "m/1.sql:1:1: 1.sql drops column `x` of table `t`");
         refuses(
@@ -282,8 +286,8 @@ mod tests {
         accepts(
             "INSERT INTO t VALUES ('DROP TABLE t'); UPDATE t SET x = 1; DELETE FROM t WHERE x;",
         );
-        accepts("CREATE TABLE n (x); INSERT INTO n VALUES (1); DELETE FROM n; DROP TABLE n;");
-        accepts("CREATE TABLE n (x); ALTER TABLE n RENAME TO m; DROP TABLE m;");
+        accepts("CREATE TABLE n (x); INSERT INTO n VALUES (1); DELETE FROM n;");
+        accepts("CREATE TABLE n (x); ALTER TABLE n RENAME TO m; ALTER TABLE m DROP COLUMN x;");
         accepts("CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM u; END;");
         accepts("CREATE VIRTUAL TABLE f USING fts5(body, content='t');");
         accepts("PRAGMA defer_foreign_keys = ON;");
