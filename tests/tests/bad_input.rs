@@ -39,7 +39,7 @@ fn a_syntax_error_points_at_the_source_and_the_old_version_keeps_serving() {
         "export async function listProducts((",
     );
     let _ =
-        refused(&sandbox, 1, Some("services/catalog/src/products.ts:20:37"), &["listProducts(("]);
+        refused(&sandbox, 1, Some("services/catalog/src/products.ts:18:36"), &["listProducts(("]);
     assert_eq!(get_json(&format!("{url}/health")), before);
 }
 

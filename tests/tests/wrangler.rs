@@ -58,30 +58,35 @@ fn works_with(wrangler: Wrangler) {
     deletes(&session);
 }
 
-/// The database is made and migrated before the first deploy, as wrangler users do it.
+/// The databases are made and migrated before the first deploy, as wrangler users do it.
 fn migrates(session: &Session) {
-    let created = session.run("catalog", &["d1", "create", "catalog-db"]);
-    let id =
-        created.stdout.split('"').find(|part| part.len() == 36 && part.matches('-').count() == 4);
-    let id = id.unwrap_or_else(|| panic!("{created:?}"));
+    let id = creates_database(session, "catalog");
     let binding = "\"binding\": \"DB\",";
     let named = format!("{binding} \"database_name\": \"catalog-db\", \"database_id\": \"{id}\",");
     session.sandbox.edit("services/catalog/wrangler.jsonc", binding, &named);
+    let id = creates_database(session, "orders");
+    let binding = "binding = \"DB\"\n";
+    let named = format!("{binding}database_name = \"orders-db\"\ndatabase_id = \"{id}\"\n");
+    session.sandbox.edit("services/orders/wrangler.toml", binding, &named);
+
     let list = session.run("catalog", &["d1", "list"]);
     assert!(list.stdout.contains("catalog-db"), "{list:?}");
-    let applied = session.run("catalog", &["d1", "migrations", "apply", "catalog-db", "--remote"]);
+    let apply =
+        |service, name| session.run(service, &["d1", "migrations", "apply", name, "--remote"]);
+    let applied = apply("catalog", "catalog-db");
     assert!(applied.stdout.contains("0002_first_products.sql"), "{applied:?}");
-    let count = [
-        "d1",
-        "execute",
-        "catalog-db",
-        "--remote",
-        "--json",
-        "--command",
-        "SELECT count(*) AS n FROM products",
-    ];
+    let _ = apply("orders", "orders-db");
+    let count = ["--json", "--command", "SELECT count(*) AS n FROM products"];
+    let count = [&["d1", "execute", "catalog-db", "--remote"][..], &count].concat();
     let rows: Value = session.run("catalog", &count).json();
     assert_eq!(rows[0]["results"][0]["n"], 3);
+}
+
+fn creates_database(session: &Session, service: &str) -> String {
+    let created = session.run(service, &["d1", "create", &format!("{service}-db")]);
+    let is_id = |part: &&str| part.len() == 36 && part.matches('-').count() == 4;
+    let id = created.stdout.split('"').find(is_id);
+    id.unwrap_or_else(|| panic!("{created:?}")).to_owned()
 }
 
 fn deploys_in_order(session: &Session) {

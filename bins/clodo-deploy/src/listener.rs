@@ -1,5 +1,5 @@
 use crate::report::plan_text;
-use clodo_cli::{OutputMode, ProgressLine, Tone, Ui};
+use clodo_cli::{ProgressLine, Tone, Ui};
 use clodo_orchestrator::{DeployEvent, DeployListener, Plan};
 use clodo_saga::{Event, StepId};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl Teller {
     fn at(&self, text: Option<&str>) {
         let mut progress = self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match text {
-            Some(text) if self.ui.mode() == OutputMode::Text => {
+            Some(text) if self.ui.is_animated() => {
                 progress.get_or_insert_with(|| self.ui.progress("deploying")).set(text);
             }
             Some(_) => {}

@@ -55,6 +55,10 @@ impl Bars {
         Self { moving, all: OnceLock::new() }
     }
 
+    pub(crate) fn is_moving(&self) -> bool {
+        self.moving
+    }
+
     /// A new line, where lines move.
     pub(crate) fn line(&self, label: &str) -> Option<ProgressBar> {
         if !self.moving {

@@ -70,6 +70,12 @@ impl Ui {
         self.0.interactive
     }
 
+    /// Whether lines can move: stderr is a terminal, and nobody asked for plain output.
+    #[must_use]
+    pub fn is_animated(&self) -> bool {
+        self.0.bars.is_moving()
+    }
+
     /// Data for people: a line, or several. Says nothing in the JSON modes.
     ///
     /// # Errors
