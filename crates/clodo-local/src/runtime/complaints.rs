@@ -23,6 +23,12 @@ pub(crate) fn readable(message: &str) -> String {
     message.replace("file:///bundle/", "")
 }
 
+/// The date in `…, but the newest date supported by this server binary is "2026-11-24".`
+pub(crate) fn newest_date(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("the newest date supported by this server binary is \"")?;
+    rest.split_once('"').map(|(date, _)| date)
+}
+
 /// `service NAME: WHY`. A service's name holds one `:` itself (script and version).
 fn broken(message: &str) -> Option<(&str, &str)> {
     message.strip_prefix("service ")?.split_once(": ")
@@ -53,5 +59,13 @@ mod tests {
         assert!(repairs.dangling.contains(&("b:2".to_owned(), "C".to_owned())));
         assert_eq!(repairs.broken.len(), 1);
         assert!(!repair(&messages.map(str::to_owned), &mut repairs), "nothing new");
+    }
+
+    #[test]
+    fn the_newest_date_is_read_from_the_complaint() {
+        let said = "service a:1: This Worker requires compatibility date \"2027-01-01\", but the \
+                    newest date supported by this server binary is \"2026-11-24\".";
+        assert_eq!(newest_date(said), Some("2026-11-24"));
+        assert_eq!(newest_date("service a:1: something else"), None);
     }
 }

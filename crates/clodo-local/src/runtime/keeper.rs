@@ -76,7 +76,7 @@ struct Started {
 
 impl Keeper {
     /// Runs until the cloud stops; leaves no process behind.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(self) {
         let mut current: Option<Current> = None;
         let mut retired = JoinSet::new();
         let mut crashes = 0;
@@ -135,12 +135,9 @@ impl Keeper {
         });
     }
 
-    async fn swap(&mut self, current: &mut Option<Current>, retired: &mut JoinSet<()>) {
+    async fn swap(&self, current: &mut Option<Current>, retired: &mut JoinSet<()>) {
         let (epoch, generation) =
             self.account.generation(|| self.directory.generation(&self.account.id));
-        if self.around.newest_date.is_none() {
-            self.around.newest_date = self.launcher.newest_date().await;
-        }
         let blank = Naming { prefix: "", link: None };
         let blueprint = Blueprint::of(&generation, &self.around, &Repairs::default(), blank);
         let fingerprint = blueprint.fingerprint();
@@ -188,11 +185,14 @@ impl Keeper {
         for _ in 0..MAX_REPAIRS {
             let name = self.numbers.next();
             let naming = Naming { prefix: &name, link: Some(&*self.launcher.link) };
-            let blueprint = Blueprint::of(generation, &self.around, &repairs, naming);
+            let mut around = self.around.clone();
+            around.newest_date = self.launcher.newest_date();
+            let blueprint = Blueprint::of(generation, &around, &repairs, naming);
             match self.launcher.start(&name, &blueprint, START_PATIENCE).await {
                 Ok(process) => {
                     return Ok(Started { process, repairs, exclusive: blueprint.exclusive });
                 }
+                Err(StartError::Refused(said)) if self.launcher.learn_newest_date(&said) => {}
                 Err(StartError::Refused(said)) if complaints::repair(&said, &mut repairs) => {}
                 Err(error) => return Err(error),
             }

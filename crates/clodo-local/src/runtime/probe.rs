@@ -28,10 +28,15 @@ pub(crate) async fn probe(
     version: &ServedVersion,
     around: &Surroundings,
 ) -> Result<Handlers, ValidationError> {
-    let naming = Naming { prefix: name, link: Some(&*launcher.link) };
-    let blueprint = Blueprint::of(&alone(version), around, &Repairs::default(), naming);
-    let begun = Instant::now();
-    let process = launcher.start(name, &blueprint, PATIENCE).await.map_err(refused)?;
+    let mut begun = Instant::now();
+    let process = match start(launcher, name, version, around).await {
+        Err(StartError::Refused(said)) if launcher.learn_newest_date(&said) => {
+            begun = Instant::now();
+            start(launcher, name, version, around).await
+        }
+        done => done,
+    };
+    let process = process.map_err(refused)?;
     let startup_time_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let found = if wraps(version) {
         timeout(PATIENCE, ask(launcher, &process)).await.unwrap_or_default()
@@ -43,6 +48,18 @@ pub(crate) async fn probe(
         message: "the process that checks uploads did not answer".to_owned(),
     })?;
     Ok(sorted(found, startup_time_ms))
+}
+
+async fn start(
+    launcher: &Launcher,
+    name: &str,
+    version: &ServedVersion,
+    around: &Surroundings,
+) -> Result<Process, StartError> {
+    let naming = Naming { prefix: name, link: Some(&*launcher.link) };
+    let around = Surroundings { newest_date: launcher.newest_date(), ..around.clone() };
+    let blueprint = Blueprint::of(&alone(version), &around, &Repairs::default(), naming);
+    launcher.start(name, &blueprint, PATIENCE).await
 }
 
 /// What decides the outcome of a probe.

@@ -2,6 +2,7 @@
 
 use super::{
     blueprint::{Blueprint, Target},
+    complaints,
     link::{Endpoint, Link},
     output::{self, Complaints},
     watchdog::Watchdog,
@@ -10,12 +11,12 @@ use std::{
     io::{self, BufRead as _},
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::{
     process::{Child, Command},
-    sync::{OnceCell, mpsc},
+    sync::mpsc,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -31,8 +32,8 @@ pub(crate) struct Launcher {
     pub(crate) link: Arc<dyn Link>,
     /// Kills what this process leaves behind.
     pub(crate) watchdog: Arc<Watchdog>,
-    /// Asked once: see [`Launcher::newest_date`].
-    pub(crate) newest_date: Arc<OnceCell<Option<String>>>,
+    /// See [`Launcher::newest_date`].
+    pub(crate) newest_date: Arc<OnceLock<String>>,
 }
 
 /// Why workerd did not start.
@@ -65,16 +66,16 @@ enum Order {
 }
 
 impl Launcher {
-    /// The day that workerd's version is named after; later compatibility dates are unknown to it.
-    pub(crate) async fn newest_date(&self) -> Option<String> {
-        let ask = async {
-            let mut command = Command::new(&self.binary);
-            command.arg("--version").env_clear().stdin(Stdio::null()).kill_on_drop(true);
-            let output = command.output().await.ok()?;
-            let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            said.strip_prefix("workerd ").map(str::to_owned)
-        };
-        self.newest_date.get_or_init(|| ask).await.clone()
+    /// The newest compatibility date that this workerd knows, if it ever refused a newer one.
+    pub(crate) fn newest_date(&self) -> Option<String> {
+        self.newest_date.get().cloned()
+    }
+
+    /// Whether the complaints are about compatibility dates that this workerd does not know yet.
+    /// From then on such Workers are started with the newest date that it knows.
+    pub(crate) fn learn_newest_date(&self, complaints: &[String]) -> bool {
+        let newest = complaints.iter().find_map(|said| complaints::newest_date(said));
+        newest.is_some_and(|newest| self.newest_date.set(newest.to_owned()).is_ok())
     }
 
     /// Starts a process and waits until all its sockets listen. `name` is unique in the folder.
@@ -87,6 +88,12 @@ impl Launcher {
         let folder = self.folder.join(name);
         write_files(&folder, blueprint)?;
         let started = self.spawn(&folder, blueprint, patience).await;
+        if started.is_err() {
+            // It may have listened at some of its sockets before it gave up.
+            for (socket, _) in &blueprint.sockets {
+                self.link.forget(&self.link.endpoint(socket, 0));
+            }
+        }
         // workerd has read everything by now; nothing of it needs to stay on the disk.
         let _ = std::fs::remove_dir_all(&folder);
         started

@@ -186,8 +186,7 @@ impl Workers for Runtime {
         if version.main_module.is_none() && version.body_part.is_none() {
             return Ok(Handlers::default());
         }
-        let mut around = self.surroundings("0".repeat(32).as_str(), None);
-        around.newest_date = self.launcher.newest_date().await;
+        let around = self.surroundings("0".repeat(32).as_str(), None);
         let hash = probe::fingerprint(version, &around);
         if let Some(outcome) = self.remembered(&hash) {
             return outcome;
