@@ -1,4 +1,7 @@
-use crate::run::{Run, program};
+use crate::{
+    fetch::get_json,
+    run::{Run, program},
+};
 use serde_json::Value;
 use std::{
     env, fs, io,
@@ -118,6 +121,20 @@ impl Sandbox {
     #[must_use]
     pub fn status(&self) -> Value {
         self.local(&["status", "--json"]).exits(0).json()
+    }
+}
+
+impl Sandbox {
+    /// How many requests the running local Cloudflare has in its log: `reads` and `writes`.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn requests(&self) -> Value {
+        let url = self.status()["url"].as_str().expect("a running cloud has a URL").to_owned();
+        let requests = get_json(&format!("{url}/clodo/status"))["result"]["requests"].clone();
+        assert!(requests["writes"].is_u64(), "the cloud counts its requests: {requests}");
+        requests
     }
 }
 

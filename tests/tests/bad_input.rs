@@ -121,7 +121,7 @@ fn a_migration_that_drops_a_table_is_refused_before_anything_is_written() {
     let run = sandbox.deploy(&DEPLOY).exits(3);
     assert_eq!(run.json()["outcome"], "refused");
     assert!(run.stderr.contains("0003_new.sql:2:"), "{}", run.stderr);
-    assert_eq!(sandbox.status()["requests"]["writes"], 0);
+    assert_eq!(sandbox.requests()["writes"], 0);
 }
 
 #[test]

@@ -27,12 +27,12 @@ fn one_command_deploys_and_a_second_one_writes_nothing() {
         everything_is_real(&report, customer);
     }
 
-    let before = sandbox.status()["requests"]["writes"].clone();
+    let before = sandbox.requests()["writes"].clone();
     let again = sandbox.deploy(&words).exits(0).json();
     assert_eq!(again["outcome"], "nothing_to_do");
     assert_eq!(again["api_calls"]["writes"], 0);
     assert!(again["api_calls"]["reads"].as_u64().unwrap() <= 6 + 4, "{again:#}");
-    assert_eq!(sandbox.status()["requests"]["writes"], before, "the cloud's own log agrees");
+    assert_eq!(sandbox.requests()["writes"], before, "the cloud's own log agrees");
 }
 
 #[track_caller]
