@@ -8,7 +8,7 @@ use std::path::PathBuf;
     name = "clodo-deploy",
     version,
     after_help = "Example:\n  clodo-deploy deploy --project examples/storefront --platform local --yes\n\n\
-                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 refused by a gate, 5 partly done,\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 refused by a gate, 4 found something, 5 partly done,\n\
                   6 not allowed, 7 platform unreachable, 130 interrupted"
 )]
 pub(crate) struct Cli {
@@ -76,7 +76,7 @@ pub(crate) struct TargetArgs {
 /// Where.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PlatformArgs {
-    /// Where to deploy; without it, what clodo.toml says
+    /// Which platform; without it, what clodo.toml says
     #[arg(long, value_enum)]
     pub(crate) platform: Option<PlatformChoice>,
 }
@@ -120,6 +120,9 @@ pub(crate) struct PlanArgs {
     /// Plan to take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// A file with values of secrets, `NAME=value` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,7 @@
 use crate::{confirm::Confirmation, context::Context, failure, listener::Teller};
 use clodo::{CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, UrlStyle};
 use clodo_cli::{CliError, Exit};
+use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{DeployContext, MigrationGate, Ports};
 use clodo_saga::SqliteStore;
 use clodo_types::{DeploymentId, SystemClock, TargetId};
@@ -29,11 +30,11 @@ impl Engine {
         let platform =
             CloudflarePlatform::new(client, to.accounts.clone(), to.style, secrets.clone());
         let platform = Arc::new(platform.with_folders(folders));
-        let patience = match to.style {
-            UrlStyle::Localhost { .. } => PATIENCE.0,
-            UrlStyle::Public => PATIENCE.1,
+        let (kind, patience) = match to.style {
+            UrlStyle::Localhost { .. } => (Platform::Local, PATIENCE.0),
+            UrlStyle::Public => (Platform::Cloudflare, PATIENCE.1),
         };
-        let store = Arc::new(store(context).await?);
+        let store = Arc::new(store(context, kind).await?);
         let ports = Ports {
             migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
             verifier: Arc::new(HealthProbe::new(Arc::clone(&context.http), patience)),
@@ -66,8 +67,12 @@ impl Engine {
     }
 }
 
-/// Journals and leases of the portfolio, under `.clodo/`.
-pub(crate) async fn store(context: &Context<'_>) -> Result<SqliteStore, CliError> {
+/// Journals and leases of the portfolio, under `.clodo/`: a file per platform, since versions and
+/// rollback points of one mean nothing on another.
+pub(crate) async fn store(
+    context: &Context<'_>,
+    platform: Platform,
+) -> Result<SqliteStore, CliError> {
     if context.project.portfolio().state().is_some() {
         return Err(CliError::usage("`state` in PostgreSQL is not supported yet")
             .with_hint("leave `state` out of clodo.toml: journals then lie under .clodo/"));
@@ -86,7 +91,11 @@ pub(crate) async fn store(context: &Context<'_>) -> Result<SqliteStore, CliError
         )
         .with_source(error)
     })?;
-    SqliteStore::open(folder.join("state.sqlite")).await.map_err(unusable)
+    let file = match platform {
+        Platform::Local => "state-local.sqlite",
+        Platform::Cloudflare => "state.sqlite",
+    };
+    SqliteStore::open(folder.join(file)).await.map_err(unusable)
 }
 
 /// A new id; ids sort by the time at which they were made.
@@ -97,10 +106,9 @@ pub(crate) fn new_deployment() -> DeploymentId {
 /// Whether a person must say yes, and to what.
 pub(crate) fn question(
     loaded: &Loaded,
-    platform: clodo_config::Platform,
+    platform: Platform,
     yes: bool,
 ) -> Result<Option<String>, CliError> {
-    use clodo_config::{Platform, Protection};
     let protection =
         loaded.specs.iter().map(|spec| spec.protection).max().unwrap_or(Protection::None);
     if protection == Protection::Approve {

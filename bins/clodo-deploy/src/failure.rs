@@ -27,10 +27,10 @@ pub(crate) fn of_connect(error: ConnectError) -> CliError {
 /// A local Cloudflare that cannot be had: exit 7.
 pub(crate) fn of_local(error: LocalError) -> CliError {
     let kind = match &error {
-        LocalError::Workerd(_) | LocalError::NoWorkerd(_) => "workerd",
-        LocalError::Cloud(error) if error.kind() == CloudErrorKind::PortTaken => "port-taken",
-        LocalError::Cloud(error) if error.kind() == CloudErrorKind::NoWorkerd => "workerd",
-        _ => "local-cloud",
+        LocalError::Workerd(_) | LocalError::NoWorkerd(_) => "no_workerd",
+        LocalError::Cloud(error) if error.kind() == CloudErrorKind::PortTaken => "port_taken",
+        LocalError::Cloud(error) if error.kind() == CloudErrorKind::NoWorkerd => "no_workerd",
+        _ => "local_cloud",
     };
     let hint = error.hint();
     hinted(CliError::of(Exit::Unreachable, kind, error), hint.as_deref())
@@ -41,7 +41,7 @@ pub(crate) fn of_deploy(error: DeployError) -> CliError {
     let (exit, kind) = match error.kind() {
         DeployErrorKind::Locked => (Exit::NotAllowed, "locked"),
         DeployErrorKind::Config => (Exit::Usage, "config"),
-        DeployErrorKind::NotAllowed => (Exit::NotAllowed, "not-allowed"),
+        DeployErrorKind::NotAllowed => (Exit::NotAllowed, "not_allowed"),
         DeployErrorKind::Unavailable => (Exit::Unreachable, "unavailable"),
         DeployErrorKind::State => (Exit::Failed, "state"),
         _ => (Exit::Failed, "failed"),

@@ -4,7 +4,7 @@ use clodo_orchestrator::{
     DeployReport, FailureKind, FailureReport, Fate, Outcome, Plan, PlannedStep, TargetReport,
     Verdict,
 };
-use clodo_types::{Finding, Severity};
+use clodo_types::{Finding, Severity, TargetId};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -44,12 +44,30 @@ pub(crate) struct DeployDocument<'a> {
     error: Option<Value>,
 }
 
+/// Which target: the same four fields in every document.
 #[derive(Debug, Serialize)]
-pub(crate) struct TargetDocument<'a> {
+pub(crate) struct TargetName<'a> {
     service: &'a str,
     environment: &'a str,
     customer: Option<&'a str>,
     account: &'a str,
+}
+
+impl<'a> From<&'a TargetId> for TargetName<'a> {
+    fn from(id: &'a TargetId) -> Self {
+        Self {
+            service: id.service.as_str(),
+            environment: id.environment.as_str(),
+            customer: id.customer.as_ref().map(|customer| customer.as_str()),
+            account: id.account.as_str(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TargetDocument<'a> {
+    #[serde(flatten)]
+    id: TargetName<'a>,
     worker: &'a str,
     changed: bool,
     fate: Fate,
@@ -63,10 +81,7 @@ impl<'a> TargetDocument<'a> {
     /// `changed` is what happened, or for a plan what would.
     pub(crate) fn new(target: &'a TargetReport, changed: bool) -> Self {
         Self {
-            service: target.id.service.as_str(),
-            environment: target.id.environment.as_str(),
-            customer: target.id.customer.as_ref().map(|customer| customer.as_str()),
-            account: target.id.account.as_str(),
+            id: (&target.id).into(),
             worker: target.worker.worker.as_str(),
             changed,
             fate: target.fate,
@@ -230,8 +245,8 @@ pub(crate) fn failure(report: &DeployReport) -> CliError {
 
 fn kind(failed: &FailureReport) -> &'static str {
     match failed.kind {
-        FailureKind::Refused => "platform-refused",
-        FailureKind::NotAllowed => "not-allowed",
+        FailureKind::Refused => "platform_refused",
+        FailureKind::NotAllowed => "not_allowed",
         FailureKind::Unavailable => "unavailable",
         FailureKind::Verdict => "unhealthy",
         FailureKind::State => "state",

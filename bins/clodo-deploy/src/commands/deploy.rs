@@ -15,8 +15,12 @@ pub(crate) async fn run(
     args: &DeployArgs,
 ) -> Result<Exit, CliError> {
     if args.dry_run {
-        let targets = args.targets.clone();
-        let plan = PlanArgs { targets, exit_code: false, adopt: args.adopt };
+        let plan = PlanArgs {
+            targets: args.targets.clone(),
+            exit_code: false,
+            adopt: args.adopt,
+            secrets_file: args.secrets_file.clone(),
+        };
         return plan::run(session, global, &plan).await;
     }
     let context = Context::open(session, global)?;

@@ -1,6 +1,13 @@
-use crate::{args::DeploymentsArgs, context::Context, engine::store, report::FORMAT};
+use crate::{
+    args::DeploymentsArgs,
+    context::Context,
+    engine::store,
+    report::{FORMAT, TargetName},
+};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{Deployment, DeploymentState, deployments};
+use clodo_orchestrator::{
+    DeployedTarget, Deployment, DeploymentState, FailureReport, Fate, Verdict, deployments,
+};
 use clodo_types::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -9,7 +16,57 @@ use std::fmt::Write as _;
 struct DeploymentsDocument<'a> {
     version: u32,
     outcome: &'static str,
-    deployments: &'a [Deployment],
+    deployments: Vec<PastDeployment<'a>>,
+}
+
+#[derive(Serialize)]
+struct PastDeployment<'a> {
+    id: String,
+    state: DeploymentState,
+    started_at: String,
+    ended_at: Option<String>,
+    rollback_of: Option<String>,
+    revision: Option<&'a str>,
+    targets: Vec<PastTarget<'a>>,
+    failure: Option<&'a FailureReport>,
+}
+
+/// A target with what a deployment did to it.
+#[derive(Serialize)]
+struct PastTarget<'a> {
+    #[serde(flatten)]
+    id: TargetName<'a>,
+    worker: &'a str,
+    fate: Fate,
+    version_id: Option<String>,
+    verdict: Option<&'a Verdict>,
+}
+
+impl<'a> From<&'a Deployment> for PastDeployment<'a> {
+    fn from(past: &'a Deployment) -> Self {
+        Self {
+            id: past.id.to_string(),
+            state: past.state,
+            started_at: moment(past.started_at).to_string(),
+            ended_at: past.ended_at.map(|at| moment(at).to_string()),
+            rollback_of: past.rollback_of.as_ref().map(ToString::to_string),
+            revision: past.revision.as_deref(),
+            targets: past.targets.iter().map(PastTarget::from).collect(),
+            failure: past.failure.as_ref(),
+        }
+    }
+}
+
+impl<'a> From<&'a DeployedTarget> for PastTarget<'a> {
+    fn from(target: &'a DeployedTarget) -> Self {
+        Self {
+            id: (&target.id).into(),
+            worker: target.worker.worker.as_str(),
+            fate: target.fate,
+            version_id: target.version.as_ref().map(ToString::to_string),
+            verdict: target.verdict.as_ref(),
+        }
+    }
 }
 
 /// `clodo-deploy deployments`
@@ -19,14 +76,17 @@ pub(crate) async fn run(
     args: &DeploymentsArgs,
 ) -> Result<Exit, CliError> {
     let context = Context::open(session, global)?;
-    let store = store(&context).await?;
+    let store = store(&context, context.platform(&args.platform)?).await?;
     let portfolio = context.project.portfolio().name();
     let found = deployments(&store, portfolio, args.last).await;
     let found = found.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
-    let document = DeploymentsDocument { version: FORMAT, outcome: "done", deployments: &found };
-    session.ui.document(&document)?;
+    session.ui.document(&DeploymentsDocument {
+        version: FORMAT,
+        outcome: "done",
+        deployments: found.iter().map(PastDeployment::from).collect(),
+    })?;
     if found.is_empty() {
-        session.ui.say("Nothing was deployed from this folder yet.");
+        session.ui.say("Nothing was deployed there from this folder yet.");
     }
     let mut text = String::new();
     for deployment in &found {
@@ -45,7 +105,7 @@ pub(crate) async fn run(
             text,
             "{}  {}  {state}  {}",
             deployment.id,
-            shown(deployment.started_at),
+            moment(deployment.started_at).strftime("%Y-%m-%d %H:%M:%SZ"),
             targets.join(" ")
         );
     }
@@ -53,8 +113,7 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-/// A moment in UTC, to the second.
-fn shown(moment: Timestamp) -> String {
-    let moment = jiff::Timestamp::from_millisecond(moment.as_millis()).unwrap_or_default();
-    moment.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+/// A moment in UTC; its text is RFC 3339.
+fn moment(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default()
 }

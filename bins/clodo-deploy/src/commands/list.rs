@@ -1,8 +1,15 @@
-use crate::{args::TargetArgs, context::Context, failure, report::FORMAT};
+use crate::{
+    args::TargetArgs,
+    context::Context,
+    failure,
+    report::{FORMAT, TargetName},
+};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_config::TargetSpec;
+use clodo_config::{Protection, SecretDeclaration, Sourced, Strategy, TargetSpec};
+use clodo_types::{BindingName, Hostname, ServiceName};
 use serde::Serialize;
-use std::fmt::Write as _;
+use serde_json::Value;
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
 #[derive(Serialize)]
 struct ListDocument<'a> {
@@ -12,7 +19,38 @@ struct ListDocument<'a> {
     services: Vec<&'a str>,
     environments: Vec<&'a str>,
     customers: Vec<&'a str>,
-    targets: &'a [TargetSpec],
+    targets: Vec<ListedTarget<'a>>,
+}
+
+/// A target as `clodo.toml` describes it.
+#[derive(Serialize)]
+struct ListedTarget<'a> {
+    #[serde(flatten)]
+    id: TargetName<'a>,
+    path: Cow<'a, str>,
+    health: Option<&'a str>,
+    depends_on: &'a [ServiceName],
+    domains: &'a [Hostname],
+    protection: Protection,
+    strategy: &'a Sourced<Strategy>,
+    vars: &'a BTreeMap<BindingName, Sourced<Value>>,
+    secrets: &'a [SecretDeclaration],
+}
+
+impl<'a> From<&'a TargetSpec> for ListedTarget<'a> {
+    fn from(spec: &'a TargetSpec) -> Self {
+        Self {
+            id: (&spec.id).into(),
+            path: spec.service_path.to_string_lossy(),
+            health: spec.health.as_deref(),
+            depends_on: &spec.depends_on,
+            domains: &spec.domains,
+            protection: spec.protection,
+            strategy: &spec.strategy,
+            vars: &spec.vars,
+            secrets: &spec.secrets,
+        }
+    }
 }
 
 /// `clodo-deploy list`
@@ -32,7 +70,7 @@ pub(crate) fn run(
         services: portfolio.services().keys().map(|name| name.as_str()).collect(),
         environments: portfolio.environments().keys().map(|name| name.as_str()).collect(),
         customers: portfolio.customers().keys().map(|name| name.as_str()).collect(),
-        targets: &targets,
+        targets: targets.iter().map(ListedTarget::from).collect(),
     };
     session.ui.document(&document)?;
     let mut text = String::new();

@@ -1,15 +1,14 @@
 use crate::{
     args::RollbackArgs,
-    commands::deploy::finish,
+    commands::{deploy::finish, plan::show},
     context::{Context, name},
     engine::{Engine, new_deployment, not_begun, store},
-    report::{DeployDocument, say_findings},
 };
 use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::Platform;
 use clodo_orchestrator::{RollbackOptions, deployments, prepare_rollback, rollback};
-use clodo_types::ServiceName;
+use clodo_types::{Clock as _, ServiceName, SystemClock};
 
 /// How far back services are looked for.
 const HISTORY: usize = 50;
@@ -20,10 +19,11 @@ pub(crate) async fn run(
     global: &GlobalArgs,
     args: &RollbackArgs,
 ) -> Result<Exit, CliError> {
+    let began = SystemClock.now();
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.platform)?;
     let portfolio = context.project.portfolio().name().clone();
-    let options = options(&context, args).await?;
+    let options = options(&context, args, platform).await?;
     let to = context.connect(platform).await?;
     let ask = !args.yes && !args.dry_run && platform == Platform::Cloudflare;
     let question = ask.then(|| "Roll this back?".to_owned());
@@ -34,9 +34,7 @@ pub(crate) async fn run(
         let engine = engine.without_question();
         let prepared =
             prepare_rollback(&engine.cx, &portfolio, &options).await.map_err(not_begun)?;
-        say_findings(&session.ui, &prepared.findings);
-        session.ui.document(&DeployDocument::of_plan(&prepared, 0, context.calls(), None))?;
-        return Ok(Exit::Done);
+        return show(&context, &prepared, began);
     }
     let report = rollback(&engine.cx, &portfolio, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
@@ -46,13 +44,17 @@ pub(crate) async fn run(
 }
 
 /// The targets of the services that were named, as the history knows them.
-async fn options(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackOptions, CliError> {
+async fn options(
+    context: &Context<'_>,
+    args: &RollbackArgs,
+    platform: Platform,
+) -> Result<RollbackOptions, CliError> {
     let mut options = RollbackOptions::new(new_deployment());
     options.of = args.deployment.as_deref().map(name).transpose()?;
     if args.services.is_empty() {
         return Ok(options);
     }
-    let store = store(context).await?;
+    let store = store(context, platform).await?;
     let portfolio = context.project.portfolio().name();
     let past = deployments(&store, portfolio, HISTORY).await;
     let past = past.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
