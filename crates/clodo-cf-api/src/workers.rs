@@ -39,6 +39,9 @@ pub struct Worker {
     /// As it travels.
     #[serde(default)]
     pub observability: Option<Value>,
+    /// Workers that receive this one's events, by name.
+    #[serde(default, deserialize_with = "or_default")]
+    pub tail_consumers: Vec<NamedWorker>,
     /// Where it answers below `workers.dev`.
     #[serde(default, deserialize_with = "or_default")]
     pub subdomain: WorkerSubdomain,

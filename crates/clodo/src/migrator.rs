@@ -4,22 +4,24 @@ use clodo_cf_api::d1::{self, Sql};
 use clodo_orchestrator::{
     AppliedMigration, Checksum, MigrationFile, MigrationTarget, Migrator, PlatformError,
 };
+use clodo_types::DatabaseId;
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Applies migration files to D1 through the API, in wrangler's own table of records, with each
 /// file's checksum in the table `clodo_migrations` beside it.
 ///
 /// A file, its record and its checksum travel in one request, which D1 carries out as one
-/// transaction. The record comes first: its UNIQUE name stops a second runner before the file runs.
+/// transaction, together with the two tables when they are missing. The record comes first: its
+/// UNIQUE name stops a second runner before the file runs.
 #[derive(Debug)]
 pub struct D1Migrator {
     platform: Arc<CloudflarePlatform>,
-    /// Databases that were found to have both tables already.
-    ready: Mutex<BTreeSet<String>>,
+    /// Databases in which both tables are known to exist.
+    ready: Mutex<BTreeSet<DatabaseId>>,
 }
 
 impl D1Migrator {
@@ -42,6 +44,10 @@ impl D1Migrator {
             results.map_err(failed(format!("{doing} of database `{}`", shown(database))))?;
         Ok(results.into_iter().map(|result| result.results).collect())
     }
+
+    fn ready(&self) -> MutexGuard<'_, BTreeSet<DatabaseId>> {
+        self.ready.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -58,7 +64,10 @@ impl Migrator for D1Migrator {
         let both =
             format!("SELECT name FROM {records} ORDER BY id; SELECT name, sha256 FROM {sums}");
         let answer = match self.rows(database, &both, doing).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                self.ready().insert(database.id.clone());
+                answer
+            }
             Err(error) if !is_missing_table(&error) => return Err(error),
             // The usual way costs one request; a database that is new or wrangler's own costs two.
             Err(_) => {
@@ -81,41 +90,45 @@ impl Migrator for D1Migrator {
         let account = self.platform.account(&database.account)?;
         let doing =
             format!("could not apply {} to database `{}`", file.path.display(), shown(database));
-        let request = d1::query(account, &database.id, &Sql::new(self.script(database, file)));
-        let Err(error) = self.platform.client().send(request).await else { return Ok(()) };
-        // After a crash, or a lost answer, nobody knows whether the file had been applied.
-        let applied = self.applied(database).await?;
-        if applied.iter().any(|applied| applied.name == file.name) {
+        let tables = !self.ready().contains(&database.id);
+        let request = d1::query(account, &database.id, &Sql::new(script(database, file, tables)));
+        let Err(error) = self.platform.client().send(request).await else {
+            // Only now: a request that fails takes the tables back with it.
+            self.ready().insert(database.id.clone());
             return Ok(());
-        }
-        Err(failed(doing)(error))
+        };
+        // Whoever deleted the tables since, or put another database in its place, gets new ones.
+        self.ready().remove(&database.id);
+        // After a crash, or a lost answer, nobody knows whether the file had been applied. When the
+        // database cannot be read either, the first error says more.
+        let applied = self.applied(database).await.unwrap_or_default();
+        let is_it = |done: &AppliedMigration| {
+            done.name == file.name && done.checksum.is_none_or(|known| known == file.checksum)
+        };
+        if applied.iter().any(is_it) { Ok(()) } else { Err(failed(doing)(error)) }
     }
 }
 
 /// The side table with checksums.
 const SUMS: &str = "clodo_migrations";
 
-impl D1Migrator {
-    /// The tables (only in the first request to a database), the record, the checksum, the file.
-    fn script(&self, database: &MigrationTarget, file: &MigrationFile) -> String {
-        let (records, sums) = (quoted(&database.table), quoted(SUMS));
-        let mut ready = self.ready.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let tables = if ready.insert(database.id.to_string()) {
-            format!(
-                "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
-                 name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
-                 CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
-            )
-        } else {
-            String::new()
-        };
-        let name = literal(&file.name);
-        format!(
-            "{tables}INSERT INTO {records} (name) VALUES ({name});\n\
-             INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n{}",
-            file.checksum, file.sql
-        )
-    }
+/// The tables when they may be missing, the record, the checksum, the file.
+fn script(database: &MigrationTarget, file: &MigrationFile, tables: bool) -> String {
+    let (records, sums) = (quoted(&database.table), quoted(SUMS));
+    let tables = match tables {
+        true => format!(
+            "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
+             name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+             CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
+        ),
+        false => String::new(),
+    };
+    let name = literal(&file.name);
+    format!(
+        "{tables}INSERT INTO {records} (name) VALUES ({name});\n\
+         INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n{}",
+        file.checksum, file.sql
+    )
 }
 
 /// Names in the order of application, each with the checksum that was recorded with it.

@@ -1,3 +1,4 @@
+mod domains;
 mod errors;
 mod observe;
 mod places;
@@ -6,8 +7,10 @@ mod settings;
 mod traffic;
 mod triggers;
 mod upload;
+mod zones;
 
 pub(crate) use errors::failed;
+use traffic::wanted;
 
 use crate::secrets::Secrets;
 use async_trait::async_trait;
@@ -133,9 +136,9 @@ impl Platform for CloudflarePlatform {
             }
             Change::SetDomains { worker, to } => Ok(Self::look_domains(worker, to, inputs)),
             Change::SetRoutes { worker, to } => self.look_routes(worker, to, inputs).await,
-            Change::SetSchedules { worker, .. } => self.look_schedules(worker, inputs).await,
-            Change::Commit { worker, settings, .. } => {
-                self.look_settings(worker, settings, inputs).await
+            Change::SetSchedules { worker, to } => self.look_schedules(worker, to, inputs).await,
+            Change::Commit { worker, mark, settings } => {
+                self.look_settings(worker, mark, settings, inputs).await
             }
             _ => Err(unknown()),
         }
@@ -180,8 +183,8 @@ impl Platform for CloudflarePlatform {
                 self.undo_bucket(account, name).await
             }
             (Change::Upload(upload), Before::Absent) => self.undo_upload(upload).await,
-            (Change::SetTraffic { worker, .. }, Before::Traffic(shares)) => {
-                self.undo_traffic(worker, shares).await
+            (Change::SetTraffic { worker, to }, Before::Traffic(shares)) => {
+                self.undo_traffic(worker, wanted(to, inputs).ok().as_deref(), shares).await
             }
             (Change::SetWorkersDev { worker, .. }, Before::WorkersDev(was)) => {
                 self.set_workers_dev(worker, *was).await.map(|_| Undone::Restored)

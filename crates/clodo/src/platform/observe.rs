@@ -1,5 +1,5 @@
-use super::{CloudflarePlatform, errors::failed};
-use clodo_cf_api::{d1, kv, r2, triggers, workers, zones};
+use super::{CloudflarePlatform, errors::failed, settings};
+use clodo_cf_api::{d1, kv, r2, triggers, workers};
 use clodo_orchestrator::{
     AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError, WorkersDev,
 };
@@ -45,6 +45,7 @@ impl CloudflarePlatform {
         )?;
         for worker in workers {
             let mut seen = ObservedWorker::default();
+            seen.settings = settings::listed(&worker);
             seen.tags = worker.tags;
             seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
             let subdomain = worker.subdomain;
@@ -69,7 +70,6 @@ impl CloudflarePlatform {
         let learned = self.learned();
         let zones = learned.zones.get(name).into_iter().flatten();
         account.zones = zones.map(|(zone, _)| zone.clone()).collect();
-        drop(learned);
         Ok(account)
     }
 
@@ -80,24 +80,20 @@ impl CloudflarePlatform {
         id: &AccountId,
         wanted: &AccountScope,
     ) -> Result<(), PlatformError> {
-        let (zones, subdomain) = try_join!(
+        let (_, subdomain) = try_join!(
             async {
-                if !wanted.zones {
-                    return Ok(Vec::new());
+                match wanted.zones {
+                    true => self.list_zones(name, id).await.map(|_| ()),
+                    false => Ok(()),
                 }
-                let list = self.client.list(zones::list_zones(id)).await;
-                list.map_err(failed("could not list the zones"))
             },
             async {
                 let found = self.client.find(triggers::account_subdomain(id)).await;
                 found.map_err(failed("could not read the account's workers.dev name"))
             },
         )?;
-        let mut learned = self.learned();
-        let zones = zones.into_iter().map(|zone| (zone.name, zone.id)).collect();
-        learned.zones.insert(name.clone(), zones);
         if let Some(found) = subdomain {
-            learned.subdomains.insert(name.clone(), found.subdomain);
+            self.learned().subdomains.insert(name.clone(), found.subdomain);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 use super::{CloudflarePlatform, errors::failed};
-use clodo_cf_api::{ApiErrorKind, d1, kv, r2};
+use clodo_cf_api::{ApiError, ApiErrorKind, d1, kv, r2};
 use clodo_orchestrator::{Applied, Before, Inputs, Look, PlatformError, Undone};
 use clodo_types::{AccountName, BucketName, DatabaseId, DatabaseName, NamespaceId, NamespaceTitle};
 use futures_util::TryStreamExt;
@@ -56,13 +56,15 @@ impl CloudflarePlatform {
             },
         };
         let count = d1::read(account, &id, &d1::Sql::new(USERS_TABLES));
-        let answer = self.client.send(count).await.map_err(doing())?;
+        let answer = match self.client.send(count).await {
+            Err(error) if error.is_not_found() => return Ok(Undone::Restored),
+            answer => answer.map_err(doing())?,
+        };
         let tables = answer.first().and_then(|answer| answer.results.first()?["tables"].as_u64());
         if tables != Some(0) {
             return Ok(Undone::Kept(format!("database `{name}` has tables")));
         }
-        self.client.send(d1::delete_database(account, &id)).await.map_err(doing())?;
-        Ok(Undone::Restored)
+        gone(self.client.send(d1::delete_database(account, &id)).await).map_err(doing())
     }
 
     pub(super) async fn look_namespace(
@@ -108,11 +110,12 @@ impl CloudflarePlatform {
             },
         };
         let mut keys = pin!(self.client.stream(kv::list_keys(account, &id, "")));
-        if keys.try_next().await.map_err(doing())?.is_some() {
-            return Ok(Undone::Kept(format!("KV namespace `{title}` has keys")));
-        }
-        self.client.send(kv::delete_namespace(account, &id)).await.map_err(doing())?;
-        Ok(Undone::Restored)
+        match keys.try_next().await {
+            Ok(Some(_)) => return Ok(Undone::Kept(format!("KV namespace `{title}` has keys"))),
+            Err(error) if error.is_not_found() => return Ok(Undone::Restored),
+            empty => empty.map_err(doing())?,
+        };
+        gone(self.client.send(kv::delete_namespace(account, &id)).await).map_err(doing())
     }
 
     pub(super) async fn look_bucket(
@@ -149,13 +152,20 @@ impl CloudflarePlatform {
         account: &AccountName,
         name: &BucketName,
     ) -> Result<Undone, PlatformError> {
-        match self.client.send(r2::delete_bucket(self.account(account)?, name)).await {
-            Ok(()) => Ok(Undone::Restored),
-            Err(error) if error.is_not_found() => Ok(Undone::Restored),
+        match gone(self.client.send(r2::delete_bucket(self.account(account)?, name)).await) {
+            Ok(undone) => Ok(undone),
             Err(error) if error.kind() == ApiErrorKind::Conflict || error.has_code(10008) => {
                 Ok(Undone::Kept(format!("R2 bucket `{name}` has objects")))
             }
             Err(error) => Err(failed(format!("could not remove R2 bucket `{name}` again"))(error)),
         }
+    }
+}
+
+/// What is not there any more needs no removal.
+fn gone(removed: Result<(), ApiError>) -> Result<Undone, ApiError> {
+    match removed {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(Undone::Restored),
     }
 }

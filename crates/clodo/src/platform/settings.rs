@@ -1,27 +1,60 @@
 use super::{CloudflarePlatform, errors::failed};
-use clodo_cf_api::worker_settings::{self, ScriptSettings};
-use clodo_orchestrator::{Applied, Before, Inputs, Look, Mark, PlatformError, WorkerRef};
+use clodo_cf_api::{
+    worker_settings::{self, ScriptSettings},
+    workers::Worker,
+};
+use clodo_orchestrator::{
+    Applied, Before, Inputs, Look, Mark, ObservedWorker, PlatformError, WorkerRef,
+};
 use serde_json::{Map, Value, json};
 
+const OBSERVABILITY: &str = "observability";
+const LOGPUSH: &str = "logpush";
+const TAIL_CONSUMERS: &str = "tail_consumers";
+
+/// The settings of a listed Worker, in the words of the settings' own call.
+pub(super) fn listed(worker: &Worker) -> Map<String, Value> {
+    let consumers = worker.tail_consumers.iter();
+    let consumers: Vec<Value> =
+        consumers.map(|consumer| json!({ "service": consumer.name })).collect();
+    let observability = worker.observability.clone().unwrap_or_default();
+    Map::from_iter([
+        (OBSERVABILITY.to_owned(), observability),
+        (LOGPUSH.to_owned(), json!(worker.logpush)),
+        (TAIL_CONSUMERS.to_owned(), json!(consumers)),
+    ])
+}
+
 impl CloudflarePlatform {
-    /// The tags are in the listing; the settings are read only where one is going to change.
+    /// Tags and settings are in the listing; what it does not say is read.
     pub(super) async fn look_settings(
         &self,
         worker: &WorkerRef,
+        mark: &Mark,
         settings: &Map<String, Value>,
         inputs: &Inputs,
     ) -> Result<Look, PlatformError> {
-        let tags = inputs.worker.as_ref().map(|worker| worker.tags.clone()).unwrap_or_default();
-        let mut were = Map::new();
-        if inputs.worker.is_some() && !settings.is_empty() {
-            let account = self.account(&worker.account)?;
-            let read = worker_settings::script_settings(account, &worker.worker);
-            let doing = format!("could not read the settings of `{}`", worker.worker);
-            let now = self.client.send(read).await.map_err(failed(doing))?;
-            let now = serde_json::to_value(now).unwrap_or_default();
-            were.extend(settings.keys().map(|key| (key.clone(), now[key.as_str()].clone())));
-        }
-        Ok(Look::pending(Before::Settings { tags, settings: were }))
+        let Some(seen) = &inputs.worker else {
+            let before = Before::Settings { tags: Vec::new(), settings: unset(settings) };
+            return Ok(Look::pending(before));
+        };
+        let were = match settings.keys().all(|key| seen.settings.contains_key(key)) {
+            true => chosen(settings, &seen.settings),
+            false => chosen(settings, &self.read_settings(worker).await?),
+        };
+        let same = |key: &String| normal(key, &were[key]) == normal(key, &settings[key]);
+        let there = mark.to_tags(&seen.tags) == seen.tags && settings.keys().all(same);
+        let before = Before::Settings { tags: seen.tags.clone(), settings: were };
+        Ok(if there { Look::done(before, Applied::Done) } else { Look::pending(before) })
+    }
+
+    async fn read_settings(&self, worker: &WorkerRef) -> Result<Map<String, Value>, PlatformError> {
+        let account = self.account(&worker.account)?;
+        let read = worker_settings::script_settings(account, &worker.worker);
+        let doing = format!("could not read the settings of `{}`", worker.worker);
+        let now = self.client.send(read).await.map_err(failed(doing))?;
+        let now = serde_json::to_value(now).unwrap_or_default();
+        Ok(now.as_object().cloned().unwrap_or_default())
     }
 
     pub(super) async fn commit(
@@ -31,7 +64,8 @@ impl CloudflarePlatform {
         settings: &Map<String, Value>,
         inputs: &Inputs,
     ) -> Result<Applied, PlatformError> {
-        let tags = inputs.worker.as_ref().map(|worker| worker.tags.as_slice()).unwrap_or_default();
+        let seen = inputs.worker.as_ref();
+        let tags = seen.map(|worker: &ObservedWorker| worker.tags.as_slice()).unwrap_or_default();
         self.patch(worker, mark.to_tags(tags), settings, inputs).await
     }
 
@@ -43,21 +77,68 @@ impl CloudflarePlatform {
         inputs: &Inputs,
     ) -> Result<Applied, PlatformError> {
         let account = self.account(&worker.account)?;
-        let consumers = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let set = |key: &str| settings.get(key).map(|value| normal(key, value));
         let change = ScriptSettings {
             tags: Some(tags),
-            // A setting that was not there before is switched off rather than left as it is.
-            observability: settings.get("observability").map(|value| match value {
-                Value::Null => json!({ "enabled": false }),
-                value => value.clone(),
-            }),
-            logpush: settings.get("logpush").map(|value| value.as_bool().unwrap_or(false)),
-            tail_consumers: settings.get("tail_consumers").map(consumers),
+            observability: set(OBSERVABILITY),
+            logpush: set(LOGPUSH).and_then(|value| value.as_bool()),
+            tail_consumers: set(TAIL_CONSUMERS).and_then(|value| value.as_array().cloned()),
         };
         let patch = worker_settings::patch_script_settings(account, &worker.worker, &change);
         let doing =
             format!("could not mark `{}` as deployed ({})", worker.worker, inputs.deployment);
         self.client.send(patch).await.map_err(failed(doing))?;
         Ok(Applied::Done)
+    }
+}
+
+/// What is not set is as good as its default, which is also what unsetting it sends: the API has no
+/// way to take a setting away.
+fn normal(key: &str, value: &Value) -> Value {
+    match (key, value) {
+        (OBSERVABILITY, Value::Null) => json!({ "enabled": false }),
+        (LOGPUSH, Value::Null) => json!(false),
+        (TAIL_CONSUMERS, Value::Null) => json!([]),
+        _ => value.clone(),
+    }
+}
+
+/// The present values of the settings that `wanted` names.
+fn chosen(wanted: &Map<String, Value>, now: &Map<String, Value>) -> Map<String, Value> {
+    let value = |key: &String| now.get(key).cloned().unwrap_or_default();
+    wanted.keys().map(|key| (key.clone(), value(key))).collect()
+}
+
+fn unset(wanted: &Map<String, Value>) -> Map<String, Value> {
+    chosen(wanted, &Map::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_listing_speaks_the_words_of_the_settings() {
+        let wire = json!({
+            "id": "abc", "name": "web", "logpush": true, "observability": { "enabled": true },
+            "tail_consumers": [{ "name": "tail" }],
+        });
+        let settings = listed(&serde_json::from_value(wire).unwrap());
+        let want = json!({
+            "logpush": true, "observability": { "enabled": true },
+            "tail_consumers": [{ "service": "tail" }],
+        });
+        assert_eq!(Value::Object(settings), want);
+    }
+
+    #[test]
+    fn what_is_not_set_is_its_default() {
+        let defaults = json!({
+            "observability": { "enabled": false }, "logpush": false, "tail_consumers": [],
+        });
+        for (key, default) in defaults.as_object().unwrap() {
+            assert_eq!(normal(key, &Value::Null), *default);
+            assert_eq!(normal(key, default), *default);
+        }
     }
 }

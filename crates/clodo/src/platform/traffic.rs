@@ -32,17 +32,24 @@ impl CloudflarePlatform {
         Ok(Applied::Done)
     }
 
+    /// `given` is what the change gave, when that is known.
     pub(super) async fn undo_traffic(
         &self,
         worker: &WorkerRef,
+        given: Option<&[TrafficShare]>,
         shares: &[TrafficShare],
     ) -> Result<Undone, PlatformError> {
         if shares.is_empty() {
             let why = format!("no version of `{}` had traffic before", worker.worker);
             return Ok(Undone::Kept(why));
         }
-        if same(&self.shares(worker).await?, shares) {
+        let now = self.shares(worker).await?;
+        if same(&now, shares) {
             return Ok(Undone::Restored);
+        }
+        if given.is_some_and(|given| !same(&now, given)) {
+            let why = format!("somebody else changed the traffic of `{}` since", worker.worker);
+            return Ok(Undone::Kept(why));
         }
         self.give(worker, shares, "clodo: back to what was before").await?;
         Ok(Undone::Restored)
@@ -89,7 +96,7 @@ impl CloudflarePlatform {
     }
 }
 
-fn wanted(to: &Traffic, inputs: &Inputs) -> Result<Vec<TrafficShare>, PlatformError> {
+pub(super) fn wanted(to: &Traffic, inputs: &Inputs) -> Result<Vec<TrafficShare>, PlatformError> {
     match (to, &inputs.version) {
         (Traffic::Shares(shares), _) => Ok(shares.clone()),
         (Traffic::Uploaded, Some(version)) => {

@@ -1,0 +1,6 @@
+//! The facade against a local Cloudflare in the same process.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod contracts;
+mod support;
