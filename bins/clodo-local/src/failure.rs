@@ -1,6 +1,6 @@
+use clodo::LocalError;
 use clodo_cli::{CliError, Exit};
 use clodo_local::{CloudError, CloudErrorKind};
-use clodo_npm::NpmError;
 
 /// A cloud's error, as the program says it.
 pub(crate) fn cloud(error: CloudError) -> CliError {
@@ -26,10 +26,13 @@ pub(crate) fn not_running() -> CliError {
         .with_hint("`clodo-local up --detach` starts it")
 }
 
-/// workerd could not be installed.
-pub(crate) fn npm(error: NpmError) -> CliError {
+/// workerd could not be had.
+pub(crate) fn local(error: LocalError) -> CliError {
     let hint = error.hint();
-    let error = CliError::of(Exit::Unreachable, "no_workerd", error);
+    let error = match error {
+        LocalError::Cloud(error) => return cloud(error),
+        other => CliError::of(Exit::Unreachable, "no_workerd", other),
+    };
     match hint {
         Some(hint) => error.with_hint(hint),
         None => error,

@@ -1,5 +1,6 @@
 use clodo_local::{CloudAccount, LocalCloud, Running};
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt;
 
 /// Where a cloud runs; printed by `up` and `status`.
@@ -13,6 +14,10 @@ pub(crate) struct CloudReport {
     port: Option<u16>,
     pid: Option<u32>,
     accounts: Vec<CloudAccount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds: Option<Value>,
 }
 
 impl CloudReport {
@@ -53,7 +58,18 @@ impl CloudReport {
             port: None,
             pid: None,
             accounts: Vec::new(),
+            requests: None,
+            holds: None,
         }
+    }
+
+    /// Adds what the cloud says of itself: what its accounts hold, and the requests of its API.
+    pub(crate) fn with_summary(mut self, summary: Option<Value>) -> Self {
+        if let Some(mut summary) = summary {
+            self.requests = Some(summary["requests"].take());
+            self.holds = Some(summary["accounts"].take());
+        }
+        self
     }
 }
 
@@ -63,6 +79,17 @@ impl fmt::Display for CloudReport {
         write!(f, "{url}")?;
         for account in &self.accounts {
             write!(f, "\n  account {} ({})", account.name, account.id)?;
+        }
+        for held in self.holds.iter().filter_map(Value::as_array).flatten() {
+            let (name, workers) = (held["name"].as_str().unwrap_or_default(), &held["workers"]);
+            write!(f, "\n  {name}: {workers} Workers, {} databases", held["databases"])?;
+        }
+        if let Some(requests) = &self.requests {
+            write!(
+                f,
+                "\n  API requests: {} reads, {} writes",
+                requests["reads"], requests["writes"]
+            )?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(crate) async fn run(
         session.ui.report(&CloudReport::of(&running))?;
         return Ok(Exit::Done);
     }
-    place.ignore_in_git();
+    clodo::ignore_in_git(&place.root().join(".clodo"));
     if args.detach {
         detached(session, &place, args).await
     } else {

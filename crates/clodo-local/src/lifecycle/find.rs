@@ -7,7 +7,7 @@ use super::{
 use crate::server::CloudAccount;
 use clodo_types::Secret;
 use http::{Method, Request, Response, header};
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+/// Answers without a token.
+const STATUS_PATH: &str = "/clodo/status";
 const ASK_PATIENCE: Duration = Duration::from_secs(3);
 const KILL_PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
@@ -48,6 +50,16 @@ impl Running {
             accounts: record.accounts().to_vec(),
             pid: record.pid(),
         }
+    }
+
+    /// What it holds, by its own account (`GET /clodo/status`): accounts with their zones, Workers,
+    /// domains and databases, and how many requests its API had. `None` when it does not answer.
+    pub async fn summary(&self) -> Option<serde_json::Value> {
+        let answer =
+            timeout(ASK_PATIENCE, send(self.port, Request::get(STATUS_PATH))).await.ok()??;
+        let body = answer.into_body().collect().await.ok()?.to_bytes();
+        let mut answer: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        Some(answer["result"].take())
     }
 
     /// What points wrangler and the official SDKs at it: name and value.
@@ -138,20 +150,20 @@ async fn answers(record: &CloudRecord) -> bool {
 
 // Without the token: it is not yet known who listens.
 async fn ask_nothing(record: &CloudRecord) -> Option<Response<Incoming>> {
-    send(record, Request::get("/clodo/status")).await
+    send(record.port(), Request::get(STATUS_PATH)).await
 }
 
 async fn ask(record: &CloudRecord, method: Method, path: &str) -> Option<Response<Incoming>> {
     let bearer = format!("Bearer {}", record.token().expose());
     let request = Request::builder().method(method).uri(path);
-    send(record, request.header(header::AUTHORIZATION, bearer)).await
+    send(record.port(), request.header(header::AUTHORIZATION, bearer)).await
 }
 
-async fn send(record: &CloudRecord, request: http::request::Builder) -> Option<Response<Incoming>> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, record.port())).await.ok()?;
+async fn send(port: u16, request: http::request::Builder) -> Option<Response<Incoming>> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
-    let host = format!("127.0.0.1:{}", record.port());
+    let host = format!("127.0.0.1:{port}");
     let request = request.header(header::HOST, host).body(Empty::<bytes::Bytes>::new()).ok()?;
     sender.send_request(request).await.ok()
 }
