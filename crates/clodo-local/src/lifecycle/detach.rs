@@ -1,6 +1,9 @@
 //! A cloud that outlives the program which started it.
 
-use super::{CloudError, find::Running, find::find};
+use super::{
+    CloudError,
+    find::{Running, find, is_locked},
+};
 use std::{
     ffi::OsStr,
     fs::{self, File},
@@ -63,9 +66,11 @@ pub async fn start_detached(
             if let Some(running) = find(state_folder).await {
                 return Ok(running);
             }
-            return Err(CloudError::EndedAtOnce { log: last_words(state_folder, begun) });
-        }
-        if since.elapsed() > patience {
+            // It may hold the folder already and not answer yet.
+            if !is_locked(state_folder) || since.elapsed() > patience {
+                return Err(CloudError::EndedAtOnce { log: last_words(state_folder, begun) });
+            }
+        } else if since.elapsed() > patience {
             end(&mut child);
             return Err(CloudError::NotReady { seconds: patience.as_secs() });
         }

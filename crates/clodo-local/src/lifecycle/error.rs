@@ -113,7 +113,19 @@ impl CloudError {
                 }
                 _ => Some("`clodo-local logs` shows what it said".to_owned()),
             },
-            CloudErrorKind::Seed | CloudErrorKind::Storage => None,
+            CloudErrorKind::Storage => self.storage_hint().map(str::to_owned),
+            CloudErrorKind::Seed => None,
+        }
+    }
+
+    fn storage_hint(&self) -> Option<&'static str> {
+        let Self::State(error) = self else { return None };
+        match error.kind() {
+            StateErrorKind::NewerFormat => Some("use a Clodo at least as new as the last one here"),
+            _ => Some(
+                "check the disk and the folder's permissions; if the state is damaged, \
+                 `clodo-local reset` deletes it, with every Worker and all data, to begin anew",
+            ),
         }
     }
 
