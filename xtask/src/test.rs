@@ -33,7 +33,9 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
 
 /// The local Cloudflare's runtime and the wranglers under test come from npm.
 fn ensure_node() -> Outcome {
-    if works(command("npm").arg("--version")) {
+    // On Windows npm is a script, which is only found by its full name.
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    if works(command(npm).arg("--version")) {
         return Ok(());
     }
     if !may_install() {
