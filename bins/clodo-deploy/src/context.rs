@@ -138,8 +138,8 @@ impl<'a> Context<'a> {
             self.session.environment.get_os("CLODO_WORKERD").filter(|path| !path.is_empty());
         let installing =
             |what: &str| ui.say(&format!("Installing {what} from npm into the user cache."));
-        let cache = self.cache()?;
-        let workerd = clodo::ensure_workerd(&cache, chosen.map(PathBuf::from), installing);
+        let cache = self.cache().ok();
+        let workerd = clodo::ensure_workerd(cache.as_ref(), chosen.map(PathBuf::from), installing);
         let workerd = workerd.await.map_err(failure::of_local)?;
         let server = self.server(&workerd)?;
         let starting = || ui.say("Starting the local Cloudflare.");

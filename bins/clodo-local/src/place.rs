@@ -1,6 +1,6 @@
 use crate::{args::UpArgs, failure};
 use clodo::{cloud_options, ensure_workerd, seed_accounts};
-use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_cli::{CliError, GlobalArgs, Session};
 use clodo_config::{FILE_NAME, Portfolio, find_root};
 use clodo_local::{CloudOptions, Outbound, SeedAccount};
 use clodo_npm::{NpmCache, cache_root};
@@ -81,12 +81,9 @@ impl Place {
 /// The workerd binary: `CLODO_WORKERD`, else the pinned one, installed when it is not there.
 async fn binary(session: &Session) -> Result<PathBuf, CliError> {
     let read = |name: &str| session.environment.get_os(name).map(Into::into);
-    let root = cache_root(&read).ok_or_else(|| {
-        CliError::new(Exit::Unreachable, "no_cache", "there is no folder to install workerd into")
-            .with_hint("set CLODO_CACHE_DIR to a folder, or CLODO_WORKERD to a workerd binary")
-    })?;
+    let cache = cache_root(&read).map(NpmCache::new);
     let chosen = session.environment.get_os("CLODO_WORKERD").filter(|path| !path.is_empty());
     let chosen = chosen.map(|path| session.directory.join(path));
     let installing = |what: &str| session.ui.say(&format!("installing {what} with npm, once"));
-    ensure_workerd(&NpmCache::new(root), chosen, installing).await.map_err(failure::local)
+    ensure_workerd(cache.as_ref(), chosen, installing).await.map_err(failure::local)
 }

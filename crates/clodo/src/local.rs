@@ -27,6 +27,9 @@ pub enum LocalError {
     /// workerd could not be installed.
     #[error("the Workers runtime cannot be had")]
     Workerd(#[source] NpmError),
+    /// No folder for the cache is known.
+    #[error("there is no folder to install workerd into")]
+    NoCache,
     /// `CLODO_WORKERD` names no file.
     #[error("CLODO_WORKERD names `{}`, and there is no such file", .0.display())]
     NoWorkerd(PathBuf),
@@ -44,6 +47,9 @@ impl LocalError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Workerd(error) => error.hint(),
+            Self::NoCache => Some(
+                "set CLODO_CACHE_DIR to a folder, or CLODO_WORKERD to a workerd binary".to_owned(),
+            ),
             Self::NoWorkerd(_) => Some("correct CLODO_WORKERD, or unset it".to_owned()),
             Self::Cloud(error) => error.hint(),
             Self::Seed(_) => Some("`clodo-local logs` shows what it said".to_owned()),
@@ -52,18 +58,19 @@ impl LocalError {
 }
 
 /// The workerd binary: `chosen` (from `CLODO_WORKERD`), or the pinned one, installed into the cache
-/// when it is not there. `installing` is called before that, since it takes a while.
+/// when it is not there; without a cache only `chosen` will do. `installing` is called before that, since it takes a while.
 ///
 /// # Errors
 /// When it is not there and cannot be installed.
 pub async fn ensure_workerd(
-    cache: &NpmCache,
+    cache: Option<&NpmCache>,
     chosen: Option<PathBuf>,
     installing: impl FnOnce(&str),
 ) -> Result<PathBuf, LocalError> {
     if let Some(path) = chosen {
         return if path.is_file() { Ok(path) } else { Err(LocalError::NoWorkerd(path)) };
     }
+    let cache = cache.ok_or(LocalError::NoCache)?;
     let pinned = workerd().map_err(LocalError::Workerd)?;
     if let Some(installed) = cache.installed(&pinned) {
         return Ok(installed.binary().to_owned());

@@ -96,7 +96,7 @@ fn a_taken_port_a_missing_workerd_and_a_wrong_config_have_codes_of_their_own() {
     let missing = project.folder.path().join("no-such-workerd");
     let failed = project.run(&["up"]).env("CLODO_WORKERD", missing).assert().code(7);
     let said = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
-    assert!(said.contains("there is no workerd at"), "{said}");
+    assert!(said.contains("there is no such file"), "{said}");
     std::fs::write(project.folder.path().join("clodo.toml"), "[portfolio]\nnmae = \"x\"\n")
         .unwrap();
     let failed = project.run(&["up", "--detach"]).assert().code(2);
