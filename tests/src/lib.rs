@@ -5,14 +5,17 @@
 //! |---|---|
 //! | a test that deploys | [`Sandbox`] |
 //! | a URL that a program printed | [`fetch`] |
+//! | a document that a program printed | [`Schema`] |
 //! | a test against real wrangler | [`Wrangler`] |
 
 mod fetch;
 mod run;
 mod sandbox;
+mod schema;
 mod wrangler;
 
 pub use fetch::{Answer, Request, fetch, get_json};
 pub use run::{Run, program};
 pub use sandbox::Sandbox;
+pub use schema::Schema;
 pub use wrangler::{Wrangler, install, pins};
