@@ -8,8 +8,8 @@ use std::path::PathBuf;
     name = "clodo-deploy",
     version,
     after_help = "Example:\n  clodo-deploy deploy --project examples/storefront --platform local --yes\n\n\
-                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 refused by a gate, 4 found something, 5 partly done,\n\
-                  6 not allowed, 7 platform unreachable, 130 interrupted"
+                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 refused by a gate, 4 found something,\n\
+                  5 partly done, 6 not allowed, 7 platform unreachable, 130 interrupted"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
