@@ -83,3 +83,28 @@ fn ctrl_c_is_exit_130_and_the_next_run_completes() {
     let report = sandbox.deploy(&DEPLOY).exits(0).json();
     assert_eq!(end_state(&sandbox, &report), want);
 }
+
+/// Reads events until one is `wanted`; false when the run was over before.
+fn heard(events: &mut impl Iterator<Item = std::io::Result<String>>, wanted: [&str; 2]) -> bool {
+    let is_wanted = |line: &str| wanted.iter().all(|word| line.contains(word));
+    events.map_while(Result::ok).any(|line| is_wanted(&line))
+}
+
+#[test]
+fn killed_while_it_takes_things_back_the_next_run_still_knows_its_own_workers() {
+    let (_, want) = undisturbed();
+    let sandbox = Sandbox::storefront();
+    let mut command = sandbox.command("clodo-deploy", &EVENTS);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut events = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let send = |signal: &str| Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(heard(&mut events, ["step_started", "upload main/web"]), "`web` comes last");
+    send("-INT").expect("the signal is sent");
+    let begun = heard(&mut events, ["step_undone", "commit main/catalog"]);
+    send("-KILL").expect("the signal is sent");
+    child.wait().expect("it ends");
+    assert!(begun, "the deployment was over too soon");
+    let report = sandbox.deploy(&DEPLOY).exits(0).json();
+    assert_eq!(end_state(&sandbox, &report), want);
+}

@@ -35,7 +35,10 @@ impl CloudflarePlatform {
         inputs: &Inputs,
     ) -> Result<Look, PlatformError> {
         let Some(seen) = &inputs.worker else {
-            let before = Before::Settings { tags: Vec::new(), settings: unset(settings) };
+            // What the first upload left. Without its owner, a Worker whose undoing is cut short
+            // would be a stranger to the next run.
+            let tags = Mark { hashes: None, ..mark.clone() }.to_tags::<&str>(&[]);
+            let before = Before::Settings { tags, settings: unset(settings) };
             return Ok(Look::pending(before));
         };
         let were = match settings.keys().all(|key| seen.settings.contains_key(key)) {
