@@ -207,10 +207,7 @@ async fn targets_that_wait_for_each_other_are_named_until_all_exist() {
         targets
     };
     let text = refused(cycle()).await.to_string();
-    assert_eq!(
-        text,
-        "dependency cycle: a@staging -> b@staging -> c@staging -> a@staging"
-    );
+    assert_eq!(text, "dependency cycle: a@staging -> b@staging -> c@staging -> a@staging");
     let world = World::new();
     world.deploy(&desired(vec![target("a"), target("b"), target("c")])).await.unwrap();
     let report = world.deploy(&desired(cycle())).await.unwrap();
