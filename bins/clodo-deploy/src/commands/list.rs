@@ -85,7 +85,8 @@ pub(crate) fn run(
     }
     for target in &targets {
         let domains: Vec<&str> = target.domains.iter().map(|domain| domain.as_str()).collect();
-        let _ = writeln!(text, "{:<32} {}", target.id.to_string(), domains.join(" "));
+        let row = format!("{:<32} {}", target.id.to_string(), domains.join(" "));
+        let _ = writeln!(text, "{}", row.trim_end());
     }
     session.ui.text(text.trim_end())?;
     Ok(Exit::Done)
