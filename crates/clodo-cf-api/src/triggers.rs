@@ -242,12 +242,14 @@ pub fn list_domains(account: &AccountId) -> ListEndpoint<CustomDomain> {
     ListEndpoint::new(DOMAINS, Paging::Single).at("account", account)
 }
 
-/// Makes a Worker answer at a hostname, whichever Worker answered there before.
+/// Makes a Worker answer at a hostname, whichever Worker answered there before. A hostname with DNS
+/// records of another origin is refused.
 #[must_use]
 pub fn put_domain(account: &AccountId, new: &NewDomain) -> Endpoint<CustomDomain> {
     let NewDomain { hostname, worker, zone } = new;
     let body = json!({
         "hostname": hostname, "service": worker, "zone_id": zone, "environment": "production",
+        "override_existing_origin": true,
     });
     Endpoint::new(Method::PUT, DOMAINS, Repeat::Safe).at("account", account).with_json(&body)
 }
