@@ -14,7 +14,8 @@ use crate::{
     vars::{self, Vars},
 };
 use clodo_types::{
-    AccountName, CustomerName, EnvironmentName, Finding, PortfolioName, ServiceName, Severity,
+    AccountId, AccountName, CustomerName, EnvironmentName, Finding, PortfolioName, ServiceName,
+    Severity,
 };
 use serde_json::Value;
 use std::{
@@ -109,6 +110,25 @@ impl Portfolio {
             later: BTreeMap::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// Adds environments that no file describes, such as the sections of a wrangler config.
+    #[must_use]
+    pub fn with_environments(mut self, names: impl IntoIterator<Item = EnvironmentName>) -> Self {
+        for name in names {
+            let environment = Environment::named(&name);
+            self.environments.entry(name).or_insert(environment);
+        }
+        self
+    }
+
+    /// Gives the accounts that have no id this one.
+    #[must_use]
+    pub fn with_account_id(mut self, id: AccountId) -> Self {
+        for account in self.accounts.values_mut() {
+            account.id.get_or_insert_with(|| id.clone());
+        }
+        self
     }
 
     /// The `clodo.toml`; in a portfolio of one service it need not exist.
