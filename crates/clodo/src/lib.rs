@@ -8,7 +8,48 @@
 //! | an account, or the local Cloudflare | [`Connection`], [`CloudflarePlatform`] |
 //! | a machine without an account | `find_or_start` (feature `local`) |
 //! | D1 databases to migrate | [`D1Migrator`] |
+//! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use clodo::{LoadOptions, Project, Secrets, load};
+//! use clodo_bundle::Bundler;
+//! use clodo_config::{Platform, Selection};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let config = r#"{ "name": "hello", "main": "index.js", "no_bundle": true,
+//!                   "compatibility_date": "2026-04-01", "kv_namespaces": [{ "binding": "SEEN" }] }"#;
+//! std::fs::write(folder.path().join("wrangler.jsonc"), config)?;
+//! std::fs::write(folder.path().join("index.js"), "export default {}")?;
+//!
+//! let project = Project::open(None, folder.path())?;
+//! let options = LoadOptions {
+//!     selection: &Selection::default(),
+//!     platform: Platform::Local,
+//!     adopt: false,
+//!     secrets: Secrets::new(),
+//!     environment: &|_| None,
+//! };
+//! let bundler = Bundler::new(clodo_npm::NpmCache::new(folder.path().join("cache")));
+//! let loaded = load(&project, &bundler, options).await?;
+//!
+//! // What `clodo_orchestrator::deploy` takes, with a `CloudflarePlatform` as its platform.
+//! let hello = &loaded.desired.targets[0];
+//! assert_eq!(hello.worker.as_str(), "hello");
+//! assert_eq!(hello.config()["kv_namespaces"]["SEEN"], "hello-seen");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this crate leaves to others
+//! Planning, journals and rollbacks (`clodo-orchestrator`, `clodo-saga`), formats of files
+//! (`clodo-config`, `clodo-wrangler`, `clodo-bundle`), the API (`clodo-cf-api`), the terminal
+//! (`clodo-cli` and the programs). The process environment is read by the caller.
+//!
+//! # Features
+//! - `local`: find or start the local Cloudflare, and serve it from a program.
 
 mod connect;
 mod holder;
@@ -19,9 +60,13 @@ mod local;
 mod migrations;
 mod migrator;
 mod naming;
+mod notes;
 mod platform;
 mod project;
+mod secret_gate;
 mod secrets;
+mod secrets_file;
+mod services;
 mod target;
 mod verifier;
 
@@ -38,5 +83,6 @@ pub use local::{
 pub use migrator::D1Migrator;
 pub use platform::{CloudflarePlatform, UrlStyle};
 pub use project::Project;
+pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
 pub use verifier::HealthProbe;

@@ -1,22 +1,20 @@
 use crate::{
-    load_error::{LoadError, LoadErrorKind, chain},
-    migrations,
-    naming::Naming,
-    project::{Project, ServiceConfig},
+    load_error::{LoadError, LoadErrorKind},
+    notes,
+    project::Project,
     secrets::Secrets,
-    target::{self, Parts},
+    services::Services,
+    target::Parts,
 };
-use clodo_bundle::{Bundle, Bundler};
-use clodo_config::{Generate, Platform, Selection, TargetSpec};
-use clodo_orchestrator::{Desired, DesiredTarget, MigrationFile};
+use clodo_bundle::Bundler;
+use clodo_config::{Generate, Platform, SecretDeclaration, Selection, TargetSpec};
+use clodo_orchestrator::{Desired, DesiredTarget};
 use clodo_types::{
-    AccountName, Finding, PortfolioName, ServiceName, Severity, TargetId, WorkerName,
+    AccountName, CustomerName, Finding, PortfolioName, SecretName, Severity, TargetId, WorkerName,
 };
-use futures_util::future::try_join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
 };
 
 /// What a desired state is loaded with.
@@ -63,13 +61,6 @@ impl Loaded {
     }
 }
 
-/// What is read and built once for all targets of a service.
-struct Service {
-    files: ServiceConfig,
-    bundle: Option<Arc<Bundle>>,
-    migrations: BTreeMap<PathBuf, Vec<MigrationFile>>,
-}
-
 /// Reads every file that the selected targets need, and builds their Workers side by side.
 ///
 /// # Errors
@@ -80,117 +71,64 @@ pub async fn load(
     options: LoadOptions<'_>,
 ) -> Result<Loaded, LoadError> {
     let specs = project.portfolio().select(options.selection)?;
-    let mut services = read_services(project, &specs)?;
-    build(bundler, &mut services, &specs).await?;
-    let mut loader = Loader { project, services, specs: &specs, secrets: options.secrets };
+    let mut services = Services::read(project, &specs)?;
+    services.build(bundler, &specs).await?;
+    let mut notes = project.portfolio().notes().to_vec();
+    for service in services.built() {
+        notes.extend(service.files.warnings.iter().cloned());
+        notes.extend(notes::of_service(service));
+    }
+    let loader = Loader { services, specs: &specs, platform: options.platform };
+    let mut secrets = options.secrets;
     let mut targets = Vec::new();
     for spec in &specs {
-        let target = loader.target(spec, options.platform, options.adopt)?;
-        loader.declare_secrets(spec, options.platform, options.environment);
+        let mut target = loader.target(spec, &mut notes)?;
+        target.adopt = options.adopt;
+        loader.declare_secrets(spec, &target, &mut secrets, options.environment);
         targets.push(target);
     }
     no_worker_twice(&targets)?;
-    let mut notes = project.portfolio().notes().to_vec();
-    let selected = loader.services.values().filter(|service| service.bundle.is_some());
-    notes.extend(selected.flat_map(|service| service.files.warnings.iter().cloned()));
+    notes.extend(unknown_secrets(project, &secrets, &targets));
     if let Some(block) = notes.iter().find(|note| note.severity == Severity::Block) {
         return Err(blocked(block));
     }
     let folders = specs.iter().map(|spec| {
-        let shown = &loader.services[&spec.id.service].files.shown;
+        let shown = &loader.services.of(&spec.id).files.shown;
         (spec.id.clone(), shown.parent().map(PathBuf::from).unwrap_or_default())
     });
     let folders = folders.collect();
-    let secrets = loader.secrets;
     let desired = Desired::new(project.portfolio().name().clone(), targets);
     Ok(Loaded { desired, secrets, specs, folders, notes })
 }
 
-/// Every service's config is read, since bindings name Workers of services that are not selected.
-fn read_services(
-    project: &Project,
-    specs: &[TargetSpec],
-) -> Result<BTreeMap<ServiceName, Service>, LoadError> {
-    let mut services = BTreeMap::new();
-    let Some(environment) = specs.first().map(|spec| &spec.id.environment) else {
-        return Ok(services);
-    };
-    let selected: BTreeSet<&ServiceName> = specs.iter().map(|spec| &spec.id.service).collect();
-    for name in project.portfolio().services().keys() {
-        let files = match project.service(name, environment) {
-            Ok(files) => files,
-            // A service that nobody asked for may be broken.
-            Err(_) if !selected.contains(name) => continue,
-            Err(error) => return Err(error),
-        };
-        let mut migrations = BTreeMap::new();
-        if selected.contains(name) {
-            target::check_supported(&files)?;
-            for database in &files.config.d1_databases {
-                let folder = &database.migrations_dir;
-                let shown = files.shown.parent().map(|parent| parent.join(folder));
-                let read = migrations::read(&files.folder.join(folder), &shown.unwrap_or_default());
-                migrations.insert(folder.clone(), read.map_err(unreadable)?);
-            }
-        }
-        services.insert(name.clone(), Service { files, bundle: None, migrations });
-    }
-    Ok(services)
-}
-
-async fn build(
-    bundler: &Bundler,
-    services: &mut BTreeMap<ServiceName, Service>,
-    specs: &[TargetSpec],
-) -> Result<(), LoadError> {
-    let selected: BTreeSet<&ServiceName> = specs.iter().map(|spec| &spec.id.service).collect();
-    let jobs =
-        services.iter().filter(|(name, _)| selected.contains(name)).map(|(name, service)| {
-            let files = &service.files;
-            async move {
-                let described =
-                    clodo_bundle::Project::new(&files.folder, files.config.clone(), &files.shown)
-                        .map_err(|error| LoadError::new(LoadErrorKind::Files, chain(&error)))?;
-                let bundle = bundler.bundle(&described).await?;
-                Ok::<_, LoadError>((name.clone(), Arc::new(bundle)))
-            }
-        });
-    for (name, bundle) in try_join_all(jobs).await? {
-        if let Some(service) = services.get_mut(&name) {
-            service.bundle = Some(bundle);
-        }
-    }
-    Ok(())
-}
-
 struct Loader<'a> {
-    project: &'a Project,
-    services: BTreeMap<ServiceName, Service>,
+    services: Services<'a>,
     specs: &'a [TargetSpec],
-    secrets: Secrets,
+    platform: Platform,
 }
 
 impl Loader<'_> {
     fn target(
         &self,
         spec: &TargetSpec,
-        platform: Platform,
-        adopt: bool,
+        notes: &mut Vec<Finding>,
     ) -> Result<DesiredTarget, LoadError> {
-        let service = &self.services[&spec.id.service];
+        let service = self.services.of(&spec.id);
         let bundle = service.bundle.clone().expect("selected services were built");
-        let naming = self.naming(&spec.id, &service.files)?;
+        let naming = self.services.naming(&spec.id, &service.files)?;
+        notes.extend(notes::of_target(&spec.id, service, &naming, self.platform));
         let parts = Parts {
             spec,
             files: &service.files,
             migrations: &service.migrations,
             naming: &naming,
             // An id belongs to one database or namespace; customers and environments have their own.
-            ids_count: platform == Platform::Cloudflare && naming.is_plain(),
-            worker_of: &|called| self.worker_of(&spec.id, called),
+            ids_count: self.platform == Platform::Cloudflare && naming.is_plain(),
+            worker_of: &|called, environment| {
+                self.services.worker_of(&spec.id, called, environment)
+            },
         };
         let mut target = parts.desired(bundle)?;
-        target.adopt = adopt;
         let selected: BTreeSet<&TargetId> = self.specs.iter().map(|spec| &spec.id).collect();
         let needed = spec
             .depends_on
@@ -200,46 +138,46 @@ impl Loader<'_> {
         Ok(target)
     }
 
-    fn naming(&self, target: &TargetId, files: &ServiceConfig) -> Result<Naming, LoadError> {
-        Naming::new(target, &files.config, self.project.is_single()).map_err(|error| {
-            let message = format!("{target} cannot be deployed under its name");
-            LoadError::new(LoadErrorKind::Config, message).with_source(error)
-        })
-    }
-
-    /// The Worker that a binding means: a service of the portfolio for the same customer and
-    /// environment, or a Worker of somebody else's by its plain name.
-    fn worker_of(&self, target: &TargetId, called: &WorkerName) -> Result<WorkerName, LoadError> {
-        let is_called = |(name, service): &(&ServiceName, &Service)| {
-            let own = service.files.config.name.as_ref();
-            service.files.base_name.as_deref() == Some(called.as_str())
-                || own.is_some_and(|own| own == called)
-                || (service.files.base_name.is_none() && name.as_str() == called.as_str())
-        };
-        let Some((name, service)) = self.services.iter().find(is_called) else {
-            return Ok(called.clone());
-        };
-        let other = TargetId { service: name.clone(), ..target.clone() };
-        Ok(self.naming(&other, &service.files)?.worker().clone())
-    }
-
     fn declare_secrets(
-        &mut self,
+        &self,
         spec: &TargetSpec,
-        platform: Platform,
+        target: &DesiredTarget,
+        secrets: &mut Secrets,
         environment: &dyn Fn(&str) -> Option<String>,
     ) {
-        for secret in &spec.secrets {
-            self.secrets.declare(&spec.id, &secret.name, &secret.variable(), environment);
-            if platform == Platform::Local && secret.generate == Some(Generate::Local) {
-                self.secrets.allow_generated(&spec.id, &secret.name);
+        for name in &target.secrets {
+            let declared = spec.secrets.iter().find(|secret| secret.name == *name);
+            let variable = declared
+                .map_or_else(|| format!("CLODO_SECRET_{name}"), SecretDeclaration::variable);
+            secrets.declare(&spec.id, name, &variable, environment);
+            let generate = declared.and_then(|secret| secret.generate);
+            if self.platform == Platform::Local && generate == Some(Generate::Local) {
+                secrets.allow_generated(&spec.id, name);
             }
         }
     }
 }
 
-fn unreadable(error: migrations::MigrationsError) -> LoadError {
-    LoadError::new(LoadErrorKind::Files, chain(&error))
+/// Names in the secrets file that no service declares: most likely a slip of the pen.
+fn unknown_secrets(
+    project: &Project,
+    secrets: &Secrets,
+    targets: &[DesiredTarget],
+) -> Option<Finding> {
+    let portfolio = project.portfolio();
+    let services = portfolio.services().values();
+    let declared = services.flat_map(|service| &service.secrets).map(|secret| &secret.name);
+    let required = targets.iter().flat_map(|target| &target.secrets);
+    let names: BTreeSet<&SecretName> = declared.chain(required).collect();
+    let customers: Vec<&CustomerName> = portfolio.customers().keys().collect();
+    let unknown = secrets.in_file_beside(&names, &customers);
+    (!unknown.is_empty()).then(|| Finding {
+        rule: "secret-not-declared".into(),
+        severity: Severity::Note,
+        at: None,
+        message: format!("the secrets file has {}, which no service declares", unknown.join(", ")),
+        hint: Some("declare it under `secrets` of its service in clodo.toml".into()),
+    })
 }
 
 /// A config that wrangler would refuse to deploy, or that asks for what Clodo cannot do.

@@ -1,6 +1,6 @@
 use clodo_types::{
-    BindingName, BucketName, CustomerName, DatabaseName, EnvironmentName, NameError,
-    NamespaceTitle, ServiceName, TargetId, WorkerName,
+    BindingName, BucketName, DatabaseName, NameError, NamespaceTitle, ServiceName, TargetId,
+    WorkerName,
 };
 use clodo_wrangler::WorkerConfig;
 
@@ -8,9 +8,12 @@ use clodo_wrangler::WorkerConfig;
 ///
 /// A Worker is called as wrangler would call it: the config's `name` (else the service's), then
 /// `-<environment>` unless the wrangler config has a section for the environment (then that
-/// section decides) or the environment is the unnamed top-level one, then `-<customer>`. Databases, namespaces and buckets without
-/// a name of their own are called `<worker>-<binding>`, as wrangler's provisioning does; those with
-/// one get the same suffixes as the Worker.
+/// section decides) or the environment is the unnamed top-level one, then `-<customer>`.
+///
+/// Databases, namespaces and buckets without a name of their own are called `<worker>-<binding>`,
+/// as wrangler's provisioning does. Those with one get the same suffixes as the Worker, except that
+/// in a section for the environment names are complete: wrangler inherits no bindings, so they were
+/// written for that environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Naming {
     worker: WorkerName,
@@ -20,21 +23,23 @@ pub(crate) struct Naming {
 impl Naming {
     /// Works out the names for one target.
     ///
-    /// `top_level` is true for a folder without `clodo.toml`, deployed without `--env`.
+    /// `top_level` is true in a folder without `clodo.toml`, for the environment that is meant when
+    /// none is named.
     pub(crate) fn new(
         target: &TargetId,
         config: &WorkerConfig,
         top_level: bool,
     ) -> Result<Self, NameError> {
         let base = base_name(&target.service, config);
-        let by_environment = environment_suffix(&target.environment, config, top_level);
-        let by_customer = customer_suffix(target.customer.as_ref());
-        // With a section for the environment, wrangler's name holds the environment already.
-        let in_name = if config.has_environment { "" } else { by_environment.as_str() };
-        Ok(Self {
-            worker: format!("{base}{in_name}{by_customer}").parse()?,
-            suffix: format!("{by_environment}{by_customer}"),
-        })
+        let by_customer = target.customer.as_ref().map(|customer| format!("-{customer}"));
+        let by_customer = by_customer.unwrap_or_default();
+        let with_environment = format!("-{}{by_customer}", target.environment);
+        // wrangler gives the name of a section for the environment its suffix already.
+        let is_named = top_level || (config.has_environment && config.name.is_some());
+        let in_name = if is_named { &by_customer } else { &with_environment };
+        let worker = format!("{base}{in_name}").parse()?;
+        let is_own = top_level || config.has_environment;
+        Ok(Self { worker, suffix: if is_own { by_customer } else { with_environment } })
     }
 
     /// The Worker.
@@ -85,19 +90,6 @@ impl Naming {
 
 fn base_name<'a>(service: &'a ServiceName, config: &'a WorkerConfig) -> &'a str {
     config.name.as_ref().map_or(service.as_str(), WorkerName::as_str)
-}
-
-fn environment_suffix(
-    environment: &EnvironmentName,
-    config: &WorkerConfig,
-    top_level: bool,
-) -> String {
-    let unnamed = top_level && !config.has_environment;
-    if unnamed || config.name_from_environment { String::new() } else { format!("-{environment}") }
-}
-
-fn customer_suffix(customer: Option<&CustomerName>) -> String {
-    customer.map(|customer| format!("-{customer}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -154,8 +146,18 @@ mod tests {
 
         let mut suffixed = config("shop-production");
         suffixed.has_environment = true;
-        let want = ["shop-production", "shop-production-my-db", "main-production"];
+        let want = ["shop-production", "shop-production-my-db", "main"];
         check(&target(None), &suffixed, false, want);
+        let want = ["shop-production-acme", "shop-production-acme-my-db", "main-acme"];
+        check(&target(Some("acme")), &suffixed, false, want);
+    }
+
+    #[test]
+    fn environments_of_a_worker_without_a_name_stay_apart() {
+        let mut nameless = WorkerConfig::default();
+        nameless.has_environment = true;
+        let want = ["orders-production", "orders-production-my-db", "main"];
+        check(&target(None), &nameless, false, want);
     }
 
     #[test]

@@ -7,13 +7,16 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+/// The environment that is meant when none is named.
+const UNNAMED: &str = "development";
+
 /// A portfolio on disk: a folder with a `clodo.toml`, or one with only a wrangler config.
 #[derive(Debug)]
 pub struct Project {
     root: PathBuf,
     shown: PathBuf,
     portfolio: Portfolio,
-    top_level: bool,
+    is_single: bool,
 }
 
 /// One service's wrangler config as one environment sees it.
@@ -66,7 +69,7 @@ impl Project {
         let path = root.join(FILE_NAME);
         let bytes = fs::read(&path).map_err(|error| unreadable(&shown.join(FILE_NAME), error))?;
         let portfolio = Portfolio::parse_bytes(shown.join(FILE_NAME), &bytes)?;
-        Ok(Self { root, shown, portfolio, top_level: false })
+        Ok(Self { root, shown, portfolio, is_single: false })
     }
 
     fn single(
@@ -78,15 +81,22 @@ impl Project {
         let shown = shown_folder(&root, current, given);
         let file = config.file_name().map(PathBuf::from).unwrap_or_default();
         let bytes = fs::read(config).map_err(|error| unreadable(&shown.join(&file), error))?;
-        let reading = clodo_wrangler::parse(&shown.join(&file), &bytes)?.worker(None)?;
+        let document = clodo_wrangler::parse(&shown.join(&file), &bytes)?;
+        // An environment that cannot be named in Clodo is one of wrangler's alone.
+        let environments = document.environments();
+        let environments = environments.iter().filter_map(|name| name.parse().ok());
+        let reading = document.worker(None)?;
         let folder = root.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = reading.config.name.map(|name| name.to_string()).or(folder);
         let name: ServiceName = name.unwrap_or_default().parse().map_err(|error| {
             let message = format!("{}: the Worker has no usable name", shown.join(&file).display());
             LoadError::new(LoadErrorKind::Config, message).with_source(error)
         })?;
-        let portfolio = Portfolio::single_service(name, &shown);
-        Ok(Self { root, shown, portfolio, top_level: true })
+        let mut portfolio = Portfolio::single_service(name, &shown).with_environments(environments);
+        if let Some(id) = reading.config.account_id {
+            portfolio = portfolio.with_account_id(id);
+        }
+        Ok(Self { root, shown, portfolio, is_single: true })
     }
 
     /// What the portfolio describes.
@@ -113,9 +123,10 @@ impl Project {
         self.clodo_folder().join("local")
     }
 
-    /// True without a `clodo.toml`, where names are wrangler's own.
-    pub(crate) fn is_single(&self) -> bool {
-        self.top_level
+    /// True without a `clodo.toml`, for the environment that is meant when none is named: then
+    /// names are those that wrangler gives without `--env`.
+    pub(crate) fn is_top_level(&self, environment: &EnvironmentName) -> bool {
+        self.is_single && environment.as_str() == UNNAMED
     }
 
     /// Reads a service's wrangler config for one environment.
@@ -199,7 +210,7 @@ mod tests {
         let project = Project::open(None, folder.path()).unwrap();
         let services: Vec<_> = project.portfolio().services().keys().collect();
         assert_eq!(services[0].as_str(), "my-shop");
-        assert!(project.is_single());
+        assert!(project.is_single);
     }
 
     #[test]
@@ -210,7 +221,7 @@ mod tests {
         let project = Project::open(None, &inside).unwrap();
         assert_eq!(project.root(), folder.path());
         let named = Project::open(Some(Path::new("web")), folder.path()).unwrap();
-        assert!(named.is_single());
+        assert!(named.is_single);
     }
 
     #[test]

@@ -1,6 +1,7 @@
+use crate::secrets_file;
 use async_trait::async_trait;
 use clodo_orchestrator::{PlatformError, PlatformErrorKind, SecretSource};
-use clodo_types::{Secret, SecretName, TargetId};
+use clodo_types::{CustomerName, Secret, SecretName, TargetId};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,15 +39,29 @@ impl Secrets {
         Self::default()
     }
 
-    /// Takes the values of a secrets file: `NAME=value` a line, `#` comments, optional quotes.
+    /// Takes the values of a secrets file, which is read as dotenv reads it: `NAME=value` a line,
+    /// `#` comments, quotes around values with spaces or several lines. An empty value counts as
+    /// none.
     #[must_use]
     pub fn with_file(mut self, text: &str) -> Self {
-        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
-            let Some((name, value)) = line.split_once('=') else { continue };
-            let name = name.trim().trim_start_matches("export ").to_owned();
-            self.file.insert(name, Secret::new(unquoted(value.trim())));
-        }
+        let pairs = secrets_file::read(text).into_iter().filter(|(_, value)| !value.is_empty());
+        self.file.extend(pairs.map(|(name, value)| (name, Secret::new(value))));
         self
+    }
+
+    /// The names in the secrets file that are none of `names`, as such or for one of `customers`.
+    pub(crate) fn in_file_beside(
+        &self,
+        names: &BTreeSet<&SecretName>,
+        customers: &[&CustomerName],
+    ) -> Vec<&str> {
+        let own = |customer| names.iter().map(move |name| for_customer(customer, name));
+        let known: BTreeSet<String> = customers
+            .iter()
+            .flat_map(|customer| own(customer))
+            .chain(names.iter().map(ToString::to_string))
+            .collect();
+        self.file.keys().map(String::as_str).filter(|name| !known.contains(*name)).collect()
     }
 
     /// Looks for the value of one declared secret of one target. `variable` is the environment
@@ -58,10 +73,7 @@ impl Secrets {
         variable: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) {
-        let own = target.customer.as_ref().map(|customer| {
-            let customer = customer.as_str().to_ascii_uppercase().replace('-', "_");
-            format!("{customer}_{name}")
-        });
+        let own = target.customer.as_ref().map(|customer| for_customer(customer, name));
         let set = |variable: &str| environment(variable).filter(|value| !value.is_empty());
         let from_environment = own
             .as_ref()
@@ -143,9 +155,9 @@ fn random_text() -> Result<Secret, GenerateError> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-fn unquoted(value: &str) -> &str {
-    let inner = |quote| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-    inner('"').or_else(|| inner('\'')).unwrap_or(value)
+/// `ACME_CORP_KEY` is `KEY` of the customer `acme-corp`.
+fn for_customer(customer: &CustomerName, name: &SecretName) -> String {
+    format!("{}_{name}", customer.as_str().to_ascii_uppercase().replace('-', "_"))
 }
 
 #[cfg(test)]

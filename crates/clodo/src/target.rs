@@ -9,13 +9,13 @@ use clodo_orchestrator::{
     DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace, DesiredService,
     DesiredTarget, MigrationFile, ResourceRef, Route, WorkersDev,
 };
-use clodo_types::{NameError, WorkerName};
+use clodo_types::{NameError, SecretName, WorkerName};
 use clodo_wrangler::{Assets, NotFoundHandling, RunWorkerFirst};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Finds the Worker that a name in a wrangler config means.
-type WorkerOf<'a> = &'a dyn Fn(&WorkerName) -> Result<WorkerName, LoadError>;
+type WorkerOf<'a> = &'a (dyn Fn(&WorkerName, Option<&str>) -> Result<WorkerName, LoadError> + Sync);
 
 /// What one target is put together from.
 pub(crate) struct Parts<'a> {
@@ -40,12 +40,14 @@ impl Parts<'_> {
         target.crons.clone_from(&config.crons);
         target.health.clone_from(&self.spec.health);
         target.object_migrations.clone_from(&config.migrations);
-        target.secrets = self.spec.secrets.iter().map(|secret| secret.name.clone()).collect();
+        let declared = self.spec.secrets.iter().map(|secret| &secret.name);
+        target.secrets = declared.chain(&config.required_secrets).cloned().collect();
         self.vars(&mut target);
         self.resources(&mut target).map_err(|error| self.unnamable(error))?;
         self.bindings(&mut target)?;
         self.settings(&mut target);
         self.addresses(&mut target)?;
+        self.no_secret_in_the_open(&target)?;
         Ok(target)
     }
 
@@ -54,6 +56,17 @@ impl Parts<'_> {
         target.vars.clone_from(&self.files.config.vars);
         let own = self.spec.vars.iter().map(|(name, var)| (name.clone(), var.value.clone()));
         target.vars.extend(own);
+    }
+
+    fn no_secret_in_the_open(&self, target: &DesiredTarget) -> Result<(), LoadError> {
+        let is_var =
+            |name: &&SecretName| target.vars.keys().any(|var| var.as_str() == name.as_str());
+        let Some(name) = target.secrets.iter().find(is_var) else { return Ok(()) };
+        let message =
+            format!("{}: `{name}` is a secret and a variable of {}", self.shown(), target.id);
+        let hint =
+            "take it out of `vars`: what stands there is public to everybody who reads files";
+        Err(LoadError::new(LoadErrorKind::Config, message).with_hint(hint))
     }
 
     fn resources(&self, target: &mut DesiredTarget) -> Result<(), NameError> {
@@ -94,13 +107,14 @@ impl Parts<'_> {
         for service in &self.files.config.services {
             target.services.push(DesiredService {
                 binding: service.binding.clone(),
-                worker: (self.worker_of)(&service.service)?,
+                worker: (self.worker_of)(&service.service, service.environment.as_deref())?,
                 entrypoint: service.entrypoint.clone(),
                 props: service.props.clone(),
             });
         }
         for object in &self.files.config.durable_objects {
-            let worker = object.script_name.as_ref().map(self.worker_of).transpose()?;
+            let holder = object.script_name.as_ref();
+            let worker = holder.map(|holder| (self.worker_of)(holder, None)).transpose()?;
             target.durable_objects.push(DesiredDurableObject {
                 binding: object.name.clone(),
                 class_name: object.class_name.clone(),
@@ -116,8 +130,13 @@ impl Parts<'_> {
         for (key, value) in versioned {
             target.version_settings.extend(value.clone().map(|value| (key.to_owned(), value)));
         }
+        let switches =
+            [("keep_vars", config.keep_vars), ("upload_source_maps", config.upload_source_maps)];
+        let on = switches.into_iter().filter(|(_, on)| *on);
+        target.version_settings.extend(on.map(|(key, on)| (key.to_owned(), Value::Bool(on))));
         let settings = &mut target.worker_settings;
-        settings.extend(config.observability.clone().map(|value| ("observability".into(), value)));
+        // As wrangler does: without the key it is off. The other two are left as they are.
+        settings.insert("observability".into(), config.observability.clone().unwrap_or_default());
         settings.extend(config.logpush.map(|on| ("logpush".into(), Value::Bool(on))));
         if !config.tail_consumers.is_empty() {
             settings.insert("tail_consumers".into(), Value::Array(config.tail_consumers.clone()));
@@ -131,7 +150,9 @@ impl Parts<'_> {
     fn addresses(&self, target: &mut DesiredTarget) -> Result<(), LoadError> {
         let config = &self.files.config;
         target.domains = self.spec.domains.iter().cloned().collect();
-        for route in &config.routes {
+        // Routes belong to one Worker: those of a config that several environments or customers
+        // share would make each of them take the others' traffic.
+        for route in config.routes.iter().filter(|_| self.naming.is_plain()) {
             match route {
                 clodo_wrangler::Route::CustomDomain(hostname) => {
                     target.domains.insert(hostname.clone());
@@ -158,9 +179,12 @@ impl Parts<'_> {
         Ok(())
     }
 
+    fn shown(&self) -> std::path::Display<'_> {
+        self.files.shown.display()
+    }
+
     fn unnamable(&self, error: NameError) -> LoadError {
-        let message =
-            format!("{}: {} cannot be deployed", self.files.shown.display(), self.spec.id);
+        let message = format!("{}: {} cannot be deployed", self.shown(), self.spec.id);
         LoadError::new(LoadErrorKind::Config, message).with_source(error)
     }
 }
@@ -234,6 +258,11 @@ pub(crate) fn check_supported(files: &ServiceConfig) -> Result<(), LoadError> {
     let asked = |key: &&&str| files.config.other.get(**key).is_some_and(|value| !empty(value));
     if let Some(key) = NOT_YET.iter().find(asked) {
         let message = format!("{shown}: `{key}` cannot be deployed by Clodo yet");
+        let hint = "deploy this service with wrangler, or remove the key";
+        return Err(LoadError::new(LoadErrorKind::Config, message).with_hint(hint));
+    }
+    if files.config.r2_buckets.iter().any(|bucket| bucket.jurisdiction.is_some()) {
+        let message = format!("{shown}: a bucket's `jurisdiction` cannot be kept to by Clodo yet");
         let hint = "deploy this service with wrangler, or remove the key";
         return Err(LoadError::new(LoadErrorKind::Config, message).with_hint(hint));
     }

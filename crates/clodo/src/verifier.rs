@@ -1,3 +1,4 @@
+use crate::load_error::chain;
 use async_trait::async_trait;
 use clodo_http::{Body, HttpService, Request};
 use clodo_orchestrator::{Check, Verdict, Verifier};
@@ -19,6 +20,8 @@ pub struct HealthProbe {
 
 /// The most that is read of a health answer, in bytes.
 const ANSWER_LIMIT: usize = 256 * 1024;
+/// The header by which the local Cloudflare says that an answer is its own.
+const NOT_THE_WORKER: &str = "x-clodo-error";
 /// Between two questions: the first pause, and the longest. A new version is live within
 /// milliseconds on the local Cloudflare and within seconds on the real one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(500));
@@ -41,6 +44,10 @@ impl HealthProbe {
             Err(error) => return Heard::Nothing(chain(&error)),
         };
         let status = response.status();
+        if let Some(why) = response.headers().get(NOT_THE_WORKER) {
+            let why = String::from_utf8_lossy(why.as_bytes()).into_owned();
+            return Heard::Nothing(format!("no Worker answered ({status}, {why})"));
+        }
         let body = response.into_body().collect(ANSWER_LIMIT).await.unwrap_or_default();
         let version = serde_json::from_slice::<Value>(&body).ok();
         let version =
@@ -130,17 +137,6 @@ fn question(url: &str) -> Option<Request> {
         .header(header::HOST, host)
         .header(header::CACHE_CONTROL, "no-cache");
     request.body(Body::empty()).ok()
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text += &format!(": {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,9 +2,7 @@
 
 use crate::support::cloud::Cloud;
 use clodo::{D1Migrator, Secrets};
-use clodo_orchestrator::{
-    Applied, Change, Inputs, MigrationTarget, Platform, conformance,
-};
+use clodo_orchestrator::{Applied, Change, Inputs, MigrationTarget, Platform, conformance};
 use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod adapters;
 mod contracts;
+mod loading;
+mod migrating;
+mod secrets;
 mod support;

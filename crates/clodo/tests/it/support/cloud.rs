@@ -1,6 +1,6 @@
 use clodo::{Client, CloudflarePlatform, Secrets, UrlStyle};
 use clodo_cf_api::ClientOptions;
-use clodo_http::{Counted, Counter, ReqwestHttp, ReqwestOptions};
+use clodo_http::{Body, Counted, Counter, HttpService, ReqwestHttp, ReqwestOptions};
 use clodo_local::{CloudOptions, LocalCloud, SeedAccount};
 use clodo_npm::NpmCache;
 use clodo_types::{AccountId, AccountName, SystemClock};
@@ -27,7 +27,7 @@ impl Cloud {
     pub(crate) async fn start() -> Self {
         let state = tempfile::Builder::new().prefix("cl").tempdir().unwrap();
         let chosen = environment("CLODO_WORKERD").map(Into::into);
-        let workerd = clodo::ensure_workerd(&cache(), chosen, |_| ()).await.unwrap();
+        let workerd = clodo::ensure_workerd(Some(&cache()), chosen, |_| ()).await.unwrap();
         let mut options = CloudOptions::new(state.path(), workerd, Arc::new(SystemClock));
         let (name, zones) = ("main".parse().unwrap(), vec!["acme.test".parse().unwrap()]);
         options.seed.accounts = vec![SeedAccount { name, id: None, zones }];
@@ -40,6 +40,15 @@ impl Cloud {
         let base = format!("{}/client/v4", self.local.url());
         let options = ClientOptions::new(base, self.local.token().clone());
         Client::new(Arc::new(Counted::new(http, self.calls.clone())), options).unwrap()
+    }
+
+    /// What answers at a hostname.
+    pub(crate) async fn get(&self, host: &str) -> String {
+        let http = ReqwestHttp::new(&ReqwestOptions::default()).unwrap();
+        let request = http::Request::get(self.local.url()).header("host", host);
+        let answer = http.call(request.body(Body::empty()).unwrap()).await.unwrap();
+        let body = answer.into_body().collect(1 << 16).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     pub(crate) fn accounts(&self) -> BTreeMap<AccountName, AccountId> {

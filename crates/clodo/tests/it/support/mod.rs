@@ -1,1 +1,3 @@
 pub(crate) mod cloud;
+pub(crate) mod folder;
+pub(crate) mod workers;
