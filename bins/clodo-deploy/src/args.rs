@@ -102,6 +102,9 @@ pub(crate) struct DeployArgs {
     /// Take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Upload again what did not change; new values of secrets travel with it
+    #[arg(long)]
+    pub(crate) redeploy: bool,
     /// A file with values of secrets, `NAME=value` a line
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets_file: Option<PathBuf>,
@@ -120,6 +123,9 @@ pub(crate) struct PlanArgs {
     /// Plan to take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Upload again what did not change; new values of secrets travel with it
+    #[arg(long)]
+    pub(crate) redeploy: bool,
     /// A file with values of secrets, `NAME=value` a line
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets_file: Option<PathBuf>,

@@ -1,8 +1,10 @@
 use crate::{confirm::Confirmation, context::Context, failure, listener::Teller};
-use clodo::{CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, UrlStyle};
+use clodo::{
+    CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, SecretGate, UrlStyle,
+};
 use clodo_cli::{CliError, Exit};
 use clodo_config::{Platform, Protection};
-use clodo_orchestrator::{DeployContext, MigrationGate, Ports};
+use clodo_orchestrator::{DeployContext, DeployOptions, MigrationGate, Ports};
 use clodo_saga::SqliteStore;
 use clodo_types::{DeploymentId, SystemClock, TargetId};
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
@@ -39,7 +41,7 @@ impl Engine {
             migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
             verifier: Arc::new(HealthProbe::new(Arc::clone(&context.http), patience)),
             platform,
-            secrets,
+            secrets: secrets.clone(),
             journal: store.clone(),
             leases: store,
             clock: Arc::new(SystemClock),
@@ -48,7 +50,8 @@ impl Engine {
         let confirmation = Arc::new(Confirmation::new(ui, question));
         let mut cx = DeployContext::new(ports, clodo::this_process());
         cx.liveness = clodo::liveness;
-        cx.gates = vec![Arc::new(MigrationGate), confirmation.clone()];
+        cx.gates =
+            vec![Arc::new(MigrationGate), Arc::new(SecretGate::new(secrets)), confirmation.clone()];
         cx.listener = Arc::new(Teller::new(ui));
         cx.cancel = context.session.cancel.clone();
         Ok(Self { cx, confirmation })
@@ -96,6 +99,16 @@ pub(crate) async fn store(
         Platform::Cloudflare => "state.sqlite",
     };
     SqliteStore::open(folder.join(file)).await.map_err(unusable)
+}
+
+/// How to deploy; with `redeploy`, what did not change is uploaded as well.
+pub(crate) fn options(loaded: &Loaded, redeploy: bool) -> DeployOptions {
+    let mut options = DeployOptions::new(new_deployment());
+    if redeploy {
+        let targets = loaded.desired.targets.iter();
+        options.redeploy = targets.map(|target| target.id.clone()).collect();
+    }
+    options
 }
 
 /// A new id; ids sort by the time at which they were made.

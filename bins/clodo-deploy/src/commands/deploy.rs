@@ -2,11 +2,11 @@ use crate::{
     args::{DeployArgs, PlanArgs},
     commands::plan,
     context::{Context, LoadFrom},
-    engine::{Engine, new_deployment, not_begun, question},
+    engine::{Engine, not_begun, options, question},
     report::{DeployDocument, failure, refusal, say_findings, targets_text},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{DeployOptions, DeployReport, Outcome, deploy};
+use clodo_orchestrator::{DeployReport, Outcome, deploy};
 
 /// `clodo-deploy deploy`
 pub(crate) async fn run(
@@ -19,6 +19,7 @@ pub(crate) async fn run(
             targets: args.targets.clone(),
             exit_code: false,
             adopt: args.adopt,
+            redeploy: args.redeploy,
             secrets_file: args.secrets_file.clone(),
         };
         return plan::run(session, global, &plan).await;
@@ -33,7 +34,7 @@ pub(crate) async fn run(
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
     let engine = engine.with_concurrency(args.concurrency);
-    let options = DeployOptions::new(new_deployment());
+    let options = options(&loaded, args.redeploy);
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);

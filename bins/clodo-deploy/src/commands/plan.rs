@@ -1,11 +1,11 @@
 use crate::{
     args::PlanArgs,
     context::{Context, LoadFrom},
-    engine::{Engine, new_deployment, not_begun},
+    engine::{Engine, not_begun, options},
     report::{DeployDocument, refusal, say_findings},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{DeployOptions, Prepared, prepare};
+use clodo_orchestrator::{Prepared, prepare};
 use clodo_types::{Clock as _, SystemClock, Timestamp};
 
 /// `clodo-deploy plan`, and `deploy --dry-run`
@@ -23,7 +23,7 @@ pub(crate) async fn run(
     say_findings(&session.ui, &loaded.notes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, None).await?.without_question();
-    let options = DeployOptions::new(new_deployment());
+    let options = options(&loaded, args.redeploy);
     let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     match show(&context, &prepared, began)? {
         Exit::Done if args.exit_code && !prepared.plan.is_empty() => Ok(Exit::Found),
