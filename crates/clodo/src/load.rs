@@ -74,6 +74,7 @@ pub async fn load(
     let mut services = Services::read(project, &specs)?;
     services.build(bundler, &specs).await?;
     let mut notes = project.portfolio().notes().to_vec();
+    notes.extend(notes::of_strategies(&specs));
     for service in services.built() {
         notes.extend(service.files.warnings.iter().cloned());
         notes.extend(notes::of_service(service));

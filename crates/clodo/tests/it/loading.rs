@@ -255,3 +255,14 @@ async fn migrations_that_two_databases_share_are_pointed_out() {
     let loaded = folder.load(Ask::default()).await.unwrap();
     assert_eq!(rules(&loaded.notes), ["migrations-shared"]);
 }
+
+#[tokio::test]
+async fn a_strategy_that_is_not_followed_is_told_once() {
+    let toml = "[environments.production]\nstrategy = \"canary\"\n\
+                [customers.a]\n[customers.b]";
+    let folder = Folder::with_services(toml, &[("web", "name = \"web\"")]);
+    let ask = Ask { environment: Some("production"), ..Ask::default() };
+    let loaded = folder.load(ask).await.unwrap();
+    assert_eq!(rules(&loaded.notes), ["strategy-not-supported"]);
+    assert!(loaded.notes[0].message.contains("web@production gets all traffic at once"));
+}
