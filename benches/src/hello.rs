@@ -2,7 +2,7 @@ use crate::{
     measure::{median, millis, requests_per_second},
     table::Table,
 };
-use clodo_tests::{Request, Sandbox, Wrangler};
+use clodo_tests::{Request, Sandbox, Wrangler, fetch};
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
@@ -12,6 +12,9 @@ use std::{
 const SOURCE: &str = "export default { fetch() { return new Response(\"hello\"); } };\n";
 const CONFIG: &str = "name = \"hello\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\n";
 
+/// What Miniflare is asked for; it has one Worker and looks at no hostname.
+const HOST: &str = "hello.example";
+
 /// Start-up, and throughput beside Miniflare 4.
 pub(crate) fn run(table: &mut Table) {
     let sandbox = Sandbox::empty();
@@ -20,6 +23,7 @@ pub(crate) fn run(table: &mut Table) {
     let report =
         sandbox.deploy(&["deploy", "--platform", "local", "--yes", "--json"]).exits(0).json();
     let url = report["targets"][0]["urls"][0].as_str().expect("a URL").to_owned();
+    assert_eq!(fetch(&url).body, "hello");
     start(table, &sandbox, &url);
     throughput(table, &url);
 }
@@ -28,21 +32,19 @@ fn start(table: &mut Table, sandbox: &Sandbox, url: &str) {
     let mut runs = Vec::new();
     for _ in 0..11 {
         let _ = sandbox.local(&["down"]).exits(0);
-        let began = Instant::now();
         let mut up = sandbox.command("clodo-local", &["up"]);
-        let child =
-            up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("clodo-local starts");
+        up.stdout(Stdio::null()).stderr(Stdio::null());
+        let began = Instant::now();
+        let mut child = up.spawn().expect("clodo-local starts");
         wait_for(url);
         runs.push(began.elapsed());
-        drop(Ended(child));
+        // In good order, so that the next start is an ordinary one.
+        let _ = sandbox.local(&["down"]).exits(0);
+        let _ = child.wait();
     }
     let took = millis(median(&mut runs));
-    table.row(
-        "`clodo-local up`: start to the first 200",
-        "<= 80 ms",
-        format!("{took} ms"),
-        took <= 80.0,
-    );
+    let what = "`clodo-local up`: start to the first 200";
+    table.row(what, "<= 80 ms", format!("{took} ms (best {})", millis(runs[0])), took <= 80.0);
     let _ = sandbox.local(&["up", "--detach"]).exits(0);
     wait_for(url);
 }
@@ -63,16 +65,21 @@ fn throughput(table: &mut Table, url: &str) {
     let ours_at = format!("http://127.0.0.1:{port}/");
     let miniflare = Miniflare::start();
     let theirs_at = format!("http://127.0.0.1:{}/", miniflare.port);
+    assert_eq!(fetch(&theirs_at).body, "hello");
+    // Once for nothing: V8 has compiled by then, and both sides have their connections.
+    let _ = (requests_per_second(&ours_at, &host), requests_per_second(&theirs_at, HOST));
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..5 {
+    for _ in 0..7 {
         ours.extend(requests_per_second(&ours_at, &host));
-        theirs.extend(requests_per_second(&theirs_at, "hello.example"));
+        theirs.extend(requests_per_second(&theirs_at, HOST));
     }
     if ours.is_empty() || theirs.is_empty() {
         return table.skipped(what, ">= 1.3 x", "`wrk` is not installed");
     }
+    let mut ratios: Vec<f64> =
+        ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    let ratio = median(&mut ratios);
     let (ours, theirs) = (median(&mut ours), median(&mut theirs));
-    let ratio = ours / theirs;
     let measured = format!("{ratio:.2} x ({ours:.0} against {theirs:.0})");
     table.row(what, ">= 1.3 x", measured, ratio >= 1.3);
 }

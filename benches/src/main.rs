@@ -4,9 +4,10 @@
 //! `cargo run --release -p clodo-benches` after `cargo build --release --workspace --bins`. The load
 //! tool is `wrk` (Debian package `wrk`); without it the throughput rows say so.
 
-#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 #![expect(clippy::disallowed_methods, reason = "it measures wall-clock time")]
 
+mod calls;
 mod deploy;
 mod hello;
 mod measure;

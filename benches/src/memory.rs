@@ -1,41 +1,77 @@
 use std::{
     fs,
+    io::Write as _,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-/// The proportional set size of one process, in kilobytes.
-fn pss(pid: u32) -> Option<u64> {
+/// One figure of a process, in kilobytes.
+fn kilobytes(pid: u32, figure: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(figure))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    // Each thread has children of its own.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")));
+    let text = lists.map(|list| list.unwrap_or_default()).collect::<Vec<_>>().join(" ");
     let direct: Vec<u32> = text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
     let below = direct.iter().flat_map(|pid| children(*pid)).collect::<Vec<_>>();
     direct.into_iter().chain(below).collect()
 }
 
 /// The proportional set size of a process and everything below it, in megabytes.
-#[expect(clippy::cast_precision_loss, reason = "megabytes, shown with one digit")]
 pub(crate) fn tree_megabytes(pid: u32) -> Option<f64> {
-    let own = pss(pid)?;
-    let below: u64 = children(pid).into_iter().filter_map(pss).sum();
-    Some((own + below) as f64 / 1024.0)
+    let own = kilobytes(pid, "Pss:")?;
+    let below: u64 = children(pid).into_iter().filter_map(|pid| kilobytes(pid, "Pss:")).sum();
+    Some(megabytes(own + below))
 }
 
-/// The largest proportional set size that a command had while it ran, in megabytes, looked at every
-/// two milliseconds; its own process only.
-#[expect(clippy::cast_precision_loss, reason = "megabytes, shown with one digit")]
-pub(crate) fn peak_megabytes(command: &mut Command) -> f64 {
-    let mut child: Child =
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
-    let mut peak = 0;
-    while child.try_wait().expect("the child can be waited for").is_none() {
-        peak = peak.max(pss(child.id()).unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(2));
+/// The most memory that a command's own process had while it ran, looked at every two milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Peak {
+    /// Proportional set size, in megabytes: a page that two processes share counts half.
+    pub(crate) pss: f64,
+    /// Resident set size, in megabytes: shared pages count in full.
+    pub(crate) rss: f64,
+}
+
+impl Peak {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child: Child = command.spawn().expect("the program starts");
+        let mut peak = Self::default();
+        while child.try_wait().expect("the child can be waited for").is_none() {
+            let now = |figure| megabytes(kilobytes(child.id(), figure).unwrap_or(0));
+            peak = peak.or(Self { pss: now("Pss:"), rss: now("Rss:") });
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        peak
     }
-    peak as f64 / 1024.0
+
+    /// The higher figures of both.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { pss: self.pss.max(other.pss), rss: self.rss.max(other.rss) }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn megabytes(kilobytes: u64) -> f64 {
+    kilobytes as f64 / 1024.0
+}
+
+/// A copy of workerd that no other process has mapped, so that all of its pages are counted here:
+/// of a page that two processes share, each is charged half. It is written piece by piece, as a
+/// package is unpacked; that decides how the kernel maps it.
+pub(crate) fn workerd_of_its_own(folder: &Path) -> PathBuf {
+    let pinned = clodo_npm::workerd().expect("workerd runs on this platform");
+    let path = folder.join("workerd");
+    fs::copy(clodo_tests::install(&pinned).binary(), &path).expect("workerd can be copied");
+    let bytes = fs::read(&path).expect("workerd can be read");
+    let mut file = fs::File::create(&path).expect("the copy keeps its mode");
+    bytes.chunks(64 * 1024).for_each(|piece| file.write_all(piece).expect("there is space"));
+    path
 }

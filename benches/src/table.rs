@@ -15,13 +15,24 @@ struct Row {
 impl Table {
     /// Adds a row that was measured.
     pub(crate) fn row(&mut self, what: &str, bar: &str, measured: String, met: bool) {
-        self.0.push(Row { what: what.into(), bar: bar.into(), measured, met: Some(met) });
+        self.push(Row { what: what.into(), bar: bar.into(), measured, met: Some(met) });
+    }
+
+    /// Adds a figure that has no bar.
+    pub(crate) fn shown(&mut self, what: &str, measured: String) {
+        self.push(Row { what: what.into(), bar: "-".into(), measured, met: None });
     }
 
     /// Adds a row that could not be measured, and says why.
     pub(crate) fn skipped(&mut self, what: &str, bar: &str, why: &str) {
         let measured = format!("not measured: {why}");
-        self.0.push(Row { what: what.into(), bar: bar.into(), measured, met: None });
+        self.push(Row { what: what.into(), bar: bar.into(), measured, met: None });
+    }
+
+    /// Whoever waits sees each figure as soon as it is there.
+    fn push(&mut self, row: Row) {
+        eprintln!("{}: {}", row.what, row.measured);
+        self.0.push(row);
     }
 }
 
