@@ -11,7 +11,7 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
     http::StatusCode,
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, patch, post, put},
 };
@@ -42,7 +42,23 @@ pub fn router(context: ApiContext) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(Arc::clone(&cx), logged))
+        .layer(from_fn(to_its_end))
         .with_state(cx)
+}
+
+/// Goes on with a call whose client leaves in the middle, as Cloudflare does. Dropped half-way, it
+/// could have written a new deployment and not have told the runtime: the old version would go on
+/// answering until the next change.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    // The task outlives only its client. When the cloud ends first, that is as if it were killed,
+    // which the state survives.
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+    }
 }
 
 /// Answers 500 while the state folder is gone, instead of what memory still says.

@@ -4,6 +4,7 @@ use crate::api_support::{Api, module, try_open};
 use clodo_local::{Directory, MemoryWorkers, ServedBinding};
 use http::Request;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn ids(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
@@ -42,6 +43,25 @@ async fn a_first_deploy_goes_as_wrangler_does_it() {
     assert_eq!(api.resolved("shop.local.workers.dev:8787", "/").as_deref(), Some("shop"));
     let preview = format!("{}-shop.local.workers.dev", &version[..8]);
     assert_eq!(api.resolved(&preview, "/"), Some(format!("shop@{version}")));
+}
+
+#[tokio::test]
+async fn a_deployment_whose_client_leaves_reaches_the_runtime_all_the_same() {
+    let api = Api::new().await;
+    api.deployed("export default 1", json!([])).await;
+    let second = api.upload("POST", "S/versions", module(json!([])), "export default 2").await;
+    let second = second.result()["id"].as_str().unwrap().to_owned();
+    let all = json!({ "strategy": "percentage",
+        "versions": [{ "version_id": second, "percentage": 100 }] });
+    let told = api.workers.changes().len();
+    api.send_and_leave(api.request("POST", "S/deployments").body(all.to_string().into()).unwrap());
+    let finished = async {
+        let live = || api.state.generation(&api.account).live["shop"].clone();
+        while live() != [(second.clone(), 100.0)] || api.workers.changes().len() == told {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), finished).await.unwrap();
 }
 
 #[tokio::test]
