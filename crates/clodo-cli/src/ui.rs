@@ -215,16 +215,16 @@ impl Ui {
             hint.map_or(String::new(), |hint| format!("{hint_label} {hint}\n"))
         };
         if error.sources().is_empty() {
-            let mut text = format!("{label} {error}\n");
+            let mut text = format!("{label} {}\n", visible(&error.to_string()));
             for cause in error.causes() {
-                text.push_str(&format!("  caused by: {cause}\n"));
+                text.push_str(&format!("  caused by: {}\n", visible(&cause.to_string())));
             }
             return text + &hint(error.hint());
         }
-        let blocks = error
-            .sources()
-            .iter()
-            .map(|source| format!("{label} {source}\n{}", hint(source.hint.as_deref())));
+        let blocks = error.sources().iter().map(|source| {
+            let shown = visible(&source.to_string());
+            format!("{label} {shown}\n{}", hint(source.hint.as_deref()))
+        });
         blocks.collect::<Vec<_>>().join("\n")
     }
 }
@@ -250,6 +250,20 @@ pub(crate) fn held<T>(stream: &Mutex<T>) -> MutexGuard<'_, T> {
 fn ended(text: &str) -> String {
     let text = text.strip_suffix('\n').unwrap_or(text);
     format!("{text}\n")
+}
+
+/// Text that quotes what others wrote, with control characters escaped: they could move the cursor
+/// or rewrite lines of the terminal.
+fn visible(text: &str) -> String {
+    let shown = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    if text.chars().all(shown) {
+        return text.to_owned();
+    }
+    let escaped = |c: char| match shown(c) {
+        true => c.to_string(),
+        false => c.escape_default().to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 fn unprintable(source: Box<dyn error::Error + Send + Sync>) -> CliError {

@@ -1,6 +1,8 @@
 //! What a `Ui` does with streams that misbehave, and with terminals.
 
-use clodo_cli::{Environment, Exit, GlobalArgs, OutputMode, Streams, Tone, Ui, UiOptions};
+use clodo_cli::{
+    CliError, Environment, Exit, GlobalArgs, OutputMode, Streams, Tone, Ui, UiOptions,
+};
 use serde_json::json;
 use std::io::{self, Write};
 
@@ -118,4 +120,15 @@ fn warnings_are_heard_even_when_quiet() {
     options.quiet = true;
     Ui::new(streams, options).warn("no health path");
     assert_eq!(captured.err(), "warning: no health path\n");
+}
+
+#[test]
+fn an_error_that_quotes_control_characters_cannot_write_over_the_terminal() {
+    let (streams, captured) = Streams::captured();
+    let cause = io::Error::other("no \x1b]0;title\x07");
+    let error = CliError::usage("unknown customer `a\x1b[2Jb\r`\nsecond line").with_source(cause);
+    Ui::new(streams, UiOptions::default()).error(&error);
+    let want = "error: unknown customer `a\\u{1b}[2Jb\\r`\nsecond line\n  \
+                caused by: no \\u{1b}]0;title\\u{7}\n";
+    assert_eq!(captured.err(), want);
 }
