@@ -158,7 +158,10 @@ impl<'a> Context<'a> {
         let root = self.project.root();
         let mut arguments: Vec<OsString> = vec!["local-cloud".into(), "--workerd".into()];
         arguments.extend([workerd.into(), "--project".into(), root.into()]);
-        Ok(CloudProgram { program, arguments })
+        let environment = clodo_local::CLOUD_ENVIRONMENT.into_iter().filter_map(|name| {
+            Some((name.into(), self.session.environment.get_os(name)?.to_owned()))
+        });
+        Ok(CloudProgram { program, arguments, environment: environment.collect() })
     }
 }
 

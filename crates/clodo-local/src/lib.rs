@@ -70,8 +70,8 @@ pub use data::{
 };
 pub use engine::{Engine, EngineOptions, LinkKind, Serving};
 pub use lifecycle::{
-    CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find, log_path, reset,
-    run_until_stopped, start_detached, stop,
+    CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find,
+    log_path, reset, run_until_stopped, start_detached, stop,
 };
 pub use memory_workers::MemoryWorkers;
 pub use runtime::Outbound;

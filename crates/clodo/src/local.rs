@@ -107,6 +107,8 @@ pub struct CloudProgram {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// All of its environment; see [`clodo_local::CLOUD_ENVIRONMENT`].
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// Finds the project's local Cloudflare, or starts `server` detached: then it stays up.
@@ -125,11 +127,12 @@ pub async fn find_or_start(
     starting();
     ignore_in_git(&project.clodo_folder());
     let command = detach_command(&server.program, &server.arguments, &folder);
-    let command = command.map_err(|source| CloudError::Io {
+    let mut command = command.map_err(|source| CloudError::Io {
         doing: "open",
         what: "the log of the local Cloudflare",
         source,
     })?;
+    command.envs(server.environment.iter().map(|(name, value)| (name, value)));
     Ok(start_detached(command, &folder, PATIENCE).await?)
 }
 

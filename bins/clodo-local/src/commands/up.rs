@@ -1,6 +1,8 @@
 use crate::{args::UpArgs, failure, place::Place, report::CloudReport};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_local::{CloudErrorKind, detach_command, find, run_until_stopped, start_detached};
+use clodo_local::{
+    CLOUD_ENVIRONMENT, CloudErrorKind, detach_command, find, run_until_stopped, start_detached,
+};
 use std::{ffi::OsString, time::Duration};
 
 /// How long a cloud in the background may take until it answers.
@@ -50,8 +52,12 @@ async fn detached(session: &Session, place: &Place, args: &UpArgs) -> Result<Exi
     let program = std::env::current_exe().map_err(|error| {
         CliError::of(Exit::Failed, "program", error).with_hint("start it without `--detach`")
     })?;
-    let command = detach_command(&program, again(place, args), &state)
+    let mut command = detach_command(&program, again(place, args), &state)
         .map_err(|error| CliError::of(Exit::Failed, "state", error))?;
+    command.envs(CLOUD_ENVIRONMENT.into_iter().filter_map(|name| {
+        let value = session.environment.get_os(name)?;
+        Some((name, value))
+    }));
     if let Some(port) = options.port {
         // Better said here than read in a log.
         free(port)?;

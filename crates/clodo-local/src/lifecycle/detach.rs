@@ -23,8 +23,32 @@ pub fn log_path(state_folder: &Path) -> PathBuf {
     state_folder.join("cloud.log")
 }
 
+/// The environment variables that a cloud may need, and that a command made by [`detach_command`]
+/// should be given. A cloud lives long and runs other people's code beside it, so it gets no others:
+/// whoever starts one may have tokens and secrets in the environment.
+pub const CLOUD_ENVIRONMENT: [&str; 17] = [
+    "APPDATA",
+    "CLODO_CACHE_DIR",
+    "CLODO_LOG",
+    "CLODO_WORKERD",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LOCALAPPDATA",
+    "NO_COLOR",
+    "PATH",
+    "RUST_BACKTRACE",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "USERPROFILE",
+    "XDG_CACHE_HOME",
+];
+
 /// The command that runs `program` with `args` apart from this process and its terminal. Its
-/// output goes to [`log_path`]; its environment is inherited.
+/// output goes to [`log_path`]; its environment is empty, and what it needs of this process's is
+/// named by [`CLOUD_ENVIRONMENT`].
 ///
 /// The program serves the arguments by calling [`run_until_stopped`](super::run_until_stopped).
 ///
@@ -38,7 +62,7 @@ pub fn detach_command<A: AsRef<OsStr>>(
     fs::create_dir_all(state_folder)?;
     let log = File::options().create(true).append(true).open(log_path(state_folder))?;
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.args(args).env_clear().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     apart(&mut command);
     Ok(command)
 }

@@ -9,7 +9,7 @@ mod record;
 mod reset;
 mod run_folder;
 
-pub use detach::{detach_command, log_path, start_detached};
+pub use detach::{CLOUD_ENVIRONMENT, detach_command, log_path, start_detached};
 pub use error::{CloudError, CloudErrorKind};
 pub use find::{Running, Stopped, find, stop};
 pub(crate) use guardian::Guardian;
