@@ -48,6 +48,19 @@ fn of_several_first_deployments_at_once_one_is_done_and_the_others_find_it_locke
     assert_eq!(sandbox.deploy(&DEPLOY).exits(0).json()["outcome"], "nothing_to_do");
 }
 
+#[test]
+fn a_damaged_history_says_what_deleting_it_costs_and_costs_no_more() {
+    let sandbox = Sandbox::storefront();
+    let _ = sandbox.deploy(&DEPLOY).exits(0);
+    let file = ".clodo/state-local.sqlite";
+    sandbox.write(file, "no database".repeat(1000));
+    let failed = sandbox.deploy(&DEPLOY).exits(1);
+    assert_eq!(failed.json()["error"]["kind"], "state");
+    assert!(failed.stderr.contains(&format!("delete {file}")), "{}", failed.stderr);
+    fs::remove_file(sandbox.project().join(file)).expect("the file can be deleted");
+    assert_eq!(sandbox.deploy(&DEPLOY).exits(0).json()["outcome"], "nothing_to_do");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_cloud_gets_no_secret_of_whoever_starts_it() {

@@ -5,7 +5,7 @@ use clodo::{
 use clodo_cli::{CliError, Exit};
 use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{DeployContext, DeployOptions, MigrationGate, Ports};
-use clodo_saga::SqliteStore;
+use clodo_saga::{JournalErrorKind, SqliteStore};
 use clodo_types::{DeploymentId, SystemClock, TargetId};
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
@@ -82,10 +82,6 @@ pub(crate) async fn store(
     }
     let folder = context.project.clodo_folder();
     clodo::ignore_in_git(&folder);
-    let unusable = |error| {
-        CliError::of(Exit::Failed, "state", error)
-            .with_hint("check the folder .clodo/ of the project")
-    };
     std::fs::create_dir_all(&folder).map_err(|error| {
         CliError::new(
             Exit::Failed,
@@ -98,8 +94,19 @@ pub(crate) async fn store(
         Platform::Local => "state-local.sqlite",
         Platform::Cloudflare => "state.sqlite",
     };
-    SqliteStore::open(folder.join(file)).await.map_err(unusable)
+    SqliteStore::open(folder.join(file)).await.map_err(|error| {
+        let hint = match error.kind() {
+            JournalErrorKind::NewerFormat => {
+                "use a clodo-deploy at least as new as the last one here".to_owned()
+            }
+            _ => format!("{STATE_HINT}; if it is damaged, delete .clodo/{file}: that loses the history, and nothing that is deployed"),
+        };
+        CliError::of(Exit::Failed, "state", error).with_hint(hint)
+    })
 }
+
+/// What may help when journals or leases cannot be read or written.
+pub(crate) const STATE_HINT: &str = "check the disk, and the permissions of the folder .clodo/";
 
 /// How to deploy; with `redeploy`, what did not change is uploaded as well.
 pub(crate) fn options(loaded: &Loaded, redeploy: bool) -> DeployOptions {

@@ -1,3 +1,4 @@
+use crate::engine::STATE_HINT;
 use clodo::{ConnectError, LoadError, LoadErrorKind, LocalError};
 use clodo_cli::{CliError, Exit};
 use clodo_local::CloudErrorKind;
@@ -46,7 +47,8 @@ pub(crate) fn of_deploy(error: DeployError) -> CliError {
         DeployErrorKind::State => (Exit::Failed, "state"),
         _ => (Exit::Failed, "failed"),
     };
-    let hint = error.hint().map(str::to_owned);
+    let otherwise = (error.kind() == DeployErrorKind::State).then_some(STATE_HINT);
+    let hint = error.hint().or(otherwise).map(str::to_owned);
     hinted(CliError::of(exit, kind, error), hint.as_deref())
 }
 
