@@ -18,7 +18,9 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     shell::run(cargo().args(["build", "--workspace", "--bins"]))?;
     if works(cargo().args(["nextest", "--version"])) {
         shell::run(
-            cargo().args(["nextest", "run", "--workspace", "--all-features"]).args(arguments),
+            cargo()
+                .args(["nextest", "run", "--workspace", "--all-features", "--no-fail-fast"])
+                .args(arguments),
         )?;
     } else {
         println!("cargo-nextest is not installed; using `cargo test`.");

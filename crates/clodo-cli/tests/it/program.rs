@@ -163,17 +163,17 @@ fn an_error_names_its_causes_and_a_way_out() {
     assert_snapshot!(run("fail causes --json"), @r#"
     stdout:
     {
+      "outcome": "failed",
       "error": {
+        "kind": "unreachable",
+        "message": "could not reach the platform",
+        "hint": "start it with `clodo-local up`",
         "at": null,
         "causes": [
           "could not open a connection",
           "connection refused"
-        ],
-        "hint": "start it with `clodo-local up`",
-        "kind": "unreachable",
-        "message": "could not reach the platform"
+        ]
       },
-      "outcome": "failed",
       "version": 1
     }
     stderr:
@@ -196,17 +196,17 @@ fn a_refusal_is_an_outcome_of_its_own() {
     assert_snapshot!(run("fail refused --json"), @r#"
     stdout:
     {
-      "error": {
-        "at": {
-          "column": 1,
-          "line": 3,
-          "path": "migrations/2.sql"
-        },
-        "hint": "see `clodo-deploy plan`",
-        "kind": "gate",
-        "message": "the plan drops a table"
-      },
       "outcome": "refused",
+      "error": {
+        "kind": "gate",
+        "message": "the plan drops a table",
+        "hint": "see `clodo-deploy plan`",
+        "at": {
+          "path": "migrations/2.sql",
+          "line": 3,
+          "column": 1
+        }
+      },
       "version": 1
     }
     stderr:
@@ -235,7 +235,7 @@ fn an_error_in_a_file_shows_the_line() {
     "#);
     assert_snapshot!(run("fail files --json=events"), @r#"
     stdout:
-    {"event":"finished","error":{"at":{"column":1,"line":2,"path":"clodo.toml"},"hint":"did you mean `name`?","kind":"config","message":"unknown key `nmae`","more":[{"at":{"column":9,"line":3,"path":"clodo.toml"},"hint":null,"message":"expected a list, found a number"}]},"outcome":"failed","version":1}
+    {"event":"finished","outcome":"failed","error":{"kind":"config","message":"unknown key `nmae`","hint":"did you mean `name`?","at":{"path":"clodo.toml","line":2,"column":1},"more":[{"message":"expected a list, found a number","hint":null,"at":{"path":"clodo.toml","line":3,"column":9}}]},"version":1}
     stderr:
     error: clodo.toml:2:1: unknown key `nmae`
        |
@@ -268,13 +268,13 @@ fn wrong_usage_is_exit_2_and_speaks_json_when_asked() {
     assert_snapshot!(run("fial --json"), @r#"
     stdout:
     {
-      "error": {
-        "at": null,
-        "hint": "did you mean `fail`?",
-        "kind": "usage",
-        "message": "unrecognized subcommand 'fial'"
-      },
       "outcome": "failed",
+      "error": {
+        "kind": "usage",
+        "message": "unrecognized subcommand 'fial'",
+        "hint": "did you mean `fail`?",
+        "at": null
+      },
       "version": 1
     }
     stderr:
