@@ -1,6 +1,6 @@
+use clodo_npm::NpmCache;
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -63,15 +63,12 @@ fn megabytes(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0
 }
 
-/// A copy of workerd that no other process has mapped, so that all of its pages are counted here:
-/// of a page that two processes share, each is charged half. It is written piece by piece, as a
-/// package is unpacked; that decides how the kernel maps it.
+/// A workerd of its own, as npm unpacks it: of a page that two processes share each is charged half,
+/// and others on this machine may run the usual one.
 pub(crate) fn workerd_of_its_own(folder: &Path) -> PathBuf {
     let pinned = clodo_npm::workerd().expect("workerd runs on this platform");
-    let path = folder.join("workerd");
-    fs::copy(clodo_tests::install(&pinned).binary(), &path).expect("workerd can be copied");
-    let bytes = fs::read(&path).expect("workerd can be read");
-    let mut file = fs::File::create(&path).expect("the copy keeps its mode");
-    bytes.chunks(64 * 1024).for_each(|piece| file.write_all(piece).expect("there is space"));
-    path
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let cache = NpmCache::new(folder.join("cache"));
+    let installed = runtime.expect("a runtime starts").block_on(cache.ensure(&pinned));
+    installed.expect("npm installs workerd").binary().to_owned()
 }
