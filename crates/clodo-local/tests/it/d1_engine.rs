@@ -98,7 +98,10 @@ async fn values_come_back_as_javascript_can_hold_them() {
     let rows = world
         .rows("SELECT 9007199254740993 AS big, 9e999 AS inf, CAST(x'61ff' AS TEXT) AS bad, 1.0 AS one")
         .await;
-    assert_eq!(rows.to_string(), r#"[{"bad":"a�","big":9007199254740992,"inf":null,"one":1}]"#);
+    // A number without a fraction is written without one; `json!(1)` is not `json!(1.0)`.
+    let want =
+        json!([{ "big": 9_007_199_254_740_992_i64, "inf": null, "bad": "a\u{fffd}", "one": 1 }]);
+    assert_eq!(rows, want);
 }
 
 #[tokio::test]
