@@ -132,3 +132,19 @@ fn a_custom_domain_answers_for_its_customer() {
         assert_eq!(health["environment"], "production");
     }
 }
+
+#[test]
+fn a_rollback_of_a_protected_environment_asks_too() {
+    let sandbox = Sandbox::storefront();
+    let catalog = ["catalog", "--env", "production", "--customer", "acme"];
+    let words = [&["deploy", "--platform", "local", "--yes", "--json"][..], &catalog].concat();
+    let _ = sandbox.deploy(&words).exits(0);
+    let dry = ["rollback", "--platform", "local", "--dry-run", "--json"];
+    assert!(sandbox.deploy(&dry).exits(2).stderr.contains("no earlier deployment"));
+
+    sandbox.edit("services/catalog/src/index.ts", "status: \"ok\"", "status: \"better\"");
+    let _ = sandbox.deploy(&words).exits(0);
+    let unasked = sandbox.deploy(&["rollback", "--platform", "local", "--json"]).exits(2);
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    let _ = sandbox.deploy(&["rollback", "--platform", "local", "--yes", "--json"]).exits(0);
+}

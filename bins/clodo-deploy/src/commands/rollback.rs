@@ -6,8 +6,11 @@ use crate::{
 };
 use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_config::Platform;
-use clodo_orchestrator::{RollbackOptions, deployments, prepare_rollback, rollback};
+use clodo_config::{Platform, Protection};
+use clodo_orchestrator::{
+    DeployError, Deployment, DeploymentState, RollbackOptions, deployments, prepare_rollback,
+    rollback,
+};
 use clodo_types::{Clock as _, ServiceName, SystemClock};
 
 /// How far back services are looked for.
@@ -23,10 +26,11 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.platform)?;
     let portfolio = context.project.portfolio().name().clone();
-    let options = options(&context, args, platform).await?;
+    let past = history(&context, platform).await?;
+    let options = options(args, &past)?;
     let to = context.connect(platform).await?;
-    let ask = !args.yes && !args.dry_run && platform == Platform::Cloudflare;
-    let question = ask.then(|| "Roll this back?".to_owned());
+    let guarded = platform == Platform::Cloudflare || is_protected(&context, &options, &past);
+    let question = (guarded && !args.yes && !args.dry_run).then(|| "Roll this back?".to_owned());
     // Nothing is built: a rollback goes back to versions that the platform still has.
     let engine =
         Engine::new(&context, &to, &mut Loaded::nothing(portfolio.clone()), question).await?;
@@ -34,6 +38,9 @@ pub(crate) async fn run(
         let engine = engine.without_question();
         let prepared =
             prepare_rollback(&engine.cx, &portfolio, &options).await.map_err(not_begun)?;
+        if prepared.plan.is_empty() && !prepared.is_refused() {
+            return Err(not_begun(DeployError::NothingToRollBack));
+        }
         return show(&context, &prepared, began);
     }
     let report = rollback(&engine.cx, &portfolio, &options).await.map_err(not_begun)?;
@@ -43,21 +50,30 @@ pub(crate) async fn run(
     finish(&context, &report)
 }
 
+async fn history(context: &Context<'_>, platform: Platform) -> Result<Vec<Deployment>, CliError> {
+    let store = store(context, platform).await?;
+    let past = deployments(&store, context.project.portfolio().name(), HISTORY).await;
+    past.map_err(|error| CliError::of(Exit::Failed, "state", error))
+}
+
+/// Whether the deployment that is taken back touched an environment that asks for a person's yes.
+fn is_protected(context: &Context<'_>, options: &RollbackOptions, past: &[Deployment]) -> bool {
+    let environments = context.project.portfolio().environments();
+    let meant = past.iter().find(|deployment| match &options.of {
+        Some(id) => deployment.id == *id,
+        None => deployment.state == DeploymentState::Done && deployment.rollback_of.is_none(),
+    });
+    let mut targets = meant.into_iter().flat_map(|deployment| &deployment.targets);
+    targets.any(|target| {
+        let described = environments.get(&target.id.environment);
+        described.is_some_and(|described| described.protection != Protection::None)
+    })
+}
+
 /// The targets of the services that were named, as the history knows them.
-async fn options(
-    context: &Context<'_>,
-    args: &RollbackArgs,
-    platform: Platform,
-) -> Result<RollbackOptions, CliError> {
+fn options(args: &RollbackArgs, past: &[Deployment]) -> Result<RollbackOptions, CliError> {
     let mut options = RollbackOptions::new(new_deployment());
     options.of = args.deployment.as_deref().map(name).transpose()?;
-    if args.services.is_empty() {
-        return Ok(options);
-    }
-    let store = store(context, platform).await?;
-    let portfolio = context.project.portfolio().name();
-    let past = deployments(&store, portfolio, HISTORY).await;
-    let past = past.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
     for service in &args.services {
         let service: ServiceName = name(service)?;
         let targets = past.iter().flat_map(|deployment| &deployment.targets);
