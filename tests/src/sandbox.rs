@@ -85,8 +85,17 @@ impl Sandbox {
 
     /// Gives a command the sandbox's environment, and nothing else.
     pub fn clean(&self, command: &mut Command) {
-        let keep =
-            ["PATH", "CLODO_CACHE_DIR", "CLODO_WORKERD", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP"];
+        let keep = [
+            "PATH",
+            "CLODO_CACHE_DIR",
+            "CLODO_WORKERD",
+            // Where a program that is built for coverage writes what it ran.
+            "LLVM_PROFILE_FILE",
+            "SYSTEMROOT",
+            "TMPDIR",
+            "TEMP",
+            "TMP",
+        ];
         command.env_clear();
         for name in keep {
             if let Some(value) = setting(name) {
