@@ -9,7 +9,6 @@
 //! | a test or a program that needs a Cloudflare | [`LocalCloud::start`] |
 //! | a program with a command that serves one | [`run_until_stopped`], [`detach_command`] |
 //! | a state folder, and the question whether its cloud runs | [`find`], [`stop`], [`reset`] |
-//! | Workers to run, and a directory of your own | [`Engine`], [`Directory`] |
 //! | data to look at behind the API | [`Data`] |
 //! | only the API | [`State`], [`ApiContext`], [`api_router`] |
 //!
@@ -45,39 +44,19 @@
 //! depends on `clodo-cf-api`: client and server must not share a mistake.
 
 mod api;
-mod bindings;
-mod data;
-mod engine;
-mod front;
 mod lifecycle;
-mod memory_workers;
 mod routing;
-mod runtime;
-mod seams;
 mod server;
 mod state;
 
 pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
-pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
-pub use data::{
-    Bookmark, BucketRef, ByteStream, Checksums, Conditions, D1, D1Answer, D1Error, D1ErrorKind,
-    D1Meta, D1Options, D1Request, D1Statement, Data, DatabaseInfo, DatabaseRef, EtagMatch, Expiry,
-    ExportOptions, GetOptions, GetOutcome, HttpFields, ImportReport, Kv, KvEntry, KvError,
-    KvErrorKind, KvKey, KvListOptions, KvListed, KvPage, KvPut, ListObjects, NamespaceRef,
-    ObjectKey, ObjectMeta, ObjectPage, ObjectRange, Param, PartEtag, PoolOptions, PutOptions,
-    PutOutcome, R2, R2Error, R2ErrorKind, RowFormat, StatementResult, StoredObject, Timings,
-    UploadId, body_of,
-};
-pub use engine::{Engine, EngineOptions, LinkKind, Serving};
 pub use lifecycle::{
     CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find,
     log_path, reset, run_until_stopped, start_detached, stop,
 };
-pub use memory_workers::MemoryWorkers;
-pub use runtime::Outbound;
-pub use seams::{
-    AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
-    ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,
-};
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};
 pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};
+
+// What options and getters speak of.
+pub use clodo_storage::Data;
+pub use clodo_workerd::{LinkKind, Outbound, Workers};

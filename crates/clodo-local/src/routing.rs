@@ -208,7 +208,7 @@ mod tests {
             etag: String::new(),
             annotations: [("workers/alias".to_owned(), "staging".to_owned())].into(),
             content: Content::default(),
-            handlers: crate::seams::Handlers::default(),
+            handlers: clodo_workerd::Handlers::default(),
         });
         worker.deploy(Deployment {
             id: "d".into(),

@@ -2,15 +2,12 @@
 
 use crate::{
     api::{ApiContext, router as api_router},
-    bindings::router as bindings_router,
-    data::Data,
-    engine::{Engine, EngineOptions, LinkKind, Serving},
     lifecycle::{CloudError, CloudRecord, Guardian, RunFolder, control},
-    runtime::Outbound,
-    seams::Directory,
     state::{Seed, SeedAccount, SeedToken, State},
 };
+use clodo_storage::{Data, bindings_router};
 use clodo_types::{AccountId, AccountName, Clock, Secret};
+use clodo_workerd::{Directory, Engine, EngineOptions, LinkKind, Outbound, Serving};
 use std::{
     io,
     net::Ipv4Addr,

@@ -6,17 +6,15 @@ use super::{
     error::ApiError,
     upload::{Metadata, Upload},
 };
-use crate::{
-    seams::Handlers,
-    state::{
-        Snapshot,
-        ids::{Moment, random_uuid, sha256},
-        model::Account,
-        served::{Label, assemble, is_code, served_module},
-        worker::{Content, Module, NewVersion, Version, Worker},
-    },
+use crate::state::{
+    Snapshot,
+    ids::{Moment, random_uuid, sha256},
+    model::Account,
+    served::{Label, assemble, is_code, served_module},
+    worker::{Content, Module, NewVersion, Version, Worker},
 };
 use bytes::Bytes;
+use clodo_workerd::Handlers;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -5,11 +5,9 @@ use super::{
     error::ApiError,
     reply::{Answer, Page, Reply},
 };
-use crate::{
-    data::{D1Request, D1Statement, DatabaseRef, RowFormat},
-    state::{ids::random_uuid, model::Database},
-};
+use crate::state::{ids::random_uuid, model::Database};
 use bytes::Bytes;
+use clodo_storage::{D1Request, D1Statement, DatabaseRef, RowFormat};
 use clodo_types::DatabaseName;
 use serde::Deserialize;
 use serde_json::{Value, json};

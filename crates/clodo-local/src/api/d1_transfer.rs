@@ -8,16 +8,14 @@ use super::{
     error::ApiError,
     reply::{Answer, Reply},
 };
-use crate::{
-    data::{DatabaseRef, ExportOptions},
-    state::ids::random_hex,
-};
+use crate::state::ids::random_hex;
 use axum::{
     body::Body,
     extract::{Path, State},
     http::StatusCode,
 };
 use bytes::Bytes;
+use clodo_storage::{DatabaseRef, ExportOptions};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use serde::Deserialize;

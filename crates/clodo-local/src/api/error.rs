@@ -1,14 +1,12 @@
 //! What the API answers when it does not do what was asked.
 
-use crate::{
-    data::{D1Error, D1ErrorKind, KvError, KvErrorKind, R2Error},
-    seams::ValidationError,
-    state::{StateError, StateErrorKind},
-};
+use crate::state::{StateError, StateErrorKind};
 use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use clodo_storage::{D1Error, D1ErrorKind, KvError, KvErrorKind, R2Error};
+use clodo_workerd::ValidationError;
 use serde_json::{Value, json};
 
 /// One error of Cloudflare's envelope, with the HTTP status that it comes with.
@@ -104,9 +102,7 @@ impl From<ValidationError> for ApiError {
             ValidationError::Script { message } => {
                 Self::bad_request(10021, format!("{}\n", message.trim_end()))
             }
-            ValidationError::Runtime { .. } => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, 10002, error.to_string())
-            }
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, 10002, error.to_string()),
         }
     }
 }

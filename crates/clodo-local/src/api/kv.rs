@@ -5,11 +5,9 @@ use super::{
     error::ApiError,
     reply::{Answer, Reply},
 };
-use crate::{
-    data::NamespaceRef,
-    state::{ids::random_hex, model::Namespace},
-};
+use crate::state::{ids::random_hex, model::Namespace};
 use bytes::Bytes;
+use clodo_storage::NamespaceRef;
 use clodo_types::NamespaceTitle;
 use serde::Deserialize;
 use serde_json::{Value, json};

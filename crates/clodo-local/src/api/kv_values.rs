@@ -7,9 +7,9 @@ use super::{
     reply::{Answer, Reply},
     upload,
 };
-use crate::data::{Expiry, KvKey, KvListOptions, KvPut, NamespaceRef};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use clodo_storage::{Expiry, KvKey, KvListOptions, KvPut, NamespaceRef};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -51,11 +51,10 @@ fn at(call: &Call) -> Result<NamespaceRef, ApiError> {
 /// `GET …/{namespace}/keys`
 pub(super) async fn keys(call: Call) -> Answer {
     let text = |name| call.query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let options = KvListOptions {
-        prefix: text("prefix").unwrap_or_default(),
-        limit: call.query.number("limit"),
-        cursor: text("cursor"),
-    };
+    let mut options = KvListOptions::default();
+    options.prefix = text("prefix").unwrap_or_default();
+    options.limit = call.query.number("limit");
+    options.cursor = text("cursor");
     let page = call.cx.data.kv.list(&at(&call)?, options).await?;
     let keys = page.keys.iter().map(|key| {
         let mut shown = json!({ "name": key.name });

@@ -32,8 +32,10 @@ mod zones;
 pub use log::{RequestCount, RequestLog};
 pub use router::router;
 
-use crate::{data::Data, seams::Workers, state::State};
+use crate::state::State;
+use clodo_storage::Data;
 use clodo_types::Clock;
+use clodo_workerd::Workers;
 use d1_transfer::Transfers;
 use std::sync::Arc;
 

@@ -5,18 +5,16 @@ use super::{
     error::ApiError,
     reply::{Answer, Reply},
 };
-use crate::{
-    data::{
-        BucketRef, GetOptions, GetOutcome, HttpFields, ListObjects, ObjectKey, ObjectMeta,
-        PutOptions, PutOutcome, StoredObject,
-    },
-    state::{ids::Moment, model::Bucket},
-};
+use crate::state::{ids::Moment, model::Bucket};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use clodo_storage::{
+    BucketRef, GetOptions, GetOutcome, HttpFields, ListObjects, ObjectKey, ObjectMeta, PutOptions,
+    PutOutcome, StoredObject,
+};
 use clodo_types::BucketName;
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -97,13 +95,12 @@ pub(super) async fn delete(call: Call) -> Answer {
 pub(super) async fn objects(call: Call) -> Answer {
     let at = reference(call.account()?.id(), &bucket(&call)?.name)?;
     let text = |name| call.query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let options = ListObjects {
-        prefix: text("prefix").unwrap_or_default(),
-        delimiter: text("delimiter"),
-        start_after: text("start_after"),
-        cursor: text("cursor"),
-        limit: call.query.number("per_page"),
-    };
+    let mut options = ListObjects::default();
+    options.prefix = text("prefix").unwrap_or_default();
+    options.delimiter = text("delimiter");
+    options.start_after = text("start_after");
+    options.cursor = text("cursor");
+    options.limit = call.query.number("per_page");
     let page = call.cx.data.r2.list(&at, options).await?;
     let found: Vec<Value> = page.objects.iter().map(object).collect();
     let info = json!({

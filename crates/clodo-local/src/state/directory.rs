@@ -3,11 +3,11 @@
 use super::{Snapshot, State};
 use crate::{
     routing::plain_host,
-    seams::{Directory, Generation, Resolved},
     state::{served, worker::Worker},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use clodo_workerd::{Directory, Generation, Resolved};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

@@ -19,9 +19,10 @@ pub use error::{StateError, StateErrorKind};
 pub(crate) use locks::KeyedLock;
 pub use seed::{Seed, SeedAccount, SeedToken};
 
-use crate::{routing::RouteTable, seams::ServedVersion};
+use crate::routing::RouteTable;
 use clodo_sqlite::{OpenOptions, Sqlite};
 use clodo_types::Clock;
+use clodo_workerd::ServedVersion;
 use ids::Moment;
 use model::Cloud;
 use std::{

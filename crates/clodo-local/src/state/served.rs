@@ -6,11 +6,11 @@ use super::{
     model::Asset,
     worker::{Assets, Content, Module, Version, Worker},
 };
-use crate::seams::{
-    AssetEntry, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule, ServedVersion,
-};
 use bytes::Bytes;
 use clodo_types::Secret;
+use clodo_workerd::{
+    AssetEntry, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule, ServedVersion,
+};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
 use super::*;
-use crate::seams::{Directory, Handlers};
 use clodo_types::{ManualClock, Secret, Timestamp};
+use clodo_workerd::{Directory, Handlers};
 use worker::{Content, Deployment, Module, NewVersion, Worker};
 
 fn clock() -> Arc<dyn Clock> {

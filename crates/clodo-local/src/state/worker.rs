@@ -1,7 +1,7 @@
 //! A Worker with its versions and deployments, as they are kept.
 
 use super::ids::Moment;
-use crate::seams::Handlers;
+use clodo_workerd::Handlers;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};

@@ -3,7 +3,7 @@
 use crate::api_support::{Answer, Api};
 use axum::body::Body;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use clodo_local::{Directory, RunWorkerFirst};
+use clodo_workerd::{Directory, RunWorkerFirst};
 use http::Request;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Uploads, versions, deployments, settings and secrets.
 
 use crate::api_support::{Api, module, try_open};
-use clodo_local::{Directory, MemoryWorkers, ServedBinding};
+use clodo_workerd::{Directory, MemoryWorkers, ServedBinding};
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;

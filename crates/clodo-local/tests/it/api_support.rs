@@ -1,11 +1,10 @@
 //! An API over a fresh state folder, driven without a socket.
 
 use axum::{Router, body::Body};
-use clodo_local::{
-    ApiContext, Data, Directory, MemoryWorkers, Seed, State, StateError, StateErrorKind, Workers,
-    api_router,
-};
+use clodo_local::{ApiContext, Seed, State, StateError, StateErrorKind, api_router};
+use clodo_storage::Data;
 use clodo_types::{Clock, ManualClock, Timestamp};
+use clodo_workerd::{Directory, MemoryWorkers, Workers};
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::BodyExt;

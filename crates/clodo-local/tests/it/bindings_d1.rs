@@ -1,7 +1,8 @@
 //! `env.DB` on real workerd.
 
 use crate::support::{ACCOUNT, World, binding, version};
-use clodo_local::{DatabaseRef, ServedBinding};
+use clodo_storage::DatabaseRef;
+use clodo_workerd::ServedBinding;
 use serde_json::{Value, json};
 
 const DATABASE: &str = "018f3c5e-0000-7000-8000-00000000000d";

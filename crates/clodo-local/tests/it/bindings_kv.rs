@@ -1,7 +1,8 @@
 //! `env.KV` on real workerd.
 
 use crate::support::{ACCOUNT, World, binding, version};
-use clodo_local::{NamespaceRef, ServedBinding};
+use clodo_storage::NamespaceRef;
+use clodo_workerd::ServedBinding;
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "0123456789abcdef0123456789abcdea";

@@ -1,7 +1,8 @@
 //! `env.BUCKET` on real workerd.
 
 use crate::support::{ACCOUNT, World, binding, version};
-use clodo_local::{BucketRef, ServedBinding};
+use clodo_storage::BucketRef;
+use clodo_workerd::ServedBinding;
 use serde_json::{Value, json};
 
 const BUCKET: &str = "pictures";

@@ -2,10 +2,11 @@
 
 use crate::support::{client, workerd};
 use clodo_local::{
-    CloudError, CloudErrorKind, CloudOptions, Ended, LinkKind, LocalCloud, SeedAccount, Stopped,
-    find, reset, run_until_stopped, stop,
+    CloudError, CloudErrorKind, CloudOptions, Ended, LocalCloud, SeedAccount, Stopped, find, reset,
+    run_until_stopped, stop,
 };
 use clodo_types::SystemClock;
+use clodo_workerd::LinkKind;
 use http::Request;
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};

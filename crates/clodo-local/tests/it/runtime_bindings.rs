@@ -1,8 +1,8 @@
 //! Every kind of binding, on real workerd.
 
 use crate::support::{World, assets, binding, module, version, worker};
-use clodo_local::ServedBinding;
 use clodo_types::Secret;
+use clodo_workerd::ServedBinding;
 use serde_json::json;
 
 #[tokio::test]

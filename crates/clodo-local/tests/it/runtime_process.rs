@@ -2,8 +2,8 @@
 
 use crate::support::{ACCOUNT, World, binding, client, module, version, worker};
 use bytes::Bytes;
-use clodo_local::{Handlers, LinkKind, ServedBinding, ValidationError};
 use clodo_types::Secret;
+use clodo_workerd::{Handlers, LinkKind, ServedBinding, ValidationError};
 use http::Request;
 use std::{
     collections::BTreeSet,

@@ -5,11 +5,12 @@ pub(crate) mod workerd;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use clodo_local::{
-    AssetEntry, Data, Directory, Engine, EngineOptions, Generation, Resolved, ServedAssets,
-    ServedBinding, ServedModule, ServedVersion, Serving, Workers, bindings_router,
-};
+use clodo_storage::{Data, bindings_router};
 use clodo_types::SystemClock;
+use clodo_workerd::{
+    AssetEntry, Directory, Engine, EngineOptions, Generation, Resolved, ServedAssets,
+    ServedBinding, ServedModule, ServedVersion, Serving, Workers,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},

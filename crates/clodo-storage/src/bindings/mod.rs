@@ -1,0 +1,56 @@
+//! The HTTP service that workerd's D1, KV and R2 bindings talk to.
+//!
+//! Each binding is an `external` server whose `injectRequestHeaders` adds [`RESOURCE_HEADER`] with
+//! a [`Resource`] as its text; the service speaks the protocol of that kind. The protocols are
+//! workerd's own, stable since 2023, and documented nowhere but in its source.
+
+mod d1;
+mod kv;
+mod r2;
+mod r2_wire;
+mod resource;
+
+pub use resource::{RESOURCE_HEADER, Resource, ResourceError};
+
+use crate::Data;
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use hyper::ext::ReasonPhrase;
+
+/// The service, to be mounted on the socket that only workerd reaches.
+pub fn router(data: Data) -> Router {
+    Router::new().fallback(serve).with_state(data)
+}
+
+async fn serve(State(data): State<Data>, request: Request) -> Response {
+    let header = request.headers().get(RESOURCE_HEADER).and_then(|value| value.to_str().ok());
+    match header.unwrap_or_default().parse() {
+        Ok(Resource::D1(at)) => d1::serve(&data.d1, &at, request).await,
+        Ok(Resource::Kv(at)) => kv::serve(&data.kv, &at, request).await,
+        Ok(Resource::R2(at)) => r2::serve(&data.r2, &at, request).await,
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+/// An answer whose status line carries the text: it is what workerd shows to the Worker.
+fn with_reason(status: StatusCode, reason: &str) -> Response {
+    let mut response = (status, reason.to_owned()).into_response();
+    let ascii: String =
+        reason.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
+    if let Ok(reason) = ReasonPhrase::try_from(ascii) {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}
+
+/// Reads on to the end: workerd hears an answer only after it has sent the whole body.
+async fn drain(body: Body) {
+    let mut chunks = body.into_data_stream();
+    while let Some(Ok(_)) = chunks.next().await {}
+}

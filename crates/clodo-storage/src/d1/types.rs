@@ -1,0 +1,202 @@
+use clodo_types::{AccountId, DatabaseId};
+use serde_json::value::RawValue;
+use std::{fmt, time::Duration};
+
+use super::Param;
+use crate::PoolOptions;
+
+/// Which database: ids are unique within one account only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DatabaseRef {
+    /// The account that owns it.
+    pub account: AccountId,
+    /// Its id.
+    pub id: DatabaseId,
+}
+
+/// SQL text with its parameters: `{"sql": …, "params": […]}` on the wire.
+///
+/// The text may hold several statements; the parameters then belong to the last one.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub struct D1Statement {
+    /// One or more statements.
+    pub sql: String,
+    /// Values for `?1`, `?2` … of the last statement.
+    #[serde(default)]
+    pub params: Vec<Param>,
+}
+
+impl D1Statement {
+    /// A statement without parameters.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), params: Vec::new() }
+    }
+}
+
+/// How rows are written into [`StatementResult::results`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowFormat {
+    /// `[{"column": value, …}, …]`, what `/query` and `all()` answer.
+    #[default]
+    Objects,
+    /// `{"columns": […], "rows": [[…], …]}`, what `/raw` and `raw()` answer.
+    ColumnsAndRows,
+    /// `[]`: rows are read and dropped.
+    Nothing,
+}
+
+/// What one request asks: its statements run in order, in one transaction, all or nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct D1Request {
+    /// In order.
+    pub statements: Vec<D1Statement>,
+    /// How rows come back.
+    pub format: RowFormat,
+}
+
+impl D1Request {
+    /// One SQL text with objects as rows.
+    pub fn sql(sql: impl Into<String>) -> Self {
+        Self { statements: vec![D1Statement::new(sql)], format: RowFormat::Objects }
+    }
+}
+
+/// What a request did: one result per statement that was found in it.
+#[derive(Clone, Debug)]
+pub struct D1Answer {
+    /// In the order in which they ran. Serialises to what `/query` and `/raw` have in `result`.
+    pub results: Vec<StatementResult>,
+    /// The database's state after the request.
+    pub bookmark: Bookmark,
+}
+
+/// One statement's outcome. Serialises as D1 writes it: `{"results", "success", "meta"}`.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StatementResult {
+    /// Rows as ready JSON, in the format that was asked for.
+    pub results: Box<RawValue>,
+    /// Always true; a failed statement fails the request.
+    pub success: bool,
+    /// Counters and times.
+    pub meta: D1Meta,
+    /// Which of the request's elements it comes from; one element may hold several statements.
+    #[serde(skip)]
+    pub query: usize,
+}
+
+/// What D1 says about a statement.
+///
+/// `rows_read` and `rows_written` are estimates: SQLite as bundled has no row counters. Read is
+/// the larger of the full-scan steps and the rows returned; written is a row plus one per index
+/// of its table, for each row inserted, updated or deleted.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct D1Meta {
+    /// Always `local`.
+    pub served_by: &'static str,
+    /// Milliseconds spent in SQLite.
+    pub duration: f64,
+    /// Rows changed.
+    pub changes: u64,
+    /// Row id of the last insert on this connection.
+    pub last_row_id: i64,
+    /// True when the statement wrote.
+    pub changed_db: bool,
+    /// Bytes of the database after the statement.
+    pub size_after: u64,
+    /// See above.
+    pub rows_read: u64,
+    /// See above.
+    pub rows_written: u64,
+    /// Always true: there are no replicas.
+    pub served_by_primary: bool,
+    /// The time once more, as D1 nests it.
+    pub timings: Timings,
+}
+
+impl D1Meta {
+    /// Adds what a later statement did.
+    pub(super) fn add(&mut self, later: &Self) {
+        self.served_by = later.served_by;
+        self.duration += later.duration;
+        self.changes += later.changes;
+        self.last_row_id = later.last_row_id;
+        self.changed_db |= later.changed_db;
+        self.size_after = later.size_after;
+        self.rows_read += later.rows_read;
+        self.rows_written += later.rows_written;
+        self.served_by_primary = later.served_by_primary;
+        self.timings.sql_duration_ms = self.duration;
+    }
+}
+
+/// `{"sql_duration_ms": …}`.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Timings {
+    /// Milliseconds spent in SQLite.
+    pub sql_duration_ms: f64,
+}
+
+/// A state of a database: bookmarks of later states sort after those of earlier ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bookmark {
+    pub(super) writes: u64,
+    pub(super) tail: u128,
+}
+
+impl fmt::Display for Bookmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // D1's third group counts the days; a bookmark that is made again must be the same.
+        write!(f, "{:08x}-{:08x}-{:08x}-{:032x}", self.writes >> 32, self.writes, 0, self.tail)
+    }
+}
+
+/// What D1 tells about a database as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabaseInfo {
+    /// Bytes on disk.
+    pub file_size: u64,
+    /// Tables of the user's.
+    pub num_tables: u64,
+    /// The present state.
+    pub bookmark: Bookmark,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default)]
+pub struct ImportReport {
+    /// Statements that ran.
+    pub num_queries: u64,
+    /// Sums over all statements.
+    pub meta: D1Meta,
+    /// The state after it.
+    pub final_bookmark: Bookmark,
+}
+
+/// What goes into a dump.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// Leaves out `CREATE` statements.
+    pub no_schema: bool,
+    /// Leaves out rows.
+    pub no_data: bool,
+    /// Only these tables; empty = all.
+    pub tables: Vec<String>,
+}
+
+/// Limits of the D1 engine; the defaults are D1's own.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct D1Options {
+    /// How many databases stay open and for how long.
+    pub pool: PoolOptions,
+    /// How long one statement may run. D1: 30 s.
+    pub max_duration: Duration,
+}
+
+impl Default for D1Options {
+    fn default() -> Self {
+        Self { pool: PoolOptions::default(), max_duration: Duration::from_secs(30) }
+    }
+}

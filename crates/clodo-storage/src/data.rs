@@ -1,0 +1,34 @@
+use crate::{D1, D1Options, Kv, PoolOptions, R2};
+use clodo_types::Clock;
+use std::{path::PathBuf, sync::Arc};
+
+/// The three engines over one folder. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// SQL databases.
+    pub d1: D1,
+    /// Key-value namespaces.
+    pub kv: Kv,
+    /// Object buckets.
+    pub r2: R2,
+}
+
+impl Data {
+    /// Uses `root` (made when it is first written to) as `root/<account>/{d1,kv,r2}/…`.
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
+        let root = root.into();
+        Self {
+            d1: D1::new(root.clone(), D1Options::default()),
+            kv: Kv::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
+            r2: R2::new(root, clock, PoolOptions::default()),
+        }
+    }
+
+    /// Closes every open store and waits until they are closed; a later request opens them again.
+    pub async fn close(&self) {
+        self.d1.close().await;
+        self.kv.close().await;
+        self.r2.close().await;
+    }
+}

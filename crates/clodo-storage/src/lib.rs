@@ -1,0 +1,67 @@
+//! D1, KV and R2 as engines over a folder, and the protocols by which workerd's bindings ask them.
+//!
+//! Rust owns all data; workerd and a REST API only ask for it.
+//!
+//! | you have | start at |
+//! |---|---|
+//! | a folder and a clock | [`Data::at`] |
+//! | SQL for one database | [`D1::query`] |
+//! | a key of a namespace | [`Kv::get`], [`Kv::put`] |
+//! | an object of a bucket | [`R2::get`], [`R2::put`] |
+//! | a workerd with D1, KV or R2 bindings | [`bindings_router`] |
+//!
+//! # Example
+//! ```
+//! use clodo_storage::{D1Request, Data, DatabaseRef};
+//! use clodo_types::{ManualClock, Timestamp};
+//! use std::sync::Arc;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let folder = tempfile::tempdir()?;
+//! let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_790_000_000_000)));
+//! let data = Data::at(folder.path(), clock);
+//!
+//! let shop = DatabaseRef {
+//!     account: "0123456789abcdef0123456789abcdef".parse()?,
+//!     id: "018f3c5e-0000-7000-8000-000000000001".parse()?,
+//! };
+//! data.d1.create(&shop).await?;
+//! let answer = data.d1.query(&shop, D1Request::sql("SELECT 1 AS one")).await?;
+//! assert_eq!(answer.results.len(), 1);
+//! # data.close().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything is opened lazily and closed when idle. A store exists from its `create` to its
+//! `delete`; asking for one that does not exist is an error, never a new empty store.
+//!
+//! # What this crate leaves to others
+//! The REST API in front of the engines (`clodo-local`), running workerd (`clodo-workerd`), and
+//! who may do what.
+
+mod bindings;
+mod d1;
+mod data;
+mod kv;
+mod pool;
+mod r2;
+
+pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
+pub use d1::{
+    Bookmark, D1, D1Answer, D1Error, D1ErrorKind, D1Meta, D1Options, D1Request, D1Statement,
+    DatabaseInfo, DatabaseRef, ExportOptions, ImportReport, Param, RowFormat, StatementResult,
+    Timings,
+};
+pub use data::Data;
+pub use kv::{
+    Expiry, Kv, KvEntry, KvError, KvErrorKind, KvKey, KvListOptions, KvListed, KvPage, KvPut,
+    NamespaceRef,
+};
+pub use pool::PoolOptions;
+pub use r2::{
+    BucketRef, ByteStream, Checksums, Conditions, EtagMatch, GetOptions, GetOutcome, HttpFields,
+    ListObjects, ObjectKey, ObjectMeta, ObjectPage, ObjectRange, PartEtag, PutOptions, PutOutcome,
+    R2, R2Error, R2ErrorKind, StoredObject, UploadId, body_of,
+};

@@ -1,0 +1,7 @@
+//! The crate through its public API.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod d1_engine;
+mod kv_engine;
+mod r2_engine;

@@ -1,0 +1,43 @@
+//! Workers on the real `workerd`, behind one port, for whatever a [`Directory`] says is deployed.
+//!
+//! | you have | start at |
+//! |---|---|
+//! | Workers to run, and a directory of your own | [`Engine`], [`Directory`] |
+//! | one version of a Worker | [`ServedVersion`], [`Workers::validate`] |
+//! | something above the runtime to test | [`MemoryWorkers`] |
+//!
+//! One workerd process serves one account and is replaced blue/green; the front draws a version
+//! by percentage, serves static assets, and keeps its own headers from clients.
+//!
+//! # Example
+//! ```
+//! use clodo_workerd::{EngineOptions, MemoryWorkers, Workers};
+//! use clodo_types::{ManualClock, Timestamp};
+//! use std::sync::Arc;
+//!
+//! let workers = MemoryWorkers::default();
+//! workers.changed("0123456789abcdef0123456789abcdef");
+//! assert_eq!(workers.changes().len(), 1);
+//!
+//! let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_790_000_000_000)));
+//! let options = EngineOptions::new("/opt/workerd", "/run/clodo", "/var/lib/clodo", clock);
+//! assert!(!options.v8_flags.is_empty());
+//! ```
+//!
+//! # What this crate leaves to others
+//! The REST API and what is deployed (`clodo-local`), what bindings answer (`clodo-storage`), and
+//! installing workerd (`clodo-npm`).
+
+mod engine;
+mod front;
+mod memory_workers;
+mod runtime;
+mod seams;
+
+pub use engine::{Engine, EngineOptions, LinkKind, Serving};
+pub use memory_workers::MemoryWorkers;
+pub use runtime::Outbound;
+pub use seams::{
+    AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
+    ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,
+};

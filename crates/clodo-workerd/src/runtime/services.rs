@@ -1,0 +1,165 @@
+//! The services of a config: Workers, and what stands beside them.
+
+use super::{
+    blueprint::{Outbound, Surroundings},
+    capnp::{self, Fields},
+    modules,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The disk service that holds Durable Objects' files.
+pub(crate) const DISK: &str = "clodo:disk";
+/// The service that health pings ask: an empty folder, so no Worker's code runs.
+pub(crate) const PING: &str = "clodo:ping";
+/// What Cloudflare assumes for an upload without a date.
+pub(crate) const OLDEST_DATE: &str = "2021-11-02";
+/// The header that carries [`Surroundings::back_key`].
+pub(crate) const KEY_HEADER: &str = "x-clodo-key";
+/// The header that names what a request from workerd is for.
+/// Names the resource that a binding stands for; the service behind the bindings reads it.
+pub(crate) const RESOURCE_HEADER: &str = "x-clodo-res";
+
+const STUB_DATE: &str = "2024-01-01";
+const OUTBOUND: &str = "clodo:outbound";
+const EXTENSION: &str = "clodo:bindings";
+
+/// Collects services by name; asking for one twice makes one.
+#[derive(Debug)]
+pub(crate) struct Services<'a> {
+    around: &'a Surroundings,
+    made: BTreeMap<String, String>,
+    extended: bool,
+}
+
+impl<'a> Services<'a> {
+    pub(crate) fn new(around: &'a Surroundings) -> Self {
+        Self { around, made: BTreeMap::new(), extended: false }
+    }
+
+    /// The text form of every service, and of the extensions they need.
+    pub(crate) fn done(self) -> (Vec<String>, Vec<String>) {
+        let extensions = if self.extended { vec![extension()] } else { Vec::new() };
+        (self.made.into_values().collect(), extensions)
+    }
+
+    /// A Worker.
+    pub(crate) fn worker(&mut self, name: &str, worker: &Fields) {
+        self.add(name, "worker", &worker.done());
+    }
+
+    /// A resource behind this process, such as `d1:<id>`; returns the service's name.
+    pub(crate) fn resource(&mut self, kind: &str, id: &str) -> String {
+        let resource = format!("{}/{kind}:{id}", self.around.account);
+        let name = format!("clodo:{kind}:{id}");
+        if !self.made.contains_key(&name) {
+            let http = self.back_options(&resource);
+            let external = Fields::default()
+                .text("address", &self.around.back_address)
+                .raw("http", &http.done());
+            self.add(&name, "external", &external.done());
+        }
+        name
+    }
+
+    /// A Worker that answers everything with 503 and `why`.
+    pub(crate) fn stub(&mut self, name: &str, why: &str, entrypoints: &BTreeSet<String>) {
+        let source = stub_source(why, entrypoints);
+        let worker = Fields::default()
+            .list("modules", &[modules::inline("stub.js", &source)])
+            .text("compatibilityDate", STUB_DATE);
+        self.worker(name, &worker);
+    }
+
+    /// Where a script's global `fetch()` goes; returns the service's name.
+    pub(crate) fn outbound(&mut self, script: &str) -> String {
+        let local = self.resource("outbound", script);
+        match self.around.outbound {
+            Outbound::Denied => local,
+            Outbound::Internet => self.internet_after(script, &local),
+        }
+    }
+
+    /// The wrapper module for kinds of bindings that workerd lacks.
+    pub(crate) fn extension_module(&mut self) -> &'static str {
+        self.extended = true;
+        EXTENSION
+    }
+
+    pub(crate) fn disk(&mut self) {
+        if let Some(folder) = &self.around.durable_folder {
+            let disk = Fields::default()
+                .text("path", &folder.display().to_string())
+                .raw("writable", "true");
+            self.add(DISK, "disk", &disk.done());
+        }
+    }
+
+    pub(crate) fn ping(&mut self) {
+        let path = self.around.empty_folder.display().to_string();
+        self.add(PING, "disk", &Fields::default().text("path", &path).done());
+    }
+
+    /// A Worker that asks this process whether it knows the hostname, and goes out if it does not.
+    fn internet_after(&mut self, script: &str, local: &str) -> String {
+        let name = format!("{OUTBOUND}:{script}:internet");
+        let binding = Fields::default().text("name", "LOCAL").text("service", local);
+        let worker = Fields::default()
+            .list("modules", &[modules::inline("outbound.js", OUTBOUND_SOURCE)])
+            .text("compatibilityDate", STUB_DATE)
+            .list("bindings", &[binding.done()]);
+        self.worker(&name, &worker);
+        name
+    }
+
+    fn back_options(&self, resource: &str) -> Fields {
+        let header = |name: &str, value: &str| {
+            Fields::default().text("name", name).text("value", value).done()
+        };
+        let headers =
+            [header(RESOURCE_HEADER, resource), header(KEY_HEADER, self.around.back_key.expose())];
+        Fields::default()
+            .text("forwardedProtoHeader", "x-forwarded-proto")
+            .raw("injectRequestHeaders", &format!("[{}]", headers.join(", ")))
+    }
+
+    fn add(&mut self, name: &str, kind: &str, value: &str) {
+        let service = Fields::default().text("name", name).raw(kind, value);
+        self.made.insert(name.to_owned(), service.done());
+    }
+}
+
+/// A Durable Object class; its files lie in a folder named by the unique key.
+pub(crate) fn durable_namespace(script: &str, class: &str) -> String {
+    let key = blake3::hash(format!("{script}\n{class}").as_bytes()).to_hex()[..32].to_owned();
+    Fields::default()
+        .text("className", class)
+        .text("uniqueKey", &key)
+        .raw("enableSql", "true")
+        .done()
+}
+
+fn stub_source(why: &str, entrypoints: &BTreeSet<String>) -> String {
+    let why = serde_json::Value::from(why);
+    let mut exports = String::new();
+    for name in entrypoints.iter().filter(|name| *name != "default") {
+        let name = serde_json::Value::from(name.as_str());
+        exports.push_str(&format!("export {{ Stub as {name} }};\n"));
+    }
+    format!(
+        "import {{ WorkerEntrypoint }} from \"cloudflare:workers\";\n\
+         class Stub extends WorkerEntrypoint {{\n  fetch() {{\n    \
+         return new Response({why}, {{ status: 503, headers: {{ \"x-clodo-stub\": \"1\" }} }});\n  }}\n}}\n\
+         export default Stub;\n{exports}"
+    )
+}
+
+fn extension() -> String {
+    let module = Fields::default()
+        .text("name", EXTENSION)
+        .raw("internal", "true")
+        .raw("esModule", &capnp::text(EXTENSION_SOURCE));
+    Fields::default().list("modules", &[module.done()]).done()
+}
+
+const OUTBOUND_SOURCE: &str = include_str!("js/outbound.js");
+const EXTENSION_SOURCE: &str = include_str!("js/bindings.js");
