@@ -1,3 +1,4 @@
+use crate::conformance;
 use crate::shell::{Outcome, cargo, command, read, root, run};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
@@ -53,6 +54,7 @@ fn generate() -> Outcome<BTreeMap<PathBuf, String>> {
     };
     Ok(BTreeMap::from([
         (PathBuf::from("docs/cli.md"), cli()?),
+        (PathBuf::from("docs/conformance.md"), conformance::generate()?),
         (PathBuf::from("docs/exit-codes.md"), example("clodo-cli", "exit_codes")?),
         (PathBuf::from("docs/clodo.schema.json"), example("clodo-config", "schema")?),
     ]))

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
+mod conformance;
 mod coverage;
 mod docs;
 mod floors;
@@ -17,7 +18,7 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   floors            Check that every crate depends only on strictly lower floors
-  docs [--check]    Write docs/cli.md, docs/exit-codes.md and docs/*.schema.json, and build the crates' docs;
+  docs [--check]    Write docs/cli.md, conformance.md, exit-codes.md and *.schema.json, and build the crates' docs;
                     --check fails where a file is stale
   test [ARG...]     Install what the tests need, then run all of them; ARGs go to the test runner
   coverage          Measure the tests' line coverage per crate; fails below 80 %
