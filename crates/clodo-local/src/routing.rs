@@ -226,6 +226,7 @@ mod tests {
             name: "main".into(),
             created_on: Moment::default(),
             subdomain: "local".into(),
+            settings: Default::default(),
         });
         for (name, version) in [("shop", "11111111-2222"), ("My_Shop-api", "33333333-4444")] {
             account.workers.insert(name.into(), Arc::new(worker(name, version)));

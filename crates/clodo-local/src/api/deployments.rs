@@ -1,6 +1,7 @@
 //! Deployments: which versions get traffic.
 
 use super::{
+    bindings,
     call::{Call, json as read_json},
     error::ApiError,
     reply::{Answer, Page, Reply},
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::state::{
     ids::random_uuid,
-    worker::{DEPLOYABLE, Deployment, Worker},
+    worker::{DEPLOYABLE, Deployment, Version, Worker},
 };
 use bytes::Bytes;
 use serde::Deserialize;
@@ -49,6 +50,7 @@ pub(super) async fn get(call: Call) -> Answer {
 pub(super) async fn create(call: Call, body: Bytes) -> Answer {
     let wire: Wire = read_json(&body)?;
     call.worker()?;
+    let forced = call.query.is_true("force");
     let (account_id, script, source) = (call.account_id()?, call.script_name()?, call.source());
     let _turn = call.state().scripts().lock(&format!("{account_id}/{script}")).await;
     let account = account_id.clone();
@@ -58,6 +60,9 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
             let account = cloud.account_mut(&account).ok_or_else(ApiError::forbidden)?;
             let worker = account.worker_mut(&script).ok_or_else(ApiError::no_worker)?;
             check(&wire, worker)?;
+            if !forced {
+                check_secrets(&wire, worker)?;
+            }
             let annotations = wire.annotations.unwrap_or_default();
             let mut annotations: BTreeMap<String, String> =
                 annotations.into_iter().filter_map(|(key, text)| Some((key, text?))).collect();
@@ -127,6 +132,37 @@ fn check(wire: &Wire, worker: &Worker) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// Going back to a version also goes back to its secrets: said once, until the caller insists.
+fn check_secrets(wire: &Wire, worker: &Worker) -> Result<(), ApiError> {
+    let [Share { version_id, .. }] = &wire.versions[..] else { return Ok(()) };
+    let served_before = |deployment: &Deployment| {
+        deployment.versions.iter().any(|(id, share)| id == version_id && *share > 0.0)
+    };
+    let now = worker.deployed().and_then(|now| worker.version(&now.versions.first()?.0));
+    let (Some(now), Some(then)) = (now, worker.version(version_id)) else { return Ok(()) };
+    if worker.is_live(version_id) || !worker.deployments.iter().any(served_before) {
+        return Ok(());
+    }
+    let (now, then) = (secrets(now), secrets(then));
+    let names: BTreeSet<&str> = now.keys().chain(then.keys()).copied().collect();
+    let changed: Vec<&str> =
+        names.into_iter().filter(|name| now.get(name) != then.get(name)).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "Cannot roll back: version {version_id} has other secrets than the one with the traffic. \
+         The following secrets have changed: {}",
+        changed.join(", ")
+    );
+    Err(ApiError::bad_request(10220, message))
+}
+
+fn secrets(version: &Version) -> BTreeMap<&str, &Value> {
+    let all = version.content.bindings.iter().filter(|binding| bindings::is_secret(binding));
+    all.filter_map(|binding| Some((binding["name"].as_str()?, &binding["text"]))).collect()
 }
 
 fn missing() -> ApiError {

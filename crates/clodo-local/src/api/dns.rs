@@ -1,5 +1,6 @@
 //! DNS records: kept and given back; nothing resolves them.
 
+use super::dns_records::{Batch, Filter, Named, Wire, check, proxiable, zone_file};
 use super::{
     call::{Call, json as read_json},
     error::ApiError,
@@ -7,107 +8,152 @@ use super::{
 };
 use crate::state::{
     ids::{Moment, random_hex},
-    model::Cloud,
     zone::{DnsRecord, Zone},
 };
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// What a client sends; a `PATCH` sends some of it.
-#[derive(Debug, Default, Deserialize)]
-struct Wire {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    name: Option<String>,
-    content: Option<String>,
-    ttl: Option<u64>,
-    proxied: Option<bool>,
-    priority: Option<u64>,
-    comment: Option<String>,
-    tags: Option<Vec<String>>,
-    data: Option<Value>,
-}
 
 /// `GET /zones/{zone}/dns_records`
 pub(super) async fn list(call: Call) -> Answer {
     let zone = call.zone()?;
-    let query = |name| call.query.get(name);
-    let (kind, content) = (query("type"), query("content"));
-    let name = query("name").or(query("name.exact"));
-    let found: Vec<Value> = zone
-        .dns
-        .iter()
-        .filter(|record| kind.is_none_or(|kind| record.kind == kind))
-        .filter(|record| name.is_none_or(|name| record.name.eq_ignore_ascii_case(name)))
-        .filter(|record| content.is_none_or(|content| record.content == content))
-        .map(|record| shown(zone, record))
-        .collect();
+    let filter = Filter::of(&call.query);
+    let mut found: Vec<&DnsRecord> = zone.dns.iter().filter(|r| filter.takes(r)).collect();
+    match call.query.get("order") {
+        Some("type") => found.sort_by(|a, b| a.kind.cmp(&b.kind)),
+        Some("name") => found.sort_by(|a, b| a.name.cmp(&b.name)),
+        Some("content") => found.sort_by(|a, b| a.content.cmp(&b.content)),
+        Some("ttl") => found.sort_by_key(|record| record.ttl),
+        Some("proxied") => found.sort_by_key(|record| record.proxied),
+        _ => {}
+    }
+    if call.query.get("direction") == Some("desc") {
+        found.reverse();
+    }
+    let found: Vec<Value> = found.into_iter().map(|record| shown(zone, record)).collect();
     Reply::page(&found, &call.query, 100)
 }
 
 /// `GET /zones/{zone}/dns_records/{record}`
 pub(super) async fn get(call: Call) -> Answer {
     let (zone, id) = (call.zone()?, call.params.get("record")?);
-    let record = zone.dns.iter().find(|record| record.id == id).ok_or_else(missing)?;
-    Reply::ok(&shown(zone, record))
+    Reply::ok(&shown(zone, &zone.dns[position(zone, id)?]))
 }
 
 /// `POST /zones/{zone}/dns_records`
 pub(super) async fn create(call: Call, body: Bytes) -> Answer {
-    let wire: Wire = read_json(&body)?;
-    let zone_id = call.zone()?.id.clone();
-    let made = call
-        .state()
-        .write(move |cloud, now| {
-            let zone = zone_mut(cloud, &zone_id)?;
-            let record = merged(DnsRecord::empty(now), wire, now, zone)?;
-            let same = |known: &DnsRecord| {
-                (&known.kind, &known.name, &known.content)
-                    == (&record.kind, &record.name, &record.content)
-            };
-            if zone.dns.iter().any(same) {
-                return Err(ApiError::bad_request(81058, "An identical record already exists."));
-            }
-            let answer = shown(zone, &record);
-            zone.dns.push(record);
-            Ok::<_, ApiError>(answer)
-        })
-        .await?;
-    Reply::ok(&made)
+    let wire = read_json(&body)?;
+    change(call, move |zone, now| add(zone, wire, now)).await
 }
 
-/// `PUT` and `PATCH /zones/{zone}/dns_records/{record}`
-pub(super) async fn update(call: Call, body: Bytes) -> Answer {
-    let wire: Wire = read_json(&body)?;
-    let (zone_id, id) = (call.zone()?.id.clone(), call.params.get("record")?.to_owned());
-    let made = call
-        .state()
-        .write(move |cloud, now| {
-            let zone = zone_mut(cloud, &zone_id)?;
-            let at = zone.dns.iter().position(|record| record.id == id).ok_or_else(missing)?;
-            let record = merged(zone.dns[at].clone(), wire, now, zone)?;
-            let answer = shown(zone, &record);
-            zone.dns[at] = record;
-            Ok::<_, ApiError>(answer)
-        })
-        .await?;
-    Reply::ok(&made)
+/// `PUT /zones/{zone}/dns_records/{record}`: all of it; what is not sent is gone.
+pub(super) async fn replace(call: Call, body: Bytes) -> Answer {
+    let (wire, id) = (read_json(&body)?, call.params.get("record")?.to_owned());
+    change(call, move |zone, now| put(zone, &id, wire, now)).await
+}
+
+/// `PATCH /zones/{zone}/dns_records/{record}`: only what is sent.
+pub(super) async fn patch(call: Call, body: Bytes) -> Answer {
+    let (wire, id) = (read_json(&body)?, call.params.get("record")?.to_owned());
+    change(call, move |zone, now| merge(zone, &id, wire, now)).await
 }
 
 /// `DELETE /zones/{zone}/dns_records/{record}`
 pub(super) async fn delete(call: Call) -> Answer {
-    let (zone_id, id) = (call.zone()?.id.clone(), call.params.get("record")?.to_owned());
-    let removed = call
+    let id = call.params.get("record")?.to_owned();
+    change(call, move |zone, _| {
+        let at = position(zone, &id)?;
+        Ok(json!({ "id": zone.dns.remove(at).id }))
+    })
+    .await
+}
+
+/// `POST /zones/{zone}/dns_records/batch`: deletes, patches, puts, posts, in this order; all of
+/// them or none.
+pub(super) async fn batch(call: Call, body: Bytes) -> Answer {
+    let wire: Batch = read_json(&body)?;
+    change(call, move |zone, now| {
+        let (mut deleted, mut patched, mut replaced, mut created) =
+            (vec![], vec![], vec![], vec![]);
+        for Named { id, .. } in wire.deletes.unwrap_or_default() {
+            let at = position(zone, &id)?;
+            let gone = zone.dns.remove(at);
+            deleted.push(shown(zone, &gone));
+        }
+        for Named { id, record } in wire.patches.unwrap_or_default() {
+            patched.push(merge(zone, &id, record, now)?);
+        }
+        for Named { id, record } in wire.puts.unwrap_or_default() {
+            replaced.push(put(zone, &id, record, now)?);
+        }
+        for record in wire.posts.unwrap_or_default() {
+            created.push(add(zone, record, now)?);
+        }
+        Ok(json!({ "deletes": deleted, "patches": patched, "puts": replaced, "posts": created }))
+    })
+    .await
+}
+
+/// `GET /zones/{zone}/dns_records/export`: a zone file as BIND reads it.
+pub(super) async fn export(call: Call) -> Answer {
+    let zone = call.zone()?;
+    Ok(Reply::raw(zone_file(zone), "text/plain; charset=utf-8"))
+}
+
+async fn change(
+    call: Call,
+    work: impl FnOnce(&mut Zone, Moment) -> Result<Value, ApiError> + Send + 'static,
+) -> Answer {
+    let zone_id = call.zone()?.id.clone();
+    let shown = call
         .state()
-        .write(move |cloud, _| {
-            let zone = zone_mut(cloud, &zone_id)?;
-            let at = zone.dns.iter().position(|record| record.id == id).ok_or_else(missing)?;
-            Ok::<_, ApiError>(zone.dns.remove(at).id)
+        .write(move |cloud, now| {
+            let zone = cloud.zones.get_mut(&zone_id).map(Arc::make_mut);
+            work(zone.ok_or_else(ApiError::forbidden)?, now)
         })
         .await?;
-    Reply::ok(&json!({ "id": removed }))
+    Reply::ok(&shown)
+}
+
+fn position(zone: &Zone, id: &str) -> Result<usize, ApiError> {
+    let at = zone.dns.iter().position(|record| record.id == id);
+    at.ok_or_else(|| ApiError::not_found(81044, "Record does not exist."))
+}
+
+fn add(zone: &mut Zone, wire: Wire, now: Moment) -> Result<Value, ApiError> {
+    let record = wire.over(DnsRecord::empty(now), now, zone)?;
+    check(&record, zone)?;
+    let answer = shown(zone, &record);
+    zone.dns.push(record);
+    Ok(answer)
+}
+
+fn put(zone: &mut Zone, id: &str, wire: Wire, now: Moment) -> Result<Value, ApiError> {
+    let at = position(zone, id)?;
+    let old = &zone.dns[at];
+    let blank =
+        DnsRecord { id: old.id.clone(), created_on: old.created_on, ..DnsRecord::empty(now) };
+    set(zone, at, wire, blank, now)
+}
+
+fn merge(zone: &mut Zone, id: &str, wire: Wire, now: Moment) -> Result<Value, ApiError> {
+    let at = position(zone, id)?;
+    let old = zone.dns[at].clone();
+    set(zone, at, wire, old, now)
+}
+
+fn set(
+    zone: &mut Zone,
+    at: usize,
+    wire: Wire,
+    over: DnsRecord,
+    now: Moment,
+) -> Result<Value, ApiError> {
+    let record = wire.over(over, now, zone)?;
+    check(&record, zone)?;
+    let answer = shown(zone, &record);
+    zone.dns[at] = record;
+    Ok(answer)
 }
 
 impl DnsRecord {
@@ -129,40 +175,6 @@ impl DnsRecord {
     }
 }
 
-fn merged(old: DnsRecord, new: Wire, now: Moment, zone: &Zone) -> Result<DnsRecord, ApiError> {
-    let name = match new.name.map(|name| name.to_ascii_lowercase()) {
-        None => old.name,
-        Some(name) if name == "@" || name.is_empty() => zone.name.clone(),
-        Some(name) if zone.holds(&name) => name,
-        Some(name) => format!("{name}.{}", zone.name),
-    };
-    let kind = new.kind.unwrap_or(old.kind);
-    if kind.is_empty() || name.is_empty() {
-        return Err(ApiError::bad_request(9005, "A record needs a type and a name."));
-    }
-    Ok(DnsRecord {
-        kind,
-        name,
-        content: new.content.unwrap_or(old.content),
-        ttl: new.ttl.unwrap_or(old.ttl),
-        proxied: new.proxied.unwrap_or(old.proxied),
-        priority: new.priority.or(old.priority),
-        comment: new.comment.or(old.comment),
-        tags: new.tags.unwrap_or(old.tags),
-        data: new.data.or(old.data),
-        modified_on: now,
-        ..old
-    })
-}
-
-fn zone_mut<'a>(cloud: &'a mut Cloud, id: &str) -> Result<&'a mut Zone, ApiError> {
-    cloud.zones.get_mut(id).map(Arc::make_mut).ok_or_else(ApiError::forbidden)
-}
-
-fn missing() -> ApiError {
-    ApiError::not_found(81044, "Record does not exist.")
-}
-
 fn shown(zone: &Zone, record: &DnsRecord) -> Value {
     json!({
         "id": record.id,
@@ -173,7 +185,7 @@ fn shown(zone: &Zone, record: &DnsRecord) -> Value {
         "content": record.content,
         "ttl": record.ttl,
         "proxied": record.proxied,
-        "proxiable": matches!(record.kind.as_str(), "A" | "AAAA" | "CNAME"),
+        "proxiable": proxiable(&record.kind),
         "priority": record.priority,
         "comment": record.comment,
         "tags": record.tags,

@@ -9,6 +9,7 @@ mod d1;
 mod d1_transfer;
 mod deployments;
 mod dns;
+mod dns_records;
 mod domains;
 mod error;
 mod graphql;

@@ -115,9 +115,11 @@ fn zone_routes() -> Routes {
         .route("/zones", get(zones::list).post(zones::create))
         .route("/zones/{zone}", get(zones::get).delete(zones::delete))
         .route("/zones/{zone}/dns_records", get(dns::list).post(dns::create))
+        .route("/zones/{zone}/dns_records/batch", post(dns::batch))
+        .route("/zones/{zone}/dns_records/export", get(dns::export))
         .route(
             "/zones/{zone}/dns_records/{record}",
-            get(dns::get).put(dns::update).patch(dns::update).delete(dns::delete),
+            get(dns::get).put(dns::replace).patch(dns::patch).delete(dns::delete),
         )
         .route("/zones/{zone}/workers/routes", get(routes::list).post(routes::create))
         .route(
@@ -131,8 +133,26 @@ fn worker_routes() -> Routes {
         .route("/scripts", get(scripts::list))
         .route("/services/{script}", get(workers::service).delete(scripts::delete))
         .route("/services/{script}/environments/{environment}", get(workers::environment))
+        .route(
+            "/services/{script}/environments/{environment}/bindings",
+            get(workers::environment_bindings),
+        )
+        .route(
+            "/services/{script}/environments/{environment}/routes",
+            get(workers::environment_routes),
+        )
+        .route(
+            "/services/{script}/environments/{environment}/subdomain",
+            get(workers::environment_subdomain),
+        )
         .route("/workers", get(workers::list).post(workers::create))
-        .route("/workers/{worker}", get(workers::get).patch(workers::update).put(workers::update))
+        .route(
+            "/workers/{worker}",
+            get(workers::get)
+                .patch(workers::update)
+                .put(workers::update)
+                .delete(scripts::delete_found),
+        )
         .route("/workers/{worker}/versions/latest", patch(versions::patch_latest))
         .route("/subdomain", get(workers::account_subdomain).put(workers::set_account_subdomain))
         .route("/subdomains/{subdomain}", get(workers::look_up_subdomain))
@@ -144,7 +164,10 @@ fn worker_routes() -> Routes {
         .route("/domains/{domain}", get(domains::get).delete(domains::detach))
         .route("/tails/by-consumer/{script}", get(workers::tails_by_consumer))
         .route("/durable_objects/namespaces", get(workers::durable_objects))
-        .route("/account-settings", get(workers::account_settings))
+        .route(
+            "/account-settings",
+            get(workers::account_settings).put(workers::set_account_settings),
+        )
 }
 
 fn script_routes() -> Routes {

@@ -7,6 +7,7 @@ use super::{
     reply::{Answer, Reply},
     routes, show,
     upload::{self, Metadata, Upload},
+    versions,
 };
 use crate::state::{
     ids::{Moment, random_hex, random_uuid},
@@ -137,12 +138,19 @@ fn apply_metadata(worker: &mut Worker, metadata: &Metadata) {
 
 /// `DELETE S` and `DELETE services/{script}`: with its routes and custom domains.
 pub(super) async fn delete(call: Call) -> Answer {
-    let place = Place {
-        account_id: call.account_id()?,
-        script: call.script_name()?,
-        source: call.source(),
-        strict: false,
-    };
+    let script = call.script_name()?;
+    remove(&call, script).await
+}
+
+/// `DELETE /accounts/{account}/workers/workers/{worker}`, by name or id.
+pub(super) async fn delete_found(call: Call) -> Answer {
+    let script = versions::found(&call, &call.account()?.workers)?.name.clone();
+    remove(&call, script).await
+}
+
+async fn remove(call: &Call, script: String) -> Answer {
+    let place =
+        Place { account_id: call.account_id()?, script, source: call.source(), strict: false };
     if call
         .snapshot
         .cloud

@@ -2,6 +2,7 @@
 //! clients make before they delete or deploy.
 
 use super::{
+    bindings,
     call::{Call, json as read_json},
     error::ApiError,
     reply::{Answer, Reply},
@@ -15,6 +16,7 @@ use crate::state::{
 };
 use bytes::Bytes;
 use clodo_types::WorkerName;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -26,11 +28,50 @@ pub(super) async fn service(call: Call) -> Answer {
 
 /// `GET …/services/{script}/environments/{environment}`
 pub(super) async fn environment(call: Call) -> Answer {
-    let worker = call.worker().map_err(no_service)?;
-    if call.params.get("environment")? != "production" {
-        return Err(ApiError::not_found(10092, "This environment does not exist."));
+    Reply::ok(&show::service(in_production(&call)?)["default_environment"])
+}
+
+/// `GET …/environments/{environment}/bindings`, as the dashboard's own clients ask.
+pub(super) async fn environment_bindings(call: Call) -> Answer {
+    let latest = in_production(&call)?.latest();
+    let all = latest.into_iter().flat_map(|version| &version.content.bindings);
+    Reply::ok(&all.map(bindings::shown).collect::<Vec<_>>())
+}
+
+/// `GET …/environments/{environment}/subdomain`
+pub(super) async fn environment_subdomain(call: Call) -> Answer {
+    let subdomain = in_production(&call)?.subdomain;
+    Reply::ok(&json!({
+        "enabled": subdomain.enabled,
+        "previews_enabled": subdomain.previews_enabled,
+    }))
+}
+
+/// `GET …/environments/{environment}/routes[?show_zonename=true]`
+pub(super) async fn environment_routes(call: Call) -> Answer {
+    let worker = in_production(&call)?;
+    let with_name = call.query.is_true("show_zonename");
+    let mut found = Vec::new();
+    for zone in call.snapshot.cloud.zones_of(call.account()?.id()) {
+        let ours = zone.routes.iter().filter(|r| r.script.as_deref() == Some(&worker.name));
+        for route in ours {
+            let mut shown =
+                json!({ "id": route.id, "pattern": route.pattern, "script": route.script });
+            if with_name {
+                shown["zone_name"] = json!(zone.name);
+            }
+            found.push(shown);
+        }
     }
-    Reply::ok(&show::service(worker)["default_environment"])
+    Reply::ok(&found)
+}
+
+fn in_production(call: &Call) -> Result<&Worker, ApiError> {
+    let worker = call.worker().map_err(no_service)?;
+    match call.params.get("environment")? {
+        "production" => Ok(worker),
+        _ => Err(ApiError::not_found(10092, "This environment does not exist.")),
+    }
 }
 
 fn no_service(error: ApiError) -> ApiError {
@@ -213,6 +254,34 @@ pub(super) async fn durable_objects(call: Call) -> Answer {
 
 /// `GET /accounts/{account}/workers/account-settings`
 pub(super) async fn account_settings(call: Call) -> Answer {
-    call.account()?;
-    Reply::ok(&json!({ "default_usage_model": "standard", "green_compute": false }))
+    Reply::ok(&call.account()?.profile.settings)
+}
+
+/// `PUT /accounts/{account}/workers/account-settings`: kept and given back; nothing here depends
+/// on them.
+pub(super) async fn set_account_settings(call: Call, body: Bytes) -> Answer {
+    let wire: WorkersSettingsPatch = read_json(&body)?;
+    let account_id = call.account_id()?;
+    let shown = call
+        .state()
+        .write(move |cloud, _| {
+            let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+            let mut profile = (*account.profile).clone();
+            let settings = &mut profile.settings;
+            settings.green_compute = wire.green_compute.unwrap_or(settings.green_compute);
+            if let Some(model) = wire.default_usage_model {
+                settings.default_usage_model = model;
+            }
+            let shown = settings.clone();
+            account.profile = Arc::new(profile);
+            Ok::<_, ApiError>(shown)
+        })
+        .await?;
+    Reply::ok(&shown)
+}
+
+#[derive(Debug, Deserialize)]
+struct WorkersSettingsPatch {
+    default_usage_model: Option<String>,
+    green_compute: Option<bool>,
 }

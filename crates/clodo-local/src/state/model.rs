@@ -72,6 +72,21 @@ pub(crate) struct Profile {
     pub(crate) created_on: Moment,
     /// `x` of `<script>.x.workers.dev`.
     pub(crate) subdomain: String,
+    #[serde(default)]
+    pub(crate) settings: WorkersSettings,
+}
+
+/// `workers/account-settings`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WorkersSettings {
+    pub(crate) default_usage_model: String,
+    pub(crate) green_compute: bool,
+}
+
+impl Default for WorkersSettings {
+    fn default() -> Self {
+        Self { default_usage_model: "standard".to_owned(), green_compute: false }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::{
     error::StateError,
     ids::{Moment, derived, random_hex, token_hash},
-    model::{Account, Cloud, Meta, Profile, Token},
+    model::{Account, Cloud, Meta, Profile, Token, WorkersSettings},
     zone::Zone,
 };
 use clodo_types::{AccountId, AccountName, Secret, ZoneName};
@@ -92,7 +92,13 @@ fn add_account(seed: &SeedAccount, cloud: &mut Cloud, now: Moment) -> Result<Str
         return Err(StateError::Seed { why });
     }
     let subdomain = free_subdomain(name, cloud);
-    let profile = Profile { id: id.clone(), name: name.to_owned(), created_on: now, subdomain };
+    let profile = Profile {
+        id: id.clone(),
+        name: name.to_owned(),
+        created_on: now,
+        subdomain,
+        settings: WorkersSettings::default(),
+    };
     cloud.accounts.insert(id.clone(), Arc::new(Account::new(profile)));
     Ok(id)
 }

@@ -4,10 +4,12 @@
 
 mod api_assets;
 mod api_data;
+mod api_dns;
 mod api_identity;
 mod api_scripts;
 mod api_support;
 mod api_triggers;
+mod api_workers;
 mod bindings_d1;
 mod bindings_kv;
 mod bindings_r2;
