@@ -1,6 +1,8 @@
 //! Workers on workerd behind one port, for whatever [`Directory`] says is deployed.
 
 use crate::{
+    dispatcher::Dispatcher,
+    events::Dispatch,
     front::{Back, Front, serve_back, serve_front},
     runtime::{Incoming, Link, Outbound, Runtime, RuntimeOptions, TcpLink},
     seams::{Directory, Workers},
@@ -139,6 +141,12 @@ impl Engine {
     #[must_use]
     pub fn workers(&self) -> Arc<dyn Workers> {
         Arc::clone(&self.runtime) as Arc<dyn Workers>
+    }
+
+    /// Gives Workers events other than requests; until [`Engine::serve`] nothing is deployed.
+    #[must_use]
+    pub fn dispatch(&self) -> Arc<dyn Dispatch> {
+        Arc::new(Dispatcher::new(Arc::clone(&self.runtime)))
     }
 
     /// Starts to answer. Only the first call has an effect.

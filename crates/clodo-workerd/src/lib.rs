@@ -4,7 +4,8 @@
 //! |---|---|
 //! | Workers to run, and a directory of your own | [`Engine`], [`Directory`] |
 //! | one version of a Worker | [`ServedVersion`], [`Workers::validate`] |
-//! | something above the runtime to test | [`MemoryWorkers`] |
+//! | a cron trigger or a queue's messages | [`Engine::dispatch`], [`Dispatch`] |
+//! | something above the runtime to test | [`MemoryWorkers`], [`MemoryDispatch`] |
 //!
 //! One workerd process serves one account and is replaced blue/green; the front draws a version
 //! by percentage, serves static assets, and keeps its own headers from clients.
@@ -28,13 +29,21 @@
 //! The REST API and what is deployed (`clodo-local`), what bindings answer (`clodo-storage`), and
 //! installing workerd (`clodo-npm`).
 
+mod dispatcher;
 mod engine;
+mod events;
 mod front;
+mod memory_dispatch;
 mod memory_workers;
 mod runtime;
 mod seams;
 
 pub use engine::{Engine, EngineOptions, LinkKind, Serving};
+pub use events::{
+    Dispatch, DispatchError, EventOutcome, MessageFormat, QueueBacklog, QueueBatch, QueueMessage,
+    QueueOutcome, ScheduledEvent, ScheduledOutcome,
+};
+pub use memory_dispatch::MemoryDispatch;
 pub use memory_workers::MemoryWorkers;
 pub use runtime::Outbound;
 pub use seams::{

@@ -4,7 +4,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use clodo_types::Secret;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 /// One version of one Worker, with all that a runtime needs to serve it.
 #[derive(Clone, Debug)]
@@ -70,8 +74,8 @@ pub enum ServedBinding {
     VersionMetadata,
     /// `durable_object_namespace`; no script name means this Worker.
     DurableObject { class_name: String, script_name: Option<String> },
-    /// `queue`.
-    Queue { queue: String },
+    /// `queue`: the queue's id, and the delay in seconds of messages that are sent without one.
+    Queue { queue_id: String, delivery_delay: Option<u32> },
     /// `analytics_engine`.
     AnalyticsEngine { dataset: String },
     /// A kind that the local Cloudflare stores and lists but does not run.
@@ -129,6 +133,9 @@ pub struct Generation {
     /// From script to its versions with traffic and their percentages (0 is possible), which sum
     /// to 100. A script without a deployment is missing.
     pub live: BTreeMap<String, Vec<(String, f64)>>,
+    /// The ids of the versions that export `scheduled()` or `queue()`: only these can be given
+    /// events.
+    pub events: BTreeSet<String>,
 }
 
 /// What a Worker exports, found out by running it once.

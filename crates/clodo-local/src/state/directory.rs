@@ -79,6 +79,9 @@ impl Snapshot {
             let loaded = wanted.iter().filter_map(|version| self.served.get(&version.id));
             generation.versions.extend(loaded.map(Arc::clone));
             if let Some(deployment) = worker.deployed() {
+                let live = deployment.versions.iter().filter_map(|(id, _)| worker.version(id));
+                let taking = live.filter(|version| version.takes_events());
+                generation.events.extend(taking.map(|version| version.id.clone()));
                 generation.live.insert(worker.name.clone(), deployment.versions.clone());
             }
         }

@@ -158,7 +158,10 @@ fn binding(wire: &Value) -> Option<(String, ServedBinding)> {
             class_name: text("class_name"),
             script_name: maybe("script_name"),
         },
-        "queue" => ServedBinding::Queue { queue: text("queue_name") },
+        "queue" => ServedBinding::Queue {
+            queue_id: text("queue_id"),
+            delivery_delay: wire["delivery_delay"].as_u64().and_then(|d| u32::try_from(d).ok()),
+        },
         "analytics_engine" => ServedBinding::AnalyticsEngine { dataset: text("dataset") },
         other => ServedBinding::Unsupported { kind: other.to_owned() },
     };

@@ -217,6 +217,16 @@ impl Version {
         self.annotations.get("workers/tag").map(String::as_str)
     }
 
+    /// Whether it exports a handler for cron triggers or queues.
+    pub(crate) fn takes_events(&self) -> bool {
+        self.handles("scheduled") || self.handles("queue")
+    }
+
+    /// Whether the default export has this handler.
+    pub(crate) fn handles(&self, event: &str) -> bool {
+        self.handlers.iter().any(|handler| handler == event)
+    }
+
     pub(crate) fn alias(&self) -> Option<&str> {
         self.annotations.get("workers/alias").map(String::as_str)
     }

@@ -15,5 +15,6 @@ mod bindings_kv;
 mod bindings_r2;
 mod cloud;
 mod runtime_bindings;
+mod runtime_events;
 mod runtime_process;
 mod support;

@@ -236,13 +236,11 @@ async fn kinds_that_do_not_run_here_say_so_only_when_used() {
         "shop",
         "v1",
         r#"env.EVENTS.writeDataPoint({ blobs: ["x"] });
-           await env.JOBS.send({ a: 1 });
            try { env.AI.run("x"); } catch (error) { return new Response(error.message); }"#,
     );
     shop.bindings = vec![
         binding("EVENTS", ServedBinding::AnalyticsEngine { dataset: "d".into() }),
         binding("AI", ServedBinding::Unsupported { kind: "ai".into() }),
-        binding("JOBS", ServedBinding::Queue { queue: "jobs".into() }),
     ];
     world.deploy([shop]);
     let answer = world.get("shop.test", "/").await;

@@ -21,12 +21,6 @@ use tower::Service as _;
 /// Asks whether a hostname is served here, without sending the request itself.
 const ASK_HEADER: &str = "x-clodo-ask";
 
-/// What a queue says of itself after a message was added.
-const QUEUED: &str = concat!(
-    r#"{"metadata":{"metrics":{"backlogCount":0,"backlogBytes":0,"#,
-    r#""oldestMessageTimestamp":0}}}"#
-);
-
 /// Answers what workerd asks on behalf of Workers.
 #[derive(Debug)]
 pub(crate) struct Back {
@@ -43,7 +37,7 @@ struct Resource<'a> {
 }
 
 impl Back {
-    /// `bindings` serves D1, KV and R2; `key` is what workerd's config was given.
+    /// `bindings` serves D1, KV, R2 and queues; `key` is what workerd's config was given.
     pub(crate) fn new(bindings: Router, front: Arc<Front>, key: Secret) -> Self {
         Self { bindings, front, key }
     }
@@ -63,7 +57,6 @@ impl Back {
         match resource.kind {
             "assets" => self.assets(&resource, request).await,
             "outbound" => self.outbound(&resource, request).await,
-            "queue" => undelivered(&resource),
             _ => self.binding(request).await,
         }
     }
@@ -131,12 +124,6 @@ impl Back {
             }
         }
     }
-}
-
-// Queues have no consumer here; a producer must not fail for that.
-fn undelivered(resource: &Resource<'_>) -> Response<FrontBody> {
-    tracing::warn!(queue = resource.id, "a message was sent to a queue that nobody reads");
-    Response::new(FrontBody::full(QUEUED))
 }
 
 fn parsed(text: &str) -> Option<Resource<'_>> {

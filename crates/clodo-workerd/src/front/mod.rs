@@ -13,6 +13,7 @@ mod proxy;
 mod serve;
 
 pub(crate) use back::Back;
+pub(crate) use draw::draw;
 pub(crate) use serve::{serve_back, serve_front};
 
 use crate::{
@@ -141,7 +142,7 @@ fn choose<'a>(
 ) -> Option<&'a Arc<ServedVersion>> {
     let id = match to.version.as_deref() {
         Some(id) => id,
-        None => draw::draw(&to.script, generation.live.get(&to.script)?, headers)?,
+        None => draw(&to.script, generation.live.get(&to.script)?, headers)?,
     };
     generation.versions.iter().find(|version| version.version_id == id)
 }

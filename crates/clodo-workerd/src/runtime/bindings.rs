@@ -74,8 +74,12 @@ fn value(
         ServedBinding::DurableObject { class_name, script_name } => {
             return durable(context, name, class_name, script_name.as_deref());
         }
-        ServedBinding::Queue { queue } => {
-            fields.text("queue", &context.services.resource("queue", queue))
+        ServedBinding::Queue { queue_id, delivery_delay } => {
+            let id = match delivery_delay {
+                Some(delay) => format!("{queue_id}+{delay}"),
+                None => queue_id.clone(),
+            };
+            fields.text("queue", &context.services.resource("queue", &id))
         }
         ServedBinding::AnalyticsEngine { .. } => lacking(context, "analytics_engine"),
         ServedBinding::Unsupported { kind } => lacking(context, kind),

@@ -60,6 +60,8 @@ pub(crate) struct Repairs {
 pub(crate) enum Target {
     /// The version with this id.
     Version(String),
+    /// What passes events to the versions with these ids.
+    Events(Vec<String>),
     /// The health ping.
     Ping,
 }
@@ -77,6 +79,8 @@ pub(crate) struct Blueprint {
     pub(crate) sockets: Vec<(String, Target)>,
     /// Whether two such processes must never run at once.
     pub(crate) exclusive: bool,
+    /// Whether workerd must allow what it calls experimental: passing on events is.
+    pub(crate) experimental: bool,
 }
 
 /// How the sockets of a process are called, and where they listen.
@@ -134,6 +138,8 @@ struct Planner<'a> {
     out: Blueprint,
     services: Services<'a>,
     sockets: Vec<String>,
+    /// Versions that can be given events: id and service.
+    events: Vec<(String, String)>,
 }
 
 impl<'a> Planner<'a> {
@@ -145,6 +151,7 @@ impl<'a> Planner<'a> {
             out: Blueprint::default(),
             services: Services::new(around),
             sockets: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -161,6 +168,9 @@ impl<'a> Planner<'a> {
             self.services.worker(&name, &worker);
         }
         self.socket(&name, Target::Version(version.version_id.clone()), naming);
+        if self.generation.events.contains(&version.version_id) {
+            self.events.push((version.version_id.clone(), name));
+        }
     }
 
     fn worker(&mut self, version: &ServedVersion, service: &str) -> Fields {
@@ -265,6 +275,12 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self, naming: Naming<'_>) -> Blueprint {
+        if !self.events.is_empty() {
+            self.out.experimental = true;
+            let router = self.services.events(&self.events);
+            let versions = self.events.iter().map(|(version, _)| version.clone()).collect();
+            self.socket(router, Target::Events(versions), naming);
+        }
         self.services.ping();
         self.socket(services::PING, Target::Ping, naming);
         let flags: Vec<_> =

@@ -6,7 +6,7 @@ use super::{
     pool::{Load, Pool},
     process::{Launcher, Process, StartError},
     pulse,
-    view::Account,
+    view::{Account, events_key},
 };
 use crate::seams::{Directory, Generation};
 use std::{
@@ -218,6 +218,12 @@ impl Keeper {
                 Target::Version(version) => {
                     let pool = Pool::new(link, endpoint.clone(), Arc::clone(&load));
                     pools.insert(version.clone(), pool);
+                }
+                Target::Events(versions) => {
+                    let pool = Pool::new(link, endpoint.clone(), Arc::clone(&load));
+                    for version in versions {
+                        pools.insert(events_key(version), Arc::clone(&pool));
+                    }
                 }
                 // Pings are not load: they have a count of their own.
                 Target::Ping => ping = Some(Pool::new(link, endpoint.clone(), Arc::default())),

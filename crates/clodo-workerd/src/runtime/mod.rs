@@ -29,7 +29,7 @@ pub use blueprint::Outbound;
 #[cfg(unix)]
 pub(crate) use link::UnixLink;
 pub(crate) use link::{Incoming, Link, Stream, TcpLink};
-pub(crate) use pool::{PooledBody, RequestBody, SendError};
+pub(crate) use pool::{Pool, PooledBody, RequestBody, SendError};
 pub(crate) use services::{KEY_HEADER, RESOURCE_HEADER};
 pub(crate) use supervisor::{Runtime, RuntimeOptions};
-pub(crate) use view::{Account, Unavailable};
+pub(crate) use view::{Account, Unavailable, events_key};

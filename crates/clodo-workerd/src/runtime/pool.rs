@@ -29,6 +29,8 @@ pub(crate) enum RequestBody {
     Empty,
     /// Whatever the client sends.
     Stream(Incoming),
+    /// Ready in memory; `None` once it was sent.
+    Full(Option<Bytes>),
 }
 
 impl Body for RequestBody {
@@ -42,6 +44,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Stream(body) => Pin::new(body).poll_frame(cx),
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -49,6 +52,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Stream(body) => body.is_end_stream(),
+            Self::Full(bytes) => bytes.is_none(),
         }
     }
 
@@ -56,6 +60,9 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Stream(body) => body.size_hint(),
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
         }
     }
 }

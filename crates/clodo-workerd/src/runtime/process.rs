@@ -109,7 +109,11 @@ impl Launcher {
         let mut command = Command::new(&self.binary);
         // Messages about readiness come through descriptor 0: that needs no unsafe code, and no
         // output of a Worker can be mistaken for them.
-        command.args(["serve", "--control-fd=0", "-I"]).arg(folder);
+        command.args(["serve", "--control-fd=0"]);
+        if blueprint.experimental {
+            command.arg("--experimental");
+        }
+        command.arg("-I").arg(folder);
         command.arg(folder.join("config.capnp")).arg("config");
         command.env_clear();
         for (name, value) in &blueprint.environment {

@@ -20,6 +20,7 @@ pub(crate) const KEY_HEADER: &str = "x-clodo-key";
 pub(crate) const RESOURCE_HEADER: &str = "x-clodo-res";
 
 const STUB_DATE: &str = "2024-01-01";
+const EVENTS: &str = "clodo:events";
 const OUTBOUND: &str = "clodo:outbound";
 const EXTENSION: &str = "clodo:bindings";
 
@@ -99,6 +100,21 @@ impl<'a> Services<'a> {
         self.add(PING, "disk", &Fields::default().text("path", &path).done());
     }
 
+    /// The Worker that passes events to these versions (id and service); returns its name.
+    pub(crate) fn events(&mut self, versions: &[(String, String)]) -> &'static str {
+        let bindings: Vec<_> = versions
+            .iter()
+            .map(|(id, service)| Fields::default().text("name", id).text("service", service).done())
+            .collect();
+        let worker = Fields::default()
+            .list("modules", &[modules::inline("events.js", EVENTS_SOURCE)])
+            .text("compatibilityDate", STUB_DATE)
+            .list("compatibilityFlags", &[capnp::text("service_binding_extra_handlers")])
+            .list("bindings", &bindings);
+        self.worker(EVENTS, &worker);
+        EVENTS
+    }
+
     /// A Worker that asks this process whether it knows the hostname, and goes out if it does not.
     fn internet_after(&mut self, script: &str, local: &str) -> String {
         let name = format!("{OUTBOUND}:{script}:internet");
@@ -161,5 +177,6 @@ fn extension() -> String {
     Fields::default().list("modules", &[module.done()]).done()
 }
 
+const EVENTS_SOURCE: &str = include_str!("js/events.js");
 const OUTBOUND_SOURCE: &str = include_str!("js/outbound.js");
 const EXTENSION_SOURCE: &str = include_str!("js/bindings.js");

@@ -116,6 +116,11 @@ impl Runtime {
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
+    /// What is deployed; `None` until [`Runtime::serve`].
+    pub(crate) fn directory(&self) -> Option<&Arc<dyn Directory>> {
+        self.directory.get()
+    }
+
     /// One account's runtime; `None` for an account of which nothing was ever heard.
     pub(crate) fn account(&self, id: &str) -> Option<Arc<Account>> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()

@@ -1,5 +1,5 @@
 use super::{
-    blueprint::{Blueprint, Naming, Outbound, Repairs, Surroundings},
+    blueprint::{Blueprint, Naming, Outbound, Repairs, Surroundings, Target},
     link::TcpLink,
 };
 use crate::seams::{Generation, ServedBinding, ServedModule, ServedVersion};
@@ -67,6 +67,7 @@ fn a_config_says_all_that_a_generation_needs() {
             ("other".to_owned(), vec![("v2".to_owned(), 100.0)]),
         ]
         .into(),
+        ..Generation::default()
     };
     let made = blueprint(&generation);
     assert!(made.exclusive, "two processes must not open the same objects");
@@ -98,8 +99,22 @@ fn a_class_lives_with_the_version_that_has_most_traffic() {
         versions: vec![version("shop", "old", room()), version("shop", "new", room())],
         live: [("shop".to_owned(), vec![("old".to_owned(), 90.0), ("new".to_owned(), 10.0)])]
             .into(),
+        ..Generation::default()
     };
     let config = blueprint(&generation).config;
     assert_eq!(config.matches("uniqueKey").count(), 1);
     assert!(config.contains(r#"className = "Room", serviceName = "shop:old""#), "{config}");
+}
+
+#[test]
+fn only_a_process_that_passes_on_events_may_do_what_is_experimental() {
+    let versions = vec![version("shop", "v1", Vec::new()), version("jobs", "v2", Vec::new())];
+    let quiet = Generation { versions, ..Generation::default() };
+    let made = blueprint(&quiet);
+    assert!(!made.experimental && !made.config.contains("clodo:events"));
+    let made = blueprint(&Generation { events: ["v2".to_owned()].into(), ..quiet });
+    assert!(made.experimental);
+    assert!(made.config.contains(r#"name = "v2", service = "jobs:v2""#), "{}", made.config);
+    let events = Target::Events(vec!["v2".to_owned()]);
+    assert!(made.sockets.iter().any(|(_, target)| *target == events));
 }

@@ -15,12 +15,17 @@ use tokio::{
     time::timeout,
 };
 
+/// Under what [`View::pools`] knows the way for a version's events.
+pub(crate) fn events_key(version: &str) -> String {
+    format!("events/{version}")
+}
+
 /// The process that serves now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     /// The state of the account that the process was started from.
     pub(crate) epoch: u64,
-    /// From version id to the socket that leads to it.
+    /// From version id, or [`events_key`] of one, to the socket that leads to it.
     pub(crate) pools: HashMap<String, Arc<Pool>>,
     /// Versions that could not be started, and why.
     pub(crate) broken: BTreeMap<String, String>,

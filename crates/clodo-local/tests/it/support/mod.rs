@@ -149,6 +149,16 @@ impl World {
         generation.live.insert(script, split);
     }
 
+    /// Deploys versions that take events, each replacing the one of the same script.
+    pub(crate) fn deploy_for_events(&self, versions: impl IntoIterator<Item = ServedVersion>) {
+        for version in versions {
+            let (script, id) = (version.script.clone(), version.version_id.clone());
+            self.shelf.generation.lock().unwrap().events.insert(id.clone());
+            self.split(script, vec![(id, 100.0)], vec![version]);
+        }
+        self.changed();
+    }
+
     pub(crate) fn changed(&self) {
         self.engine.workers().changed(ACCOUNT);
     }
