@@ -2,7 +2,8 @@
 //!
 //! Run it on a runtime whose clock is paused. Broken promises panic.
 
-use crate::{pacer::Pacer, ratelimit::RateLimits};
+use crate::pacer::Pacer;
+use clodo_resilience::RateLimits;
 use std::{future::Future, time::Duration};
 use tokio::time::{Instant, timeout};
 

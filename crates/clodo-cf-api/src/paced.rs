@@ -1,9 +1,6 @@
-use crate::{
-    pacer::{Pacer, PacerError},
-    ratelimit::RateLimits,
-};
+use crate::pacer::{Pacer, PacerError};
 use async_trait::async_trait;
-use clodo_http::{HttpService, Request, Response, TransportError, TransportKind};
+use clodo_http::{HttpService, Request, Response, TransportError, TransportKind, rate_limits};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -32,7 +29,7 @@ impl<S: HttpService> HttpService for Paced<S> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         self.pacer.acquire().await.map_err(unpaced)?;
         let response = self.inner.call(request).await?;
-        let said = RateLimits::of(response.status(), response.headers());
+        let said = rate_limits(response.status(), response.headers());
         // The answer is there: a budget that cannot be told must not turn it into a failure.
         if let Err(error) = self.pacer.observe(&said).await {
             tracing::warn!(%error, "the budget of calls was not told");

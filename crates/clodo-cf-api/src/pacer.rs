@@ -1,5 +1,5 @@
-use crate::ratelimit::RateLimits;
 use async_trait::async_trait;
+use clodo_resilience::RateLimits;
 use std::{error, fmt};
 
 /// The budget of calls could not be asked.

@@ -7,6 +7,7 @@
 //! | a test | `Scripted` (feature `fake`) |
 //! | a service that fails now and then | wrap it: [`Retry`], [`Timeout`] |
 //! | a wish to see what is sent | wrap it: [`Trace`], [`Counted`] |
+//! | a service with a rate limit | [`rate_limits`] reads what an answer says of it |
 //! | an own loop of attempts | [`RetryPolicy::delays`] |
 //! | an own implementation | the suite in `conformance` (feature `conformance`) |
 //!
@@ -49,6 +50,7 @@
 
 mod body;
 mod counted;
+mod rate_limits;
 mod retry;
 mod retry_policy;
 mod service;
@@ -65,6 +67,7 @@ mod scripted;
 
 pub use body::{Body, BodyError, BodyStream};
 pub use counted::{Counted, Counter, Counts};
+pub use rate_limits::rate_limits;
 #[cfg(feature = "reqwest")]
 pub use reqwest_http::{ReqwestError, ReqwestHttp, ReqwestOptions};
 pub use retry::Retry;

@@ -1,42 +1,21 @@
+use crate::retry_policy::retry_after;
+use clodo_resilience::RateLimits;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 
-/// What an answer says about the budget of calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RateLimits {
-    /// Calls that are left in the present window.
-    pub remaining: Option<u64>,
-    /// Time until the window ends.
-    pub resets_in: Option<Duration>,
-    /// Calls in a whole window.
-    pub quota: Option<u64>,
-    /// Length of a window.
-    pub window: Option<Duration>,
-    /// The call was refused because the budget is used up; the server asks to wait this long.
-    pub refused_for: Option<Duration>,
-}
-
-impl RateLimits {
-    /// Reads the headers `Ratelimit` and `Ratelimit-Policy`, and `Retry-After` of a 429.
-    #[must_use]
-    pub fn of(status: StatusCode, headers: &HeaderMap) -> Self {
-        let now = tightest(headers, "ratelimit", b'r');
-        let policy = tightest(headers, "ratelimit-policy", b'q');
-        let refused = status == StatusCode::TOO_MANY_REQUESTS;
-        Self {
-            remaining: now.and_then(|item| item.amount),
-            resets_in: now.and_then(|item| item.seconds).map(Duration::from_secs),
-            quota: policy.and_then(|item| item.amount),
-            window: policy.and_then(|item| item.seconds).map(Duration::from_secs),
-            refused_for: clodo_http::retry_after(headers).filter(|_| refused),
-        }
-    }
-
-    /// True when the server speaks of a budget at all.
-    #[must_use]
-    pub fn is_limited(&self) -> bool {
-        self.remaining.is_some() || self.refused_for.is_some()
+/// What an answer says about the budget of calls: the headers `Ratelimit` and `Ratelimit-Policy`,
+/// and `Retry-After` of a 429.
+#[must_use]
+pub fn rate_limits(status: StatusCode, headers: &HeaderMap) -> RateLimits {
+    let now = tightest(headers, "ratelimit", b'r');
+    let policy = tightest(headers, "ratelimit-policy", b'q');
+    let refused = status == StatusCode::TOO_MANY_REQUESTS;
+    RateLimits {
+        remaining: now.and_then(|item| item.amount),
+        resets_in: now.and_then(|item| item.seconds).map(Duration::from_secs),
+        quota: policy.and_then(|item| item.amount),
+        window: policy.and_then(|item| item.seconds).map(Duration::from_secs),
+        refused_for: retry_after(headers).filter(|_| refused),
     }
 }
 
@@ -75,7 +54,7 @@ mod tests {
     fn check(limit: &str, remaining: Option<u64>, seconds: Option<u64>) {
         let mut headers = HeaderMap::new();
         headers.insert("ratelimit", limit.parse().unwrap());
-        let said = RateLimits::of(StatusCode::OK, &headers);
+        let said = rate_limits(StatusCode::OK, &headers);
         assert_eq!(said.remaining, remaining, "{limit}");
         assert_eq!(said.resets_in, seconds.map(Duration::from_secs), "{limit}");
     }
@@ -97,10 +76,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("ratelimit-policy", r#""default";q=1200;w=300"#.parse().unwrap());
         headers.insert("retry-after", "12".parse().unwrap());
-        let said = RateLimits::of(StatusCode::TOO_MANY_REQUESTS, &headers);
+        let said = rate_limits(StatusCode::TOO_MANY_REQUESTS, &headers);
         assert_eq!((said.quota, said.window), (Some(1200), Some(Duration::from_secs(300))));
         assert_eq!(said.refused_for, Some(Duration::from_secs(12)));
-        let fine = RateLimits::of(StatusCode::SERVICE_UNAVAILABLE, &headers);
+        let fine = rate_limits(StatusCode::SERVICE_UNAVAILABLE, &headers);
         assert_eq!(fine.refused_for, None, "only a 429 speaks of the budget");
     }
 }
