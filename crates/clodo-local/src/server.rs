@@ -7,7 +7,7 @@ use crate::{
 };
 use clodo_storage::{Data, bindings_router};
 use clodo_types::{AccountId, AccountName, Clock, Secret};
-use clodo_workerd::{Directory, Engine, EngineOptions, LinkKind, Outbound, Serving};
+use clodo_workerd::{Directory, Engine, EngineOptions, LinkKind, Outbound, Serving, Unobserved};
 use std::{
     io,
     net::Ipv4Addr,
@@ -94,7 +94,8 @@ impl LocalCloud {
         let api = control::around(api_router(context), &record, stop_asked.clone());
         let directory = Arc::new(state.clone()) as Arc<dyn Directory>;
         let bindings = bindings_router(data.clone());
-        engine.serve(Serving { listener, directory, api, bindings });
+        let observer = Arc::new(Unobserved);
+        engine.serve(Serving { listener, directory, api, bindings, observer });
         // Whoever waits for the file may connect at once.
         record.write(&options.state_folder).map_err(CloudError::io("write", "cloud.json"))?;
         let guardian = Guardian::watch(&options.state_folder, &record);

@@ -11,6 +11,7 @@ use crate::{
         ScheduledEvent, ScheduledOutcome,
     },
     front::draw,
+    observer::Invocation,
     runtime::{Account, Pool, RequestBody, Runtime, SendError, Unavailable, events_key},
 };
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long an event waits for a generation that is starting.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -86,7 +87,25 @@ impl Dispatcher {
         Ok(Target { account, version: version.to_owned() })
     }
 
-    async fn run(&self, target: &Target, event: &Value) -> Result<Answer, DispatchError> {
+    /// Runs the event and tells the observer how it ended.
+    async fn run(
+        &self,
+        target: &Target,
+        script: &str,
+        event: &Value,
+    ) -> Result<Answer, DispatchError> {
+        let (started, began) = (self.runtime.now(), Instant::now());
+        let answer = self.send(target, event).await?;
+        if let Some(observer) = self.runtime.observer() {
+            let invocation = Invocation::event(&target.account.id, script, &target.version)
+                .took(started, began.elapsed())
+                .ended(EventOutcome::from_word(&answer.outcome).in_analytics());
+            observer.invoked(&invocation);
+        }
+        Ok(answer)
+    }
+
+    async fn send(&self, target: &Target, event: &Value) -> Result<Answer, DispatchError> {
         let body = Bytes::from(event.to_string());
         // Waiting for the Worker is no part of its run.
         let mut dead: Option<Arc<Pool>> = None;
@@ -168,7 +187,7 @@ impl Dispatch for Dispatcher {
     ) -> Result<ScheduledOutcome, DispatchError> {
         let target = self.target(account_id, script)?;
         let wire = json!({ "kind": "scheduled", "cron": event.cron, "time": event.scheduled_time });
-        let answer = self.run(&target, &wire).await?;
+        let answer = self.run(&target, script, &wire).await?;
         note(script, &answer);
         let outcome = EventOutcome::from_word(&answer.outcome);
         Ok(ScheduledOutcome::new(outcome, answer.no_retry, target.version))
@@ -191,7 +210,7 @@ impl Dispatch for Dispatcher {
                 "oldest": batch.backlog.oldest,
             },
         });
-        let answer = self.run(&target, &wire).await?;
+        let answer = self.run(&target, script, &wire).await?;
         note(script, &answer);
         let retry = answer.retry_batch.filter(|batch| batch.retry);
         let retries = answer.retry_messages.into_iter();

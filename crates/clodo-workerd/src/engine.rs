@@ -4,6 +4,7 @@ use crate::{
     dispatcher::Dispatcher,
     events::Dispatch,
     front::{Back, Front, serve_back, serve_front},
+    observer::Observer,
     runtime::{Incoming, Link, Outbound, Runtime, RuntimeOptions, TcpLink},
     seams::{Directory, Workers},
 };
@@ -84,6 +85,8 @@ pub struct Serving {
     pub api: Router,
     /// Answers what D1, KV and R2 bindings ask.
     pub bindings: Router,
+    /// Hears of invocations and traces.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// Runs Workers on workerd behind one port.
@@ -153,13 +156,15 @@ impl Engine {
     pub fn serve(&self, serving: Serving) {
         let back = self.back.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(listener) = back else { return };
-        let Serving { listener: port, directory, api, bindings } = serving;
-        let front = Arc::new(Front::new(api, Arc::clone(&directory), Arc::clone(&self.runtime)));
+        let Serving { listener: port, directory, api, bindings, observer } = serving;
+        let runtime = Arc::clone(&self.runtime);
+        let front =
+            Arc::new(Front::new(api, Arc::clone(&directory), runtime, Arc::clone(&observer)));
         let _ = self.front.set(Arc::clone(&front));
         let back = Arc::new(Back::new(bindings, Arc::clone(&front), self.key.clone()));
         self.tasks.spawn(serve_back(listener, back, self.stop_back.clone()));
         self.tasks.spawn(serve_front(port, front, self.stop_front.clone()));
-        self.runtime.serve(directory);
+        self.runtime.serve(directory, observer);
     }
 
     /// From now on every Worker's hostname says that the state folder was deleted.

@@ -1,5 +1,6 @@
 //! Events other than requests: what goes to a Worker, and what comes back.
 
+use crate::observer::Outcome;
 use async_trait::async_trait;
 use bytes::Bytes;
 use clodo_types::Timestamp;
@@ -169,6 +170,17 @@ impl EventOutcome {
             Self::ExceededCpu => "exceededCpu",
             Self::ExceededWallTime => "exceededWallTime",
             Self::Other(word) => word,
+        }
+    }
+
+    /// The same in the words of analytics.
+    pub(crate) fn in_analytics(&self) -> Outcome {
+        match self {
+            Self::Ok => Outcome::Success,
+            Self::Exception => Outcome::ScriptThrewException,
+            Self::ExceededCpu | Self::ExceededWallTime => Outcome::ExceededResources,
+            Self::Other(word) if word == "exceededMemory" => Outcome::ExceededResources,
+            Self::Other(_) => Outcome::InternalError,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | one version of a Worker | [`ServedVersion`], [`Workers::validate`] |
 //! | a cron trigger or a queue's messages | [`Engine::dispatch`], [`Dispatch`] |
 //! | something above the runtime to test | [`MemoryWorkers`], [`MemoryDispatch`] |
+//! | a wish to know what happens | [`Observer`] |
 //!
 //! One workerd process serves one account and is replaced blue/green; the front draws a version
 //! by percentage, serves static assets, and keeps its own headers from clients.
@@ -35,6 +36,7 @@ mod events;
 mod front;
 mod memory_dispatch;
 mod memory_workers;
+mod observer;
 mod runtime;
 mod seams;
 
@@ -45,8 +47,9 @@ pub use events::{
 };
 pub use memory_dispatch::MemoryDispatch;
 pub use memory_workers::MemoryWorkers;
+pub use observer::{Invocation, Invoked, MemoryObserver, Observer, Outcome, Traces, Unobserved};
 pub use runtime::Outbound;
 pub use seams::{
     AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
-    ServedBinding, ServedModule, ServedVersion, ValidationError, Workers,
+    ServedBinding, ServedModule, ServedVersion, Tails, ValidationError, Workers,
 };

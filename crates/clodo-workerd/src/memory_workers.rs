@@ -47,4 +47,6 @@ impl Workers for MemoryWorkers {
     fn changed(&self, account_id: &str) {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(account_id.to_owned());
     }
+
+    async fn settled(&self, _account_id: &str) {}
 }

@@ -136,6 +136,18 @@ pub struct Generation {
     /// The ids of the versions that export `scheduled()` or `queue()`: only these can be given
     /// events.
     pub events: BTreeSet<String>,
+    /// Who is told what a script does; tracing costs, so most scripts are missing.
+    pub tails: BTreeMap<String, Tails>,
+}
+
+/// Who is told what a script's invocations do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tails {
+    /// The [`Observer`](crate::Observer).
+    pub observed: bool,
+    /// The `tail()` handlers of these Workers (`tail_consumers`). Those that are not deployed are
+    /// passed over.
+    pub consumers: Vec<String>,
 }
 
 /// What a Worker exports, found out by running it once.
@@ -181,6 +193,9 @@ pub trait Workers: fmt::Debug + Send + Sync + 'static {
     async fn validate(&self, version: &ServedVersion) -> Result<Handlers, ValidationError>;
     /// The desired state changed: read [`Directory::generation`] and swap soon.
     fn changed(&self, account_id: &str);
+    /// Waits until what `changed` announced before this call serves, or failed to start; not longer
+    /// than a start may take.
+    async fn settled(&self, account_id: &str);
 }
 
 /// Where a request to the front belongs.

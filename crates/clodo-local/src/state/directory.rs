@@ -84,6 +84,10 @@ impl Snapshot {
                 generation.events.extend(taking.map(|version| version.id.clone()));
                 generation.live.insert(worker.name.clone(), deployment.versions.clone());
             }
+            let consumers = worker.tail_consumers();
+            if !consumers.is_empty() {
+                generation.tails.entry(worker.name.clone()).or_default().consumers = consumers;
+            }
         }
         generation
     }

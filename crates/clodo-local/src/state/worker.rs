@@ -164,6 +164,12 @@ impl Worker {
         self.deployed().is_some_and(|now| now.versions.iter().any(|(id, _)| id == version_id))
     }
 
+    /// The names of the Workers that are told what this one does.
+    pub(crate) fn tail_consumers(&self) -> Vec<String> {
+        let name = |consumer: &Value| Some(consumer["service"].as_str()?.to_owned());
+        self.tail_consumers.iter().filter_map(name).collect()
+    }
+
     /// Newest first; only these may get traffic.
     pub(crate) fn deployable(&self) -> impl Iterator<Item = &Arc<Version>> {
         self.versions.iter().rev().take(DEPLOYABLE)

@@ -16,5 +16,6 @@ mod bindings_r2;
 mod cloud;
 mod runtime_bindings;
 mod runtime_events;
+mod runtime_observed;
 mod runtime_process;
 mod support;

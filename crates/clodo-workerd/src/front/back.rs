@@ -4,13 +4,18 @@ use super::{
     Front,
     assets::{self, AssetRequest},
     body::FrontBody,
-    host_of, is_api,
+    host_of, hygiene, is_api,
     pages::Page,
+    proxy::Caller,
 };
-use crate::runtime::{KEY_HEADER, RESOURCE_HEADER, RequestBody};
+use crate::{
+    observer::Traces,
+    runtime::{KEY_HEADER, RESOURCE_HEADER, RequestBody},
+};
 use axum::Router;
 use clodo_types::Secret;
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -20,6 +25,11 @@ use tower::Service as _;
 
 /// Asks whether a hostname is served here, without sending the request itself.
 const ASK_HEADER: &str = "x-clodo-ask";
+
+/// Says whose traces they are: a JSON array of script and version.
+const TRACES_HEADER: &str = "x-clodo-traces";
+/// workerd keeps a trace below 256 KiB, and reports a few at a time.
+const MAX_TRACES: usize = 16 * 1024 * 1024;
 
 /// Answers what workerd asks on behalf of Workers.
 #[derive(Debug)]
@@ -57,6 +67,7 @@ impl Back {
         match resource.kind {
             "assets" => self.assets(&resource, request).await,
             "outbound" => self.outbound(&resource, request).await,
+            "traces" => self.traces(&resource, request).await,
             _ => self.binding(request).await,
         }
     }
@@ -66,6 +77,27 @@ impl Back {
             Ok(answer) => answer.map(FrontBody::Api),
             Err(never) => match never {},
         }
+    }
+
+    /// What the Worker in `js/traces.js` sends.
+    async fn traces(
+        &self,
+        resource: &Resource<'_>,
+        request: Request<Incoming>,
+    ) -> Response<FrontBody> {
+        let of = request.headers().get(TRACES_HEADER).and_then(|of| of.to_str().ok());
+        let of = of.and_then(|of| serde_json::from_str::<(String, String)>(of).ok());
+        let body = Limited::new(request.into_body(), MAX_TRACES).collect().await;
+        let (Some((script, version_id)), Ok(events)) = (of, body) else {
+            return status(StatusCode::BAD_REQUEST);
+        };
+        self.front.observer.traced(Traces {
+            account_id: resource.account,
+            script: &script,
+            version_id: &version_id,
+            events: events.to_bytes(),
+        });
+        status(StatusCode::NO_CONTENT)
     }
 
     async fn assets(
@@ -119,8 +151,12 @@ impl Back {
                 Page::no_origin(&host).answer(&HeaderMap::new())
             }
             Some(to) => {
+                let Some(left) = hygiene::hops_left(&parts.headers) else {
+                    return Page::too_many_hops(resource.id).answer(&HeaderMap::new());
+                };
                 let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                self.front.dispatch(&to, parts, RequestBody::Stream(body), client).await
+                let from = Caller { client, hops_left: Some(left) };
+                self.front.dispatch(&to, parts, RequestBody::Stream(body), from).await
             }
         }
     }

@@ -1,4 +1,4 @@
-use crate::runtime::PooledBody;
+use super::watch::WatchedBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{
@@ -13,7 +13,7 @@ pub(crate) enum FrontBody {
     /// Ready in memory.
     Full(Option<Bytes>),
     /// Streamed from a Worker.
-    Worker(PooledBody),
+    Worker(WatchedBody),
     /// Made by the API.
     Api(axum::body::Body),
 }

@@ -1,9 +1,9 @@
 //! Which headers pass, and what the proxy adds, in both directions.
 
+use super::proxy::Caller;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request, uri};
 use std::{
     hash::{BuildHasher as _, RandomState},
-    net::IpAddr,
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -12,8 +12,13 @@ use std::{
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CF_BLOB: HeaderName = HeaderName::from_static("cf-blob");
-const CF_RAY: HeaderName = HeaderName::from_static("cf-ray");
+pub(crate) const CF_RAY: HeaderName = HeaderName::from_static("cf-ray");
+/// How many Workers may still be asked by `fetch()` from here on.
+const CF_EW_VIA: HeaderName = HeaderName::from_static("cf-ew-via");
 const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
+
+/// Cloudflare's own limit on Workers that ask Workers.
+const MAX_HOPS: u8 = 16;
 
 /// Headers that concern one connection only (RFC 9110, 7.6.1), and those that only we may set.
 const DROPPED: [HeaderName; 11] = [
@@ -27,7 +32,7 @@ const DROPPED: [HeaderName; 11] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     CF_BLOB,
-    HeaderName::from_static("cf-ew-via"),
+    CF_EW_VIA,
 ];
 
 const CF: &str = concat!(
@@ -36,8 +41,8 @@ const CF: &str = concat!(
     r#""clientAcceptEncoding":"gzip","edgeRequestKeepAliveStatus":1}"#
 );
 
-/// Makes a client's request one that a Worker may see.
-pub(crate) fn clean_request(parts: &mut request::Parts, host: &str, client: IpAddr) {
+/// Makes a client's request one that a Worker may see; returns its identifier.
+pub(crate) fn clean_request(parts: &mut request::Parts, host: &str, from: Caller) -> HeaderValue {
     let upgrade = upgrade(&parts.headers);
     strip(&mut parts.headers);
     if let Some(upgrade) = upgrade {
@@ -52,14 +57,26 @@ pub(crate) fn clean_request(parts: &mut request::Parts, host: &str, client: IpAd
     if let Ok(host) = HeaderValue::from_str(host) {
         parts.headers.insert(header::HOST, host);
     }
-    if let Ok(client) = HeaderValue::from_str(&client.to_string()) {
+    if let Ok(client) = HeaderValue::from_str(&from.client.to_string()) {
         parts.headers.insert(CF_CONNECTING_IP, client);
     }
-    parts.headers.insert(CF_RAY, ray());
+    if let Some(left) = from.hops_left {
+        parts.headers.insert(CF_EW_VIA, HeaderValue::from(u16::from(left)));
+    }
+    let ray = ray();
+    parts.headers.insert(CF_RAY, ray.clone());
     parts.headers.insert(CF_BLOB, HeaderValue::from_static(CF));
     if parts.uri.authority().is_some() {
         parts.uri = origin_form(&parts.uri);
     }
+    ray
+}
+
+/// How many Workers may still be asked when a Worker asks with these headers; `None` when that is
+/// one too many. Only a Worker that hands on its own request's headers is seen through.
+pub(crate) fn hops_left(headers: &HeaderMap) -> Option<u8> {
+    let carried = headers.get(CF_EW_VIA).and_then(|left| left.to_str().ok()?.parse::<u8>().ok());
+    carried.unwrap_or(MAX_HOPS).min(MAX_HOPS).checked_sub(1)
 }
 
 /// Makes a Worker's answer one that the client may see.
@@ -122,6 +139,7 @@ fn origin_form(uri: &Uri) -> Uri {
 mod tests {
     use super::*;
     use http::Request;
+    use std::net::IpAddr;
 
     fn cleaned(headers: &[(&str, &str)]) -> HeaderMap {
         let mut request = Request::get("http://evil.test/a?b");
@@ -129,7 +147,9 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        clean_request(&mut parts, "shop.acme.test", IpAddr::from([127, 0, 0, 1]));
+        let from = Caller { client: IpAddr::from([127, 0, 0, 1]), hops_left: Some(3) };
+        let ray = clean_request(&mut parts, "shop.acme.test", from);
+        assert_eq!(parts.headers[CF_RAY], ray);
         assert_eq!(parts.uri, "/a?b");
         parts.headers
     }
@@ -141,6 +161,7 @@ mod tests {
             ("x-clodo-res", "x/d1:y"),
             ("x-clodo-key", "guess"),
             ("cf-connecting-ip", "1.2.3.4"),
+            ("cf-ew-via", "200"),
             ("connection", "close, x-secret-hop"),
             ("x-secret-hop", "1"),
             ("keep-alive", "timeout=5"),
@@ -148,12 +169,32 @@ mod tests {
         ]);
         assert_eq!(headers[CF_BLOB], CF);
         assert_eq!(headers[CF_CONNECTING_IP], "127.0.0.1");
+        assert_eq!(headers[CF_EW_VIA], "3");
         assert_eq!(headers[header::HOST], "shop.acme.test");
         assert_eq!(headers[FORWARDED_PROTO], "https");
         for gone in ["x-clodo-res", "x-clodo-key", "connection", "x-secret-hop", "keep-alive"] {
             assert!(!headers.contains_key(gone), "{gone}");
         }
         assert!(serde_json::from_str::<serde_json::Value>(CF).is_ok());
+    }
+
+    #[test]
+    fn a_chain_of_workers_has_an_end_whatever_its_headers_say() {
+        for (carried, expected) in [
+            (None, Some(15)),
+            (Some("15"), Some(14)),
+            (Some("1"), Some(0)),
+            (Some("0"), None),
+            (Some("200"), Some(15)),
+            (Some("-1"), Some(15)),
+            (Some("many"), Some(15)),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(carried) = carried {
+                headers.insert(CF_EW_VIA, HeaderValue::from_static(carried));
+            }
+            assert_eq!(hops_left(&headers), expected, "{carried:?}");
+        }
     }
 
     #[test]

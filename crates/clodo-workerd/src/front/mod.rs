@@ -11,12 +11,14 @@ mod hygiene;
 mod pages;
 mod proxy;
 mod serve;
+mod watch;
 
 pub(crate) use back::Back;
 pub(crate) use draw::draw;
 pub(crate) use serve::{serve_back, serve_front};
 
 use crate::{
+    observer::Observer,
     runtime::{RequestBody, Runtime},
     seams::{Directory, Generation, Resolved, ServedVersion},
 };
@@ -26,7 +28,7 @@ use body::FrontBody;
 use http::{HeaderMap, Request, Response, header, request};
 use hyper::body::Incoming;
 use pages::Page;
-use proxy::Forward;
+use proxy::{Caller, Forward};
 use std::{
     net::IpAddr,
     sync::{
@@ -42,13 +44,19 @@ pub(crate) struct Front {
     api: Router,
     directory: Arc<dyn Directory>,
     runtime: Arc<Runtime>,
+    observer: Arc<dyn Observer>,
     gone: AtomicBool,
 }
 
 impl Front {
     /// `api` answers what is addressed to this machine itself.
-    pub(crate) fn new(api: Router, directory: Arc<dyn Directory>, runtime: Arc<Runtime>) -> Self {
-        Self { api, directory, runtime, gone: AtomicBool::new(false) }
+    pub(crate) fn new(
+        api: Router,
+        directory: Arc<dyn Directory>,
+        runtime: Arc<Runtime>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self { api, directory, runtime, observer, gone: AtomicBool::new(false) }
     }
 
     /// From now on every Worker's hostname says that the state folder was deleted.
@@ -74,7 +82,8 @@ impl Front {
         let (parts, body) = request.into_parts();
         match self.directory.resolve(&host, parts.uri.path()) {
             Some(to) => {
-                let mut answer = self.dispatch(&to, parts, RequestBody::Stream(body), client).await;
+                let from = Caller { client, hops_left: None };
+                let mut answer = self.dispatch(&to, parts, RequestBody::Stream(body), from).await;
                 keep_local(&mut answer, &host, &to.host);
                 answer
             }
@@ -88,7 +97,7 @@ impl Front {
         to: &Resolved,
         parts: request::Parts,
         body: RequestBody,
-        client: IpAddr,
+        from: Caller,
     ) -> Response<FrontBody> {
         let Some(account) = self.runtime.account(&to.account_id) else {
             return Page::not_deployed(&to.script).answer(&parts.headers);
@@ -106,10 +115,11 @@ impl Front {
         }
         let forward = Forward {
             account: &account,
-            script: &to.script,
-            version: &version.version_id,
+            version,
             host: &to.host,
-            client,
+            from,
+            observer: &self.observer,
+            started: self.runtime.now(),
         };
         proxy::forward(&forward, parts, body).await
     }

@@ -1,12 +1,17 @@
 //! From the front to a Worker and back.
 
-use super::{body::FrontBody, hygiene, pages::Page};
-use crate::runtime::{Account, PooledBody, RequestBody, SendError, Unavailable};
+use super::{body::FrontBody, hygiene, pages::Page, watch::Watch};
+use crate::{
+    observer::{Observer, Outcome},
+    runtime::{Account, PooledBody, RequestBody, SendError, Unavailable},
+    seams::ServedVersion,
+};
+use clodo_types::Timestamp;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long a request waits for a generation that is starting.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -17,15 +22,26 @@ const SETTLE_PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Forward<'a> {
     /// The account that the Worker belongs to.
-    pub(crate) account: &'a Account,
-    /// The Worker's name, for messages.
-    pub(crate) script: &'a str,
+    pub(crate) account: &'a Arc<Account>,
     /// The version that answers.
-    pub(crate) version: &'a str,
+    pub(crate) version: &'a Arc<ServedVersion>,
     /// The hostname that the Worker sees.
     pub(crate) host: &'a str,
     /// Who asks.
+    pub(crate) from: Caller,
+    /// Hears how it ends.
+    pub(crate) observer: &'a Arc<dyn Observer>,
+    /// When it came.
+    pub(crate) started: Timestamp,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// The address.
     pub(crate) client: IpAddr,
+    /// How many more Workers may be asked by `fetch()`; `None` for a client outside.
+    pub(crate) hops_left: Option<u8>,
 }
 
 /// Sends the request to the Worker; whatever goes wrong becomes an answer.
@@ -34,27 +50,32 @@ pub(crate) async fn forward(
     mut parts: request::Parts,
     body: RequestBody,
 ) -> Response<FrontBody> {
-    let asked = Asked::of(&mut parts);
-    hygiene::clean_request(&mut parts, to.host, to.client);
+    let mut watch = Watch::begin(to.observer, to.account, to.version, to.started);
+    let mut asked = Asked::of(&mut parts);
+    asked.ray(hygiene::clean_request(&mut parts, to.host, to.from));
     let mut request = Request::from_parts(parts, body);
-    let mut dead = None;
+    let (version, mut dead) = (&to.version.version_id, None);
     loop {
-        let pool = match to.account.pool(to.version, dead.as_ref(), START_PATIENCE).await {
+        let pool = match to.account.pool(version, dead.as_ref(), START_PATIENCE).await {
             Ok(pool) => pool,
-            Err(why) => return unavailable(to.script, &why).answer(&asked.headers),
+            Err(why) => return unavailable(&to.version.script, &why).answer(&asked.headers),
         };
+        watch.reached(true);
         match pool.send(request).await {
-            Ok(answer) => return answered(to, &asked, answer),
+            Ok(answer) => return answered(to, &asked, answer, watch),
             // The process has just ended; the next one is on its way.
             Err(SendError::Connect(_, unsent)) => {
+                watch.reached(false);
                 request = *unsent;
                 dead = Some(pool);
             }
             Err(error) => {
-                tracing::debug!(%error, script = to.script, "a request was lost");
+                tracing::debug!(%error, script = to.version.script, "a request was lost");
                 // Whoever hears of the loss and tries again must not meet the same process.
-                let _ = to.account.pool(to.version, Some(&pool), SETTLE_PATIENCE).await;
-                return Page::runtime_ended().answer(&asked.headers);
+                let _ = to.account.pool(version, Some(&pool), SETTLE_PATIENCE).await;
+                let page = Page::runtime_ended();
+                watch.failed(Outcome::InternalError, page.status());
+                return page.answer(&asked.headers);
             }
         }
     }
@@ -62,7 +83,7 @@ pub(crate) async fn forward(
 
 /// What is still needed of a request after it was sent.
 struct Asked {
-    /// Only `accept`: pages look at nothing else.
+    /// Only `accept` and `cf-ray`: pages look at nothing else.
     headers: HeaderMap,
     upgrade: Option<OnUpgrade>,
 }
@@ -77,15 +98,22 @@ impl Asked {
         let upgrade = if wants { parts.extensions.remove::<OnUpgrade>() } else { None };
         Self { headers, upgrade }
     }
+
+    fn ray(&mut self, ray: HeaderValue) {
+        self.headers.insert(hygiene::CF_RAY, ray);
+    }
 }
 
 fn answered(
     to: &Forward<'_>,
     asked: &Asked,
     mut answer: Response<PooledBody>,
+    watch: Watch,
 ) -> Response<FrontBody> {
     if is_uncaught(&answer) {
-        return Page::exception(to.script).answer(&asked.headers);
+        let page = Page::exception(&to.version.script);
+        watch.failed(Outcome::ScriptThrewException, page.status());
+        return page.answer(&asked.headers);
     }
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         let theirs = answer.extensions_mut().remove::<OnUpgrade>();
@@ -94,10 +122,14 @@ fn answered(
         }
     }
     hygiene::clean_answer(answer.headers_mut());
-    if let Ok(version) = HeaderValue::from_str(to.version) {
+    if let Ok(version) = HeaderValue::from_str(&to.version.version_id) {
         answer.headers_mut().insert("x-clodo-version", version);
     }
-    answer.map(FrontBody::Worker)
+    if let Some(ray) = asked.headers.get(hygiene::CF_RAY) {
+        answer.headers_mut().insert(hygiene::CF_RAY, ray.clone());
+    }
+    let status = answer.status();
+    answer.map(|body| FrontBody::Worker(watch.answered(status, body)))
 }
 
 /// workerd's own answer when an exception reaches the top. A Worker that answers the same text

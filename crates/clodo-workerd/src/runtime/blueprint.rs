@@ -6,6 +6,7 @@ use super::{
     link::Link,
     modules,
     services::{self, Services},
+    tails,
 };
 use crate::seams::{Generation, ServedBinding, ServedVersion};
 use bytes::Bytes;
@@ -174,7 +175,8 @@ impl<'a> Planner<'a> {
     }
 
     fn worker(&mut self, version: &ServedVersion, service: &str) -> Fields {
-        let mut fields = modules::code(version, &mut self.out.files);
+        let consumes = tails::consumers(self.generation).contains(version.script.as_str());
+        let mut fields = modules::code(version, &mut self.out.files, consumes);
         fields = fields.text("compatibilityDate", &self.date(version));
         let flags: Vec<_> =
             version.compatibility_flags.iter().map(|flag| super::capnp::text(flag)).collect();
@@ -191,6 +193,8 @@ impl<'a> Planner<'a> {
         fields = fields.list("bindings", &bound);
         let outbound = self.services.outbound(&version.script);
         fields = fields.text("globalOutbound", &outbound);
+        let tails = tails::of(version, self.generation, self.repairs, &mut self.services);
+        fields = fields.list("tails", &tails);
         self.durable(version, fields)
     }
 

@@ -20,6 +20,7 @@ mod process;
 mod pulse;
 mod services;
 mod supervisor;
+mod tails;
 #[cfg(test)]
 mod tests;
 mod view;

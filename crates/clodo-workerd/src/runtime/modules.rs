@@ -1,12 +1,20 @@
 //! A version's code, as workerd's config describes it.
 
-use super::capnp::{self, Fields};
+use super::{
+    capnp::{self, Fields},
+    tails,
+};
 use crate::seams::{ServedModule, ServedVersion};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// The field that holds the code; the files it refers to are added to `files`.
-pub(crate) fn code(version: &ServedVersion, files: &mut BTreeMap<String, Bytes>) -> Fields {
+/// With `consumes`, an entrypoint for traces is put in front of the Worker's own modules.
+pub(crate) fn code(
+    version: &ServedVersion,
+    files: &mut BTreeMap<String, Bytes>,
+    consumes: bool,
+) -> Fields {
     if let Some(script) = script(version) {
         let file = add(files, &script.body);
         return Fields::default().embed("serviceWorkerScript", &file);
@@ -15,8 +23,11 @@ pub(crate) fn code(version: &ServedVersion, files: &mut BTreeMap<String, Bytes>)
     let mut ordered: Vec<&ServedModule> = version.modules.iter().collect();
     // workerd starts with the first module. The sort is stable: the others keep their order.
     ordered.sort_by_key(|module| Some(bare(&module.name)) != main);
-    let modules: Vec<String> =
-        ordered.into_iter().map(|module| described(&module.name, module, files)).collect();
+    let mut modules: Vec<String> =
+        ordered.iter().map(|module| described(&module.name, module, files)).collect();
+    if consumes && let Some((name, source)) = tails::wrapper(version) {
+        modules.insert(0, inline(&name, &source));
+    }
     Fields::default().list("modules", &modules)
 }
 

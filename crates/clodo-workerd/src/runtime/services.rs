@@ -22,6 +22,7 @@ pub(crate) const RESOURCE_HEADER: &str = "x-clodo-res";
 const STUB_DATE: &str = "2024-01-01";
 const EVENTS: &str = "clodo:events";
 const OUTBOUND: &str = "clodo:outbound";
+const SINK: &str = "clodo:traces";
 const EXTENSION: &str = "clodo:bindings";
 
 /// Collects services by name; asking for one twice makes one.
@@ -93,6 +94,18 @@ impl<'a> Services<'a> {
                 .raw("writable", "true");
             self.add(DISK, "disk", &disk.done());
         }
+    }
+
+    /// The Worker that hands traces to this process; returns its name.
+    pub(crate) fn sink(&mut self) -> &'static str {
+        let back = self.resource("traces", "all");
+        let binding = Fields::default().text("name", "BACK").text("service", &back);
+        let worker = Fields::default()
+            .list("modules", &[modules::inline("traces.js", TRACES_SOURCE)])
+            .text("compatibilityDate", STUB_DATE)
+            .list("bindings", &[binding.done()]);
+        self.worker(SINK, &worker);
+        SINK
     }
 
     pub(crate) fn ping(&mut self) {
@@ -180,3 +193,4 @@ fn extension() -> String {
 const EVENTS_SOURCE: &str = include_str!("js/events.js");
 const OUTBOUND_SOURCE: &str = include_str!("js/outbound.js");
 const EXTENSION_SOURCE: &str = include_str!("js/bindings.js");
+const TRACES_SOURCE: &str = include_str!("js/traces.js");

@@ -9,7 +9,10 @@ use super::{
     view::Account,
     watchdog::Watchdog,
 };
-use crate::seams::{Directory, Handlers, ServedVersion, ValidationError, Workers};
+use crate::{
+    observer::Observer,
+    seams::{Directory, Handlers, ServedVersion, ValidationError, Workers},
+};
 use async_trait::async_trait;
 use clodo_types::{Clock, Secret};
 use std::{
@@ -17,12 +20,15 @@ use std::{
     fmt, io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    time::Duration,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Uploads that are checked at once; each takes a process.
 const PROBES: usize = 4;
+/// How long a change may take to be served.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(20);
 /// Outcomes of checks that are remembered.
 const REMEMBERED: usize = 1_000;
 
@@ -55,6 +61,7 @@ pub(crate) struct Runtime {
     launcher: Launcher,
     numbers: Arc<Numbers>,
     directory: OnceLock<Arc<dyn Directory>>,
+    observer: OnceLock<Arc<dyn Observer>>,
     accounts: RwLock<HashMap<String, Arc<Account>>>,
     keepers: Mutex<JoinSet<()>>,
     stop: CancellationToken,
@@ -84,6 +91,7 @@ impl Runtime {
             launcher,
             numbers: Arc::default(),
             directory: OnceLock::new(),
+            observer: OnceLock::new(),
             accounts: RwLock::default(),
             keepers: Mutex::default(),
             stop: CancellationToken::new(),
@@ -92,8 +100,23 @@ impl Runtime {
         }))
     }
 
+    /// Who hears of invocations, once there is somebody.
+    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.get()
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> clodo_types::Timestamp {
+        self.options.clock.now()
+    }
+
     /// Starts what the directory says; it is read again after every [`Workers::changed`].
-    pub(crate) fn serve(self: &Arc<Self>, directory: Arc<dyn Directory>) {
+    pub(crate) fn serve(
+        self: &Arc<Self>,
+        directory: Arc<dyn Directory>,
+        observer: Arc<dyn Observer>,
+    ) {
+        let _ = self.observer.set(observer);
         let accounts = directory.accounts();
         if self.directory.set(directory).is_ok() {
             for account in accounts {
@@ -207,6 +230,12 @@ impl Workers for Runtime {
         // Before `serve` nothing runs, and it will look at everything.
         if let Some(directory) = self.directory.get() {
             self.account_or_new(account_id, directory).change();
+        }
+    }
+
+    async fn settled(&self, account_id: &str) {
+        if let Some(account) = self.account(account_id) {
+            account.settled(SETTLE_PATIENCE).await;
         }
     }
 }

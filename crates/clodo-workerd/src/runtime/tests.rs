@@ -2,7 +2,7 @@ use super::{
     blueprint::{Blueprint, Naming, Outbound, Repairs, Surroundings, Target},
     link::TcpLink,
 };
-use crate::seams::{Generation, ServedBinding, ServedModule, ServedVersion};
+use crate::seams::{Generation, ServedBinding, ServedModule, ServedVersion, Tails};
 use clodo_types::Secret;
 use serde_json::json;
 use std::sync::Arc;
@@ -117,4 +117,34 @@ fn only_a_process_that_passes_on_events_may_do_what_is_experimental() {
     assert!(made.config.contains(r#"name = "v2", service = "jobs:v2""#), "{}", made.config);
     let events = Target::Events(vec!["v2".to_owned()]);
     assert!(made.sockets.iter().any(|(_, target)| *target == events));
+}
+
+#[test]
+fn who_is_told_stands_in_the_config_of_the_one_that_is_tailed_only() {
+    let service = |script: &str| ServedVersion {
+        main_module: None,
+        body_part: Some("index.js".into()),
+        ..(*version(script, "v3", Vec::new())).clone()
+    };
+    let mut generation = Generation {
+        versions: vec![
+            version("shop", "v1", Vec::new()),
+            version("logs", "v2", Vec::new()),
+            Arc::new(service("old-logs")),
+        ],
+        live: ["shop:v1", "logs:v2", "old-logs:v3"]
+            .map(|text| text.split_once(':').unwrap())
+            .map(|(script, id)| (script.to_owned(), vec![(id.to_owned(), 100.0)]))
+            .into(),
+        ..Generation::default()
+    };
+    assert!(!blueprint(&generation).config.contains("tails"));
+    let consumers = ["logs", "old-logs", "nobody", "shop"].map(str::to_owned).into();
+    generation.tails.insert("shop".into(), Tails { observed: true, consumers });
+    let config = blueprint(&generation).config;
+    assert_eq!(config.matches("tails = ").count(), 1);
+    assert!(config.contains(r#"(name = "clodo:traces", props"#), "{config}");
+    assert!(config.contains(r#"(name = "logs:v2", entrypoint = "__ClodoTail""#), "{config}");
+    assert!(config.contains(r#"(name = "old-logs:v3", props"#), "{config}");
+    assert!(!config.contains("nobody") && !config.contains(r#"name = "shop:v1", entrypoint"#));
 }

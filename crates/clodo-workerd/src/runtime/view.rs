@@ -125,6 +125,13 @@ impl Account {
         timeout(patience, ready).await.unwrap_or(Err(Unavailable::Late))
     }
 
+    /// Waits until the changes so far are served or have failed, for at most `patience`.
+    pub(crate) async fn settled(&self, patience: Duration) {
+        let wanted = self.wanted();
+        let mut view = self.view.subscribe();
+        let _ = timeout(patience, view.wait_for(|view| view.epoch >= wanted && !view.held)).await;
+    }
+
     /// `None` as long as it is worth waiting.
     fn look(
         &self,

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use clodo_storage::{Data, bindings_router};
 use clodo_types::SystemClock;
 use clodo_workerd::{
-    AssetEntry, Directory, Engine, EngineOptions, Generation, Resolved, ServedAssets,
-    ServedBinding, ServedModule, ServedVersion, Serving, Workers,
+    AssetEntry, Directory, Engine, EngineOptions, Generation, MemoryObserver, Observer, Resolved,
+    ServedAssets, ServedBinding, ServedModule, ServedVersion, Serving, Workers,
 };
 use std::{
     collections::BTreeMap,
@@ -99,6 +99,7 @@ pub(crate) struct World {
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) engine: Engine,
     pub(crate) data: Data,
+    pub(crate) observer: Arc<MemoryObserver>,
     pub(crate) port: u16,
     pub(crate) folder: tempfile::TempDir,
 }
@@ -123,8 +124,15 @@ impl World {
         let (shelf, data) = (Arc::new(Shelf::default()), Data::at(at("data"), clock));
         let directory = Arc::clone(&shelf) as Arc<dyn Directory>;
         let api = axum::Router::new().fallback(|| async { "the API" });
-        engine.serve(Serving { listener, directory, api, bindings: bindings_router(data.clone()) });
-        Self { shelf, engine, data, port, folder }
+        let observer = Arc::new(MemoryObserver::default());
+        engine.serve(Serving {
+            listener,
+            directory,
+            api,
+            bindings: bindings_router(data.clone()),
+            observer: Arc::clone(&observer) as Arc<dyn Observer>,
+        });
+        Self { shelf, engine, data, observer, port, folder }
     }
 
     /// Deploys versions at 100 %, each replacing the one of the same script.
