@@ -7,15 +7,18 @@
 //! | a URL that a program printed | [`fetch`] |
 //! | a document that a program printed | [`Schema`] |
 //! | a test against real wrangler | [`Wrangler`] |
+//! | a test against Cloudflare's own SDKs | [`Sdk`] |
 
 mod fetch;
 mod run;
 mod sandbox;
 mod schema;
+mod sdk;
 mod wrangler;
 
 pub use fetch::{Answer, Request, fetch, get_json};
 pub use run::{Run, program};
 pub use sandbox::Sandbox;
 pub use schema::Schema;
+pub use sdk::{Sdk, install_python};
 pub use wrangler::{Wrangler, install, pins};

@@ -126,6 +126,16 @@ impl Sandbox {
         self.command("clodo-local", words).output().expect("clodo-local starts").into()
     }
 
+    /// What points clients at the running local Cloudflare: variables and their values.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let text = self.local(&["env"]).exits(0).stdout;
+        let pairs = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+            .collect()
+    }
+
     /// The status document of the running local Cloudflare.
     #[must_use]
     pub fn status(&self) -> Value {

@@ -52,13 +52,7 @@ impl Wrangler {
         let mut command = Command::new(&self.node);
         command.arg(&self.script).args(words).current_dir(folder);
         sandbox.clean(&mut command);
-        let settings = sandbox.local(&["env"]).exits(0).stdout;
-        for line in settings.lines() {
-            let pair = line.strip_prefix("export ").and_then(|pair| pair.split_once('='));
-            if let Some((name, value)) = pair {
-                command.env(name, value.trim_matches(['\'', '"']));
-            }
-        }
+        command.envs(sandbox.settings());
         let quiet = ["WRANGLER_SEND_METRICS", "WRANGLER_SEND_ERROR_REPORTS"];
         command.envs(quiet.map(|name| (name, "false"))).env("WRANGLER_HIDE_BANNER", "true");
         command.env("CI", "1").env("WRANGLER_LOG_PATH", sandbox.home());
@@ -75,18 +69,21 @@ impl Wrangler {
     }
 }
 
+/// A pin from the text of its files.
+pub(crate) fn pin(label: &str, manifest: &str, lock: &str, binary: &str) -> Pinned {
+    Pinned::new(label, manifest, lock, binary).expect("the pin is sound")
+}
+
 fn pin_4_86() -> Pinned {
     let manifest = include_str!("../pins/wrangler-4.86.0/package.json");
     let lock = include_str!("../pins/wrangler-4.86.0/package-lock.json");
-    Pinned::new("wrangler-4.86.0", manifest, lock, "node_modules/wrangler/bin/wrangler.js")
-        .expect("the pin is sound")
+    pin("wrangler-4.86.0", manifest, lock, "node_modules/wrangler/bin/wrangler.js")
 }
 
 fn pin_4_164() -> Pinned {
     let manifest = include_str!("../pins/wrangler-4.164.0/package.json");
     let lock = include_str!("../pins/wrangler-4.164.0/package-lock.json");
-    Pinned::new("wrangler-4.164.0", manifest, lock, "node_modules/wrangler/bin/wrangler.js")
-        .expect("the pin is sound")
+    pin("wrangler-4.164.0", manifest, lock, "node_modules/wrangler/bin/wrangler.js")
 }
 
 fn node_package() -> &'static str {
@@ -106,7 +103,7 @@ fn node_package() -> &'static str {
 pub fn pins() -> Vec<Pinned> {
     let workerd = clodo_npm::workerd().expect("workerd runs on this platform");
     let esbuild = clodo_npm::esbuild().expect("esbuild runs on this platform");
-    vec![workerd, esbuild, pin_4_86(), pin_4_164()]
+    vec![workerd, esbuild, pin_4_86(), pin_4_164(), crate::sdk::pin_npm()]
 }
 
 /// The cache that tests share: installed once for all of them.

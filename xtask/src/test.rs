@@ -5,7 +5,10 @@ use std::path::Path;
 /// the docs.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     ensure_node()?;
-    println!("Installing what the tests need from npm, at pinned versions, into the user cache:");
+    ensure_python()?;
+    println!(
+        "Installing what the tests need from npm and PyPI, at pinned versions, into the user cache:"
+    );
     shell::run(cargo().args([
         "run",
         "--quiet",
@@ -46,6 +49,19 @@ fn ensure_node() -> Outcome {
     println!("Installing the Debian packages nodejs and npm:");
     shell::run(command("apt-get").args(["update", "--quiet"]))?;
     shell::run(command("apt-get").args(["install", "--yes", "--quiet", "nodejs", "npm"]))
+}
+
+/// Cloudflare's Python SDK is one of the clients under test.
+fn ensure_python() -> Outcome {
+    if works(command("python3").args(["-m", "pip", "--version"])) {
+        return Ok(());
+    }
+    if !may_install() {
+        return Err("Python is missing: install Python 3.10 or newer with pip".into());
+    }
+    println!("Installing the Debian packages python3 and python3-pip:");
+    shell::run(command("apt-get").args(["update", "--quiet"]))?;
+    shell::run(command("apt-get").args(["install", "--yes", "--quiet", "python3", "python3-pip"]))
 }
 
 /// Debian, and root.

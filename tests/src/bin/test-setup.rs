@@ -7,4 +7,5 @@ fn main() {
         let installed = clodo_tests::install(&pinned);
         println!("  {}: {}", pinned.label(), installed.root().display());
     }
+    println!("  cloudflare for Python 5.9.0: {}", clodo_tests::install_python().display());
 }

@@ -31,12 +31,13 @@ struct Share {
     percentage: f64,
 }
 
-/// `GET S/deployments`: newest first.
+/// `GET S/deployments`: newest first; wrangler reads `deployments`, the SDKs page through `items`.
 pub(super) async fn list(call: Call) -> Answer {
     let worker = call.worker()?;
     let found: Vec<Value> = worker.deployments.iter().rev().map(show::deployment).collect();
     let page = Page::of(found.len(), &call.query, 100);
-    Reply::with_info(&json!({ "deployments": found[page.range()] }), &page.info())
+    let found = &found[page.range()];
+    Reply::with_info(&json!({ "deployments": found, "items": found }), &page.info())
 }
 
 /// `GET S/deployments/{deployment}`

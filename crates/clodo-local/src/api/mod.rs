@@ -12,6 +12,7 @@ mod dns;
 mod dns_records;
 mod domains;
 mod error;
+mod form_fields;
 mod graphql;
 mod identity;
 mod kv;

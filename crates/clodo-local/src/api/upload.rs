@@ -1,6 +1,6 @@
 //! The multipart body that carries a Worker.
 
-use super::error::ApiError;
+use super::{error::ApiError, form_fields};
 use crate::state::worker::Content;
 use axum::http::HeaderMap;
 use bytes::Bytes;
@@ -72,21 +72,26 @@ impl Metadata {
     }
 }
 
-/// Reads a multipart body whose JSON is in the part `field`; a plain JSON body is the JSON itself.
+/// Reads a multipart body whose JSON is in the part `field` or spread over fields below it; a plain
+/// script is a service worker, and any other body the JSON itself. The body decides what it is, not
+/// its label.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Bytes,
     field: &str,
 ) -> Result<Upload, ApiError> {
     let content_type = headers.get("content-type").and_then(|value| value.to_str().ok());
-    let Ok(boundary) = multer::parse_boundary(content_type.unwrap_or_default()) else {
-        let metadata = Metadata(serde_json::from_slice(&body).map_err(ApiError::bad_body)?);
-        return Ok(Upload { metadata, parts: Vec::new() });
+    let content_type = content_type.unwrap_or_default();
+    let labelled = multer::parse_boundary(content_type).ok();
+    let Some(boundary) = labelled.or_else(|| form_fields::boundary_of(&body)) else {
+        return alone(content_type, body);
     };
     let mut upload = Upload::default();
     let mut found = false;
     for part in parts(boundary, body).await? {
-        if part.name == field {
+        if form_fields::insert(field, &mut upload.metadata.0, &part.name, &part.body) {
+            found = true;
+        } else if part.name == field {
             upload.metadata =
                 Metadata(serde_json::from_slice(&part.body).map_err(ApiError::bad_body)?);
             found = true;
@@ -103,6 +108,19 @@ pub(super) async fn read(
         return Err(ApiError::bad_request(10027, message));
     }
     Ok(upload)
+}
+
+/// A body without parts.
+fn alone(content_type: &str, body: Bytes) -> Result<Upload, ApiError> {
+    let is_script = ["application/javascript", "text/javascript"].contains(&content_type);
+    if is_script && body.len() <= MAX_CODE {
+        let name = "worker.js".to_owned();
+        let metadata = Metadata(Map::from_iter([("body_part".to_owned(), json!(name))]));
+        let content_type = content_type.to_owned();
+        return Ok(Upload { metadata, parts: vec![Part { name, content_type, body }] });
+    }
+    let metadata = Metadata(serde_json::from_slice(&body).map_err(ApiError::bad_body)?);
+    Ok(Upload { metadata, parts: Vec::new() })
 }
 
 /// All parts of a multipart body.
