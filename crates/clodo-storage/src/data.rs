@@ -1,8 +1,8 @@
-use crate::{D1, D1Options, Kv, PoolOptions, R2};
+use crate::{D1, D1Options, Kv, PoolOptions, Queues, R2};
 use clodo_types::Clock;
 use std::{path::PathBuf, sync::Arc};
 
-/// The three engines over one folder. Cloning shares them.
+/// The four engines over one folder. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Data {
     /// SQL databases.
@@ -11,17 +11,20 @@ pub struct Data {
     pub kv: Kv,
     /// Object buckets.
     pub r2: R2,
+    /// Queues of messages.
+    pub queues: Queues,
 }
 
 impl Data {
-    /// Uses `root` (made when it is first written to) as `root/<account>/{d1,kv,r2}/…`.
+    /// Uses `root` (made when it is first written to) as `root/<account>/{d1,kv,r2,queues}/…`.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
         let root = root.into();
         Self {
             d1: D1::new(root.clone(), D1Options::default()),
             kv: Kv::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
-            r2: R2::new(root, clock, PoolOptions::default()),
+            r2: R2::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
+            queues: Queues::new(root, clock, PoolOptions::default()),
         }
     }
 
@@ -30,5 +33,6 @@ impl Data {
         self.d1.close().await;
         self.kv.close().await;
         self.r2.close().await;
+        self.queues.close().await;
     }
 }

@@ -1,4 +1,4 @@
-//! D1, KV and R2 as engines over a folder, and the protocols by which workerd's bindings ask them.
+//! D1, KV, R2 and queues as engines over a folder, and the protocols by which workerd's bindings ask them.
 //!
 //! Rust owns all data; workerd and a REST API only ask for it.
 //!
@@ -8,7 +8,8 @@
 //! | SQL for one database | [`D1::query`] |
 //! | a key of a namespace | [`Kv::get`], [`Kv::put`] |
 //! | an object of a bucket | [`R2::get`], [`R2::put`] |
-//! | a workerd with D1, KV or R2 bindings | [`bindings_router`] |
+//! | messages for a queue, or a consumer | [`Queues::send`], [`Queues::take`], [`Queues::pull`] |
+//! | a workerd with such bindings | [`bindings_router`] |
 //!
 //! # Example
 //! ```
@@ -46,6 +47,7 @@ mod d1;
 mod data;
 mod kv;
 mod pool;
+mod queue;
 mod r2;
 
 pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
@@ -60,6 +62,10 @@ pub use kv::{
     NamespaceRef,
 };
 pub use pool::PoolOptions;
+pub use queue::{
+    Backlog, BodyFormat, Exhaustion, LeasesEnded, NewMessage, Pulled, QueueError, QueueErrorKind,
+    QueueRef, QueueSettings, QueuedMessage, Queues, Ready, Settled, Settlement,
+};
 pub use r2::{
     BucketRef, ByteStream, Checksums, Conditions, EtagMatch, GetOptions, GetOutcome, HttpFields,
     ListObjects, ObjectKey, ObjectMeta, ObjectPage, ObjectRange, PartEtag, PutOptions, PutOutcome,

@@ -142,6 +142,14 @@ name_type! {
     NamespaceId, "KV namespace id", hex32
 }
 name_type! {
+    /// A queue's name within one account: 1 to 63 letters, digits, and inner `-` and `_`.
+    QueueName, "queue name", label
+}
+name_type! {
+    /// A queue's id: 32 lower-case hexadecimal digits.
+    QueueId, "queue id", hex32
+}
+name_type! {
     /// A D1 database's id: a UUID.
     DatabaseId, "database id", uuid
 }

@@ -1,4 +1,4 @@
-//! The HTTP service that workerd's D1, KV and R2 bindings talk to.
+//! The HTTP service that workerd's D1, KV, R2 and queue bindings talk to.
 //!
 //! Each binding is an `external` server whose `injectRequestHeaders` adds [`RESOURCE_HEADER`] with
 //! a [`Resource`] as its text; the service speaks the protocol of that kind. The protocols are
@@ -6,6 +6,7 @@
 
 mod d1;
 mod kv;
+mod queue;
 mod r2;
 mod r2_wire;
 mod resource;
@@ -33,6 +34,9 @@ async fn serve(State(data): State<Data>, request: Request) -> Response {
     match header.unwrap_or_default().parse() {
         Ok(Resource::D1(at)) => d1::serve(&data.d1, &at, request).await,
         Ok(Resource::Kv(at)) => kv::serve(&data.kv, &at, request).await,
+        Ok(Resource::Queue { at, delivery_delay }) => {
+            queue::serve(&data.queues, &at, delivery_delay, request).await
+        }
         Ok(Resource::R2(at)) => r2::serve(&data.r2, &at, request).await,
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }

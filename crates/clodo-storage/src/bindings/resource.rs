@@ -1,11 +1,11 @@
-use crate::{BucketRef, DatabaseRef, NamespaceRef};
-use std::{fmt, str::FromStr};
+use crate::{BucketRef, DatabaseRef, NamespaceRef, QueueRef, queue::MAX_DELAY};
+use std::{fmt, str::FromStr, time::Duration};
 
 /// The header that says which resource a binding stands for.
 pub const RESOURCE_HEADER: &str = "x-clodo-res";
 
-/// What a binding stands for; as text `<account>/d1:<id>`, `<account>/kv:<id>` or
-/// `<account>/r2:<bucket>`.
+/// What a binding stands for; as text `<account>/d1:<id>`, `<account>/kv:<id>`,
+/// `<account>/r2:<bucket>`, `<account>/queue:<id>` or `<account>/queue:<id>+<seconds>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// A database.
@@ -14,6 +14,13 @@ pub enum Resource {
     Kv(NamespaceRef),
     /// A bucket.
     R2(BucketRef),
+    /// A queue, and the delay of messages that are sent without one.
+    Queue {
+        /// The queue.
+        at: QueueRef,
+        /// Whole seconds.
+        delivery_delay: Option<Duration>,
+    },
 }
 
 impl fmt::Display for Resource {
@@ -22,6 +29,10 @@ impl fmt::Display for Resource {
             Self::D1(at) => write!(f, "{}/d1:{}", at.account, at.id),
             Self::Kv(at) => write!(f, "{}/kv:{}", at.account, at.id),
             Self::R2(at) => write!(f, "{}/r2:{}", at.account, at.name),
+            Self::Queue { at, delivery_delay } => {
+                write!(f, "{}/queue:{}", at.account, at.id)?;
+                delivery_delay.map_or(Ok(()), |delay| write!(f, "+{}", delay.as_secs()))
+            }
         }
     }
 }
@@ -29,7 +40,8 @@ impl fmt::Display for Resource {
 /// Text that names no resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a resource is written `<account>/d1:<id>`, `<account>/kv:<id>` or `<account>/r2:<bucket>`"
+    "a resource is written `<account>/d1:<id>`, `<account>/kv:<id>`, `<account>/r2:<bucket>` or \
+     `<account>/queue:<id>`"
 )]
 pub struct ResourceError;
 
@@ -44,6 +56,13 @@ impl FromStr for Resource {
             "d1" => Ok(Self::D1(DatabaseRef { account, id: parsed(id)? })),
             "kv" => Ok(Self::Kv(NamespaceRef { account, id: parsed(id)? })),
             "r2" => Ok(Self::R2(BucketRef { account, name: parsed(id)? })),
+            "queue" => {
+                let (id, delay) = id.split_once('+').map_or((id, None), |(id, s)| (id, Some(s)));
+                let delay: Option<u64> = delay.map(parsed).transpose()?;
+                let delay = delay.map(|seconds| Duration::from_secs(seconds.min(MAX_DELAY)));
+                let at = QueueRef { account, id: parsed(id)? };
+                Ok(Self::Queue { at, delivery_delay: delay })
+            }
             _ => Err(ResourceError),
         }
     }
@@ -60,7 +79,9 @@ mod tests {
     #[test]
     fn a_resource_survives_its_text_form() {
         let account = "0123456789abcdef0123456789abcdef";
-        for id in ["d1:018f3c5e-0000-7000-8000-000000000000", "r2:my-bucket"] {
+        let queue = format!("queue:{account}");
+        let delayed = format!("{queue}+60");
+        for id in ["d1:018f3c5e-0000-7000-8000-000000000000", "r2:my-bucket", &queue, &delayed] {
             let text = format!("{account}/{id}");
             assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
         }

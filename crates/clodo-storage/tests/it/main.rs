@@ -4,4 +4,5 @@
 
 mod d1_engine;
 mod kv_engine;
+mod queue_engine;
 mod r2_engine;
