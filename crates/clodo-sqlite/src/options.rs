@@ -11,6 +11,7 @@ pub enum Durability {
     Normal,
 }
 
+pub(crate) type Close = Arc<dyn Fn(&mut Connection) + Send + Sync>;
 pub(crate) type Init = Arc<dyn Fn(&mut Connection) -> rusqlite::Result<()> + Send + Sync>;
 
 /// How to open a file.
@@ -32,6 +33,7 @@ pub struct OpenOptions {
     pub cached_statements: usize,
     pub(crate) format: Option<&'static [&'static str]>,
     pub(crate) init: Option<Init>,
+    pub(crate) close: Option<Close>,
 }
 
 impl Default for OpenOptions {
@@ -44,6 +46,7 @@ impl Default for OpenOptions {
             cached_statements: 64,
             format: None,
             init: None,
+            close: None,
         }
     }
 }
@@ -104,6 +107,14 @@ impl OpenOptions {
         init: impl Fn(&mut Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.init = Some(Arc::new(init));
+        self
+    }
+
+    /// Runs `close` last, when every handle is gone and before the connection is closed. Not when
+    /// the file was deleted or replaced meanwhile, nor when the process is killed.
+    #[must_use]
+    pub fn with_close(mut self, close: impl Fn(&mut Connection) + Send + Sync + 'static) -> Self {
+        self.close = Some(Arc::new(close));
         self
     }
 }

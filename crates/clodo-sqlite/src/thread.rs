@@ -39,6 +39,12 @@ pub(crate) fn run(
     while let Some(job) = jobs.blocking_recv() {
         job(&mut connection, &own);
     }
+    if let Some(close) = &options.close
+        && own.check().is_ok()
+    {
+        // Whatever goes wrong in it, the connection is closed.
+        let _ = catch_unwind(AssertUnwindSafe(|| close(&mut connection)));
+    }
 }
 
 /// Runs one closure with everything around it that keeps the next one safe.

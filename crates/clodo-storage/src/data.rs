@@ -21,7 +21,7 @@ impl Data {
     pub fn at(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
         let root = root.into();
         Self {
-            d1: D1::new(root.clone(), D1Options::default()),
+            d1: D1::new(root.clone(), Arc::clone(&clock), D1Options::default()),
             kv: Kv::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
             r2: R2::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
             queues: Queues::new(root, clock, PoolOptions::default()),

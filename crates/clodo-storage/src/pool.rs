@@ -52,50 +52,56 @@ struct Store<S> {
     state: Arc<S>,
 }
 
-/// How a pool opens a file that is not open yet.
-pub(crate) type Opener<S> = fn(&Path) -> (OpenOptions, S);
-
 impl<S: Send + Sync + 'static> Pool<S> {
     pub(crate) fn new(options: PoolOptions) -> Self {
         Self { options, open: Mutex::new(HashMap::new()) }
     }
 
     /// Makes the file; false when it is there already.
-    pub(crate) async fn create(&self, path: &Path, how: Opener<S>) -> Result<bool, SqliteError> {
+    pub(crate) async fn create(
+        &self,
+        path: &Path,
+        how: impl Fn(&Path) -> (OpenOptions, S),
+    ) -> Result<bool, SqliteError> {
         if path.exists() {
             return Ok(false);
         }
-        let (options, _) = how(path);
+        let (options, _state) = how(path);
         Sqlite::open(path, options.with_create(true)).await?.close().await;
         Ok(true)
     }
 
-    /// Runs `work` on the file's connection, opening it when needed.
+    /// Runs `work` on the file's connection, opening it as `how` says when it is not open yet.
     ///
     /// `work` is repeated once when the file was deleted or replaced since it was opened; it has
     /// not begun then.
     pub(crate) async fn with<T, F>(
         &self,
         path: &Path,
-        how: Opener<S>,
+        how: impl Fn(&Path) -> (OpenOptions, S),
         work: F,
     ) -> Result<T, SqliteError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Connection, &S) -> rusqlite::Result<T> + Clone + Send + 'static,
     {
-        match self.once(path, how, work.clone()).await {
+        match self.once(path, &how, work.clone()).await {
             Err(error)
                 if matches!(error.kind(), SqliteErrorKind::Gone | SqliteErrorKind::Closed) =>
             {
                 self.forget(path);
-                self.once(path, how, work).await
+                self.once(path, &how, work).await
             }
             outcome => outcome,
         }
     }
 
-    async fn once<T, F>(&self, path: &Path, how: Opener<S>, work: F) -> Result<T, SqliteError>
+    async fn once<T, F>(
+        &self,
+        path: &Path,
+        how: impl Fn(&Path) -> (OpenOptions, S),
+        work: F,
+    ) -> Result<T, SqliteError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Connection, &S) -> rusqlite::Result<T> + Send + 'static,

@@ -160,19 +160,6 @@ async fn run(call: &Call, body: &[u8], format: RowFormat) -> Answer {
     Ok(if wrote { reply } else { reply.only_read() })
 }
 
-/// `GET …/{database}/time_travel/bookmark`: the present one.
-pub(super) async fn bookmark(call: Call) -> Answer {
-    let at = reference(call.account()?.id(), &database(&call)?.id)?;
-    let info = call.cx.data.d1.info(&at).await?;
-    Reply::ok(&json!({ "bookmark": info.bookmark.to_string() }))
-}
-
-/// `POST …/{database}/time_travel/restore`
-pub(super) async fn restore(call: Call) -> Answer {
-    database(&call)?;
-    Err(ApiError::bad_request(7500, "The local Cloudflare keeps no history to travel back in."))
-}
-
 /// The database of the path, by id or by name.
 pub(super) fn database(call: &Call) -> Result<Arc<Database>, ApiError> {
     let key = call.params.get("database")?;
@@ -193,7 +180,7 @@ pub(super) fn reference(account: &str, id: &str) -> Result<DatabaseRef, ApiError
     Ok(DatabaseRef { account, id: id.parse().map_err(|_| missing())? })
 }
 
-fn missing() -> ApiError {
+pub(super) fn missing() -> ApiError {
     ApiError::not_found(7404, "The database could not be found.")
 }
 

@@ -114,6 +114,7 @@ impl From<D1Error> for ApiError {
             D1ErrorKind::NotFound => Self::not_found(7404, message),
             D1ErrorKind::Storage => Self::new(StatusCode::INTERNAL_SERVER_ERROR, 7500, message),
             D1ErrorKind::Exists => Self::bad_request(7502, message),
+            D1ErrorKind::NoSuchState => Self::bad_request(7400, message),
             _ => Self::bad_request(7500, message),
         }
     }

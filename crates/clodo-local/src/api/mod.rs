@@ -7,6 +7,7 @@ mod content;
 mod control;
 mod d1;
 mod d1_transfer;
+mod d1_travel;
 mod deployments;
 mod dns;
 mod dns_records;

@@ -1,7 +1,7 @@
 //! Which handler answers which path.
 
 use super::{
-    ApiContext, assets, control, d1, d1_transfer, deployments, dns, domains,
+    ApiContext, assets, control, d1, d1_transfer, d1_travel, deployments, dns, domains,
     error::ApiError,
     graphql, identity, kv, kv_values,
     log::{UnknownRoute, logged},
@@ -206,8 +206,8 @@ fn d1_routes() -> Routes {
         .route("/{database}/raw", post(d1::raw))
         .route("/{database}/import", post(d1_transfer::import))
         .route("/{database}/export", post(d1_transfer::export))
-        .route("/{database}/time_travel/bookmark", get(d1::bookmark))
-        .route("/{database}/time_travel/restore", post(d1::restore))
+        .route("/{database}/time_travel/bookmark", get(d1_travel::bookmark))
+        .route("/{database}/time_travel/restore", post(d1_travel::restore))
 }
 
 fn kv_routes() -> Routes {

@@ -2,6 +2,7 @@
 
 use crate::api_support::Api;
 use axum::body::Body;
+use clodo_types::Clock as _;
 use http::Request;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
@@ -38,6 +39,56 @@ async fn a_database_is_made_found_by_name_queried_and_deleted() {
     api.delete(&path).await.result();
     assert_eq!(api.get(&path).await.error(), (404, 7404));
     assert_eq!(api.json("POST", &query, json!({ "sql": "SELECT 1" })).await.error(), (404, 7404));
+}
+
+// conformance: d1 | `GET /accounts/{account}/d1/database/{database}/time_travel/bookmark` | documented
+// conformance: d1 | `POST /accounts/{account}/d1/database/{database}/time_travel/restore` | documented
+#[tokio::test]
+async fn a_database_travels_to_a_bookmark_or_a_moment_and_back() {
+    let api = Api::new().await;
+    let path = database(&api).await;
+    let query = format!("{path}/query");
+    let run = |sql: &'static str| api.json("POST", &query, json!({ "sql": sql }));
+    let moment = |api: &Api| {
+        jiff::Timestamp::from_millisecond(api.clock.now().as_millis()).unwrap().to_string()
+    };
+    let created = moment(&api);
+    api.tick();
+    run("CREATE TABLE t (a); INSERT INTO t VALUES (1)").await.result();
+    let bookmark =
+        api.get(&format!("{path}/time_travel/bookmark")).await.result()["bookmark"].clone();
+    let one = moment(&api);
+    api.tick();
+    run("DELETE FROM t").await.result();
+    let then = api.get(&format!("{path}/time_travel/bookmark?timestamp={one}")).await.result();
+    assert_eq!(then["bookmark"], bookmark);
+    let restore = |query: String| {
+        let path = format!("{path}/time_travel/restore?{query}");
+        let api = &api;
+        async move { api.raw("POST", &path, "").await }
+    };
+    let back = restore(format!("timestamp={one}")).await.result();
+    let rows = run("SELECT a FROM t").await.result();
+    assert_eq!(rows[0]["results"], json!([{ "a": 1 }]));
+    let previous = back["previous_bookmark"].as_str().unwrap();
+    restore(format!("bookmark={previous}")).await.result();
+    assert_eq!(run("SELECT a FROM t").await.result()[0]["results"], json!([]));
+    restore(format!("timestamp={created}")).await.result();
+    assert_eq!(run("SELECT a FROM t").await.error(), (400, 7500));
+
+    for bad in [
+        "".to_owned(),
+        "bookmark=x".to_owned(),
+        "bookmark=00000000-0000ffff-00000000-00000000000000000000000000000000".to_owned(),
+        "timestamp=yesterday".to_owned(),
+        "timestamp=2001-01-01T00:00:00Z".to_owned(),
+        "timestamp=2999-01-01T00:00:00Z".to_owned(),
+        format!("timestamp={one}&bookmark={previous}"),
+    ] {
+        assert_eq!(restore(bad.clone()).await.error(), (400, 7400), "{bad}");
+    }
+    let unknown = "{acc}/d1/database/00000000-0000-4000-8000-000000000000/time_travel/bookmark";
+    assert_eq!(api.get(unknown).await.error(), (404, 7404));
 }
 
 #[tokio::test]

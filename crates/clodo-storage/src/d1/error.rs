@@ -14,6 +14,8 @@ pub enum D1ErrorKind {
     NotFound,
     /// A database of that id exists already.
     Exists,
+    /// Time travel to a state that is not kept, or never was; 400.
+    NoSuchState,
     /// The file cannot be read or written, or is damaged; 500 code 7500.
     Storage,
 }

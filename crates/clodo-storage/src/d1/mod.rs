@@ -6,23 +6,31 @@ mod error;
 mod export;
 mod functions;
 mod guard;
+mod history;
 mod json;
 mod param;
 mod rows;
 mod run;
 mod session;
 mod split;
+mod travel;
 mod types;
 
 pub use error::{D1Error, D1ErrorKind};
 pub use param::Param;
 pub use types::{
-    Bookmark, D1Answer, D1Meta, D1Options, D1Request, D1Statement, DatabaseInfo, DatabaseRef,
-    ExportOptions, ImportReport, RowFormat, StatementResult, Timings,
+    Bookmark, BookmarkError, D1Answer, D1Meta, D1Options, D1Request, D1Statement, DatabaseInfo,
+    DatabaseRef, ExportOptions, HistoryOptions, ImportReport, RowFormat, StatementResult, Timings,
+    TravelTo, Travelled,
 };
 
 use super::pool::{Pool, remove_files};
-use clodo_sqlite::rusqlite::{self, Connection};
+use clodo_sqlite::{
+    OpenOptions,
+    rusqlite::{self, Connection},
+};
+use clodo_types::Clock;
+use history::{Files, History};
 use run::Runner;
 use session::{Session, opener};
 use std::{
@@ -35,15 +43,26 @@ use std::{
 pub struct D1 {
     root: PathBuf,
     options: D1Options,
+    clock: Arc<dyn Clock>,
+    files: Arc<Files>,
     pool: Arc<Pool<Session>>,
 }
 
 impl D1 {
-    /// Databases live in `root/<account>/d1/<id>.sqlite`.
+    /// Databases live in `root/<account>/d1/<id>.sqlite`, their past in `<id>.history` beside it.
     #[must_use]
-    pub fn new(root: impl Into<PathBuf>, options: D1Options) -> Self {
+    pub fn new(root: impl Into<PathBuf>, clock: Arc<dyn Clock>, options: D1Options) -> Self {
         let pool = Arc::new(Pool::new(options.pool));
-        Self { root: root.into(), options, pool }
+        Self { root: root.into(), options, clock, files: Arc::default(), pool }
+    }
+
+    /// How a file is opened.
+    fn opener(&self) -> impl Fn(&Path) -> (OpenOptions, Session) + Send + Sync + use<> {
+        let (options, clock) = (self.options.history, Arc::clone(&self.clock));
+        let files = Arc::clone(&self.files);
+        move |path| {
+            opener(path, History::new(path, options, Arc::clone(&clock), Arc::clone(&files)))
+        }
     }
 
     fn path(&self, at: &DatabaseRef) -> PathBuf {
@@ -57,8 +76,8 @@ impl D1 {
     /// `Exists` when it is there already, `Storage` when the file cannot be made.
     pub async fn create(&self, at: &DatabaseRef) -> Result<(), D1Error> {
         let path = self.path(at);
-        match self.pool.create(&path, opener).await {
-            Ok(true) => Ok(()),
+        match self.pool.create(&path, self.opener()).await {
+            Ok(true) => self.first_moment(at).await,
             Ok(false) => Err(D1Error::new(D1ErrorKind::Exists, "The database exists already")),
             Err(error) => Err(D1Error::storage(error)),
         }
@@ -71,7 +90,13 @@ impl D1 {
     pub async fn delete(&self, at: &DatabaseRef) -> Result<bool, D1Error> {
         let path = self.path(at);
         self.pool.close(&path).await;
-        remove_files(&path).map_err(|error| D1Error::storage(error).at(&path))
+        let history = history::folder_of(&path);
+        let removed =
+            remove_files(&path).and_then(|there| match std::fs::remove_dir_all(history) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(there),
+            });
+        removed.map_err(|error| D1Error::storage(error).at(&path))
     }
 
     /// Runs a request in one transaction: all of it or nothing.
@@ -153,7 +178,7 @@ impl D1 {
     {
         let path = self.path(at);
         let max_duration = self.options.max_duration;
-        let outcome = self.pool.with(&path, opener, move |db: &mut Connection, session| {
+        let outcome = self.pool.with(&path, self.opener(), move |db: &mut Connection, session| {
             let runner = Runner { db, session, max_duration };
             rusqlite::Result::Ok(work(&runner))
         });

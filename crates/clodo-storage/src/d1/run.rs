@@ -61,6 +61,7 @@ impl Runner<'_> {
         let outcome = self.within(work).and_then(|value| {
             let bookmark = self.session.bookmark(self.db)?;
             engine("COMMIT")?;
+            self.session.history.committed(self.db);
             Ok((value, bookmark))
         });
         if outcome.is_err() {

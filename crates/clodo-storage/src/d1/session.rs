@@ -9,17 +9,20 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use super::{
     Bookmark, D1Error, functions,
     guard::{self, Guard},
+    history::History,
 };
 
 /// State of one open database. Only the connection's own thread uses it.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) guard: Arc<Guard>,
+    pub(super) history: Arc<History>,
     pub(super) path: PathBuf,
     state: Mutex<State>,
 }
@@ -42,17 +45,24 @@ struct State {
 /// Prepared statements kept per database, and texts remembered.
 const CACHED: usize = 128;
 
-pub(super) fn opener(path: &Path) -> (OpenOptions, Session) {
-    let guard = Arc::new(Guard::default());
-    let hooks = Arc::clone(&guard);
+/// How long a statement waits for another program's lock.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+pub(super) fn opener(path: &Path, history: History) -> (OpenOptions, Session) {
+    let (guard, history) = (Arc::new(Guard::default()), Arc::new(history));
+    history.take_hold();
+    let (hooks, opened, closed) = (Arc::clone(&guard), Arc::clone(&history), Arc::clone(&history));
     let options = OpenOptions::default()
         .with_durability(Durability::Normal)
+        .with_busy_timeout(BUSY)
         .with_cached_statements(CACHED)
         .with_init(move |db: &mut Connection| {
+            opened.install(db)?;
             functions::install(db)?;
             guard::install(&hooks, db)
-        });
-    (options, Session { guard, path: path.to_owned(), state: Mutex::default() })
+        })
+        .with_close(move |db| closed.close(db));
+    (options, Session { guard, history, path: path.to_owned(), state: Mutex::default() })
 }
 
 impl Session {
@@ -128,7 +138,8 @@ impl Session {
         Ok(self.bookmark_of(self.writes(db)?.into()))
     }
 
-    fn bookmark_of(&self, writes: u64) -> Bookmark {
+    /// The bookmark of the state after so many writes.
+    pub(super) fn bookmark_of(&self, writes: u64) -> Bookmark {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let digest = blake3::hash(format!("{name} {writes}").as_bytes());
         let tail = digest.as_bytes().first_chunk().expect("a digest has 32 bytes");
@@ -139,12 +150,14 @@ impl Session {
     pub(super) fn count_write(&self, db: &Connection) -> Result<(), D1Error> {
         let writes = self.writes(db)?.wrapping_add(1);
         let sql = format!("PRAGMA user_version = {}", writes.cast_signed());
+        self.history.note(writes);
         self.guard.trusting(|| db.execute_batch(&sql))?;
         lock(&self.state).writes = Some(writes);
         Ok(())
     }
 
-    fn writes(&self, db: &Connection) -> Result<u32, D1Error> {
+    /// How many writes the file counts.
+    pub(super) fn writes(&self, db: &Connection) -> Result<u32, D1Error> {
         if let Some(writes) = lock(&self.state).writes {
             return Ok(writes);
         }

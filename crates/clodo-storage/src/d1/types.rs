@@ -1,6 +1,6 @@
-use clodo_types::{AccountId, DatabaseId};
+use clodo_types::{AccountId, DatabaseId, Timestamp};
 use serde_json::value::RawValue;
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use super::Param;
 use crate::PoolOptions;
@@ -147,7 +147,30 @@ pub struct Bookmark {
 impl fmt::Display for Bookmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // D1's third group counts the days; a bookmark that is made again must be the same.
-        write!(f, "{:08x}-{:08x}-{:08x}-{:032x}", self.writes >> 32, self.writes, 0, self.tail)
+        let (high, low) = (self.writes >> 32, self.writes & 0xffff_ffff);
+        write!(f, "{high:08x}-{low:08x}-{:08x}-{:032x}", 0, self.tail)
+    }
+}
+
+/// Text that is no bookmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a bookmark is four groups of 8, 8, 8 and 32 hexadecimal digits")]
+pub struct BookmarkError;
+
+impl FromStr for Bookmark {
+    type Err = BookmarkError;
+
+    fn from_str(text: &str) -> Result<Self, BookmarkError> {
+        let groups: Vec<&str> = text.split('-').collect();
+        let digits = |group: &str, count: usize| {
+            let valid = group.len() == count && group.bytes().all(|b| b.is_ascii_hexdigit());
+            let number = u128::from_str_radix(group, 16).ok();
+            number.filter(|_| valid).ok_or(BookmarkError)
+        };
+        let [high, low, days, tail] = groups[..] else { return Err(BookmarkError) };
+        let (high, low, _) = (digits(high, 8)?, digits(low, 8)?, digits(days, 8)?);
+        let writes = u64::try_from((high << 32) | low).map_err(|_| BookmarkError)?;
+        Ok(Self { writes, tail: digits(tail, 32)? })
     }
 }
 
@@ -193,10 +216,50 @@ pub struct D1Options {
     pub pool: PoolOptions,
     /// How long one statement may run. D1: 30 s.
     pub max_duration: Duration,
+    /// How far back time travel goes.
+    pub history: HistoryOptions,
 }
 
 impl Default for D1Options {
     fn default() -> Self {
-        Self { pool: PoolOptions::default(), max_duration: Duration::from_secs(30) }
+        Self {
+            pool: PoolOptions::default(),
+            max_duration: Duration::from_secs(30),
+            history: HistoryOptions::default(),
+        }
     }
+}
+
+/// How much of a database's past is kept; whichever bound is met first.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct HistoryOptions {
+    /// States older than this can no longer be gone back to. D1: 30 days.
+    pub keep: Duration,
+    /// Bytes of history per database. A write that alone needs more begins history anew.
+    pub max_bytes: u64,
+}
+
+impl Default for HistoryOptions {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(30 * 24 * 3600), max_bytes: 512 * 1024 * 1024 }
+    }
+}
+
+/// A state to go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TravelTo {
+    /// The state that had this bookmark.
+    Bookmark(Bookmark),
+    /// The newest state at or before this moment.
+    Moment(Timestamp),
+}
+
+/// What going back did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Travelled {
+    /// The present state: a new one, equal to the old one that was asked for.
+    pub bookmark: Bookmark,
+    /// The state before; going back to it undoes this.
+    pub previous: Bookmark,
 }

@@ -4,7 +4,9 @@ use clodo_storage::{
     D1, D1ErrorKind, D1Options, D1Request, D1Statement, DatabaseRef, ExportOptions, Param,
     RowFormat,
 };
+use clodo_types::{Clock, ManualClock, Timestamp};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 struct World {
     _folder: tempfile::TempDir,
@@ -17,7 +19,7 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        let d1 = D1::new(&root, D1Options::default());
+        let d1 = D1::new(&root, clock(), D1Options::default());
         let at = database("018f3c5e-0000-7000-8000-000000000001");
         d1.create(&at).await.unwrap();
         Self { _folder: folder, root, d1, at }
@@ -47,7 +49,11 @@ impl World {
     }
 }
 
-fn database(id: &str) -> DatabaseRef {
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_790_000_000_000)))
+}
+
+pub(crate) fn database(id: &str) -> DatabaseRef {
     DatabaseRef {
         account: "0123456789abcdef0123456789abcdef".parse().unwrap(),
         id: id.parse().unwrap(),
@@ -342,7 +348,7 @@ async fn a_statement_that_runs_too_long_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = D1Options::default();
     options.max_duration = std::time::Duration::from_millis(50);
-    let d1 = D1::new(folder.path(), options);
+    let d1 = D1::new(folder.path(), clock(), options);
     let at = database("018f3c5e-0000-7000-8000-000000000001");
     d1.create(&at).await.unwrap();
     let endless =

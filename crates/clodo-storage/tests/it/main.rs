@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod d1_engine;
+mod d1_travel;
 mod kv_engine;
 mod queue_engine;
 mod r2_engine;
