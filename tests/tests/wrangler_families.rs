@@ -1,0 +1,206 @@
+//! Every command family of real wrangler that has a REST call, with both generations.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
+
+use clodo_tests::{Run, Sandbox, Wrangler, fetch};
+use std::fs;
+
+const CODE: &str = "export default { fetch(_, env) { return new Response(`v1 ${env.KEY ?? \"none\"} ${env.MODE}`) } };";
+const CONFIG: &str = r#"
+name = "probe"
+main = "index.js"
+compatibility_date = "2026-04-01"
+workers_dev = true
+preview_urls = true
+vars = { MODE = "plain" }
+[triggers]
+crons = ["*/5 * * * *"]
+"#;
+
+/// One wrangler in a folder with one Worker, and a cloud of its own.
+struct Session {
+    sandbox: Sandbox,
+    wrangler: Wrangler,
+}
+
+impl Session {
+    fn new(wrangler: Wrangler) -> Self {
+        let sandbox = Sandbox::empty();
+        sandbox.write("index.js", CODE);
+        sandbox.write("wrangler.toml", CONFIG);
+        let _ = sandbox.local(&["up", "--detach", "--zone", "acme.test"]).exits(0);
+        Self { sandbox, wrangler }
+    }
+
+    /// Runs a command line, words apart by spaces, and returns what it printed.
+    #[track_caller]
+    fn run(&self, line: &str) -> String {
+        let words: Vec<&str> = line.split(' ').collect();
+        let run = self.wrangler.run(&self.sandbox, &self.sandbox.project(), &words).exits(0);
+        run.stdout + &run.stderr
+    }
+
+    /// Runs it and looks for a text in what it printed.
+    #[track_caller]
+    fn says(&self, line: &str, expected: &str) -> String {
+        let said = self.run(line);
+        assert!(said.contains(expected), "`{line}` does not say {expected:?}:\n{said}");
+        said
+    }
+
+    /// The same with standard input.
+    #[track_caller]
+    fn fed(&self, line: &str, input: &str) -> String {
+        let words: Vec<&str> = line.split(' ').collect();
+        let file = self.sandbox.home().join("input");
+        fs::write(&file, input).unwrap();
+        let mut command = self.wrangler.command(&self.sandbox, &self.sandbox.project(), &words);
+        let run: Run = command.stdin(fs::File::open(&file).unwrap()).output().unwrap().into();
+        let run = run.exits(0);
+        run.stdout + &run.stderr
+    }
+
+    fn body(&self, host: &str) -> String {
+        let port = self.sandbox.status()["port"].as_u64().expect("a port");
+        fetch(&format!("http://{host}.local.workers.dev.localhost:{port}/")).body
+    }
+}
+
+/// The first word with `length` characters that are hexadecimal digits or dashes.
+fn id(text: &str, length: usize) -> String {
+    let is_id = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let mut words = text.split(|c: char| !is_id(c));
+    words.find(|word| word.len() == length).unwrap_or_else(|| panic!("no id in {text}")).to_owned()
+}
+
+// conformance: identity | wrangler whoami | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv namespace create | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv namespace list | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv namespace rename | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv namespace delete | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv key put | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv key get | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv key list | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv key delete | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv bulk put | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv bulk get | accepted by wrangler 4.86 and 4.164
+// conformance: kv | wrangler kv bulk delete | accepted by wrangler 4.86 and 4.164
+fn keeps_keys(wrangler: Wrangler) {
+    let session = Session::new(wrangler);
+    session.says("whoami", "local");
+    let space = id(&session.run("kv namespace create notes"), 32);
+    session.says("kv namespace list", &space);
+    session.run(&format!("kv namespace rename --namespace-id {space} --new-name minutes"));
+    session.says("kv namespace list", "minutes");
+    let at = format!("--namespace-id {space} --remote");
+    session.run(&format!("kv key put a/b one {at} --metadata {{\"n\":1}}"));
+    session.says(&format!("kv key get a/b {at} --text"), "one");
+    session.says(&format!("kv key list {at}"), "\"n\": 1");
+    session.sandbox.write("bulk.json", r#"[{"key":"x","value":"1"},{"key":"y","value":"2"}]"#);
+    session.run(&format!("kv bulk put bulk.json {at}"));
+    session.sandbox.write("keys.json", r#"["x","y"]"#);
+    session.says(&format!("kv bulk get keys.json {at}"), "\"x\"");
+    session.run(&format!("kv bulk delete keys.json {at} --force"));
+    session.run(&format!("kv key delete a/b {at}"));
+    assert!(!session.run(&format!("kv key list {at}")).contains("a/b"));
+    session.run(&format!("kv namespace delete --namespace-id {space} -y"));
+    assert!(!session.run("kv namespace list").contains(&space));
+}
+
+#[test]
+fn wrangler_4_86_keeps_keys() {
+    keeps_keys(Wrangler::v4_86());
+}
+
+#[test]
+fn wrangler_4_164_keeps_keys() {
+    keeps_keys(Wrangler::v4_164());
+}
+
+// conformance: workers | wrangler deploy | accepted by wrangler 4.86 and 4.164
+// conformance: versions | wrangler versions upload | accepted by wrangler 4.86 and 4.164
+// conformance: versions | wrangler versions list | accepted by wrangler 4.86 and 4.164
+// conformance: versions | wrangler versions view | accepted by wrangler 4.86 and 4.164
+// conformance: versions | wrangler versions deploy | accepted by wrangler 4.86 and 4.164
+// conformance: versions | wrangler deployments list | accepted by wrangler 4.86 and 4.164
+// conformance: versions | wrangler deployments status | accepted by wrangler 4.86 and 4.164
+// conformance: versions | wrangler rollback | accepted by wrangler 4.86 and 4.164
+// conformance: triggers | wrangler triggers deploy | accepted by wrangler 4.86 and 4.164
+// conformance: workers | wrangler delete | accepted by wrangler 4.86 and 4.164
+fn moves_versions(wrangler: Wrangler) {
+    let session = Session::new(wrangler);
+    let first = id(&session.says("deploy --message first", "Current Version ID"), 36);
+    assert_eq!(session.body("probe"), "v1 none plain");
+    session.sandbox.write("index.js", CODE.replace("v1", "v2"));
+    let uploaded = session.run("versions upload --tag two --message second --preview-alias stage");
+    let second = id(&uploaded, 36);
+    assert_eq!(session.body(&format!("{}-probe", &second[..8])), "v2 none plain");
+    assert_eq!(session.body("stage-probe"), "v2 none plain");
+    session.says("versions list", "second");
+    session.says(&format!("versions view {second}"), &second);
+    session.run(&format!("versions deploy {first}@90% {second}@10% -y --message split"));
+    session.says("deployments status", "(10%)");
+    session.run(&format!("versions deploy {second}@100% -y"));
+    assert_eq!(session.body("probe"), "v2 none plain");
+    session.says("deployments list", "split");
+    session.run(&format!("rollback {first} -y --message back"));
+    assert_eq!(session.body("probe"), "v1 none plain");
+    session.says("triggers deploy", "*/5 * * * *");
+    session.run("delete --force");
+    assert!(!session.body("probe").contains("v1"));
+}
+
+#[test]
+fn wrangler_4_86_moves_versions() {
+    moves_versions(Wrangler::v4_86());
+}
+
+#[test]
+fn wrangler_4_164_moves_versions() {
+    moves_versions(Wrangler::v4_164());
+}
+
+// conformance: secrets | wrangler secret put | accepted by wrangler 4.86 and 4.164
+// conformance: secrets | wrangler secret list | accepted by wrangler 4.86 and 4.164
+// conformance: secrets | wrangler secret delete | accepted by wrangler 4.86 and 4.164
+// conformance: secrets | wrangler secret bulk | accepted by wrangler 4.86 and 4.164
+// conformance: secrets | wrangler versions secret put | accepted by wrangler 4.86 and 4.164
+// conformance: secrets | wrangler versions secret list | accepted by wrangler 4.86 and 4.164
+// conformance: secrets | wrangler versions secret delete | accepted by wrangler 4.86 and 4.164
+// conformance: secrets | wrangler versions secret bulk | accepted by wrangler 4.86 and 4.164
+fn keeps_secrets(wrangler: Wrangler) {
+    let session = Session::new(wrangler);
+    let first = id(&session.says("deploy", "Current Version ID"), 36);
+    session.fed("secret put KEY", "one");
+    assert_eq!(session.body("probe"), "v1 one plain");
+    session.says("secret list", "KEY");
+    session.sandbox.write("secrets.json", r#"{"KEY":"two","OTHER":"three"}"#);
+    session.run("secret bulk secrets.json");
+    assert_eq!(session.body("probe"), "v1 two plain");
+    session.run("secret delete OTHER");
+    assert!(!session.run("secret list").contains("OTHER"));
+    // Going back to a version with other secrets is asked about; without a terminal, yes.
+    session.run(&format!("rollback {first} -y --message back"));
+    assert_eq!(session.body("probe"), "v1 none plain");
+    let put = session.fed("versions secret put KEY", "four");
+    let version = id(&put, 36);
+    session.run(&format!("versions deploy {version}@100% -y"));
+    assert_eq!(session.body("probe"), "v1 four plain");
+    session.says("versions secret list", "KEY");
+    let bulk = id(&session.run("versions secret bulk secrets.json"), 36);
+    session.run(&format!("versions deploy {bulk}@100% -y"));
+    assert_eq!(session.body("probe"), "v1 two plain");
+    let deleted = id(&session.run("versions secret delete KEY"), 36);
+    session.run(&format!("versions deploy {deleted}@100% -y"));
+    assert_eq!(session.body("probe"), "v1 none plain");
+}
+
+#[test]
+fn wrangler_4_86_keeps_secrets() {
+    keeps_secrets(Wrangler::v4_86());
+}
+
+#[test]
+fn wrangler_4_164_keeps_secrets() {
+    keeps_secrets(Wrangler::v4_164());
+}
