@@ -45,9 +45,11 @@
 
 mod api;
 mod lifecycle;
+mod observed;
 mod routing;
 mod server;
 mod state;
+mod tail;
 
 pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
 pub use lifecycle::{

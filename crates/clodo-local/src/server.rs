@@ -7,7 +7,7 @@ use crate::{
 };
 use clodo_storage::{Data, bindings_router};
 use clodo_types::{AccountId, AccountName, Clock, Secret};
-use clodo_workerd::{Directory, Engine, EngineOptions, LinkKind, Outbound, Serving, Unobserved};
+use clodo_workerd::{Directory, Engine, EngineOptions, LinkKind, Outbound, Serving};
 use std::{
     io,
     net::Ipv4Addr,
@@ -91,10 +91,10 @@ impl LocalCloud {
         let data = Data::at(options.state_folder.join("data"), Arc::clone(&options.clock));
         let stop_asked = CancellationToken::new();
         let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock);
+        let observer = context.observer();
         let api = control::around(api_router(context), &record, stop_asked.clone());
         let directory = Arc::new(state.clone()) as Arc<dyn Directory>;
         let bindings = bindings_router(data.clone());
-        let observer = Arc::new(Unobserved);
         engine.serve(Serving { listener, directory, api, bindings, observer });
         // Whoever waits for the file may connect at once.
         record.write(&options.state_folder).map_err(CloudError::io("write", "cloud.json"))?;

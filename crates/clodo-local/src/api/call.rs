@@ -12,9 +12,10 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::{HeaderMap, StatusCode, request::Parts},
 };
+use clodo_workerd::ClientAddress;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// One authenticated call, with the state as it was when it came in.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) params: Params,
+    /// Who is at the other end of the connection, where there is one.
+    pub(crate) client: Option<IpAddr>,
 }
 
 impl FromRequestParts<Arc<ApiContext>> for Call {
@@ -41,6 +44,7 @@ impl FromRequestParts<Arc<ApiContext>> for Call {
             query: Query::of(parts),
             headers: parts.headers.clone(),
             params,
+            client: parts.extensions.get::<ClientAddress>().map(|client| client.0),
         };
         call.may_come_in(parts.uri.path())?;
         Ok(call)

@@ -27,6 +27,7 @@ mod scripts;
 mod secrets;
 mod settings;
 mod show;
+mod tails;
 mod upload;
 mod versions;
 mod workers;
@@ -35,10 +36,10 @@ mod zones;
 pub use log::{RequestCount, RequestLog};
 pub use router::router;
 
-use crate::state::State;
+use crate::{observed::Observed, state::State, tail::TailHub};
 use clodo_storage::Data;
 use clodo_types::Clock;
-use clodo_workerd::Workers;
+use clodo_workerd::{Observer, Workers};
 use d1_transfer::Transfers;
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub struct ApiContext {
     pub(crate) data: Data,
     pub(crate) log: RequestLog,
     pub(crate) transfers: Transfers,
+    pub(crate) tails: Arc<TailHub>,
 }
 
 impl ApiContext {
@@ -59,7 +61,14 @@ impl ApiContext {
     pub fn new(state: State, workers: Arc<dyn Workers>, data: Data, clock: Arc<dyn Clock>) -> Self {
         let log = RequestLog::at(state.folder().join("requests.jsonl"), clock);
         let transfers = Transfers::in_folder(state.folder().join("transfers"));
-        Self { state, workers, data, log, transfers }
+        let tails = Arc::new(TailHub::new(state.clone()));
+        Self { state, workers, data, log, transfers, tails }
+    }
+
+    /// Hears what Workers do, for tails.
+    #[must_use]
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        Arc::new(Observed { tails: Arc::clone(&self.tails), workers: Arc::clone(&self.workers) })
     }
 
     /// How many calls there were.

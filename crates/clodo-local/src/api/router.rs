@@ -5,7 +5,7 @@ use super::{
     error::ApiError,
     graphql, identity, kv, kv_values,
     log::{UnknownRoute, logged},
-    r2, routes, scripts, secrets, settings, versions, workers, zones,
+    r2, routes, scripts, secrets, settings, tails, versions, workers, zones,
 };
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use axum::{
     http::StatusCode,
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{get, patch, post, put},
+    routing::{delete, get, patch, post, put},
 };
 use std::sync::Arc;
 
@@ -92,6 +92,7 @@ fn control_routes() -> Routes {
         .route("/clodo/seed", put(control::seed))
         .route("/clodo/status", get(control::status))
         .route("/clodo/requests/count", get(control::count))
+        .route("/clodo/tails/{tail}", get(tails::socket))
         .route(
             "/clodo/transfers/{file}",
             put(d1_transfer::put_file)
@@ -196,6 +197,9 @@ fn script_routes() -> Routes {
         .route("/secrets/{secret}", get(secrets::get).delete(secrets::delete))
         .route("/secrets-bulk", patch(secrets::bulk))
         .route("/assets-upload-session", post(assets::start))
+        .route("/tails", get(tails::list).post(tails::create))
+        .route("/tails/{tail}", delete(tails::delete))
+        .route("/tails/{tail}/heartbeat", post(tails::heartbeat))
 }
 
 fn d1_routes() -> Routes {

@@ -173,6 +173,7 @@ async fn remove(call: &Call, script: String) -> Answer {
         })
         .await;
     removed?;
+    call.cx.tails.forget(&place.account_id, &place.script);
     call.cx.workers.changed(&place.account_id);
     Reply::nothing()
 }

@@ -90,12 +90,38 @@ fn script_settings(worker: &Worker) -> Value {
 /// `PATCH S/script-settings`: what is no part of any version.
 pub(super) async fn patch_script(call: Call, body: Bytes) -> Answer {
     let patch: Value = read_json(&body)?;
-    let shown = change(&call, move |worker, _| {
+    let before = call.worker()?.tail_consumers();
+    let (shown, after) = change(&call, move |worker, _| {
         merge(worker, &patch)?;
-        Ok(script_settings(worker))
+        Ok((script_settings(worker), worker.tail_consumers()))
     })
     .await?;
+    tell_consumers(&call, &before, &after).await?;
     Reply::ok(&shown)
+}
+
+/// Who is told of a Worker is part of how it is run: the very next request must be told of.
+pub(super) async fn tell_consumers(
+    call: &Call,
+    before: &[String],
+    after: &[String],
+) -> Result<(), ApiError> {
+    if before != after {
+        let account_id = call.account_id()?;
+        call.cx.workers.changed(&account_id);
+        call.cx.workers.settled(&account_id).await;
+    }
+    Ok(())
+}
+
+/// `tail_consumers` as it may be kept.
+pub(super) fn consumers(wire: &Value) -> Result<Vec<Value>, ApiError> {
+    let named = |one: &Value| one["service"].is_string() || one["name"].is_string();
+    match wire {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(list) if list.iter().all(named) => Ok(list.clone()),
+        _ => Err(ApiError::bad_body("tail_consumers must be a list of `{\"service\": …}`")),
+    }
 }
 
 /// What `PATCH script-settings` and `PATCH workers/workers/{id}` have in common.
@@ -113,8 +139,8 @@ pub(super) fn merge(worker: &mut Worker, patch: &Value) -> Result<(), ApiError> 
     if let Some(observability) = patch.get("observability") {
         worker.observability = Some(observability.clone()).filter(|value| !value.is_null());
     }
-    if let Some(consumers) = patch.get("tail_consumers") {
-        worker.tail_consumers = consumers.as_array().cloned().unwrap_or_default();
+    if let Some(wire) = patch.get("tail_consumers") {
+        worker.tail_consumers = consumers(wire)?;
     }
     Ok(())
 }

@@ -143,9 +143,10 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
 /// `PATCH` and `PUT /accounts/{account}/workers/workers/{worker}`
 pub(super) async fn update(call: Call, body: Bytes) -> Answer {
     let wire: Value = read_json(&body)?;
-    let (account_id, name) =
-        (call.account_id()?, found(&call, &call.account()?.workers)?.name.clone());
-    let shown = call
+    let worker = found(&call, &call.account()?.workers)?;
+    let (account_id, name) = (call.account_id()?, worker.name.clone());
+    let before = worker.tail_consumers();
+    let (shown, after) = call
         .state()
         .write(move |cloud, now| {
             let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
@@ -153,10 +154,12 @@ pub(super) async fn update(call: Call, body: Bytes) -> Answer {
             settings::merge(worker, &wire)?;
             worker.subdomain = subdomain(&wire, worker.subdomain);
             worker.touch(now);
+            let after = worker.tail_consumers();
             let account = &cloud.accounts[&account_id];
-            Ok::<_, ApiError>(show::worker(&account.workers[&name], account, cloud))
+            Ok::<_, ApiError>((show::worker(&account.workers[&name], account, cloud), after))
         })
         .await?;
+    settings::tell_consumers(&call, &before, &after).await?;
     Reply::ok(&shown)
 }
 
@@ -222,9 +225,14 @@ pub(super) async fn tails_by_consumer(call: Call) -> Answer {
         worker.tail_consumers.iter().any(|to| to["service"] == consumer || to["name"] == consumer)
     };
     let producers = call.account()?.workers.values().filter(feeds);
-    let found: Vec<Value> =
-        producers.map(|worker| json!({ "producer": { "script": worker.name } })).collect();
+    let found: Vec<Value> = producers.map(|worker| tail_of(&worker.name, consumer)).collect();
     Reply::ok(&found)
+}
+
+/// Cloudflare's own names differ from client to client: `service` is what wrangler reads.
+fn tail_of(producer: &str, consumer: &str) -> Value {
+    let of = |name: &str| json!({ "script": name, "service": name, "environment": "production" });
+    json!({ "producer": of(producer), "consumer": of(consumer) })
 }
 
 /// `GET /accounts/{account}/workers/durable_objects/namespaces`

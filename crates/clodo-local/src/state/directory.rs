@@ -33,7 +33,9 @@ impl Directory for State {
     }
 
     fn generation(&self, account_id: &str) -> Generation {
-        self.snapshot().generation(account_id)
+        let mut generation = self.snapshot().generation(account_id);
+        self.tailed().note(account_id, &mut generation);
+        generation
     }
 
     fn schedules(&self, account_id: &str) -> Vec<(String, Vec<String>)> {

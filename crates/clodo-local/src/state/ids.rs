@@ -32,6 +32,11 @@ impl Moment {
         if self > earlier { self } else { Self(earlier.0.saturating_add(1)) }
     }
 
+    /// This much later.
+    pub(crate) fn later(self, by: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     pub(crate) fn micros(self) -> i64 {
         self.0
     }

@@ -11,6 +11,7 @@ mod locks;
 pub(crate) mod model;
 mod seed;
 pub(crate) mod served;
+mod tailed;
 pub(crate) mod worker;
 pub(crate) mod zone;
 
@@ -18,6 +19,7 @@ pub(crate) use blobs::Blobs;
 pub use error::{StateError, StateErrorKind};
 pub(crate) use locks::KeyedLock;
 pub use seed::{Seed, SeedAccount, SeedToken};
+pub(crate) use tailed::Tailed;
 
 use crate::routing::RouteTable;
 use clodo_sqlite::{OpenOptions, Sqlite};
@@ -54,6 +56,7 @@ struct Inner {
     now: RwLock<Arc<Snapshot>>,
     scripts: KeyedLock,
     asset_cache: directory::AssetCache,
+    tailed: Tailed,
     // Held, not read: the lock goes with the file.
     _lock: fs::File,
 }
@@ -97,6 +100,7 @@ impl State {
             now: RwLock::new(Arc::new(snapshot)),
             scripts: KeyedLock::default(),
             asset_cache: directory::AssetCache::default(),
+            tailed: Tailed::default(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -122,6 +126,11 @@ impl State {
 
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.inner.blobs
+    }
+
+    /// The Workers that somebody listens to now. It is forgotten with this process.
+    pub(crate) fn tailed(&self) -> &Tailed {
+        &self.inner.tailed
     }
 
     /// Serialises what is done to one script, from looking at it to writing it.

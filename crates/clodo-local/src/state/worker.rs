@@ -166,7 +166,10 @@ impl Worker {
 
     /// The names of the Workers that are told what this one does.
     pub(crate) fn tail_consumers(&self) -> Vec<String> {
-        let name = |consumer: &Value| Some(consumer["service"].as_str()?.to_owned());
+        let name = |consumer: &Value| {
+            let name = consumer["service"].as_str().or(consumer["name"].as_str());
+            name.map(str::to_owned)
+        };
         self.tail_consumers.iter().filter_map(name).collect()
     }
 

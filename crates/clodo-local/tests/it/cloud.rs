@@ -22,11 +22,16 @@ async fn options(state: &Path) -> CloudOptions {
     options
 }
 
-async fn started(state: &Path) -> LocalCloud {
+pub(crate) async fn started(state: &Path) -> LocalCloud {
     LocalCloud::start(options(state).await).await.unwrap()
 }
 
-async fn call(cloud: &LocalCloud, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Value {
+pub(crate) async fn call(
+    cloud: &LocalCloud,
+    method: &str,
+    path: &str,
+    body: impl Into<Vec<u8>>,
+) -> Value {
     let account = &cloud.accounts()[0].id;
     let request = Request::builder()
         .method(method)
@@ -48,7 +53,7 @@ fn upload(metadata: &Value, source: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn deploy(cloud: &LocalCloud, name: &str, bindings: Value, source: &str) -> Value {
+pub(crate) async fn deploy(cloud: &LocalCloud, name: &str, bindings: Value, source: &str) -> Value {
     let metadata = json!({
         "main_module": "index.js", "compatibility_date": "2026-01-01", "bindings": bindings,
     });

@@ -19,3 +19,4 @@ mod runtime_events;
 mod runtime_observed;
 mod runtime_process;
 mod support;
+mod tails;

@@ -38,6 +38,10 @@ use std::{
 };
 use tower::Service as _;
 
+/// Who is at the other end of the connection: an extension of every request to the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
 /// Answers every request that comes in at the port.
 #[derive(Debug)]
 pub(crate) struct Front {
@@ -74,7 +78,7 @@ impl Front {
             return Page::bad_request("The Host header is not readable.").answer(request.headers());
         };
         if is_api(&host) {
-            return self.api(request).await;
+            return self.api(request, client).await;
         }
         if self.gone.load(Ordering::Relaxed) {
             return Page::state_gone().answer(request.headers());
@@ -124,7 +128,8 @@ impl Front {
         proxy::forward(&forward, parts, body).await
     }
 
-    async fn api(&self, request: Request<Incoming>) -> Response<FrontBody> {
+    async fn api(&self, mut request: Request<Incoming>, client: IpAddr) -> Response<FrontBody> {
+        request.extensions_mut().insert(ClientAddress(client));
         // The router is always ready and cannot fail.
         let answer = self.api.clone().call(request.map(axum::body::Body::new)).await;
         match answer {

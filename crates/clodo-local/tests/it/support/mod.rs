@@ -1,6 +1,7 @@
 //! What the tests of the runtime share: a directory in memory, and a cloud around it.
 
 pub(crate) mod client;
+pub(crate) mod websocket;
 pub(crate) mod workerd;
 
 use async_trait::async_trait;

@@ -1,0 +1,22 @@
+//! What this cloud does with what it sees happen.
+
+use crate::tail::TailHub;
+use clodo_workerd::{Invocation, Observer, Traces, Workers};
+use std::sync::Arc;
+
+/// Passes traces to whoever tails.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) tails: Arc<TailHub>,
+    pub(crate) workers: Arc<dyn Workers>,
+}
+
+impl Observer for Observed {
+    fn invoked(&self, _invocation: &Invocation<'_>) {}
+
+    fn traced(&self, traces: Traces<'_>) {
+        for account_id in self.tails.tell(&traces) {
+            self.workers.changed(&account_id);
+        }
+    }
+}
