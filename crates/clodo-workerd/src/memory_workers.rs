@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use std::sync::{Mutex, PoisonError};
 
 /// Accepts every version that does not contain [`MemoryWorkers::BROKEN`], and remembers what it
-/// was told.
+/// was told. A version has a handler for `scheduled` or `queue` when its code has that word before
+/// a parenthesis.
 #[derive(Debug, Default)]
 pub struct MemoryWorkers {
     changes: Mutex<Vec<String>>,
@@ -33,14 +34,21 @@ impl MemoryWorkers {
 impl Workers for MemoryWorkers {
     async fn validate(&self, version: &ServedVersion) -> Result<Handlers, ValidationError> {
         self.validated.lock().unwrap_or_else(PoisonError::into_inner).push(version.clone());
-        let broken =
-            |body: &[u8]| body.windows(Self::BROKEN.len()).any(|w| w == Self::BROKEN.as_bytes());
+        let holds =
+            |body: &[u8], text: &str| body.windows(text.len()).any(|w| w == text.as_bytes());
+        let broken = |body: &[u8]| holds(body, Self::BROKEN);
         if let Some(module) = version.modules.iter().find(|module| broken(&module.body)) {
             let message =
                 format!("Uncaught SyntaxError: Unexpected token\n  at {}:1:1", module.name);
             return Err(ValidationError::Script { message });
         }
-        let handlers = vec!["fetch".to_owned()];
+        let mut handlers = vec!["fetch".to_owned()];
+        for event in ["scheduled", "queue"] {
+            let call = format!("{event}(");
+            if version.modules.iter().any(|module| holds(&module.body, &call)) {
+                handlers.push(event.to_owned());
+            }
+        }
         Ok(Handlers { handlers, named_handlers: Vec::new(), startup_time_ms: 1 })
     }
 

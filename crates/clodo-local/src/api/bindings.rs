@@ -58,6 +58,7 @@ pub(super) fn resolve(metadata: &Metadata, from: Origin<'_>) -> Result<Vec<Value
         }
     }
     bindings.iter().try_for_each(|binding| exists(binding, from))?;
+    bindings.iter_mut().try_for_each(|binding| point_at_queue(binding, from.account))?;
     Ok(bindings)
 }
 
@@ -121,6 +122,25 @@ fn exists(binding: &Value, from: Origin<'_>) -> Result<(), ApiError> {
     Err(ApiError::bad_request(code, message))
 }
 
+/// A version goes on sending to the queue that it was made for, whatever that is called later.
+fn point_at_queue(binding: &mut Value, account: &Account) -> Result<(), ApiError> {
+    if binding["type"] != "queue" {
+        return Ok(());
+    }
+    let queue = binding["queue_name"].as_str().unwrap_or_default();
+    if queue.is_empty() {
+        let name = name_of(binding);
+        let message = format!("binding {name} of type queue must have a queue specified");
+        return Err(ApiError::bad_request(10021, message));
+    }
+    let found = account.queue_by_name(queue).ok_or_else(|| {
+        let message = format!("Queue \"{queue}\" does not exist.");
+        ApiError::bad_request(11000, message)
+    })?;
+    binding["queue_id"] = Value::from(found.id.as_str());
+    Ok(())
+}
+
 fn name_of(binding: &Value) -> String {
     binding["name"].as_str().unwrap_or_default().to_owned()
 }
@@ -128,6 +148,11 @@ fn name_of(binding: &Value) -> String {
 /// A binding as it may leave the house: without the text of a secret.
 pub(super) fn shown(binding: &Value) -> Value {
     let mut shown = binding.clone();
+    if let Some(fields) = shown.as_object_mut()
+        && binding["type"] == "queue"
+    {
+        fields.remove("queue_id");
+    }
     if is_secret(binding)
         && let Some(fields) = shown.as_object_mut()
     {

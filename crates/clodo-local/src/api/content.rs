@@ -53,6 +53,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Whether the default export has this handler.
+    pub(super) fn handles(&self, event: &str) -> bool {
+        self.handlers.handlers.iter().any(|handler| handler == event)
+    }
+
     pub(super) fn into_new(self, source: &str, now: Moment) -> NewVersion {
         NewVersion {
             id: self.version_id,

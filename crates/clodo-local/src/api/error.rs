@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use clodo_storage::{D1Error, D1ErrorKind, KvError, KvErrorKind, R2Error};
+use clodo_storage::{D1Error, D1ErrorKind, KvError, KvErrorKind, QueueError, R2Error};
 use clodo_workerd::ValidationError;
 use serde_json::{Value, json};
 
@@ -130,6 +130,14 @@ impl From<KvError> for ApiError {
             KvErrorKind::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, 10048, message),
             _ => Self::bad_request(10033, message),
         }
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        let status = StatusCode::from_u16(error.kind().status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(status, error.kind().code(), error.to_string())
     }
 }
 

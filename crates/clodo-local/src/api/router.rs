@@ -5,7 +5,8 @@ use super::{
     error::ApiError,
     graphql, identity, kv, kv_values,
     log::{UnknownRoute, logged},
-    r2, routes, scripts, secrets, settings, tails, versions, workers, zones,
+    queue_consumers, queue_messages, queues, r2, routes, scripts, secrets, settings, tails,
+    versions, workers, zones,
 };
 use axum::{
     Router,
@@ -33,6 +34,7 @@ pub fn router(context: ApiContext) -> Router {
         .nest("/accounts/{account}/d1/database", d1_routes())
         .nest("/accounts/{account}/storage/kv/namespaces", kv_routes())
         .nest("/accounts/{account}/r2/buckets", r2_routes())
+        .nest("/accounts/{account}/queues", queue_routes())
         .route("/graphql", post(graphql::query))
         .layer(from_fn_with_state(Arc::clone(&cx), present));
     Router::new()
@@ -240,4 +242,26 @@ fn r2_routes() -> Routes {
                 .delete(r2::delete_object)
                 .merge(put(r2::put_object).layer(DefaultBodyLimit::disable())),
         )
+}
+
+fn queue_routes() -> Routes {
+    Router::new()
+        .route("/", get(queues::list).post(queues::create))
+        .route(
+            "/{queue}",
+            get(queues::get).put(queues::replace).patch(queues::edit).delete(queues::delete),
+        )
+        .route("/{queue}/metrics", get(queues::metrics))
+        .route("/{queue}/purge", get(queues::purge_status).post(queues::purge))
+        .route("/{queue}/consumers", get(queue_consumers::list).post(queue_consumers::create))
+        .route(
+            "/{queue}/consumers/{consumer}",
+            get(queue_consumers::get).put(queue_consumers::update).delete(queue_consumers::delete),
+        )
+        .route("/{queue}/messages", post(queue_messages::push))
+        .route("/{queue}/messages/batch", post(queue_messages::push_batch))
+        .route("/{queue}/messages/pull", post(queue_messages::pull))
+        .route("/{queue}/messages/ack", post(queue_messages::ack))
+        .route("/{queue}/messages/peek", post(queue_messages::peek))
+        .route("/{queue}/messages/purge", post(queue_messages::purge))
 }

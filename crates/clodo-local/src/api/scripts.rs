@@ -4,6 +4,7 @@ use super::{
     call::Call,
     content::{self, Place, Prepared},
     error::ApiError,
+    queue_consumers,
     reply::{Answer, Reply},
     routes, show,
     upload::{self, Metadata, Upload},
@@ -81,6 +82,7 @@ async fn commit(
     let place = place.clone();
     call.state()
         .write(move |cloud, now| {
+            queue_consumers::check_consumer(cloud, &place, &prepared)?;
             let worker = worker_or_new(cloud, &place, now)?;
             let version = worker.add_version(prepared.into_new(&place.source, now));
             apply_metadata(worker, &metadata);
@@ -166,6 +168,10 @@ async fn remove(call: &Call, script: String) -> Answer {
         .state()
         .write(move |cloud, _| {
             let account = cloud.account_mut(&gone.account_id).ok_or_else(ApiError::forbidden)?;
+            if account.consumed_by(&gone.script).is_some() {
+                let message = "script still in use as a consumer for a queue";
+                return Err(ApiError::bad_request(10064, message));
+            }
             account.workers.remove(&gone.script).ok_or_else(ApiError::no_worker)?;
             account.domains.retain(|_, domain| domain.service != gone.script);
             routes::forget(cloud, &gone.account_id, &gone.script);

@@ -87,6 +87,7 @@ fn account_changes(
     differ_in!("database", databases);
     differ_in!("namespace", namespaces);
     differ_in!("bucket", buckets);
+    differ_in!("queue", queues);
     let none = Arc::default();
     let assets =
         |account: Option<&Account>| account.map_or(Arc::clone(&none), |a| Arc::clone(&a.assets));
@@ -254,6 +255,7 @@ fn take_owned(account: &mut Account, row: &Row) -> Result<(), StateError> {
         "database" => _ = account.databases.insert(name, read(row)?),
         "namespace" => _ = account.namespaces.insert(name, read(row)?),
         "bucket" => _ = account.buckets.insert(name, read(row)?),
+        "queue" => _ = account.queues.insert(name, read(row)?),
         "asset" => _ = Arc::make_mut(&mut account.assets).insert(name, read(row)?),
         // The format number keeps newer kinds out.
         other => tracing::warn!(kind = other, "unknown kind of document in the state database"),

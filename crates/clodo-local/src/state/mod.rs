@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod ids;
 mod locks;
 pub(crate) mod model;
+pub(crate) mod queue;
 mod seed;
 pub(crate) mod served;
 mod tailed;

@@ -5,6 +5,7 @@
 
 use super::{
     ids::Moment,
+    queue::Queue,
     worker::Worker,
     zone::{Domain, Zone},
 };
@@ -61,6 +62,8 @@ pub(crate) struct Account {
     pub(crate) namespaces: BTreeMap<String, Arc<Namespace>>,
     /// By name.
     pub(crate) buckets: BTreeMap<String, Arc<Bucket>>,
+    /// By id.
+    pub(crate) queues: BTreeMap<String, Arc<Queue>>,
     /// By manifest hash. Behind its own `Arc` since it is large and changes seldom.
     pub(crate) assets: Arc<BTreeMap<String, Arc<Asset>>>,
 }
@@ -157,6 +160,7 @@ impl Account {
             databases: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            queues: BTreeMap::new(),
             assets: Arc::default(),
         }
     }

@@ -6,6 +6,7 @@ mod api_assets;
 mod api_data;
 mod api_dns;
 mod api_identity;
+mod api_queues;
 mod api_scripts;
 mod api_support;
 mod api_triggers;
