@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 
 /// The programs whose help texts make up `docs/cli.md`.
-const PROGRAMS: [&str; 2] = ["clodo-deploy", "clodo-local"];
+const PROGRAMS: [&str; 3] = ["clodo-deploy", "clodo-local", "clodo-gateway"];
 
 /// Writes every generated file, then builds the crates' docs with warnings denied.
 pub(crate) fn write() -> Outcome {
@@ -48,6 +48,8 @@ fn generate() -> Outcome<BTreeMap<PathBuf, String>> {
         "clodo-deploy-cli",
         "--package",
         "clodo-local-cli",
+        "--package",
+        "clodo-gateway-cli",
     ]))?;
     let example = |package: &str, name: &str| {
         read(cargo().args(["run", "--quiet", "--package", package, "--example", name]))

@@ -19,15 +19,23 @@ pub struct ReqwestOptions {
     /// A proxy for everything, such as `http://proxy.corp.test:3128`. The environment's proxy
     /// variables are not read here.
     pub proxy: Option<String>,
+    /// Bodies are given as they come, compressed or not, and the request alone says what it
+    /// accepts: what a proxy needs.
+    pub raw_bodies: bool,
+    /// HTTP/1.1 only. A request that asks for an upgrade needs it; the answer 101 then carries
+    /// hyper's `OnUpgrade` among its extensions.
+    pub http1_only: bool,
 }
 
 impl Default for ReqwestOptions {
-    /// 10 s to connect, 90 s idle, no proxy.
+    /// 10 s to connect, 90 s idle, no proxy, gzip undone, HTTP/2 where the server has it.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(90),
             proxy: None,
+            raw_bodies: false,
+            http1_only: false,
         }
     }
 }
@@ -37,6 +45,20 @@ impl ReqwestOptions {
     #[must_use]
     pub fn with_proxy(mut self, proxy: impl Into<String>) -> Self {
         self.proxy = Some(proxy.into());
+        self
+    }
+
+    /// Gives bodies as they come.
+    #[must_use]
+    pub fn with_raw_bodies(mut self) -> Self {
+        self.raw_bodies = true;
+        self
+    }
+
+    /// Speaks HTTP/1.1 only.
+    #[must_use]
+    pub fn with_http1_only(mut self) -> Self {
+        self.http1_only = true;
         self
     }
 }
@@ -80,7 +102,9 @@ fn builder(options: &ReqwestOptions) -> Result<reqwest::ClientBuilder, ReqwestEr
         .retry(reqwest::retry::never())
         .referer(false)
         .tcp_nodelay(true)
+        .gzip(!options.raw_bodies)
         .no_proxy();
+    let builder = if options.http1_only { builder.http1_only() } else { builder };
     match &options.proxy {
         None => Ok(builder),
         Some(proxy) => Ok(builder.proxy(reqwest::Proxy::all(proxy).map_err(ReqwestError)?)),

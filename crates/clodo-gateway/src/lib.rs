@@ -1,0 +1,77 @@
+//! A proxy in front of Cloudflare's API, for everything on this machine that calls it.
+//!
+//! Clients point their base URL at it and keep their tokens. It paces all of them within one
+//! budget per token, lets equal reads share one answer, takes 429 upon itself, and writes a line
+//! per call.
+//!
+//! | you have | start at |
+//! |---|---|
+//! | an API to stand in front of | [`UpstreamUrl`], [`GatewayOptions`], [`Gateway`] |
+//! | a port | [`serve`] |
+//! | a budget to set | [`BudgetCap`] |
+//! | a place for the log | [`LogFile`], or an own [`CallSink`] |
+//! | a gateway that runs | [`GatewayStatus::ask`] |
+//!
+//! # Example
+//! ```
+//! use clodo_gateway::{Caller, Gateway, GatewayOptions, GatewayWiring, MemoryCalls, UpstreamUrl};
+//! use clodo_http::{Answer, Body, Scripted};
+//! use clodo_types::ManualClock;
+//! use http::StatusCode;
+//! use std::sync::Arc;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+//! // In a program the upstream is `ReqwestHttp`, and `serve` gives the gateway a port.
+//! let refused = Answer::status(StatusCode::TOO_MANY_REQUESTS).with_header("retry-after", 7.into());
+//! let upstream = Arc::new(Scripted::new([refused, Answer::json(StatusCode::OK, "{}")]));
+//! let log = Arc::new(MemoryCalls::default());
+//! let wiring = GatewayWiring {
+//!     upstream: upstream.clone(),
+//!     switching: upstream,
+//!     sink: log.clone(),
+//!     clock: Arc::new(ManualClock::default()),
+//! };
+//! let gateway = Gateway::new(GatewayOptions::new(UpstreamUrl::cloudflare()), wiring);
+//!
+//! let request = http::Request::get("/client/v4/zones").header("host", "127.0.0.1");
+//! let caller = Caller { port: 50_000, connection: 1 };
+//! let answer = gateway.answer(caller, request.body(Body::empty())?).await;
+//! assert_eq!(answer.status(), StatusCode::OK, "the client never saw the 429");
+//! drop(answer);
+//! assert_eq!(log.lines()[0].waited_ms, 7_000);
+//! # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this crate leaves to others
+//! Connections to the upstream ([`clodo_http::HttpService`]), tokens (it holds none), the terminal.
+
+mod answers;
+mod budget_cap;
+mod calls;
+mod counts;
+mod exchange;
+mod gateway;
+mod headers;
+mod log_file;
+mod options;
+mod pacer;
+mod record;
+mod refusal;
+mod route;
+mod serve;
+mod status;
+mod switch;
+mod target;
+mod tokens;
+mod turns;
+mod upstream;
+
+pub use budget_cap::{BudgetCap, BudgetCapError};
+pub use calls::{AnswerSource, CallLine, CallSink, MemoryCalls};
+pub use gateway::{Gateway, GatewayWiring};
+pub use log_file::LogFile;
+pub use options::GatewayOptions;
+pub use serve::{Caller, Drained, serve};
+pub use status::{BudgetStatus, CacheStatus, CallCounts, ClientStatus, GatewayStatus, StatusError};
+pub use upstream::{UpstreamUrl, UpstreamUrlError};

@@ -1,0 +1,152 @@
+//! Answers of the gateway's own, in the shape of Cloudflare's, so that clients print them.
+
+use bytes::Bytes;
+use clodo_http::{Body, Response, TransportKind};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+use std::time::Duration;
+
+/// Why the gateway answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The request is not meant for a program on this machine.
+    NotForBrowsers,
+    /// The path leaves the base URL, or is no path of the API.
+    BadPath,
+    /// There is nothing of the gateway's here.
+    NoSuchRoute,
+    /// A method that proxies do not pass on.
+    BadMethod,
+    /// The gateway was asked to ask itself.
+    Loop,
+    /// The budget will not allow the call in time.
+    TooLong { retry_after: Duration },
+    /// Too many calls are in the gateway already.
+    TooMany,
+    /// The gateway ends.
+    Closing,
+    /// The upstream gave no answer.
+    Upstream(TransportKind),
+    /// The client's own body broke off or was not as long as it said.
+    BadBody,
+}
+
+impl Refusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::NotForBrowsers => StatusCode::FORBIDDEN,
+            Self::BadPath | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::NoSuchRoute => StatusCode::NOT_FOUND,
+            Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::TooLong { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany | Self::Closing => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream(TransportKind::Timeout) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// A word for the log.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::NotForBrowsers => "not_for_browsers",
+            Self::BadPath => "bad_path",
+            Self::NoSuchRoute => "no_such_route",
+            Self::BadMethod => "bad_method",
+            Self::Loop => "loop",
+            Self::TooLong { .. } => "waited_too_long",
+            Self::TooMany => "too_many_calls",
+            Self::Closing => "closing",
+            Self::Upstream(TransportKind::Connect) => "upstream_unreachable",
+            Self::Upstream(TransportKind::Timeout) => "upstream_late",
+            Self::Upstream(TransportKind::Reset) => "upstream_lost",
+            Self::Upstream(TransportKind::Other) => "upstream_other",
+            Self::BadBody => "bad_body",
+        }
+    }
+
+    /// Numbers that Cloudflare does not use.
+    fn code(self) -> u32 {
+        match self {
+            Self::NotForBrowsers => 9_900_403,
+            Self::BadPath => 9_900_400,
+            Self::BadBody => 9_900_401,
+            Self::NoSuchRoute => 9_900_404,
+            Self::BadMethod => 9_900_405,
+            Self::Loop => 9_900_508,
+            Self::TooLong { .. } => 9_900_429,
+            Self::TooMany => 9_900_503,
+            Self::Closing => 9_900_504,
+            Self::Upstream(TransportKind::Connect) => 9_900_521,
+            Self::Upstream(TransportKind::Timeout) => 9_900_524,
+            Self::Upstream(TransportKind::Reset) => 9_900_520,
+            Self::Upstream(TransportKind::Other) => 9_900_530,
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::NotForBrowsers => {
+                "clodo-gateway: only programs on this machine may call, by 127.0.0.1 or localhost"
+            }
+            Self::BadPath => "clodo-gateway: the path holds `.` or `..`",
+            Self::BadBody => "clodo-gateway: the request's body broke off",
+            Self::NoSuchRoute => "clodo-gateway: the API is below /client/v4",
+            Self::BadMethod => "clodo-gateway: this method is not passed on",
+            Self::Loop => "clodo-gateway: its upstream leads back to itself",
+            Self::TooLong { .. } => {
+                "clodo-gateway: the token's budget of calls is used up for longer than a call may wait"
+            }
+            Self::TooMany => "clodo-gateway: too many calls at once",
+            Self::Closing => "clodo-gateway: it is being stopped",
+            Self::Upstream(TransportKind::Connect) => {
+                "clodo-gateway: the upstream cannot be reached; nothing was sent"
+            }
+            Self::Upstream(TransportKind::Timeout) => {
+                "clodo-gateway: the upstream did not answer in time; the call may have had its effect"
+            }
+            Self::Upstream(TransportKind::Reset) => {
+                "clodo-gateway: the upstream broke the connection; the call may have had its effect"
+            }
+            Self::Upstream(TransportKind::Other) => {
+                "clodo-gateway: the call could not be sent to the upstream"
+            }
+        }
+    }
+
+    fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::TooLong { retry_after } => Some(whole_seconds(retry_after)),
+            Self::TooMany => Some(1),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn answer(self) -> Response {
+        let body = json!({
+            "success": false,
+            "errors": [{ "code": self.code(), "message": self.message() }],
+            "messages": [],
+            "result": null,
+        });
+        let mut answer = json_answer(self.status(), body.to_string());
+        if let Some(seconds) = self.retry_after() {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
+    }
+}
+
+/// Rounded up, and at least one.
+fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+pub(crate) fn json_answer(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut answer = Response::new(Body::from(body.into()));
+    *answer.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
