@@ -31,7 +31,7 @@ impl ProgramArgs for Cli {
 pub(crate) enum Command {
     /// Run the gateway until Ctrl-C; what is under way is finished then
     #[command(after_help = "Example:\n  clodo-gateway run --budget 1000/5m --cache 5s")]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show what is left of the budgets, who waits, who calls
     #[command(after_help = "Example:\n  clodo-gateway status --json")]
     Status(PortArgs),
@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn times_are_read_and_nonsense_is_refused() {
-        for (text, millis) in [("0", 0), ("500ms", 500), ("2s", 2_000), ("5m", 300_000), ("24h", 86_400_000)] {
+        for (text, millis) in
+            [("0", 0), ("500ms", 500), ("2s", 2_000), ("5m", 300_000), ("24h", 86_400_000)]
+        {
             assert_eq!(time(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "5", "s", "-1s", "1.5s", "25h", "99999999999999999999s", "1 s", "2é"] {

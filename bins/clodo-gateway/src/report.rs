@@ -73,9 +73,18 @@ impl fmt::Display for StatusReport {
         writeln!(
             f,
             "  calls: {} ({} to the API, {} shared, {} from the cache, {} refused here), 429 absorbed: {}",
-            calls.total, calls.upstream, calls.shared, calls.cache, calls.refused, calls.absorbed_429
+            calls.total,
+            calls.upstream,
+            calls.shared,
+            calls.cache,
+            calls.refused,
+            calls.absorbed_429
         )?;
-        write!(f, "  now: {} in the gateway, {} of them waiting", status.in_gateway, status.waiting)?;
+        write!(
+            f,
+            "  now: {} in the gateway, {} of them waiting",
+            status.in_gateway, status.waiting
+        )?;
         for budget in &status.budgets {
             let left = match (budget.limited, budget.resets_in_ms) {
                 (false, _) => "no limit known".to_owned(),
@@ -87,10 +96,20 @@ impl fmt::Display for StatusReport {
                     millis.div_ceil(1000)
                 ),
             };
-            write!(f, "\n  token {}: {left}, {} waiting, {} calls", budget.token, budget.waiting, budget.calls)?;
+            write!(
+                f,
+                "\n  token {}: {left}, {} waiting, {} calls",
+                budget.token, budget.waiting, budget.calls
+            )?;
         }
         for client in &status.clients {
-            write!(f, "\n  client {}: {} calls, waited {} s", client.client, client.calls, client.waited_ms / 1000)?;
+            write!(
+                f,
+                "\n  client {}: {} calls, waited {} s",
+                client.client,
+                client.calls,
+                client.waited_ms / 1000
+            )?;
         }
         if status.log_lines_lost > 0 {
             write!(f, "\n  lines of the log lost: {}", status.log_lines_lost)?;

@@ -77,12 +77,11 @@ pub use load::{LoadOptions, Loaded, load};
 pub use load_error::{LoadError, LoadErrorKind};
 #[cfg(feature = "local")]
 pub use local::{
-    CloudProgram, LocalError, cloud_options, ensure_workerd, find_or_start, ignore_in_git,
-    seed_accounts,
+    CloudProgram, LocalError, cloud_options, ensure_workerd, find_or_start, seed_accounts,
 };
 pub use migrator::D1Migrator;
 pub use platform::{CloudflarePlatform, UrlStyle};
-pub use project::Project;
+pub use project::{Project, ignore_in_git};
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
 pub use verifier::HealthProbe;

@@ -1,4 +1,8 @@
-use crate::{connect::Connection, platform::UrlStyle, project::Project};
+use crate::{
+    connect::Connection,
+    platform::UrlStyle,
+    project::{Project, ignore_in_git},
+};
 use bytes::Bytes;
 use clodo_config::Portfolio;
 use clodo_http::{Body, HttpService};
@@ -134,14 +138,6 @@ pub async fn find_or_start(
     })?;
     command.envs(server.environment.iter().map(|(name, value)| (name, value)));
     Ok(start_detached(command, &folder, PATIENCE).await?)
-}
-
-/// `.clodo/` ignores itself, so nobody commits state or a token. Without it nothing breaks.
-pub fn ignore_in_git(clodo_folder: &Path) {
-    let ignore = clodo_folder.join(".gitignore");
-    if !ignore.exists() && std::fs::create_dir_all(clodo_folder).is_ok() {
-        let _ = std::fs::write(ignore, "*\n");
-    }
 }
 
 impl Connection {

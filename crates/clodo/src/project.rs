@@ -19,6 +19,14 @@ pub struct Project {
     is_single: bool,
 }
 
+/// `.clodo/` ignores itself, so nobody commits state or a token. Without it nothing breaks.
+pub fn ignore_in_git(clodo_folder: &Path) {
+    let ignore = clodo_folder.join(".gitignore");
+    if !ignore.exists() && fs::create_dir_all(clodo_folder).is_ok() {
+        let _ = fs::write(ignore, "*\n");
+    }
+}
+
 /// One service's wrangler config as one environment sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceConfig {

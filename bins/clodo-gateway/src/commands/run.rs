@@ -19,7 +19,9 @@ pub(crate) async fn run(
     let path = log_path(session, global, args)?;
     let log = LogFile::open(&path).map_err(|error| {
         let message = format!("the log `{}` cannot be written", path.display());
-        CliError::new(Exit::Failed, "log", message).with_source(error).with_hint("`--log` names another file")
+        CliError::new(Exit::Failed, "log", message)
+            .with_source(error)
+            .with_hint("`--log` names another file")
     })?;
     let log = Arc::new(log);
     let gateway = Arc::new(Gateway::new(options(args), wiring(args, &log)?));
@@ -80,11 +82,7 @@ fn port_error(port: u16, error: io::Error) -> CliError {
 }
 
 /// `--log`, else a file in the project's `.clodo`, which ignores itself in git.
-fn log_path(
-    session: &Session,
-    global: &GlobalArgs,
-    args: &RunArgs,
-) -> Result<PathBuf, CliError> {
+fn log_path(session: &Session, global: &GlobalArgs, args: &RunArgs) -> Result<PathBuf, CliError> {
     if let Some(path) = &args.log {
         return Ok(session.directory.join(path));
     }
