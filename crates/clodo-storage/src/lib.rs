@@ -53,8 +53,8 @@ mod r2;
 pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
 pub use d1::{
     Bookmark, BookmarkError, D1, D1Answer, D1Error, D1ErrorKind, D1Meta, D1Options, D1Request,
-    D1Statement, DatabaseInfo, DatabaseRef, ExportOptions, HistoryOptions, ImportReport, Param,
-    RowFormat, StatementResult, Timings, TravelTo, Travelled,
+    D1Statement, DatabaseInfo, DatabaseRef, ExportOptions, HistoryOptions, ImportReport,
+    ImportStage, Param, RowFormat, StatementResult, Timings, TravelTo, Travelled,
 };
 pub use data::Data;
 pub use kv::{

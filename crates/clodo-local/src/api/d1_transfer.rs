@@ -1,60 +1,52 @@
-//! D1 import and export: files go through short-lived addresses, work goes on in the background,
-//! clients poll.
+//! D1 import and export: files go through signed addresses, work goes on in the background, clients
+//! poll. A kill at any moment loses nothing: files and the state of each import lie on disk.
 
 use super::{
     ApiContext,
     call::{Call, json as read_json},
     d1,
     error::ApiError,
+    jobs::{JobKey, Kind, Outcome},
     reply::{Answer, Reply},
+    transfers::Signed,
 };
 use crate::state::ids::random_hex;
 use axum::{
     body::Body,
     extract::{Path, State},
     http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use clodo_storage::{DatabaseRef, ExportOptions};
+use clodo_storage::{Bookmark, DatabaseRef, ExportOptions};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::{io::AsyncWriteExt, sync::watch};
-
-/// How long a poll waits for an end before it answers `active`.
-const LONG_POLL: Duration = Duration::from_secs(1);
-
-/// Transfers under way. They do not survive a restart; clients begin again.
-#[derive(Debug)]
-pub(crate) struct Transfers {
-    folder: PathBuf,
-    files: Mutex<HashMap<String, PathBuf>>,
-    jobs: Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>,
-}
-
-/// How a job ended: the `result` of the polling object, or D1's words.
-type Outcome = Result<Value, String>;
+use serde_json::json;
+use std::{io, path::Path as FilePath, sync::Arc};
+use tokio::io::AsyncWriteExt;
+use tokio_util::io::ReaderStream;
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 enum Import {
     Init { etag: String },
-    Ingest { filename: String, etag: Option<String> },
+    Ingest { filename: String, etag: String },
     Poll { current_bookmark: String },
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 struct Export {
+    output_format: Format,
     current_bookmark: Option<String>,
+    #[serde(default)]
     dump_options: DumpOptions,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Polling,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,141 +57,138 @@ struct DumpOptions {
     tables: Vec<String>,
 }
 
-impl Transfers {
-    /// Files lie in `folder`; what an earlier process left there is removed.
-    pub(crate) fn in_folder(folder: PathBuf) -> Self {
-        let _ = std::fs::remove_dir_all(&folder);
-        Self { folder, files: Mutex::default(), jobs: Mutex::default() }
-    }
-
-    fn new_file(&self, name: &str) -> PathBuf {
-        let path = self.folder.join(name);
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(name.to_owned(), path.clone());
-        path
-    }
-
-    fn file(&self, name: &str) -> Result<PathBuf, ApiError> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = files.get(name).cloned();
-        found.ok_or_else(|| ApiError::not_found(7404, "This transfer does not exist."))
-    }
-
-    fn start(&self, work: impl Future<Output = Outcome> + Send + 'static) -> String {
-        let (done, outcome) = watch::channel(None);
-        tokio::spawn(async move {
-            let _ = done.send(Some(work.await));
-        });
-        let id = format!("00000000-00000000-00000000-{}", random_hex());
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.insert(id.clone(), outcome);
-        id
-    }
-
-    /// The polling object of a job, after waiting a while for its end.
-    async fn poll(&self, id: &str, kind: &str) -> Answer {
-        let job = {
-            let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.get(id).cloned()
-        };
-        let mut job = job.ok_or_else(|| ApiError::bad_request(7400, "Unknown bookmark."))?;
-        let _ = tokio::time::timeout(LONG_POLL, job.wait_for(Option::is_some)).await;
-        let outcome = job.borrow().clone();
-        let mut shown = json!({
-            "success": true, "type": kind, "at_bookmark": id, "messages": [], "status": "active",
-        });
-        match outcome {
-            None => return Ok(Reply::ok(&shown)?.with_status(StatusCode::ACCEPTED)),
-            Some(Ok(result)) => {
-                shown["status"] = json!("complete");
-                shown["result"] = result;
-            }
-            Some(Err(message)) => {
-                shown["status"] = json!("error");
-                shown["error"] = json!(message);
-                shown["errors"] = json!([message]);
-            }
-        }
-        Reply::ok(&shown)
-    }
-}
-
 /// `POST …/{database}/import`
 pub(super) async fn import(call: Call, body: Bytes) -> Answer {
     let at = d1::reference(call.account()?.id(), &d1::database(&call)?.id)?;
-    let transfers = &call.cx.transfers;
-    match read_json(&body)? {
+    let (cx, transfers) = (&call.cx, &call.cx.transfers);
+    match read_json(&body).map_err(malformed)? {
         Import::Init { etag } => {
-            // The name carries the digest, so that a restart between the steps is noticed.
-            let filename = format!("{}.{}.sql", random_hex(), digest(&etag)?);
-            transfers.new_file(&filename);
-            let upload_url = format!("{}/clodo/transfers/{filename}", call.origin());
+            let filename = import_name(&at, &etag)?;
+            transfers.sweep();
+            if transfers.path(&filename).exists() {
+                return ingest(cx, &at, filename).await;
+            }
+            let query = transfers.sign("PUT", &filename);
+            let upload_url = format!("{}/clodo/transfers/{filename}?{query}", call.origin());
             Reply::ok(&json!({ "filename": filename, "upload_url": upload_url }))
         }
         Import::Ingest { filename, etag } => {
-            let path = transfers.file(&filename)?;
-            if let Some(etag) = etag
-                && !filename.contains(&digest(&etag)?)
-            {
-                return Err(ApiError::bad_request(7400, "The etag is not that of the upload."));
+            if filename != import_name(&at, &etag)? {
+                return Err(ApiError::bad_request(7400, "The etag is not that of the file."));
             }
-            let id = transfers.start(ingest(Arc::clone(&call.cx), at, path));
-            transfers.poll(&id, "import").await
+            if !transfers.path(&filename).exists() {
+                return Err(ApiError::bad_request(7400, "The file has not been uploaded."));
+            }
+            ingest(cx, &at, filename).await
         }
-        Import::Poll { current_bookmark } => transfers.poll(&current_bookmark, "import").await,
+        Import::Poll { current_bookmark } => {
+            let key = JobKey::new(Kind::Import, &at, &parsed(&current_bookmark)?);
+            cx.jobs.resume(cx, &at, &key).await?;
+            cx.jobs.poll(&key).await?.ok_or_else(unknown_bookmark)
+        }
     }
 }
 
-async fn ingest(cx: Arc<ApiContext>, at: DatabaseRef, path: PathBuf) -> Outcome {
-    let report = cx.data.d1.import(&at, &path).await.map_err(|error| error.to_string())?;
-    let _ = tokio::fs::remove_file(&path).await;
-    Ok(json!({
-        "final_bookmark": report.final_bookmark.to_string(),
-        "num_queries": report.num_queries,
-        "meta": report.meta,
-    }))
+fn malformed(error: ApiError) -> ApiError {
+    ApiError::bad_request(7400, error.message)
+}
+
+fn unknown_bookmark() -> ApiError {
+    ApiError::bad_request(7400, "No import or export goes by this bookmark.")
+}
+
+fn parsed(bookmark: &str) -> Result<Bookmark, ApiError> {
+    bookmark.parse().map_err(|_| unknown_bookmark())
+}
+
+/// The name says which database and which content, so that an upload is known again.
+fn import_name(at: &DatabaseRef, etag: &str) -> Result<String, ApiError> {
+    Ok(format!("{}.{}.sql", at.id, digest(etag)?))
+}
+
+async fn ingest(cx: &Arc<ApiContext>, at: &DatabaseRef, filename: String) -> Answer {
+    let bookmark = cx.data.d1.info(at).await?.bookmark;
+    let key = JobKey::new(Kind::Import, at, &bookmark);
+    cx.jobs.import(cx, at, &key, filename);
+    cx.jobs.poll(&key).await?.ok_or_else(unknown_bookmark)
 }
 
 /// `POST …/{database}/export`
 pub(super) async fn export(call: Call, body: Bytes) -> Answer {
-    let wanted: Export = read_json(&body)?;
-    let database = d1::database(&call)?;
-    let at = d1::reference(call.account()?.id(), &database.id)?;
-    let transfers = &call.cx.transfers;
-    if let Some(id) = wanted.current_bookmark {
-        return Ok(transfers.poll(&id, "export").await?.only_read());
-    }
-    let filename = format!("{}.sql", random_hex());
-    let path = transfers.new_file(&filename);
-    let signed_url = format!("{}/clodo/transfers/{filename}", call.origin());
+    let wanted: Export = read_json(&body).map_err(malformed)?;
+    let Format::Polling = wanted.output_format;
     let DumpOptions { no_schema, no_data, tables } = wanted.dump_options;
+    if no_schema && no_data {
+        let message = "`no_schema` and `no_data` together leave nothing to export.";
+        return Err(ApiError::bad_request(7400, message));
+    }
+    let at = d1::reference(call.account()?.id(), &d1::database(&call)?.id)?;
+    let jobs = &call.cx.jobs;
+    if let Some(bookmark) = wanted.current_bookmark {
+        let key = JobKey::new(Kind::Export, &at, &parsed(&bookmark)?);
+        if let Some(reply) = jobs.poll(&key).await? {
+            return Ok(reply.only_read());
+        }
+        // The process that began it is gone. It only read: it may begin again.
+    }
+    call.cx.transfers.sweep();
+    let key = JobKey::new(Kind::Export, &at, &call.cx.data.d1.info(&at).await?.bookmark);
     let options = ExportOptions { no_schema, no_data, tables };
-    let cx = Arc::clone(&call.cx);
-    let id = transfers.start(async move {
-        let folder = cx.transfers.folder.clone();
-        tokio::fs::create_dir_all(folder).await.map_err(|error| error.to_string())?;
-        cx.data.d1.export(&at, options, &path).await.map_err(|error| error.to_string())?;
-        Ok(json!({ "filename": filename, "signed_url": signed_url }))
-    });
-    Ok(transfers.poll(&id, "export").await?.only_read())
+    let work = write_dump(Arc::clone(&call.cx), at, options, call.origin());
+    jobs.start(key.clone(), work);
+    let reply = jobs.poll(&key).await?.ok_or_else(unknown_bookmark)?;
+    Ok(reply.only_read())
 }
 
-/// `PUT /clodo/transfers/{file}`: no token; the name is the secret.
+async fn write_dump(
+    cx: Arc<ApiContext>,
+    at: DatabaseRef,
+    options: ExportOptions,
+    origin: String,
+) -> Outcome {
+    let filename = format!("{}.{}.dump.sql", at.id, random_hex());
+    let path = cx.transfers.path(&filename);
+    tokio::fs::create_dir_all(cx.transfers.folder()).await.map_err(|error| error.to_string())?;
+    cx.data.d1.export(&at, options, &path).await.map_err(|error| error.to_string())?;
+    let query = cx.transfers.sign("GET", &filename);
+    let signed_url = format!("{origin}/clodo/transfers/{filename}?{query}");
+    Ok(json!({ "filename": filename, "signed_url": signed_url }))
+}
+
+/// `PUT /clodo/transfers/{file}`: no token; the address is signed.
 pub(super) async fn put_file(
     State(cx): State<Arc<ApiContext>>,
     Path(file): Path<String>,
+    signed: Signed,
     body: Body,
 ) -> Answer {
-    let path = cx.transfers.file(&file)?;
-    let failed = |error: std::io::Error| {
-        ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            7500,
-            format!("the upload cannot be stored: {error}"),
-        )
+    let path = cx.transfers.checked("PUT", &file, &signed)?;
+    let partial = path.with_extension(format!("{}.partial", random_hex()));
+    let written = receive(&partial, body).await;
+    let stored = match written {
+        Ok(etag) if file.contains(&etag) => {
+            tokio::fs::rename(&partial, &path).await.map(|()| etag).map_err(failed)
+        }
+        Ok(_) => Err(ApiError::bad_request(7400, "The upload is not what its etag announced.")),
+        Err(error) => Err(error),
     };
-    tokio::fs::create_dir_all(&cx.transfers.folder).await.map_err(failed)?;
-    let mut out = tokio::fs::File::create(&path).await.map_err(failed)?;
+    if stored.is_err() {
+        let _ = tokio::fs::remove_file(&partial).await;
+    }
+    Ok(Reply::raw("", "text/plain").with_header("etag", &format!("\"{}\"", stored?)))
+}
+
+fn failed(error: io::Error) -> ApiError {
+    let message = format!("the upload cannot be stored: {error}");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, 7500, message)
+}
+
+/// Writes a body to disk, and says its digest.
+async fn receive(path: &FilePath, body: Body) -> Result<String, ApiError> {
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await.map_err(failed)?;
+    }
+    let mut out = tokio::fs::File::create(path).await.map_err(failed)?;
     let mut md5 = Md5::new();
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
@@ -208,23 +197,23 @@ pub(super) async fn put_file(
         out.write_all(&chunk).await.map_err(failed)?;
     }
     out.flush().await.map_err(failed)?;
-    let etag = hex::encode(md5.finalize());
-    if !file.contains(&etag) {
-        let _ = tokio::fs::remove_file(&path).await;
-        return Err(ApiError::bad_request(7400, "The upload is not what its etag announced."));
-    }
-    Ok(Reply::raw("", "text/plain").with_header("etag", &format!("\"{etag}\"")))
+    out.sync_data().await.map_err(failed)?;
+    Ok(hex::encode(md5.finalize()))
 }
 
-/// `GET /clodo/transfers/{file}`
+/// `GET /clodo/transfers/{file}`: no token; the address is signed.
 pub(super) async fn get_file(
     State(cx): State<Arc<ApiContext>>,
     Path(file): Path<String>,
-) -> Answer {
-    let path = cx.transfers.file(&file)?;
-    let body = tokio::fs::read(&path).await;
-    let body = body.map_err(|_| ApiError::not_found(7404, "This transfer does not exist."))?;
-    Ok(Reply::raw(body, "application/sql"))
+    signed: Signed,
+) -> Result<Response, ApiError> {
+    let path = cx.transfers.checked("GET", &file, &signed)?;
+    let gone = |_| ApiError::not_found(7404, "This file is no longer there.");
+    let file = tokio::fs::File::open(&path).await.map_err(gone)?;
+    let length = file.metadata().await.map_err(gone)?.len();
+    let headers =
+        [("content-type", "application/sql".to_owned()), ("content-length", length.to_string())];
+    Ok((headers, Body::from_stream(ReaderStream::with_capacity(file, 64 * 1024))).into_response())
 }
 
 fn digest(etag: &str) -> Result<String, ApiError> {

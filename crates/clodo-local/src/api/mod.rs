@@ -16,6 +16,7 @@ mod error;
 mod form_fields;
 mod graphql;
 mod identity;
+mod jobs;
 mod kv;
 mod kv_values;
 mod log;
@@ -31,6 +32,7 @@ mod secrets;
 mod settings;
 mod show;
 mod tails;
+mod transfers;
 mod upload;
 mod versions;
 mod workers;
@@ -43,8 +45,9 @@ use crate::{observed::Observed, state::State, tail::TailHub};
 use clodo_storage::Data;
 use clodo_types::Clock;
 use clodo_workerd::{Observer, Workers};
-use d1_transfer::Transfers;
+use jobs::Jobs;
 use std::sync::Arc;
+use transfers::Transfers;
 
 /// What the API works with.
 #[derive(Debug)]
@@ -54,6 +57,7 @@ pub struct ApiContext {
     pub(crate) data: Data,
     pub(crate) log: RequestLog,
     pub(crate) transfers: Transfers,
+    pub(crate) jobs: Jobs,
     pub(crate) tails: Arc<TailHub>,
 }
 
@@ -63,9 +67,9 @@ impl ApiContext {
     #[must_use]
     pub fn new(state: State, workers: Arc<dyn Workers>, data: Data, clock: Arc<dyn Clock>) -> Self {
         let log = RequestLog::at(state.folder().join("requests.jsonl"), clock);
-        let transfers = Transfers::in_folder(state.folder().join("transfers"));
+        let transfers = Transfers::new(state.clone());
         let tails = Arc::new(TailHub::new(state.clone()));
-        Self { state, workers, data, log, transfers, tails }
+        Self { state, workers, data, log, transfers, jobs: Jobs::default(), tails }
     }
 
     /// Hears what Workers do, for tails.

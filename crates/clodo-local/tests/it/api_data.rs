@@ -139,7 +139,9 @@ async fn a_file_is_imported_in_three_steps_and_exported_again() {
     let text = String::from_utf8(dump.bytes).unwrap();
     assert!(text.contains("CREATE TABLE t") && text.contains("VALUES(7)"), "{text}");
     let unknown = file(&api, "GET", &json!("http://127.0.0.1:8787/clodo/transfers/x"), "").await;
-    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.status, 403);
+    api.clock.advance(std::time::Duration::from_secs(3601));
+    assert_eq!(file(&api, "GET", &state["result"]["signed_url"], "").await.status, 403);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod api_identity;
 mod api_queues;
 mod api_scripts;
 mod api_support;
+mod api_transfers;
 mod api_triggers;
 mod api_workers;
 mod bindings_d1;

@@ -20,8 +20,8 @@ pub use error::{D1Error, D1ErrorKind};
 pub use param::Param;
 pub use types::{
     Bookmark, BookmarkError, D1Answer, D1Meta, D1Options, D1Request, D1Statement, DatabaseInfo,
-    DatabaseRef, ExportOptions, HistoryOptions, ImportReport, RowFormat, StatementResult, Timings,
-    TravelTo, Travelled,
+    DatabaseRef, ExportOptions, HistoryOptions, ImportReport, ImportStage, RowFormat,
+    StatementResult, Timings, TravelTo, Travelled,
 };
 
 use super::pool::{Pool, remove_files};
@@ -34,6 +34,7 @@ use history::{Files, History};
 use run::Runner;
 use session::{Session, opener};
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -91,11 +92,10 @@ impl D1 {
         let path = self.path(at);
         self.pool.close(&path).await;
         let history = history::folder_of(&path);
-        let removed =
-            remove_files(&path).and_then(|there| match std::fs::remove_dir_all(history) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-                _ => Ok(there),
-            });
+        let removed = remove_files(&path).and_then(|there| match fs::remove_dir_all(history) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(there),
+        });
         removed.map_err(|error| D1Error::storage(error).at(&path))
     }
 
@@ -130,19 +130,38 @@ impl D1 {
         .await
     }
 
-    /// Runs a file of SQL, however long, in one transaction: all of it or nothing.
+    /// Runs a file of SQL, however long, in one transaction: all of it or nothing. `told` hears
+    /// how far it is.
     ///
     /// # Errors
     /// As [`D1::query`]; `Storage` when `file` cannot be read.
-    pub async fn import(&self, at: &DatabaseRef, file: &Path) -> Result<ImportReport, D1Error> {
-        let bytes = tokio::fs::read(file).await;
-        let bytes = bytes.map_err(|error| D1Error::storage(error).at(file))?;
-        let text = String::from_utf8(bytes).map_err(|_| D1Error::sql("the file is not UTF-8"))?;
-        let text: Arc<str> = text.into();
+    pub async fn import(
+        &self,
+        at: &DatabaseRef,
+        file: &Path,
+        told: impl Fn(ImportStage<'_>) + Clone + Send + 'static,
+    ) -> Result<ImportReport, D1Error> {
+        let path = file.to_owned();
         self.run(at, move |runner| {
-            let (mut report, bookmark) = runner.transaction(|| runner.import(&text))?;
-            report.final_bookmark = bookmark;
-            Ok(report)
+            told(ImportStage::Begins(runner.session.bookmark(runner.db)?));
+            let outcome = fs::File::open(&path)
+                .map_err(|error| D1Error::storage(error).at(&path))
+                .and_then(|file| {
+                    runner.transaction(|| {
+                        let report = runner.import(file)?;
+                        told(ImportStage::Ran(&report));
+                        Ok(report)
+                    })
+                });
+            let outcome = outcome.map(|(mut report, bookmark)| {
+                report.final_bookmark = bookmark;
+                report
+            });
+            match &outcome {
+                Ok(report) => told(ImportStage::Done(report)),
+                Err(error) => told(ImportStage::Failed(error)),
+            }
+            outcome
         })
         .await
     }

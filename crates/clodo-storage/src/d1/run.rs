@@ -1,12 +1,15 @@
 //! Runs one request on its connection.
 
 use clodo_sqlite::rusqlite::{Connection, Error, Statement, StatementStatus, ffi};
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 use tokio::time::Instant;
 
 use super::{
     Bookmark, D1Error, D1Meta, D1Request, D1Statement, ImportReport, Param, RowFormat,
-    StatementResult, Timings, rows::collect, session::Session, split::each_statement,
+    StatementResult, Timings,
+    rows::collect,
+    session::Session,
+    split::{each_statement, each_statement_of},
 };
 
 /// A connection with what belongs to it, for the time of one request.
@@ -135,10 +138,10 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Runs a text of any number of statements and only counts what they do.
-    pub(super) fn import(&self, text: &str) -> Result<ImportReport, D1Error> {
+    /// Runs a file of any number of statements and only counts what they do.
+    pub(super) fn import(&self, file: impl Read) -> Result<ImportReport, D1Error> {
         let mut report = ImportReport::default();
-        each_statement(self.db, text, |mut statement| {
+        each_statement_of(self.db, file, |mut statement| {
             let result = self.statement(&mut statement, &[], RowFormat::Nothing)?;
             report.num_queries += 1;
             report.meta.add(&result.meta);
@@ -148,6 +151,8 @@ impl Runner<'_> {
         if report.num_queries == 0 {
             return Err(D1Error::sql("No SQL statements detected."));
         }
+        report.final_bookmark =
+            self.session.bookmark_of(u64::from(self.session.writes(self.db)?) + 1);
         Ok(report)
     }
 
@@ -201,6 +206,7 @@ impl Runner<'_> {
         let written = if before.reads { 0 } else { self.session.rows_written(self.db)? };
         Ok(D1Meta {
             served_by: "local",
+            served_by_region: "WEUR",
             duration,
             changes,
             last_row_id,
@@ -212,6 +218,7 @@ impl Runner<'_> {
             rows_written: written.max(changes),
             served_by_primary: true,
             timings: Timings { sql_duration_ms: duration },
+            total_attempts: 1,
         })
     }
 }

@@ -3,11 +3,15 @@
 use clodo_sqlite::rusqlite::{
     Batch, Connection, Error, Statement, fallible_iterator::FallibleIterator,
 };
+use std::io::Read;
 
 use super::D1Error;
 
 /// The longest statement that D1 takes, in bytes.
 pub(super) const MAX_STATEMENT: usize = 100_000;
+
+/// How much of a file is looked at together, in bytes; more only for a comment that is longer.
+const WINDOW: usize = 10 * MAX_STATEMENT;
 
 /// Hands each statement of `text` to `run`, in order, having prepared it only after the one before
 /// it ran. Nothing but comments, white space and semicolons = no statement.
@@ -19,21 +23,67 @@ pub(super) fn each_statement(
     text: &str,
     mut run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
 ) -> Result<(), D1Error> {
-    let mut rest = text;
-    while rest.len() > MAX_STATEMENT {
-        rest = skip_blank(rest);
-        if rest.len() <= MAX_STATEMENT {
-            break;
-        }
-        let (statement, length) = first_of_long(db, rest)?;
-        run(statement)?;
-        rest = &rest[length..];
-    }
+    let rest = all_but_the_end(db, text, &mut run)?;
     let mut statements = Batch::new(db, rest);
     while let Some(statement) = statements.next()? {
         run(statement)?;
     }
     Ok(())
+}
+
+/// As `each_statement`, for a file of any length.
+pub(super) fn each_statement_of(
+    db: &Connection,
+    mut file: impl Read,
+    mut run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
+) -> Result<(), D1Error> {
+    let (mut buffer, mut window) = (Vec::new(), WINDOW);
+    loop {
+        let wanted = window.saturating_sub(buffer.len()) as u64;
+        let read = (&mut file).take(wanted).read_to_end(&mut buffer).map_err(D1Error::storage)?;
+        let at_end = (read as u64) < wanted;
+        let text = whole_characters(&buffer, at_end)?;
+        if at_end {
+            return each_statement(db, text, run);
+        }
+        let rest = all_but_the_end(db, text, &mut run)?.len();
+        let consumed = text.len() - rest;
+        // A comment may fill the window and go on behind it.
+        window = if consumed == 0 { window * 2 } else { WINDOW };
+        buffer.drain(..consumed);
+    }
+}
+
+/// The text so far; a character that the window cuts off comes with the next one.
+fn whole_characters(bytes: &[u8], at_end: bool) -> Result<&str, D1Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) if error.error_len().is_none() && !at_end => {
+            let valid = &bytes[..error.valid_up_to()];
+            Ok(std::str::from_utf8(valid).expect("that far it is valid"))
+        }
+        Err(_) => Err(D1Error::sql("the file is not UTF-8")),
+    }
+}
+
+/// Runs the statements of a long text until what is left may be a statement without its end.
+fn all_but_the_end<'t>(
+    db: &Connection,
+    text: &'t str,
+    run: &mut impl FnMut(Statement<'_>) -> Result<(), D1Error>,
+) -> Result<&'t str, D1Error> {
+    let mut rest = text;
+    while rest.len() > MAX_STATEMENT {
+        let skipped = skip_blank(rest);
+        if skipped.in_comment || skipped.text.len() <= MAX_STATEMENT {
+            return Ok(skipped.text);
+        }
+        rest = skipped.text;
+        let (statement, length) = first_of_long(db, rest)?;
+        run(statement)?;
+        rest = &rest[length..];
+    }
+    Ok(rest)
 }
 
 fn first_of_long<'db>(db: &'db Connection, text: &str) -> Result<(Statement<'db>, usize), D1Error> {
@@ -76,20 +126,25 @@ fn for_want_of_text(error: &Error) -> bool {
     text.starts_with("incomplete input") || text.starts_with("unrecognized token")
 }
 
+/// What is left of a text behind blanks.
+struct Skipped<'t> {
+    text: &'t str,
+    /// It begins with a comment that does not end in it.
+    in_comment: bool,
+}
+
 /// Skips what belongs to no statement, so that a statement's text starts where `text` does.
-fn skip_blank(mut text: &str) -> &str {
+fn skip_blank(mut text: &str) -> Skipped<'_> {
     loop {
         let trimmed = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{c}', ';']);
-        let after = if let Some(comment) = trimmed.strip_prefix("--") {
-            comment.find('\n').map_or("", |end| &comment[end..])
+        let end = if let Some(comment) = trimmed.strip_prefix("--") {
+            comment.find('\n').map(|end| &comment[end..])
         } else if let Some(comment) = trimmed.strip_prefix("/*") {
-            comment.find("*/").map_or("", |end| &comment[end + 2..])
+            comment.find("*/").map(|end| &comment[end + 2..])
         } else {
-            trimmed
+            return Skipped { text: trimmed, in_comment: false };
         };
-        if after.len() == text.len() {
-            return text;
-        }
+        let Some(after) = end else { return Skipped { text: trimmed, in_comment: true } };
         text = after;
     }
 }
@@ -97,7 +152,7 @@ fn skip_blank(mut text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::{Just, Strategy, prop, prop_oneof, proptest};
+    use proptest::prelude::{Just, ProptestConfig, Strategy, prop, prop_oneof, proptest};
 
     fn count(text: &str) -> Result<usize, String> {
         let db = Connection::open_in_memory().unwrap();
@@ -160,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_read_through_a_window_whatever_stands_at_its_edges() {
+        let db = Connection::open_in_memory().unwrap();
+        let comments = [format!("/*{}*/", "; ü'".repeat(900_000)), "-- ü;\n".repeat(400_000)];
+        for comment in comments {
+            for shift in 0..4 {
+                let text = format!("{}SELECT 'ü';{comment}SELECT 2;", " ".repeat(shift));
+                let text = text.repeat(2);
+                let (found, error) = by_us(|run| each_statement_of(&db, text.as_bytes(), run));
+                assert_eq!((found.len(), error), (4, None));
+            }
+        }
+        let (_, error) = by_us(|run| each_statement_of(&db, &b"SELECT '\xff'"[..], run));
+        assert_eq!(error.as_deref(), Some("the file is not UTF-8"));
+    }
+
+    #[test]
     fn an_error_in_a_long_text_is_sqlites_own() {
         let text = format!("SELEC 1; {}", "SELECT 1;".repeat(20_000));
         assert_eq!(
@@ -189,7 +260,106 @@ mod tests {
         ]
     }
 
+    /// A statement's text without the blanks before it.
+    fn bare(statement: &Statement<'_>) -> String {
+        skip_blank(&statement.expanded_sql().unwrap_or_default()).text.to_owned()
+    }
+
+    /// What SQLite's own tail pointer makes of a text: each statement's text, or its refusal.
+    fn by_tail(db: &Connection, text: &str) -> (Vec<String>, Option<String>) {
+        let (mut found, mut batch) = (Vec::new(), Batch::new(db, text));
+        loop {
+            match batch.next() {
+                Ok(Some(statement)) => found.push(bare(&statement)),
+                Ok(None) => return (found, None),
+                // Offsets count from where the preparing began, which is up to the splitter.
+                Err(Error::SqlInputError { msg, .. }) => return (found, Some(msg)),
+                Err(error) => return (found, Some(error.to_string())),
+            }
+        }
+    }
+
+    fn by_us(
+        split: impl FnOnce(&mut dyn FnMut(Statement<'_>) -> Result<(), D1Error>) -> Result<(), D1Error>,
+    ) -> (Vec<String>, Option<String>) {
+        let mut found = Vec::new();
+        let outcome = split(&mut |statement| {
+            found.push(bare(&statement));
+            Ok(())
+        });
+        let plain = |error: D1Error| {
+            let text = error.to_string();
+            let text = text.strip_suffix(": SQLITE_ERROR").unwrap_or(&text).to_owned();
+            text.split(" at offset ").next().unwrap_or_default().to_owned()
+        };
+        (found, outcome.err().map(plain))
+    }
+
+    /// Any order of what matters to a splitter; most of it is no SQL.
+    fn soup() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(vec![
+            "SELECT 1",
+            "SELECT",
+            "1",
+            ";",
+            "'",
+            "\"",
+            "[",
+            "]",
+            "`",
+            "--",
+            "/*",
+            "*/",
+            "\n",
+            "\r\n",
+            " ",
+            "''",
+            "x'00'",
+            "CREATE TRIGGER r AFTER INSERT ON t BEGIN",
+            "END",
+            "CASE WHEN 1 THEN",
+            "SELECT ';'",
+            "SELECT \"a\" FROM t;",
+            "\0",
+            "ü",
+            "$x",
+            "\u{feff}",
+            "\u{c}",
+            "\u{b}",
+            "/",
+            "-",
+            "INSERT INTO t (a) VALUES (1);",
+            "EXPLAIN",
+            "(",
+            ")",
+            ".",
+            "0x",
+            "e1",
+            "@",
+            "#",
+        ]);
+        prop::collection::vec(token, 0..25).prop_map(|tokens| tokens.concat())
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn any_text_is_split_where_the_tail_pointer_says(text in soup(), head in 0_usize..260) {
+            let db = Connection::open_in_memory().unwrap();
+            db.execute_batch("CREATE TABLE t (a, [a;b])").unwrap();
+            let expected = by_tail(&db, &text);
+            assert_eq!(by_us(|run| each_statement(&db, &text, run)), expected, "{text:?}");
+            // The same behind so much that the window moves over it.
+            let literal = "it''s; -- not the end\n".repeat(200);
+            let head = format!("SELECT '{literal}' /* ; */;\n").repeat(24 + head);
+            let long = format!("{head}{text}");
+            let expected = by_tail(&db, &long);
+            let seen = by_us(|run| each_statement(&db, &long, run));
+            assert!(seen == expected, "{text:?} behind {} bytes", head.len());
+            let seen = by_us(|run| each_statement_of(&db, long.as_bytes(), run));
+            assert!(seen == expected, "{text:?} in a file behind {} bytes", head.len());
+        }
+
         #[test]
         fn generated_sql_is_split_into_what_it_was_made_of(
             pieces in prop::collection::vec(piece(), 0..30),

@@ -2,7 +2,7 @@ use clodo_types::{AccountId, DatabaseId, Timestamp};
 use serde_json::value::RawValue;
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::Param;
+use super::{D1Error, Param};
 use crate::PoolOptions;
 
 /// Which database: ids are unique within one account only.
@@ -94,6 +94,8 @@ pub struct StatementResult {
 pub struct D1Meta {
     /// Always `local`.
     pub served_by: &'static str,
+    /// One of D1's regions, always the same.
+    pub served_by_region: &'static str,
     /// Milliseconds spent in SQLite.
     pub duration: f64,
     /// Rows changed.
@@ -112,12 +114,15 @@ pub struct D1Meta {
     pub served_by_primary: bool,
     /// The time once more, as D1 nests it.
     pub timings: Timings,
+    /// Always 1: nothing fails in between.
+    pub total_attempts: u32,
 }
 
 impl D1Meta {
     /// Adds what a later statement did.
     pub(super) fn add(&mut self, later: &Self) {
-        self.served_by = later.served_by;
+        (self.served_by, self.served_by_region) = (later.served_by, later.served_by_region);
+        self.total_attempts = later.total_attempts;
         self.duration += later.duration;
         self.changes += later.changes;
         self.last_row_id = later.last_row_id;
@@ -157,6 +162,12 @@ impl fmt::Display for Bookmark {
 #[error("a bookmark is four groups of 8, 8, 8 and 32 hexadecimal digits")]
 pub struct BookmarkError;
 
+impl serde::Serialize for Bookmark {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl FromStr for Bookmark {
     type Err = BookmarkError;
 
@@ -187,7 +198,7 @@ pub struct DatabaseInfo {
 }
 
 /// What an import did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct ImportReport {
     /// Statements that ran.
     pub num_queries: u64,
@@ -195,6 +206,21 @@ pub struct ImportReport {
     pub meta: D1Meta,
     /// The state after it.
     pub final_bookmark: Bookmark,
+}
+
+/// How far an import is. What is told is told before the next thing happens, so that whoever
+/// writes it down knows after a kill whether the import took effect: it did exactly when the
+/// database is no longer in the state that it began from.
+#[derive(Debug)]
+pub enum ImportStage<'a> {
+    /// Nothing has happened yet, and nobody else writes before it ends.
+    Begins(Bookmark),
+    /// All ran, and is about to take effect.
+    Ran(&'a ImportReport),
+    /// It took effect.
+    Done(&'a ImportReport),
+    /// Nothing of it took effect.
+    Failed(&'a D1Error),
 }
 
 /// What goes into a dump.

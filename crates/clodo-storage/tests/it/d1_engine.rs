@@ -372,7 +372,7 @@ async fn a_dump_loads_into_an_equal_database() {
     world.d1.export(&world.at, ExportOptions::default(), &file).await.unwrap();
     let other = database("018f3c5e-0000-7000-8000-000000000002");
     world.d1.create(&other).await.unwrap();
-    let report = world.d1.import(&other, &file).await.unwrap();
+    let report = world.d1.import(&other, &file, |_| ()).await.unwrap();
     assert_eq!(report.num_queries, 8);
     let again = world.root.join("again.sql");
     world.d1.export(&other, ExportOptions::default(), &again).await.unwrap();
@@ -389,11 +389,11 @@ async fn an_import_that_fails_leaves_nothing_behind() {
     let filler = "INSERT INTO t VALUES ('x; -- y');\n".repeat(10_000);
     std::fs::write(&file, format!("CREATE TABLE t (a);\n{filler}INSERT INTO nope VALUES (1);"))
         .unwrap();
-    let error = world.d1.import(&world.at, &file).await.unwrap_err();
+    let error = world.d1.import(&world.at, &file, |_| ()).await.unwrap_err();
     assert_eq!(error.to_string(), "no such table: nope: SQLITE_ERROR");
     assert_eq!(world.rows("SELECT count(*) AS n FROM sqlite_schema").await, json!([{"n": 0}]));
     std::fs::write(&file, format!("CREATE TABLE t (a);\n{filler}")).unwrap();
-    let report = world.d1.import(&world.at, &file).await.unwrap();
+    let report = world.d1.import(&world.at, &file, |_| ()).await.unwrap();
     assert_eq!((report.num_queries, report.meta.changes), (10_001, 10_000));
 }
 
@@ -437,4 +437,138 @@ async fn a_damaged_file_is_an_error_that_names_it() {
     }
     std::fs::write(world.file(), whole).unwrap();
     assert_eq!(world.rows("SELECT count(*) AS n FROM t").await, json!([{"n": 1}]));
+}
+
+// conformance: d1 | limits: 32 arguments of a function, 100 variables, 100 columns, 2 MB values, 50 bytes of a LIKE pattern, 100 KB statements | documented
+#[tokio::test]
+async fn the_documented_limits_hold_to_the_byte() {
+    let world = World::new().await;
+    world.run("CREATE TABLE t (a)").await.unwrap();
+    let list = |count: usize, of: &str| vec![of; count].join(",");
+    for (good, bad, words) in [
+        (
+            format!("SELECT coalesce({})", list(32, "1")),
+            format!("SELECT coalesce({})", list(33, "1")),
+            "too many arguments on function coalesce",
+        ),
+        (
+            format!("CREATE TABLE wide ({})", columns(100)),
+            format!("CREATE TABLE wider ({})", columns(101)),
+            "too many columns on wider",
+        ),
+        (
+            "SELECT length(zeroblob(2000000))".into(),
+            "SELECT length(zeroblob(2000001))".into(),
+            "string or blob too big: SQLITE_TOOBIG",
+        ),
+        (
+            format!("SELECT 'x' LIKE '{}'", "x".repeat(50)),
+            format!("SELECT 'x' LIKE '{}'", "x".repeat(51)),
+            "LIKE or GLOB pattern too complex: SQLITE_ERROR",
+        ),
+        (
+            format!("SELECT 'x' GLOB '{}'", "x".repeat(50)),
+            format!("SELECT 'x' GLOB '{}'", "x".repeat(51)),
+            "LIKE or GLOB pattern too complex: SQLITE_ERROR",
+        ),
+        (
+            format!("SELECT {}1{}", "(".repeat(50), ")".repeat(50)),
+            format!("SELECT {}1{}", "1+(".repeat(200), ")".repeat(200)),
+            "Expression tree is too large (maximum depth 100)",
+        ),
+        ("SELECT 1".into(), "SELECT randomblob(2000000000)".into(), "string or blob too big"),
+        (
+            "SELECT 1".into(),
+            format!("SELECT '{}'", "x".repeat(100_000)),
+            "statement too long: SQLITE_TOOBIG",
+        ),
+    ] {
+        world.run(&good).await.unwrap_or_else(|error| panic!("{good:.80}: {error}"));
+        let error = world.refusal(&bad).await;
+        assert!(error.starts_with(words), "{bad:.80}: {error}");
+    }
+    let with = |count: usize| D1Request {
+        statements: vec![D1Statement {
+            sql: format!("SELECT {}", list(count, "?")),
+            params: vec![Param::Integer(1); count],
+        }],
+        format: RowFormat::Nothing,
+    };
+    world.ask(with(100)).await.unwrap();
+    let error = world.ask(with(101)).await.unwrap_err();
+    assert!(error.starts_with("too many SQL variables at offset "), "{error}");
+    assert!(error.ends_with(": SQLITE_ERROR"), "{error}");
+}
+
+fn columns(count: usize) -> String {
+    (0..count).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",")
+}
+
+#[tokio::test]
+async fn hostile_text_is_an_answer_and_not_a_crash() {
+    let world = World::new().await;
+    world.run("CREATE TABLE t (a); INSERT INTO t VALUES (1)").await.unwrap();
+    let deep = "SELECT ".to_owned() + &"(SELECT ".repeat(5_000) + "1" + &")".repeat(5_000);
+    let nested = "[".repeat(90_000);
+    for sql in [
+        deep.as_str(),
+        &format!("SELECT json('{nested}')"),
+        &"SELECT 1 UNION ALL ".repeat(4_000),
+        &"x".repeat(10_000_000),
+        &";".repeat(10_000_000),
+        "SELECT load_extension('/etc/passwd')",
+        "SELECT readfile('/etc/passwd')",
+        "SELECT writefile('/tmp/x', 1)",
+        "SELECT fts3_tokenizer('x', x'00')",
+        "SELECT * FROM sqlite_dbpage",
+        "SELECT * FROM dbstat",
+        "SELECT * FROM pragma_user_version",
+        "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = ''",
+        "UPDATE sqlite_schema SET sql = 'x'",
+        "DELETE FROM sqlite_schema",
+        "INSERT INTO sqlite_schema VALUES ('table', 'x', 'x', 2, 'x')",
+        "DROP TABLE sqlite_schema",
+        "VACUUM INTO '/tmp/x'",
+        "ATTACH '/etc/passwd' AS x",
+        "DETACH main",
+        "PRAGMA temp_store_directory = '/tmp'",
+        "CREATE VIRTUAL TABLE x USING fts3(a)",
+        "CREATE VIRTUAL TABLE x USING csv(filename='/etc/passwd')",
+        "\u{0}",
+    ] {
+        assert!(world.run(sql).await.is_err(), "{sql:.60}");
+    }
+    // What stands behind a NUL is not SQL any more, as in SQLite.
+    assert_eq!(world.rows("SELECT 1 AS n\0; DROP TABLE t").await, json!([{ "n": 1 }]));
+    assert_eq!(world.rows("SELECT a FROM t").await, json!([{ "a": 1 }]));
+    let many = "SELECT 1;".repeat(20_000);
+    assert_eq!(world.run(&many).await.unwrap().as_array().unwrap().len(), 20_000);
+}
+
+#[tokio::test]
+async fn one_databases_endless_query_does_not_hold_up_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = D1Options::default();
+    options.max_duration = std::time::Duration::from_secs(3);
+    let d1 = D1::new(folder.path(), clock(), options);
+    let (busy, free) = (
+        database("018f3c5e-0000-7000-8000-000000000001"),
+        database("018f3c5e-0000-7000-8000-000000000002"),
+    );
+    d1.create(&busy).await.unwrap();
+    d1.create(&free).await.unwrap();
+    let endless = D1Request::sql(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
+    );
+    let mut stuck = std::pin::pin!(d1.query(&busy, endless));
+    for _ in 0..50 {
+        tokio::select! {
+            biased;
+            answer = d1.query(&free, D1Request::sql("SELECT 1")) => drop(answer.unwrap()),
+            ended = &mut stuck => panic!("it ended first: {ended:?}"),
+        }
+    }
+    let error = stuck.await.unwrap_err().to_string();
+    assert!(error.contains("exceeded timeout"), "{error}");
+    d1.query(&busy, D1Request::sql("SELECT 1")).await.unwrap();
 }
