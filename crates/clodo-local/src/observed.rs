@@ -2,13 +2,14 @@
 
 use crate::tail::TailHub;
 use clodo_workerd::{Invocation, Observer, Traces, Workers};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Passes traces to whoever tails.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) tails: Arc<TailHub>,
-    pub(crate) workers: Arc<dyn Workers>,
+    /// Weak, since the runtime itself holds on to its observer.
+    pub(crate) workers: Weak<dyn Workers>,
 }
 
 impl Observer for Observed {
@@ -16,7 +17,9 @@ impl Observer for Observed {
 
     fn traced(&self, traces: Traces<'_>) {
         for account_id in self.tails.tell(&traces) {
-            self.workers.changed(&account_id);
+            if let Some(workers) = self.workers.upgrade() {
+                workers.changed(&account_id);
+            }
         }
     }
 }

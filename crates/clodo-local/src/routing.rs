@@ -5,9 +5,8 @@
 //! domain below it still answers.
 
 use crate::state::model::{Account, Cloud};
-use crate::state::served;
 use crate::state::worker::Worker;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Where a request belongs, borrowed from the table.
@@ -25,8 +24,10 @@ pub(crate) struct RouteTable {
     /// Longest host first.
     wildcard: Vec<(String, Entry)>,
     domains: HashMap<String, Destination>,
-    /// By `<subdomain>.workers.dev`.
-    dev: HashMap<String, Arc<Account>>,
+    /// From `<subdomain>.workers.dev` to the account's id.
+    dev: HashMap<String, String>,
+    /// From account and a Worker's name in lower case to a name with capitals.
+    capitals: HashMap<(String, String), String>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,14 +120,34 @@ impl RouteTable {
             self.domains.insert(domain.hostname.to_ascii_lowercase(), to);
         }
         let suffix = format!("{}.workers.dev", account.profile.subdomain);
-        self.dev.insert(suffix, Arc::clone(account));
+        self.dev.insert(suffix, account.id().to_owned());
+        // Names may hold capitals, hostnames may not.
+        for name in account.workers.keys().filter(|name| has_capitals(name)) {
+            let key = (account.id().to_owned(), name.to_ascii_lowercase());
+            self.capitals.insert(key, name.clone());
+        }
     }
 
-    /// `host` as [`plain_host`] returns it; `path` without the query.
-    pub(crate) fn find(&self, host: &str, path: &str) -> Option<Destination> {
+    /// Whether both lead to the same table. Nothing is compared in depth: what was not written is
+    /// the very same value.
+    pub(crate) fn is_same(old: &Cloud, new: &Cloud) -> bool {
+        let mut accounts = old.accounts.values().zip(new.accounts.values());
+        same(&old.zones, &new.zones)
+            && old.accounts.len() == new.accounts.len()
+            && accounts.all(|(old, new)| {
+                Arc::ptr_eq(old, new)
+                    || (Arc::ptr_eq(&old.profile, &new.profile)
+                        && same(&old.domains, &new.domains)
+                        && same_capitals(&old.workers, &new.workers))
+            })
+    }
+
+    /// `host` as [`plain_host`] returns it; `path` without the query. `cloud` is the one that the
+    /// table was built from, or the same to [`RouteTable::is_same`].
+    pub(crate) fn find(&self, cloud: &Cloud, host: &str, path: &str) -> Option<Destination> {
         self.by_route(host, path)
             .or_else(|| self.domains.get(host).cloned())
-            .or_else(|| self.by_workers_dev(host))
+            .or_else(|| self.by_workers_dev(cloud, host))
     }
 
     fn by_route(&self, host: &str, path: &str) -> Option<Destination> {
@@ -139,23 +160,43 @@ impl RouteTable {
         Some(Destination { account_id: hit.account_id.clone(), script, version: None })
     }
 
-    fn by_workers_dev(&self, host: &str) -> Option<Destination> {
+    fn by_workers_dev(&self, cloud: &Cloud, host: &str) -> Option<Destination> {
         let (label, suffix) = host.split_once('.')?;
-        let account = self.dev.get(suffix)?;
-        if let Some(worker) = worker_of_label(account, label) {
+        let account = cloud.accounts.get(self.dev.get(suffix)?)?;
+        if let Some(worker) = self.worker_of_label(account, label) {
             return worker.subdomain.enabled.then(|| destination(account, &worker.name, None));
         }
         label.match_indices('-').find_map(|(at, _)| {
-            let worker = worker_of_label(account, &label[at + 1..])?;
+            let worker = self.worker_of_label(account, &label[at + 1..])?;
             preview(account, worker, &label[..at])
+        })
+    }
+
+    fn worker_of_label<'a>(&self, account: &'a Account, label: &str) -> Option<&'a Arc<Worker>> {
+        account.workers.get(label).or_else(|| {
+            if self.capitals.is_empty() {
+                return None;
+            }
+            let key = (account.id().to_owned(), label.to_owned());
+            account.workers.get(self.capitals.get(&key)?)
         })
     }
 }
 
-/// Names may hold capitals, hostnames may not.
-fn worker_of_label<'a>(account: &'a Account, label: &str) -> Option<&'a Arc<Worker>> {
-    let exact = account.workers.get(label);
-    exact.or_else(|| account.workers.values().find(|w| w.name.eq_ignore_ascii_case(label)))
+fn has_capitals(name: &str) -> bool {
+    name.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+fn same<T>(old: &BTreeMap<String, Arc<T>>, new: &BTreeMap<String, Arc<T>>) -> bool {
+    old.len() == new.len()
+        && old.iter().zip(new).all(|((a, old), (b, new))| Arc::ptr_eq(old, new) && a == b)
+}
+
+fn same_capitals<T>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> bool {
+    let names = |all: &BTreeMap<String, T>| {
+        all.keys().filter(|name| has_capitals(name)).cloned().collect::<Vec<_>>()
+    };
+    names(old) == names(new)
 }
 
 /// A preview address begins with the first eight digits of the version's id, or with its alias.
@@ -163,11 +204,7 @@ fn preview(account: &Account, worker: &Worker, prefix: &str) -> Option<Destinati
     if !worker.subdomain.previews_enabled {
         return None;
     }
-    let named = |version: &&Arc<_>| {
-        let version: &crate::state::worker::Version = version;
-        (prefix.len() == 8 && version.id.starts_with(prefix)) || version.alias() == Some(prefix)
-    };
-    let version = served::wanted(worker).into_iter().find(named)?;
+    let version = worker.preview(prefix)?;
     Some(destination(account, &worker.name, Some(version.id.clone())))
 }
 
@@ -220,7 +257,7 @@ mod tests {
         worker
     }
 
-    fn table() -> RouteTable {
+    fn table() -> (RouteTable, Cloud) {
         let mut account = Account::new(Profile {
             id: "a".into(),
             name: "main".into(),
@@ -263,12 +300,12 @@ mod tests {
         let mut cloud = Cloud::default();
         cloud.accounts.insert("a".into(), Arc::new(account));
         cloud.zones.insert("z".into(), Arc::new(zone));
-        RouteTable::build(&cloud)
+        (RouteTable::build(&cloud), cloud)
     }
 
     #[test]
     fn the_most_specific_route_wins_then_the_domain_then_workers_dev() {
-        let table = table();
+        let (table, cloud) = table();
         for (host, path, expected) in [
             ("shop.acme.test", "/api/x", Some("api")),
             ("shop.acme.test", "/api/v2/x", Some("v2")),
@@ -285,10 +322,11 @@ mod tests {
             ("shop.other.workers.dev", "/", None),
             ("127.0.0.1:8787", "/", None),
         ] {
-            let found = table.find(&plain_host(host), path).map(|found| match found.version {
-                Some(version) => format!("{}@{version}", found.script),
-                None => found.script,
-            });
+            let found =
+                table.find(&cloud, &plain_host(host), path).map(|found| match found.version {
+                    Some(version) => format!("{}@{version}", found.script),
+                    None => found.script,
+                });
             assert_eq!(found.as_deref(), expected, "{host}{path}");
         }
     }

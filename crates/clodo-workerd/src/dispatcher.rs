@@ -13,6 +13,7 @@ use crate::{
     front::draw,
     observer::Invocation,
     runtime::{Account, Pool, RequestBody, Runtime, SendError, Unavailable, events_key},
+    seams::Generation,
 };
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -78,13 +79,17 @@ impl Dispatcher {
     fn target(&self, account_id: &str, script: &str) -> Result<Target, DispatchError> {
         let directory = self.runtime.directory().ok_or(DispatchError::NotDeployed)?;
         let account = self.runtime.account(account_id).ok_or(DispatchError::NotDeployed)?;
-        let (_, generation) = account.generation(|| directory.generation(account_id));
-        let split = generation.live.get(script).ok_or(DispatchError::NotDeployed)?;
-        let version = draw(script, split, &HeaderMap::new()).ok_or(DispatchError::NotDeployed)?;
-        if !generation.events.contains(version) {
+        let worker = directory.worker(account_id, script).ok_or(DispatchError::NotDeployed)?;
+        let version = draw(script, &worker.live, &HeaderMap::new());
+        let version = version.ok_or(DispatchError::NotDeployed)?.to_owned();
+        let mut known = Generation::default();
+        known.live.insert(script.to_owned(), worker.live.clone());
+        directory.describe(account_id, &mut known);
+        if !known.events.contains(&version) {
             return Err(DispatchError::NoHandler);
         }
-        Ok(Target { account, version: version.to_owned() })
+        account.ask(script, None);
+        Ok(Target { account, version })
     }
 
     /// Runs the event and tells the observer how it ended.

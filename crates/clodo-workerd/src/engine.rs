@@ -14,12 +14,18 @@ use std::{
     fmt, io,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Flags that keep an idle workerd small; they cost about a tenth of the requests per second.
 const V8_FLAGS: [&str; 2] = ["--max-semi-space-size=2", "--max-old-space-size=256"];
+
+/// Many times what a loaded process needs; see [`EngineOptions::memory_limit`].
+const MEMORY_LIMIT: u64 = 1024 * 1024 * 1024;
+/// Cloudflare's default limit of CPU time.
+const CPU_LIMIT: Duration = Duration::from_secs(30);
 
 /// How workerd and this process reach each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +53,12 @@ pub struct EngineOptions {
     pub outbound: Outbound,
     /// Flags for V8.
     pub v8_flags: Vec<String>,
+    /// The most memory that one workerd process may take beside its code, in bytes; a process that
+    /// takes more is replaced.
+    pub memory_limit: u64,
+    /// How long a Worker that has a process to itself may compute without a pause, before the
+    /// process is killed. Among others it has a second, and a process of its own from then on.
+    pub cpu_limit: Duration,
     /// How workerd and this process reach each other.
     pub link: LinkKind,
     /// Says what day it is.
@@ -68,6 +80,8 @@ impl EngineOptions {
             durable_folder: durable_folder.into(),
             outbound: Outbound::default(),
             v8_flags: V8_FLAGS.map(str::to_owned).into(),
+            memory_limit: MEMORY_LIMIT,
+            cpu_limit: CPU_LIMIT,
             link: LinkKind::default(),
             clock,
         }
@@ -127,6 +141,8 @@ impl Engine {
             back_key: key.clone(),
             outbound: options.outbound,
             v8_flags: options.v8_flags,
+            memory_limit: options.memory_limit,
+            cpu_limit: options.cpu_limit,
             clock: options.clock,
         })?;
         Ok(Self {

@@ -51,6 +51,6 @@ pub use memory_workers::MemoryWorkers;
 pub use observer::{Invocation, Invoked, MemoryObserver, Observer, Outcome, Traces, Unobserved};
 pub use runtime::Outbound;
 pub use seams::{
-    AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, ServedAssets,
-    ServedBinding, ServedModule, ServedVersion, Tails, ValidationError, Workers,
+    AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, Scripts, ServedAssets,
+    ServedBinding, ServedModule, ServedVersion, ServedWorker, Tails, ValidationError, Workers,
 };

@@ -125,19 +125,35 @@ pub struct AssetEntry {
     pub size: u64,
 }
 
-/// Everything that one account's workerd must run.
+/// What one workerd process must run: the Workers that were asked for, and what they reach.
 #[derive(Clone, Debug, Default)]
 pub struct Generation {
-    /// The versions with traffic, then those that only have a preview address.
+    /// The versions with traffic, and those whose preview address was asked for.
     pub versions: Vec<Arc<ServedVersion>>,
-    /// From script to its versions with traffic and their percentages (0 is possible), which sum
-    /// to 100. A script without a deployment is missing.
+    /// From script to its versions with traffic and their percentages; see [`ServedWorker::live`].
     pub live: BTreeMap<String, Vec<(String, f64)>>,
     /// The ids of the versions that export `scheduled()` or `queue()`: only these can be given
     /// events.
     pub events: BTreeSet<String>,
     /// Who is told what a script does; tracing costs, so most scripts are missing.
     pub tails: BTreeMap<String, Tails>,
+    /// Deployed Workers that these call and that run in another process: only `fetch()` reaches
+    /// them.
+    pub elsewhere: BTreeSet<String>,
+}
+
+impl Generation {
+    /// Whether both lead to the same process. Versions never change, so their ids will do.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        // Whoever adds a field must decide here whether a change of it restarts the process.
+        let Self { versions, live, events, tails, elsewhere } = self;
+        let id = |version: &Arc<ServedVersion>| version.version_id.clone();
+        versions.iter().map(id).eq(other.versions.iter().map(id))
+            && *live == other.live
+            && *events == other.events
+            && *tails == other.tails
+            && *elsewhere == other.elsewhere
+    }
 }
 
 /// Who is told what a script's invocations do.
@@ -148,6 +164,27 @@ pub struct Tails {
     /// The `tail()` handlers of these Workers (`tail_consumers`). Those that are not deployed are
     /// passed over.
     pub consumers: Vec<String>,
+}
+
+/// A deployed Worker, apart from its versions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServedWorker {
+    /// Its versions with traffic and their percentages (0 is possible), which sum to 100. The
+    /// oldest version comes first, so that a version key stays with a version whose share grows.
+    pub live: Vec<(String, f64)>,
+    /// Workers that must run beside it although no binding names them, such as
+    /// [`Tails::consumers`].
+    pub beside: Vec<String>,
+}
+
+/// Which of an account's deployed Workers are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scripts {
+    /// The first so many by name.
+    First(usize),
+    /// Those that must run although nobody asks for them, since alarms of Durable Objects may be
+    /// due.
+    Awake,
 }
 
 /// What a Worker exports, found out by running it once.
@@ -186,12 +223,12 @@ pub enum ValidationError {
 /// - `validate` runs the version apart from all live ones and leaves nothing running, also when
 ///   its future is dropped.
 /// - `changed` returns at once; several calls may lead to one swap. The old generation serves
-///   until the new one is ready.
+///   until the new one is ready. A Worker that nobody asked for yet is not started.
 #[async_trait]
 pub trait Workers: fmt::Debug + Send + Sync + 'static {
     /// Starts the version once and reports what it exports.
     async fn validate(&self, version: &ServedVersion) -> Result<Handlers, ValidationError>;
-    /// The desired state changed: read [`Directory::generation`] and swap soon.
+    /// The desired state changed: read the [`Directory`] again and swap soon.
     fn changed(&self, account_id: &str);
     /// Waits until what `changed` announced before this call serves, or failed to start; not longer
     /// than a start may take.
@@ -214,7 +251,9 @@ pub struct Resolved {
 /// The durable state, as the front proxy and the runtime see it.
 ///
 /// # Contract
-/// - `resolve`, `generation` and `accounts` read a snapshot in memory: no I/O, no waiting.
+/// - What is not `async` reads a snapshot in memory: no I/O, no waiting. `worker` is called for
+///   every request.
+/// - A version never changes; `version` may be asked for the same one often.
 /// - What an API call has answered is visible to the next call here.
 #[async_trait]
 pub trait Directory: fmt::Debug + Send + Sync + 'static {
@@ -223,10 +262,21 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
     /// Which Worker answers `host` (`x`, `x:port`, `x.localhost`, `x.localhost:port`) and `path`:
     /// an exact custom domain, then the most specific route, then workers.dev.
     fn resolve(&self, host: &str, path: &str) -> Option<Resolved>;
-    /// What the account's workerd must run now.
-    fn generation(&self, account_id: &str) -> Generation;
+    /// A deployed Worker; `None` if there is none, or if it has no deployment.
+    fn worker(&self, account_id: &str, script: &str) -> Option<Arc<ServedWorker>>;
+    /// Adds what else the account knows about the Workers in `generation.live`: events, tails.
+    fn describe(&self, account_id: &str, generation: &mut Generation);
+    /// The names of deployed Workers, sorted.
+    fn scripts(&self, account_id: &str, which: Scripts) -> Vec<String>;
     /// The cron expressions of every Worker with a deployment: script and expressions.
     fn schedules(&self, account_id: &str) -> Vec<(String, Vec<String>)>;
+    /// One version with its code; `None` if it is not there (any more).
+    async fn version(
+        &self,
+        account_id: &str,
+        script: &str,
+        version_id: &str,
+    ) -> Option<Arc<ServedVersion>>;
     /// The bytes of a static asset, by the hash of its [`AssetEntry`]; `None` if it is not there.
     async fn asset(&self, account_id: &str, hash: &str) -> Option<Bytes>;
 }

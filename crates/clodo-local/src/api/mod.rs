@@ -75,7 +75,10 @@ impl ApiContext {
     /// Hears what Workers do, for tails.
     #[must_use]
     pub fn observer(&self) -> Arc<dyn Observer> {
-        Arc::new(Observed { tails: Arc::clone(&self.tails), workers: Arc::clone(&self.workers) })
+        Arc::new(Observed {
+            tails: Arc::clone(&self.tails),
+            workers: Arc::downgrade(&self.workers),
+        })
     }
 
     /// How many calls there were.

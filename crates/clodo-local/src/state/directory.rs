@@ -7,10 +7,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use clodo_workerd::{Directory, Generation, Resolved};
+use clodo_workerd::{Directory, Generation, Resolved, Scripts, ServedVersion, ServedWorker};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 /// What stays in memory of the assets that were asked for.
@@ -27,15 +27,63 @@ impl Directory for State {
     fn resolve(&self, host: &str, path: &str) -> Option<Resolved> {
         let host = plain_host(host);
         let path = path.split('?').next().unwrap_or(path);
-        let found = self.snapshot().routes.find(&host, path)?;
+        let snapshot = self.snapshot();
+        let found = snapshot.routes.find(&snapshot.cloud, &host, path)?;
         let (account_id, script, version) = (found.account_id, found.script, found.version);
         Some(Resolved { account_id, script, version, host })
     }
 
-    fn generation(&self, account_id: &str) -> Generation {
-        let mut generation = self.snapshot().generation(account_id);
-        self.tailed().note(account_id, &mut generation);
-        generation
+    fn worker(&self, account_id: &str, script: &str) -> Option<Arc<ServedWorker>> {
+        self.snapshot().worker(account_id, script)?.served()
+    }
+
+    fn describe(&self, account_id: &str, generation: &mut Generation) {
+        let snapshot = self.snapshot();
+        let scripts: Vec<String> = generation.live.keys().cloned().collect();
+        for worker in scripts.iter().filter_map(|script| snapshot.worker(account_id, script)) {
+            let live = worker.deployed().into_iter().flat_map(|now| &now.versions);
+            let taking = live.filter_map(|(id, _)| worker.version(id)).filter(|v| v.takes_events());
+            generation.events.extend(taking.map(|version| version.id.clone()));
+            let consumers = worker.tail_consumers();
+            if !consumers.is_empty() {
+                generation.tails.entry(worker.name.clone()).or_default().consumers = consumers;
+            }
+        }
+        self.tailed().note(account_id, generation);
+    }
+
+    fn scripts(&self, account_id: &str, which: Scripts) -> Vec<String> {
+        let snapshot = self.snapshot();
+        let Some(account) = snapshot.cloud.accounts.get(account_id) else { return Vec::new() };
+        let deployed = account.workers.values().filter(|worker| worker.deployed().is_some());
+        let name = |worker: &Arc<Worker>| worker.name.clone();
+        match which {
+            Scripts::First(count) => deployed.take(count).map(name).collect(),
+            Scripts::Awake => deployed.filter(|worker| worker.has_objects()).map(name).collect(),
+        }
+    }
+
+    async fn version(
+        &self,
+        account_id: &str,
+        script: &str,
+        version_id: &str,
+    ) -> Option<Arc<ServedVersion>> {
+        if let Some(known) = self.inner.loaded.get(version_id) {
+            return Some(known);
+        }
+        let snapshot = self.snapshot();
+        let version = Arc::clone(snapshot.worker(account_id, script)?.version(version_id)?);
+        let assets = Arc::clone(&snapshot.cloud.accounts.get(account_id)?.assets);
+        let blobs = self.blobs().clone();
+        let loaded = super::blobs::blocking(move || served::load(&version, &assets, &blobs)).await;
+        match loaded {
+            Ok(loaded) => Some(self.inner.loaded.put(Arc::new(loaded))),
+            Err(error) => {
+                tracing::error!(error = error.in_full(), script, "a version cannot be read");
+                None
+            }
+        }
     }
 
     fn schedules(&self, account_id: &str) -> Vec<(String, Vec<String>)> {
@@ -70,28 +118,53 @@ impl Directory for State {
     }
 }
 
-impl Snapshot {
-    fn generation(&self, account_id: &str) -> Generation {
-        let Some(account) = self.cloud.accounts.get(account_id) else {
-            return Generation::default();
-        };
+impl State {
+    /// Everything of an account that has traffic, with its code: for tests that look behind the
+    /// API. Nothing in a running cloud needs all of it at once.
+    #[must_use]
+    pub fn generation(&self, account_id: &str) -> Generation {
+        let snapshot = self.snapshot();
         let mut generation = Generation::default();
+        let Some(account) = snapshot.cloud.accounts.get(account_id) else { return generation };
         for worker in account.workers.values() {
-            let wanted = served::wanted(worker);
-            let loaded = wanted.iter().filter_map(|version| self.served.get(&version.id));
-            generation.versions.extend(loaded.map(Arc::clone));
-            if let Some(deployment) = worker.deployed() {
-                let live = deployment.versions.iter().filter_map(|(id, _)| worker.version(id));
-                let taking = live.filter(|version| version.takes_events());
-                generation.events.extend(taking.map(|version| version.id.clone()));
-                generation.live.insert(worker.name.clone(), deployment.versions.clone());
-            }
-            let consumers = worker.tail_consumers();
-            if !consumers.is_empty() {
-                generation.tails.entry(worker.name.clone()).or_default().consumers = consumers;
-            }
+            let Some(served) = worker.served() else { continue };
+            let versions = served.live.iter().filter_map(|(id, _)| worker.version(id));
+            let loaded =
+                versions.filter_map(|v| served::load(v, &account.assets, self.blobs()).ok());
+            generation.versions.extend(loaded.map(Arc::new));
+            generation.live.insert(worker.name.clone(), served.live.clone());
         }
+        self.describe(account_id, &mut generation);
         generation
+    }
+}
+
+impl Snapshot {
+    fn worker(&self, account_id: &str, script: &str) -> Option<&Arc<Worker>> {
+        self.cloud.accounts.get(account_id)?.workers.get(script)
+    }
+}
+
+/// Versions that somebody uses now, so that each is read from disk and kept in memory once.
+#[derive(Debug, Default)]
+pub(super) struct Loaded(Mutex<HashMap<String, Weak<ServedVersion>>>);
+
+impl Loaded {
+    fn get(&self, id: &str) -> Option<Arc<ServedVersion>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.upgrade()
+    }
+
+    /// Another call may have been faster: then its value is the one.
+    fn put(&self, version: Arc<ServedVersion>) -> Arc<ServedVersion> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&version.version_id).and_then(Weak::upgrade) {
+            return known;
+        }
+        if all.len() == all.capacity() {
+            all.retain(|_, known| known.strong_count() > 0);
+        }
+        all.insert(version.version_id.clone(), Arc::downgrade(&version));
+        version
     }
 }
 

@@ -25,11 +25,10 @@ pub(crate) use tailed::Tailed;
 use crate::routing::RouteTable;
 use clodo_sqlite::{OpenOptions, Sqlite};
 use clodo_types::Clock;
-use clodo_workerd::ServedVersion;
 use ids::Moment;
 use model::Cloud;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -58,6 +57,7 @@ struct Inner {
     scripts: KeyedLock,
     asset_cache: directory::AssetCache,
     tailed: Tailed,
+    loaded: directory::Loaded,
     // Held, not read: the lock goes with the file.
     _lock: fs::File,
 }
@@ -66,9 +66,7 @@ struct Inner {
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) cloud: Cloud,
-    /// What the runtime must hold, by version id.
-    served: BTreeMap<String, Arc<ServedVersion>>,
-    routes: RouteTable,
+    routes: Arc<RouteTable>,
 }
 
 impl State {
@@ -88,9 +86,9 @@ impl State {
         let rows = sqlite.call(documents::rows).await.map_err(StateError::Database)?;
         let cloud = documents::load(rows)?;
         let blobs = Blobs::in_folder(folder.join("blobs"));
-        sweep(&blobs, &cloud);
+        sweep(blobs.clone(), &cloud);
         let last = newest(&cloud);
-        let snapshot = prepare(&Snapshot::default(), cloud, blobs.clone()).await?;
+        let snapshot = prepare(&Snapshot::default(), cloud);
         let inner = Inner {
             folder,
             database,
@@ -102,6 +100,7 @@ impl State {
             scripts: KeyedLock::default(),
             asset_cache: directory::AssetCache::default(),
             tailed: Tailed::default(),
+            loaded: directory::Loaded::default(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -185,7 +184,7 @@ impl State {
         if changes.is_empty() {
             return Ok(value);
         }
-        let next = prepare(&old, cloud, self.inner.blobs.clone()).await?;
+        let next = prepare(&old, cloud);
         self.inner
             .sqlite
             .call(move |db| documents::apply(db, &changes))
@@ -197,24 +196,14 @@ impl State {
     }
 }
 
-/// Builds what readers need beside the cloud; versions that `old` holds already are not read again.
-async fn prepare(old: &Snapshot, cloud: Cloud, blobs: Blobs) -> Result<Snapshot, StateError> {
-    let known = old.served.clone();
-    blobs::blocking(move || {
-        let mut served = BTreeMap::new();
-        for account in cloud.accounts.values() {
-            for version in account.workers.values().flat_map(|worker| served::wanted(worker)) {
-                let loaded = match known.get(&version.id) {
-                    Some(loaded) => Arc::clone(loaded),
-                    None => Arc::new(served::load(version, &account.assets, &blobs)?),
-                };
-                served.insert(version.id.clone(), loaded);
-            }
-        }
-        let routes = RouteTable::build(&cloud);
-        Ok(Snapshot { cloud, served, routes })
-    })
-    .await
+/// Builds what readers need beside the cloud; what `old` has and still holds is taken over.
+fn prepare(old: &Snapshot, cloud: Cloud) -> Snapshot {
+    let routes = if RouteTable::is_same(&old.cloud, &cloud) {
+        Arc::clone(&old.routes)
+    } else {
+        Arc::new(RouteTable::build(&cloud))
+    };
+    Snapshot { cloud, routes }
 }
 
 /// Makes the folder private to its owner and takes its lock.
@@ -240,8 +229,9 @@ fn claim(folder: &Path) -> Result<fs::File, StateError> {
     }
 }
 
-/// A folder that cannot be swept is only a larger folder.
-fn sweep(blobs: &Blobs, cloud: &Cloud) {
+/// Removes old blobs while the cloud serves already. A folder that cannot be swept is only a
+/// larger folder.
+fn sweep(blobs: Blobs, cloud: &Cloud) {
     let mut used = BTreeSet::new();
     for account in cloud.accounts.values() {
         used.extend(account.assets.values().map(|asset| asset.blob.clone()));
@@ -249,11 +239,11 @@ fn sweep(blobs: &Blobs, cloud: &Cloud) {
             used.extend(version.content.modules.iter().map(|module| module.blob.clone()));
         }
     }
-    match blobs.sweep(&used, BLOB_GRACE) {
+    tokio::task::spawn_blocking(move || match blobs.sweep(&used, BLOB_GRACE) {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "removed blobs that nothing refers to"),
         Err(error) => tracing::warn!(%error, "could not sweep the blob folder"),
-    }
+    });
 }
 
 fn newest(cloud: &Cloud) -> Moment {

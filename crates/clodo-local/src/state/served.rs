@@ -4,7 +4,7 @@ use super::{
     blobs::Blobs,
     error::StateError,
     model::Asset,
-    worker::{Assets, Content, Module, Version, Worker},
+    worker::{Assets, Content, Module, Version},
 };
 use bytes::Bytes;
 use clodo_types::Secret;
@@ -12,13 +12,8 @@ use clodo_workerd::{
     AssetEntry, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule, ServedVersion,
 };
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-/// How many versions without traffic keep a working preview address, per Worker.
-const PREVIEWS: usize = 5;
 /// Source maps are kept for the user, not for the runtime.
 const SOURCE_MAP: &str = "application/source-map";
 
@@ -40,29 +35,6 @@ impl Label {
             created_on: version.created_on.to_string(),
         }
     }
-}
-
-/// The versions that the runtime must hold: those with traffic first, then for previews the newest
-/// that came after them and the newest of each alias.
-pub(crate) fn wanted(worker: &Worker) -> Vec<&Arc<Version>> {
-    let mut ids = BTreeSet::new();
-    let mut found: Vec<&Arc<Version>> = Vec::new();
-    let live = worker.deployed().into_iter().flat_map(|deployment| &deployment.versions);
-    for version in live.filter_map(|(id, _)| worker.version(id)) {
-        if ids.insert(version.id.as_str()) {
-            found.push(version);
-        }
-    }
-    let newest_live = found.iter().map(|version| version.number).max().unwrap_or(0);
-    let mut aliases = BTreeSet::new();
-    let newer = worker.versions.iter().rev().filter(|version| {
-        let first_of_alias = version.alias().is_some_and(|alias| aliases.insert(alias));
-        version.number > newest_live || first_of_alias
-    });
-    let newer: Vec<_> =
-        newer.filter(|version| ids.insert(version.id.as_str())).take(PREVIEWS).collect();
-    found.extend(newer);
-    found
 }
 
 /// Reads the modules' bodies and puts everything together.

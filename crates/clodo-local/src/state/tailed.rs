@@ -20,15 +20,16 @@ impl Tailed {
         }
     }
 
-    /// Notes them in what the account must run.
+    /// Notes those of them that are in the generation.
     pub(super) fn note(&self, account_id: &str, generation: &mut Generation) {
-        for (_, script) in self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+        let tailed = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let here: Vec<_> = tailed
             .iter()
-            .filter(|(account, _)| account == account_id)
-        {
+            .filter(|(account, script)| {
+                account == account_id && generation.live.contains_key(script)
+            })
+            .collect();
+        for (_, script) in here {
             generation.tails.entry(script.clone()).or_default().observed = true;
         }
     }

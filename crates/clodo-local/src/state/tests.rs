@@ -1,6 +1,7 @@
 use super::*;
 use clodo_types::{ManualClock, Secret, Timestamp};
-use clodo_workerd::{Directory, Handlers};
+use clodo_workerd::Handlers;
+use std::collections::BTreeMap;
 use worker::{Content, Deployment, Module, NewVersion, Worker};
 
 fn clock() -> Arc<dyn Clock> {

@@ -1,10 +1,13 @@
 //! A Worker with its versions and deployments, as they are kept.
 
 use super::ids::Moment;
-use clodo_workerd::Handlers;
+use clodo_workerd::{Handlers, ServedWorker};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 /// How many of the newest versions may get traffic.
 pub(crate) const DEPLOYABLE: usize = 100;
@@ -35,6 +38,22 @@ pub(crate) struct Worker {
     /// Oldest first. Each is a document of its own.
     #[serde(skip)]
     pub(crate) versions: Vec<Arc<Version>>,
+    /// What follows from the rest.
+    #[serde(skip)]
+    pub(crate) derived: Derived,
+}
+
+/// Found out once per state of a Worker. A copy, which is made to be changed, begins anew.
+#[derive(Debug, Default)]
+pub(crate) struct Derived {
+    served: OnceLock<Option<Arc<ServedWorker>>>,
+    has_objects: OnceLock<bool>,
+}
+
+impl Clone for Derived {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +158,33 @@ impl Worker {
             last_number: 0,
             deployments: Vec::new(),
             versions: Vec::new(),
+            derived: Derived::default(),
         }
+    }
+
+    /// What the front needs for every request; `None` without a deployment.
+    pub(crate) fn served(&self) -> Option<Arc<ServedWorker>> {
+        let derive = || {
+            let mut live = self.deployed()?.versions.clone();
+            // By age: a version key then stays with a newer version whose share grows.
+            live.sort_by_key(|(id, _)| self.version(id).map(|version| version.number));
+            Some(Arc::new(ServedWorker { live, beside: self.tail_consumers() }))
+        };
+        self.derived.served.get_or_init(derive).clone()
+    }
+
+    /// Whether a version with traffic has Durable Objects of its own.
+    pub(crate) fn has_objects(&self) -> bool {
+        let own = |binding: &Value| {
+            let script = binding["script_name"].as_str().unwrap_or_default();
+            binding["type"] == "durable_object_namespace"
+                && (script.is_empty() || script == self.name)
+        };
+        *self.derived.has_objects.get_or_init(|| {
+            let live = self.deployed().into_iter().flat_map(|now| &now.versions);
+            let mut versions = live.filter_map(|(id, _)| self.version(id));
+            versions.any(|version| version.content.bindings.iter().any(own))
+        })
     }
 
     /// Notes a write.
@@ -171,6 +216,16 @@ impl Worker {
             name.map(str::to_owned)
         };
         self.tail_consumers.iter().filter_map(name).collect()
+    }
+
+    /// The version that a preview address names, by the first eight digits of its id or by its
+    /// alias; of several with the same alias the newest.
+    pub(crate) fn preview(&self, name: &str) -> Option<&Arc<Version>> {
+        let named = |version: &&Arc<Version>| {
+            (name.len() == 8 && version.id.starts_with(name)) || version.alias() == Some(name)
+        };
+        let live = self.versions.iter().rev().filter(|version| self.is_live(&version.id));
+        self.deployable().chain(live).find(named)
     }
 
     /// Newest first; only these may get traffic.

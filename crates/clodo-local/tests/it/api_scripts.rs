@@ -82,7 +82,7 @@ async fn a_version_gets_no_traffic_until_it_is_deployed_and_can_be_rolled_back()
     ], "code_update_strategy": { "mode": "deferred", "max_delay": 300 } });
     api.json("POST", "S/deployments", split).await.result();
     let live = api.state.generation(&api.account).live["shop"].clone();
-    assert_eq!(live, [(second.to_owned(), 90.0), (first.clone(), 10.0)]);
+    assert_eq!(live, [(first.clone(), 10.0), (second.to_owned(), 90.0)], "oldest first");
 
     let back = json!({ "strategy": "percentage",
         "versions": [{ "version_id": first, "percentage": 100 }],

@@ -160,7 +160,7 @@ async fn an_event_waits_for_a_worker_that_is_being_swapped() {
 
 #[tokio::test]
 async fn an_event_that_loops_is_killed_and_the_next_one_runs() {
-    let world = World::new().await;
+    let world = World::with(|options| options.cpu_limit = Duration::from_secs(1)).await;
     let looping = r#"export default {
         scheduled(controller) { while (controller.cron === "loop"); },
     };"#;

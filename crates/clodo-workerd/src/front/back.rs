@@ -11,6 +11,7 @@ use super::{
 use crate::{
     observer::Traces,
     runtime::{KEY_HEADER, RESOURCE_HEADER, RequestBody},
+    seams::Resolved,
 };
 use axum::Router;
 use clodo_types::Secret;
@@ -68,6 +69,7 @@ impl Back {
             "assets" => self.assets(&resource, request).await,
             "outbound" => self.outbound(&resource, request).await,
             "traces" => self.traces(&resource, request).await,
+            "service" => self.service(&resource, request).await,
             _ => self.binding(request).await,
         }
     }
@@ -110,16 +112,35 @@ impl Back {
         let Some(account) = self.front.runtime.account(resource.account) else {
             return status(StatusCode::NOT_FOUND);
         };
-        let (_, generation) =
-            account.generation(|| self.front.directory.generation(resource.account));
-        let version = generation.versions.iter().find(|version| version.version_id == resource.id);
+        let version = account.loaded(resource.id);
         let Some((version, assets)) =
-            version.and_then(|version| Some((version, version.assets.as_ref()?)))
+            version.as_ref().and_then(|version| Some((version, version.assets.as_ref()?)))
         else {
             return status(StatusCode::NOT_FOUND);
         };
         let asked = AssetRequest { account: resource.account, version, host: &host, parts: &parts };
         assets::serve(asked, assets, &*self.front.directory).await
+    }
+
+    /// A Worker calls one that runs in another process.
+    async fn service(
+        &self,
+        resource: &Resource<'_>,
+        request: Request<Incoming>,
+    ) -> Response<FrontBody> {
+        let host = host_of(&request).unwrap_or_default();
+        let to = Resolved {
+            account_id: resource.account.to_owned(),
+            script: resource.id.to_owned(),
+            version: None,
+            host,
+        };
+        let (parts, body) = request.into_parts();
+        let Some(left) = hygiene::hops_left(&parts.headers) else {
+            return Page::too_many_hops(resource.id).answer(&HeaderMap::new());
+        };
+        let from = Caller { client: IpAddr::V4(Ipv4Addr::LOCALHOST), hops_left: Some(left) };
+        self.front.dispatch(&to, parts, RequestBody::Stream(body), from).await
     }
 
     /// A Worker's global `fetch()`: another hostname of this cloud, or a clear refusal.

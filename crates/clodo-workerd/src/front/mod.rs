@@ -19,8 +19,8 @@ pub(crate) use serve::{serve_back, serve_front};
 
 use crate::{
     observer::Observer,
-    runtime::{RequestBody, Runtime},
-    seams::{Directory, Generation, Resolved, ServedVersion},
+    runtime::{Account, RequestBody, Runtime, Unavailable},
+    seams::{Directory, Resolved, Scripts, ServedVersion},
 };
 use assets::AssetRequest;
 use axum::Router;
@@ -41,6 +41,9 @@ use tower::Service as _;
 /// Who is at the other end of the connection: an extension of every request to the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
+
+/// How many Workers the page for an unknown hostname names.
+const KNOWN: usize = 20;
 
 /// Answers every request that comes in at the port.
 #[derive(Debug)]
@@ -106,26 +109,56 @@ impl Front {
         let Some(account) = self.runtime.account(&to.account_id) else {
             return Page::not_deployed(&to.script).answer(&parts.headers);
         };
-        let (_, generation) = account.generation(|| self.directory.generation(&to.account_id));
-        let Some(version) = choose(&generation, to, &parts.headers) else {
-            return Page::not_deployed(&to.script).answer(&parts.headers);
-        };
-        if let Some(assets) = &version.assets {
-            let asked =
-                AssetRequest { account: &to.account_id, version, host: &to.host, parts: &parts };
-            if let Some(answer) = assets::before_worker(asked, assets, &*self.directory).await {
-                return with_version(answer, version);
+        // A version that was drawn may be replaced before its process is there.
+        for last in [false, false, true] {
+            let Some(version) = self.choose(&account, to, &parts.headers).await else {
+                return Page::not_deployed(&to.script).answer(&parts.headers);
+            };
+            if let Some(assets) = &version.assets {
+                let asked = AssetRequest {
+                    account: &to.account_id,
+                    version: &version,
+                    host: &to.host,
+                    parts: &parts,
+                };
+                if let Some(answer) = assets::before_worker(asked, assets, &*self.directory).await {
+                    return with_version(answer, &version);
+                }
             }
+            let way = proxy::way(&account, &version.version_id).await;
+            if way.as_ref().is_err_and(|why| *why == Unavailable::NotServed) && !last {
+                continue;
+            }
+            let forward = Forward {
+                account: &account,
+                version: &version,
+                host: &to.host,
+                from,
+                observer: &self.observer,
+                started: self.runtime.now(),
+            };
+            return proxy::forward(&forward, way, parts, body).await;
         }
-        let forward = Forward {
-            account: &account,
-            version,
-            host: &to.host,
-            from,
-            observer: &self.observer,
-            started: self.runtime.now(),
+        Page::not_deployed(&to.script).answer(&parts.headers)
+    }
+
+    /// The version that answers; from now on it runs.
+    async fn choose(
+        &self,
+        account: &Account,
+        to: &Resolved,
+        headers: &HeaderMap,
+    ) -> Option<Arc<ServedVersion>> {
+        let worker;
+        let id = match to.version.as_deref() {
+            Some(id) => id,
+            None => {
+                worker = self.directory.worker(&to.account_id, &to.script)?;
+                draw(&to.script, &worker.live, headers)?
+            }
         };
-        proxy::forward(&forward, parts, body).await
+        account.ask(&to.script, to.version.as_deref());
+        account.version(&*self.directory, &to.script, id).await
     }
 
     async fn api(&self, mut request: Request<Incoming>, client: IpAddr) -> Response<FrontBody> {
@@ -141,25 +174,13 @@ impl Front {
     /// The Workers that somebody may have meant.
     fn known(&self) -> Vec<String> {
         let accounts = self.directory.accounts();
-        let scripts = accounts.iter().flat_map(|id| self.directory.generation(id).live.into_keys());
-        let mut scripts: Vec<_> = scripts.collect();
+        let first = |id: &String| self.directory.scripts(id, Scripts::First(KNOWN));
+        let mut scripts: Vec<_> = accounts.iter().flat_map(first).collect();
         scripts.sort();
         scripts.dedup();
-        scripts.truncate(20);
+        scripts.truncate(KNOWN);
         scripts
     }
-}
-
-fn choose<'a>(
-    generation: &'a Generation,
-    to: &'a Resolved,
-    headers: &HeaderMap,
-) -> Option<&'a Arc<ServedVersion>> {
-    let id = match to.version.as_deref() {
-        Some(id) => id,
-        None => draw(&to.script, generation.live.get(&to.script)?, headers)?,
-    };
-    generation.versions.iter().find(|version| version.version_id == id)
 }
 
 fn with_version(mut answer: Response<FrontBody>, version: &ServedVersion) -> Response<FrontBody> {

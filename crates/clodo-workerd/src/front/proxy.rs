@@ -3,7 +3,7 @@
 use super::{body::FrontBody, hygiene, pages::Page, watch::Watch};
 use crate::{
     observer::{Observer, Outcome},
-    runtime::{Account, PooledBody, RequestBody, SendError, Unavailable},
+    runtime::{Account, Pool, PooledBody, RequestBody, SendError, Unavailable},
     seams::ServedVersion,
 };
 use clodo_types::Timestamp;
@@ -44,9 +44,15 @@ pub(crate) struct Caller {
     pub(crate) hops_left: Option<u8>,
 }
 
+/// The way to a version; waits while its process starts.
+pub(crate) async fn way(account: &Account, version: &str) -> Result<Arc<Pool>, Unavailable> {
+    account.pool(version, None, START_PATIENCE).await
+}
+
 /// Sends the request to the Worker; whatever goes wrong becomes an answer.
 pub(crate) async fn forward(
     to: &Forward<'_>,
+    mut way: Result<Arc<Pool>, Unavailable>,
     mut parts: request::Parts,
     body: RequestBody,
 ) -> Response<FrontBody> {
@@ -54,9 +60,9 @@ pub(crate) async fn forward(
     let mut asked = Asked::of(&mut parts);
     asked.ray(hygiene::clean_request(&mut parts, to.host, to.from));
     let mut request = Request::from_parts(parts, body);
-    let (version, mut dead) = (&to.version.version_id, None);
+    let version = &to.version.version_id;
     loop {
-        let pool = match to.account.pool(version, dead.as_ref(), START_PATIENCE).await {
+        let pool = match way {
             Ok(pool) => pool,
             Err(why) => return unavailable(&to.version.script, &why).answer(&asked.headers),
         };
@@ -67,7 +73,7 @@ pub(crate) async fn forward(
             Err(SendError::Connect(_, unsent)) => {
                 watch.reached(false);
                 request = *unsent;
-                dead = Some(pool);
+                way = to.account.pool(version, Some(&pool), START_PATIENCE).await;
             }
             Err(error) => {
                 tracing::debug!(%error, script = to.version.script, "a request was lost");

@@ -126,7 +126,13 @@ fn service(context: &mut BindingContext<'_, '_>, name: &str, binding: &ServedBin
     let Some(target) = callee(context, name, script, entrypoint) else {
         let wanted = entrypoint.map(str::to_owned).into_iter().collect();
         let stub = format!("clodo:missing:{}:{name}", context.service);
-        context.services.stub(&stub, &missing(script, entrypoint, name), &wanted);
+        let why = match entrypoint {
+            Some(entrypoint) if context.generation.elsewhere.contains(script) => {
+                far_entrypoint(script, entrypoint, name)
+            }
+            _ => missing(script, entrypoint, name),
+        };
+        context.services.stub(&stub, &why, &wanted);
         return designator(&stub, entrypoint, props.as_ref());
     };
     designator(&target, entrypoint, props.as_ref())
@@ -162,6 +168,10 @@ fn callee(
     if script == context.version.script {
         return Some(context.service.to_owned());
     }
+    if context.generation.elsewhere.contains(script) {
+        // Through the front, which draws a version; RPC and other entrypoints do not pass.
+        return entrypoint.is_none().then(|| context.services.far(script));
+    }
     let id = home_version(context.generation, script)?;
     let version = context.generation.versions.iter().find(|version| version.version_id == id)?;
     if version.main_module.is_some() || version.body_part.is_some() {
@@ -169,6 +179,14 @@ fn callee(
     }
     // A Worker that only has assets can be fetched, and has no other entrypoint.
     entrypoint.is_none().then(|| context.services.resource("assets", id))
+}
+
+fn far_entrypoint(script: &str, entrypoint: &str, binding: &str) -> String {
+    format!(
+        "The service binding `{binding}` refers to the entrypoint `{entrypoint}` of the Worker \
+         `{script}`, but one of the two runs in a process of its own, since it hung, crashed or took \
+         too much memory. Until its version changes only fetch() to the default entrypoint passes."
+    )
 }
 
 fn missing(script: &str, entrypoint: Option<&str>, binding: &str) -> String {

@@ -1,16 +1,25 @@
-//! The Workers runtime: one workerd process per account, replaced blue/green.
+//! The Workers runtime: workerd processes, replaced blue/green.
 //!
 //! Invariant: no secret of a Worker is ever written to a file; it travels in the environment of
 //! the workerd process alone.
 //!
-//! Invariant: one process serves one account, so that service bindings can carry RPC and two
-//! customers with accounts of their own share nothing.
+//! Invariant: a process serves one account, so that two customers with accounts of their own share
+//! nothing. Workers of an account that reach each other share a process, so that service bindings
+//! can carry RPC, except one that was found to harm its neighbours.
+//!
+//! From a request to a process: [`Account::ask`] notes that a Worker is needed, the keeper
+//! (`keeper.rs`) gathers what that reaches (`gather.rs`) and decides which process runs it
+//! (`layout.rs`), and the task of that process (`shard.rs`) replaces it. What goes wrong is noticed
+//! by `pulse.rs` and judged by `blame.rs`.
 
 mod bindings;
+mod blame;
 mod blueprint;
 mod capnp;
 mod complaints;
+mod gather;
 mod keeper;
+mod layout;
 mod link;
 mod modules;
 mod output;
@@ -19,6 +28,7 @@ mod probe;
 mod process;
 mod pulse;
 mod services;
+mod shard;
 mod supervisor;
 mod tails;
 #[cfg(test)]

@@ -101,21 +101,36 @@ impl Load {
     }
 }
 
+/// Counts what one version is busy with.
+#[derive(Debug, Default)]
+struct Activity {
+    in_flight: AtomicUsize,
+    answered: AtomicU64,
+    broken: AtomicU64,
+}
+
 /// One request in flight.
 #[derive(Debug)]
-struct Ticket(Arc<Load>);
+struct Ticket(Arc<Pool>);
 
 impl Ticket {
-    fn new(load: &Arc<Load>) -> Self {
-        load.in_flight.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(load))
+    fn new(pool: &Arc<Pool>) -> Self {
+        pool.load.in_flight.fetch_add(1, Ordering::AcqRel);
+        pool.activity.in_flight.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(pool))
+    }
+
+    /// The connection broke before the answer was complete.
+    fn broken(&self) {
+        self.0.activity.broken.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_waiters();
+        self.0.activity.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if self.0.load.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.load.idle.notify_waiters();
         }
     }
 }
@@ -138,6 +153,7 @@ pub(crate) struct Pool {
     endpoint: Endpoint,
     idle: Mutex<Vec<SendRequest<RequestBody>>>,
     load: Arc<Load>,
+    activity: Activity,
 }
 
 const MAX_IDLE: usize = 256;
@@ -145,7 +161,24 @@ const MAX_IDLE: usize = 256;
 impl Pool {
     /// A pool that has no connection yet.
     pub(crate) fn new(link: Arc<dyn Link>, endpoint: Endpoint, load: Arc<Load>) -> Arc<Self> {
-        Arc::new(Self { link, endpoint, idle: Mutex::default(), load })
+        Arc::new(Self {
+            link,
+            endpoint,
+            idle: Mutex::default(),
+            load,
+            activity: Activity::default(),
+        })
+    }
+
+    /// Whether a request has not been answered in full, or was cut off.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.activity.in_flight.load(Ordering::Acquire) > 0
+            || self.activity.broken.load(Ordering::Acquire) > 0
+    }
+
+    /// How many answers have begun so far.
+    pub(crate) fn answered(&self) -> u64 {
+        self.activity.answered.load(Ordering::Relaxed)
     }
 
     /// Sends one request and returns as soon as the answer's head is there. A request that never
@@ -154,7 +187,7 @@ impl Pool {
         self: &Arc<Self>,
         mut request: Request<RequestBody>,
     ) -> Result<Response<PooledBody>, SendError> {
-        let ticket = Ticket::new(&self.load);
+        let ticket = Ticket::new(self);
         // An unfinished upload keeps its connection busy after the answer has ended.
         let reusable = request.body().is_end_stream();
         loop {
@@ -163,7 +196,10 @@ impl Pool {
                     Ok(sender) => sender,
                     Err(error) => return Err(SendError::Connect(error, Box::new(request))),
                 };
-                let answer = sender.send_request(request).await.map_err(SendError::Broken)?;
+                let answer = sender.send_request(request).await.map_err(|error| {
+                    ticket.broken();
+                    SendError::Broken(error)
+                })?;
                 return Ok(self.answer(answer, sender, ticket, reusable));
             };
             if sender.ready().await.is_err() {
@@ -173,7 +209,10 @@ impl Pool {
                 Ok(answer) => return Ok(self.answer(answer, sender, ticket, reusable)),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
-                    None => return Err(SendError::Broken(error.into_error())),
+                    None => {
+                        ticket.broken();
+                        return Err(SendError::Broken(error.into_error()));
+                    }
                 },
             }
         }
@@ -187,10 +226,11 @@ impl Pool {
         reusable: bool,
     ) -> Response<PooledBody> {
         self.load.answered.fetch_add(1, Ordering::Relaxed);
+        self.activity.answered.fetch_add(1, Ordering::Relaxed);
         let upgraded = answer.status() == http::StatusCode::SWITCHING_PROTOCOLS;
         let keep = (reusable && !upgraded).then(|| (Arc::clone(self), sender));
         answer.map(|body| {
-            let mut body = PooledBody { body, keep, _ticket: ticket };
+            let mut body = PooledBody { body, keep, ticket };
             body.give_back_if_done();
             body
         })
@@ -227,7 +267,7 @@ impl Pool {
 pub(crate) struct PooledBody {
     body: Incoming,
     keep: Option<(Arc<Pool>, SendRequest<RequestBody>)>,
-    _ticket: Ticket,
+    ticket: Ticket,
 }
 
 impl PooledBody {
@@ -256,7 +296,10 @@ impl Body for PooledBody {
         match &frame {
             Some(Ok(_)) => self.give_back_if_done(),
             None => self.give_back(),
-            Some(Err(_)) => self.keep = None,
+            Some(Err(_)) => {
+                self.ticket.broken();
+                self.keep = None;
+            }
         }
         Poll::Ready(frame)
     }

@@ -63,6 +63,23 @@ impl<'a> Services<'a> {
         name
     }
 
+    /// A Worker of this account that runs in another process: `fetch()` passes, RPC says why not.
+    /// Returns the service's name.
+    pub(crate) fn far(&mut self, script: &str) -> String {
+        let name = format!("clodo:far:{script}");
+        if !self.made.contains_key(&name) {
+            let to = self.resource("service", script);
+            let binding = Fields::default().text("name", "TO").text("service", &to).done();
+            let script = Fields::default().text("name", "SCRIPT").text("text", script).done();
+            let worker = Fields::default()
+                .list("modules", &[modules::inline("far.js", FAR_SOURCE)])
+                .text("compatibilityDate", STUB_DATE)
+                .list("bindings", &[binding, script]);
+            self.worker(&name, &worker);
+        }
+        name
+    }
+
     /// A Worker that answers everything with 503 and `why`.
     pub(crate) fn stub(&mut self, name: &str, why: &str, entrypoints: &BTreeSet<String>) {
         let source = stub_source(why, entrypoints);
@@ -191,6 +208,7 @@ fn extension() -> String {
 }
 
 const EVENTS_SOURCE: &str = include_str!("js/events.js");
+const FAR_SOURCE: &str = include_str!("js/far.js");
 const OUTBOUND_SOURCE: &str = include_str!("js/outbound.js");
 const EXTENSION_SOURCE: &str = include_str!("js/bindings.js");
 const TRACES_SOURCE: &str = include_str!("js/traces.js");

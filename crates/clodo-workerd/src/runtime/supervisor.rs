@@ -2,10 +2,11 @@
 
 use super::{
     blueprint::{Outbound, Surroundings},
-    keeper::{Keeper, Numbers},
+    keeper::Keeper,
     link::Link,
     probe,
     process::Launcher,
+    shard::{Numbers, Starter},
     view::Account,
     watchdog::Watchdog,
 };
@@ -29,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 const PROBES: usize = 4;
 /// How long a change may take to be served.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(20);
+/// Processes that start at once.
+const STARTS: usize = 3;
 /// Outcomes of checks that are remembered.
 const REMEMBERED: usize = 1_000;
 
@@ -51,6 +54,10 @@ pub(crate) struct RuntimeOptions {
     pub(crate) outbound: Outbound,
     /// Flags for V8.
     pub(crate) v8_flags: Vec<String>,
+    /// The most memory that a process may take beside its code, in bytes.
+    pub(crate) memory_limit: u64,
+    /// How long a Worker that has a process to itself may compute without a pause.
+    pub(crate) cpu_limit: Duration,
     /// Says what day it is.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -65,6 +72,7 @@ pub(crate) struct Runtime {
     accounts: RwLock<HashMap<String, Arc<Account>>>,
     keepers: Mutex<JoinSet<()>>,
     stop: CancellationToken,
+    starts: Arc<Semaphore>,
     probes: Semaphore,
     known: Mutex<HashMap<blake3::Hash, Result<Handlers, ValidationError>>>,
 }
@@ -95,6 +103,7 @@ impl Runtime {
             accounts: RwLock::default(),
             keepers: Mutex::default(),
             stop: CancellationToken::new(),
+            starts: Arc::new(Semaphore::new(STARTS)),
             probes: Semaphore::new(PROBES),
             known: Mutex::default(),
         }))
@@ -144,13 +153,17 @@ impl Runtime {
         self.directory.get()
     }
 
-    /// One account's runtime; `None` for an account of which nothing was ever heard.
+    /// One account's runtime; `None` before [`Runtime::serve`].
     pub(crate) fn account(&self, id: &str) -> Option<Arc<Account>> {
+        self.known_account(id).or_else(|| Some(self.account_or_new(id, self.directory.get()?)))
+    }
+
+    fn known_account(&self, id: &str) -> Option<Arc<Account>> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     fn account_or_new(&self, id: &str, directory: &Arc<dyn Directory>) -> Arc<Account> {
-        if let Some(account) = self.account(id) {
+        if let Some(account) = self.known_account(id) {
             return account;
         }
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
@@ -166,14 +179,15 @@ impl Runtime {
     fn keep(&self, account: Arc<Account>, directory: Arc<dyn Directory>) {
         let durable = self.options.durable_folder.join(&account.id);
         let around = self.surroundings(&account.id, Some(durable));
-        let keeper = Keeper {
-            account,
-            directory,
+        let starter = Starter {
             launcher: self.launcher.clone(),
             around,
             numbers: Arc::clone(&self.numbers),
-            stop: self.stop.clone(),
+            starts: Arc::clone(&self.starts),
+            memory_limit: self.options.memory_limit,
+            cpu_limit: self.options.cpu_limit,
         };
+        let keeper = Keeper { account, directory, starter, stop: self.stop.clone() };
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner).spawn(keeper.run());
     }
 

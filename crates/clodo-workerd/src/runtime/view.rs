@@ -1,9 +1,9 @@
 //! What the front sees of one account's runtime.
 
-use super::pool::Pool;
-use crate::seams::Generation;
+use super::{layout::ShardId, pool::Pool};
+use crate::seams::{Directory, ServedVersion};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -12,19 +12,34 @@ use std::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
-/// Under what [`View::pools`] knows the way for a version's events.
+/// Under what [`ShardView::pools`] knows the way for a version's events.
 pub(crate) fn events_key(version: &str) -> String {
     format!("events/{version}")
 }
 
-/// The process that serves now.
-#[derive(Clone, Debug, Default)]
+/// The processes that serve now.
+#[derive(Debug, Default)]
 pub(crate) struct View {
-    /// The state of the account that the process was started from.
-    pub(crate) epoch: u64,
+    /// The state of the account that the rest was planned from.
+    pub(crate) planned: u64,
+    /// From version id, or [`events_key`] of one, to the process that is to serve it.
+    pub(crate) placement: HashMap<String, ShardId>,
+    /// The processes.
+    pub(crate) shards: HashMap<ShardId, ShardView>,
+    /// Workers that run in a process of their own, and why.
+    pub(crate) guilty: BTreeMap<String, &'static str>,
+}
+
+/// One process.
+#[derive(Debug, Default)]
+pub(crate) struct ShardView {
+    /// The number of what it is to serve.
+    pub(crate) given: u64,
+    /// The number of what it serves, or tried to.
+    pub(crate) reached: u64,
     /// From version id, or [`events_key`] of one, to the socket that leads to it.
     pub(crate) pools: HashMap<String, Arc<Pool>>,
     /// Versions that could not be started, and why.
@@ -49,25 +64,37 @@ pub(crate) enum Unavailable {
     Late,
 }
 
-/// One account's runtime, as everyone but its own task sees it.
+/// One account's runtime, as everyone but its own tasks sees it.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) id: String,
+    born: Instant,
     /// Counts changes of the desired state.
     wanted: AtomicU64,
     pub(crate) dirty: Notify,
     view: watch::Sender<View>,
-    read: RwLock<(u64, Arc<Generation>)>,
+    asked: RwLock<HashMap<String, Asked>>,
+    versions: RwLock<HashMap<String, Arc<ServedVersion>>>,
+}
+
+/// When a Worker, or a preview of it, was asked for last: seconds since the account's runtime
+/// began.
+#[derive(Debug, Default)]
+struct Asked {
+    last: AtomicU64,
+    previews: HashMap<String, AtomicU64>,
 }
 
 impl Account {
     pub(crate) fn new(id: &str) -> Arc<Self> {
         Arc::new(Self {
             id: id.to_owned(),
+            born: Instant::now(),
             wanted: AtomicU64::new(0),
             dirty: Notify::new(),
             view: watch::channel(View::default()).0,
-            read: RwLock::default(),
+            asked: RwLock::default(),
+            versions: RwLock::default(),
         })
     }
 
@@ -82,22 +109,145 @@ impl Account {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// The desired state, read again only after a change. The number says which one it is.
-    pub(crate) fn generation(&self, read: impl FnOnce() -> Generation) -> (u64, Arc<Generation>) {
-        // Looked at before reading: a change in between makes the next caller read again.
-        let wanted = self.wanted();
-        let known = self.read.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if known.0 == wanted {
-            return known;
+    /// Somebody wants this Worker to run, or this preview of it. It goes on running until nobody
+    /// asked for a long time.
+    pub(crate) fn ask(&self, script: &str, preview: Option<&str>) {
+        let now = self.born.elapsed().as_secs();
+        let note = |all: &HashMap<String, Asked>| {
+            let asked = all.get(script)?;
+            let last = match preview {
+                Some(version) => asked.previews.get(version)?,
+                None => &asked.last,
+            };
+            // Most requests come within the same second: then nothing is written.
+            if last.load(Ordering::Relaxed) < now + 1 {
+                last.store(now + 1, Ordering::Relaxed);
+            }
+            Some(())
+        };
+        if note(&self.asked.read().unwrap_or_else(PoisonError::into_inner)).is_some() {
+            return;
         }
-        let fresh = (wanted, Arc::new(read()));
-        *self.read.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
-        fresh
+        {
+            let mut all = self.asked.write().unwrap_or_else(PoisonError::into_inner);
+            let asked = all.entry(script.to_owned()).or_default();
+            match preview {
+                Some(version) => drop(asked.previews.insert(version.to_owned(), (now + 1).into())),
+                None => asked.last = (now + 1).into(),
+            }
+        }
+        self.change();
+    }
+
+    /// The Workers that were asked for, sorted.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let all = self.asked.read().unwrap_or_else(PoisonError::into_inner);
+        let asked = all.iter().filter(|(_, asked)| asked.last.load(Ordering::Relaxed) > 0);
+        let mut scripts: Vec<String> = asked.map(|(script, _)| script.clone()).collect();
+        scripts.sort();
+        scripts
+    }
+
+    /// The previews that were asked for: Worker and version, sorted.
+    pub(crate) fn asked_previews(&self) -> Vec<(String, String)> {
+        let all = self.asked.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = all
+            .iter()
+            .flat_map(|(script, asked)| {
+                asked.previews.keys().map(|version| (script.clone(), version.clone()))
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// Forgets what nobody asked for during `idle`; true if there was any.
+    pub(crate) fn forget_idle(&self, idle: Duration) -> bool {
+        let Some(limit) = self.born.elapsed().as_secs().checked_sub(idle.as_secs()) else {
+            return false;
+        };
+        let old = |last: &AtomicU64| (1..=limit).contains(&last.load(Ordering::Relaxed));
+        let mut all = self.asked.write().unwrap_or_else(PoisonError::into_inner);
+        let mut forgot = false;
+        all.retain(|_, asked| {
+            let previews = asked.previews.len();
+            asked.previews.retain(|_, last| !old(last));
+            forgot |= asked.previews.len() < previews;
+            if old(&asked.last) {
+                asked.last = AtomicU64::new(0);
+                forgot = true;
+            }
+            asked.last.load(Ordering::Relaxed) > 0 || !asked.previews.is_empty()
+        });
+        forgot
+    }
+
+    /// One version with its code, read at most once as long as it is served.
+    pub(crate) async fn version(
+        &self,
+        directory: &dyn Directory,
+        script: &str,
+        id: &str,
+    ) -> Option<Arc<ServedVersion>> {
+        if let Some(known) = self.loaded(id) {
+            return Some(known);
+        }
+        let version = directory.version(&self.id, script, id).await?;
+        let mut all = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(all.entry(id.to_owned()).or_insert(version)))
+    }
+
+    /// A version that is served, or was asked for a moment ago.
+    pub(crate) fn loaded(&self, id: &str) -> Option<Arc<ServedVersion>> {
+        self.versions.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Forgets the code of all other versions.
+    pub(crate) fn keep_only(&self, ids: &BTreeSet<&str>) {
+        let mut all = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|id, _| ids.contains(id.as_str()));
     }
 
     /// Shows a new state of affairs to everyone who waits.
     pub(crate) fn show(&self, change: impl FnOnce(&mut View)) {
         self.view.send_modify(change);
+    }
+
+    /// The same for one process.
+    pub(crate) fn show_shard(&self, id: ShardId, change: impl FnOnce(&mut ShardView)) {
+        self.show(|view| change(view.shards.entry(id).or_default()));
+    }
+
+    /// Whether a version answered anything in the process that serves it now.
+    pub(crate) fn has_answered(&self, version: &str) -> bool {
+        let view = self.view.borrow();
+        let pools = view.shards.values().filter_map(|shard| shard.pools.get(version));
+        pools.into_iter().any(|pool| pool.answered() > 0)
+    }
+
+    /// Waits until the changes so far are served or have failed, for at most `patience`.
+    pub(crate) async fn settled(&self, patience: Duration) {
+        let wanted = self.wanted();
+        let mut view = self.view.subscribe();
+        let there = |view: &View| {
+            view.planned >= wanted
+                && view.shards.values().all(|shard| shard.reached >= shard.given && !shard.held)
+        };
+        let _ = timeout(patience, view.wait_for(there)).await;
+    }
+
+    /// Waits until a process serves the last that it was given, for at most `patience`.
+    pub(crate) async fn shard_settled(&self, id: ShardId, patience: Duration) {
+        let mut view = self.view.subscribe();
+        let there = |view: &View| view.shards.get(&id).is_none_or(|s| s.reached >= s.given);
+        let _ = timeout(patience, view.wait_for(there)).await;
+    }
+
+    /// Waits until a process serves what it was given under `number`, or failed to, or is gone.
+    pub(crate) async fn reached(&self, id: ShardId, number: u64, patience: Duration) {
+        let mut view = self.view.subscribe();
+        let there = |view: &View| view.shards.get(&id).is_none_or(|shard| shard.reached >= number);
+        let _ = timeout(patience, view.wait_for(there)).await;
     }
 
     /// The way to a version. While a process starts this waits, for at most `patience`; so it
@@ -125,13 +275,6 @@ impl Account {
         timeout(patience, ready).await.unwrap_or(Err(Unavailable::Late))
     }
 
-    /// Waits until the changes so far are served or have failed, for at most `patience`.
-    pub(crate) async fn settled(&self, patience: Duration) {
-        let wanted = self.wanted();
-        let mut view = self.view.subscribe();
-        let _ = timeout(patience, view.wait_for(|view| view.epoch >= wanted && !view.held)).await;
-    }
-
     /// `None` as long as it is worth waiting.
     fn look(
         &self,
@@ -139,20 +282,27 @@ impl Account {
         version: &str,
         dead: Option<&Arc<Pool>>,
     ) -> Option<Result<Arc<Pool>, Unavailable>> {
-        if view.held {
+        let current = view.planned >= self.wanted();
+        let Some(id) = view.placement.get(version) else {
+            return current.then_some(Err(Unavailable::NotServed));
+        };
+        let shard = view.shards.get(id)?;
+        if shard.held {
             return None;
         }
-        if let Some(why) = view.broken.get(version) {
+        if let Some(why) = shard.broken.get(version) {
             return Some(Err(Unavailable::Failed(why.clone())));
         }
-        if let Some(pool) = view.pools.get(version) {
+        // On its way from one process to another it is still served by the first.
+        let elsewhere = || view.shards.values().find_map(|shard| shard.pools.get(version));
+        if let Some(pool) = shard.pools.get(version).or_else(elsewhere) {
             let usable = dead.is_none_or(|dead| !Arc::ptr_eq(dead, pool));
             return usable.then(|| Ok(Arc::clone(pool)));
         }
-        if view.epoch < self.wanted() {
+        if !current || shard.reached < shard.given {
             return None;
         }
-        let why = view.failure.clone().map_or(Unavailable::NotServed, Unavailable::Failed);
+        let why = shard.failure.clone().map_or(Unavailable::NotServed, Unavailable::Failed);
         Some(Err(why))
     }
 }
@@ -165,8 +315,20 @@ mod tests {
         pool::Load,
     };
 
-    fn pool(load: &Arc<Load>) -> Arc<Pool> {
-        Pool::new(Arc::new(TcpLink), Endpoint::Port(9), Arc::clone(load))
+    const SHARD: ShardId = ShardId(1);
+
+    fn pool() -> Arc<Pool> {
+        Pool::new(Arc::new(TcpLink), Endpoint::Port(9), Arc::<Load>::default())
+    }
+
+    /// Everything that was wanted is planned: `v1` belongs to a process that has not started.
+    fn planned(account: &Account) {
+        let wanted = account.wanted();
+        account.show(|view| {
+            view.planned = wanted;
+            view.placement.insert("v1".to_owned(), SHARD);
+            view.shards.entry(SHARD).or_default().given += 1;
+        });
     }
 
     #[tokio::test(start_paused = true)]
@@ -180,9 +342,11 @@ mod tests {
             )
         };
         tokio::task::yield_now().await;
-        account.show(|view| {
-            view.epoch = 1;
-            view.pools.insert("v1".to_owned(), pool(&Arc::default()));
+        planned(&account);
+        tokio::task::yield_now().await;
+        account.show_shard(SHARD, |shard| {
+            shard.reached = 1;
+            shard.pools.insert("v1".to_owned(), pool());
         });
         assert!(waiting.await.unwrap());
     }
@@ -191,10 +355,13 @@ mod tests {
     async fn nobody_waits_for_a_version_that_will_not_come() {
         let account = Account::new("a");
         account.change();
-        account.show(|view| view.epoch = 1);
+        planned(&account);
         let patience = Duration::from_secs(5);
+        assert_eq!(account.pool("v2", None, patience).await.unwrap_err(), Unavailable::NotServed);
+        assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
+        account.show_shard(SHARD, |shard| shard.reached = 1);
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::NotServed);
-        account.show(|view| view.failure = Some("boom".to_owned()));
+        account.show_shard(SHARD, |shard| shard.failure = Some("boom".to_owned()));
         let failed = Unavailable::Failed("boom".to_owned());
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), failed);
         account.change();
@@ -204,11 +371,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_way_at_which_nobody_answers_is_not_offered_again() {
         let account = Account::new("a");
+        planned(&account);
         let show = |pool: &Arc<Pool>| {
             let pool = Arc::clone(pool);
-            account.show(|view| drop(view.pools.insert("v1".to_owned(), pool)));
+            account.show_shard(SHARD, |shard| drop(shard.pools.insert("v1".to_owned(), pool)));
         };
-        let (dead, fresh) = (pool(&Arc::default()), pool(&Arc::default()));
+        let (dead, fresh) = (pool(), pool());
         show(&dead);
         let patience = Duration::from_secs(5);
         let late = account.pool("v1", Some(&dead), patience).await.unwrap_err();
@@ -217,14 +385,23 @@ mod tests {
         assert!(Arc::ptr_eq(&account.pool("v1", Some(&dead), patience).await.unwrap(), &fresh));
     }
 
-    #[tokio::test]
-    async fn the_desired_state_is_read_once_per_change() {
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_for_is_forgotten_when_nobody_asks_for_long() {
         let account = Account::new("a");
-        account.change();
-        let (first, _) = account.generation(Generation::default);
-        let (again, _) = account.generation(|| panic!("read twice"));
-        assert_eq!((first, again), (1, 1));
-        account.change();
-        assert_eq!(account.generation(Generation::default).0, 2);
+        account.ask("shop", None);
+        account.ask("shop", Some("v1"));
+        account.ask("web", None);
+        assert_eq!(account.wanted(), 3);
+        assert_eq!(account.asked(), ["shop", "web"]);
+        let idle = Duration::from_secs(60);
+        tokio::time::advance(Duration::from_secs(50)).await;
+        account.ask("web", None);
+        assert_eq!(account.wanted(), 3, "asking again changes nothing");
+        assert!(!account.forget_idle(idle));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(account.forget_idle(idle));
+        assert_eq!((account.asked(), account.asked_previews()), (vec!["web".to_owned()], vec![]));
+        account.ask("shop", None);
+        assert_eq!(account.wanted(), 4);
     }
 }

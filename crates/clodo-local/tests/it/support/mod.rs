@@ -10,7 +10,8 @@ use clodo_storage::{Data, bindings_router};
 use clodo_types::SystemClock;
 use clodo_workerd::{
     AssetEntry, Directory, Engine, EngineOptions, Generation, MemoryObserver, Observer, Resolved,
-    ServedAssets, ServedBinding, ServedModule, ServedVersion, Serving, Workers,
+    Scripts, ServedAssets, ServedBinding, ServedModule, ServedVersion, ServedWorker, Serving,
+    Workers,
 };
 use std::{
     collections::BTreeMap,
@@ -49,8 +50,42 @@ impl Directory for Shelf {
         })
     }
 
-    fn generation(&self, _account_id: &str) -> Generation {
-        self.generation.lock().unwrap().clone()
+    fn worker(&self, _account_id: &str, script: &str) -> Option<Arc<ServedWorker>> {
+        let generation = self.generation.lock().unwrap();
+        let live = generation.live.get(script)?.clone();
+        let beside = generation.tails.get(script).map(|tails| tails.consumers.clone());
+        Some(Arc::new(ServedWorker { live, beside: beside.unwrap_or_default() }))
+    }
+
+    fn describe(&self, _account_id: &str, generation: &mut Generation) {
+        let all = self.generation.lock().unwrap();
+        let versions = generation.live.values().flatten().map(|(id, _)| id);
+        generation.events.extend(versions.filter(|id| all.events.contains(*id)).cloned());
+        for script in generation.live.keys() {
+            generation
+                .tails
+                .extend(all.tails.get_key_value(script).map(|(k, v)| (k.clone(), v.clone())));
+        }
+    }
+
+    fn scripts(&self, _account_id: &str, which: Scripts) -> Vec<String> {
+        match which {
+            Scripts::First(count) => {
+                self.generation.lock().unwrap().live.keys().take(count).cloned().collect()
+            }
+            Scripts::Awake => Vec::new(),
+        }
+    }
+
+    async fn version(
+        &self,
+        _account_id: &str,
+        script: &str,
+        version_id: &str,
+    ) -> Option<Arc<ServedVersion>> {
+        let generation = self.generation.lock().unwrap();
+        let wanted = |v: &&Arc<ServedVersion>| v.script == script && v.version_id == version_id;
+        generation.versions.iter().find(wanted).cloned()
     }
 
     fn schedules(&self, _account_id: &str) -> Vec<(String, Vec<String>)> {

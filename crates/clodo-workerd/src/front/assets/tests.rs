@@ -1,9 +1,10 @@
 use super::*;
-use crate::seams::{Generation, Resolved};
+use crate::seams::{Generation, Resolved, Scripts, ServedWorker};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
+use std::sync::Arc;
 
 /// A directory in which an asset's bytes are its own hash.
 #[derive(Debug)]
@@ -17,8 +18,20 @@ impl Directory for Echo {
     fn resolve(&self, _host: &str, _path: &str) -> Option<Resolved> {
         None
     }
-    fn generation(&self, _account_id: &str) -> Generation {
-        Generation::default()
+    fn worker(&self, _account_id: &str, _script: &str) -> Option<Arc<ServedWorker>> {
+        None
+    }
+    fn describe(&self, _account_id: &str, _generation: &mut Generation) {}
+    fn scripts(&self, _account_id: &str, _which: Scripts) -> Vec<String> {
+        Vec::new()
+    }
+    async fn version(
+        &self,
+        _account_id: &str,
+        _script: &str,
+        _version_id: &str,
+    ) -> Option<Arc<ServedVersion>> {
+        None
     }
     fn schedules(&self, _account_id: &str) -> Vec<(String, Vec<String>)> {
         Vec::new()
