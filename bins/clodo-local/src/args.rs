@@ -1,6 +1,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo_cli::{GlobalArgs, ProgramArgs};
 use clodo_types::ZoneName;
+use std::path::PathBuf;
 
 /// A Cloudflare on loopback: its REST API, and your Workers on the real workerd.
 #[derive(Debug, Parser)]
@@ -41,6 +42,21 @@ pub(crate) enum Command {
     /// Stop the cloud; what is in it stays
     #[command(after_help = "Example:\n  clodo-local down")]
     Down,
+    /// Save everything that is in the cloud to one file
+    #[command(after_help = "Example:\n  clodo-local snapshot before.tar\n\n\
+                            The file holds the secrets of Workers: it is readable by you only.")]
+    Snapshot(SnapshotArgs),
+    /// Stop the cloud and put a snapshot in the place of everything that is in it
+    #[command(
+        after_help = "Example:\n  clodo-local restore before.tar --yes\n  clodo-local up --detach"
+    )]
+    Restore(RestoreArgs),
+    /// Show what differs between two snapshots, or between one and the cloud as it is
+    #[command(
+        after_help = "Example:\n  clodo-local diff before.tar\n  clodo-local diff before.tar after.tar --exit-code\n\n\
+                            No value is shown, since it may be a secret."
+    )]
+    Diff(DiffArgs),
     /// Stop the cloud and delete everything that is in it
     #[command(after_help = "Example:\n  clodo-local reset --yes")]
     Reset(ResetArgs),
@@ -101,4 +117,37 @@ pub(crate) struct ResetArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// Where to write it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The snapshot
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The snapshot to compare with
+    #[arg(value_name = "FROM")]
+    pub(crate) from: PathBuf,
+    /// Another snapshot; without it the cloud as it is now
+    #[arg(value_name = "TO")]
+    pub(crate) to: Option<PathBuf>,
+    /// End with 4 when something differs
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }

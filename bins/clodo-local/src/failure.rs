@@ -1,6 +1,6 @@
 use clodo::LocalError;
 use clodo_cli::{CliError, Exit};
-use clodo_local::{CloudError, CloudErrorKind};
+use clodo_local::{CloudError, CloudErrorKind, SnapshotError, SnapshotErrorKind};
 
 /// A cloud's error, as the program says it.
 pub(crate) fn cloud(error: CloudError) -> CliError {
@@ -18,6 +18,21 @@ pub(crate) fn cloud(error: CloudError) -> CliError {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// A snapshot's error, as the program says it.
+pub(crate) fn snapshot(error: SnapshotError) -> CliError {
+    match error.kind() {
+        SnapshotErrorKind::Running => CliError::of(Exit::Unreachable, "in_use", error)
+            .with_hint("`clodo-local down` stops it"),
+        SnapshotErrorKind::Unreadable => CliError::of(Exit::Usage, "snapshot", error),
+        _ => CliError::of(Exit::Failed, "snapshot", error),
+    }
+}
+
+/// The system, or a bug, in the way.
+pub(crate) fn unexpected(error: impl std::error::Error + Send + Sync + 'static) -> CliError {
+    CliError::of(Exit::Failed, "failed", error)
 }
 
 /// Nothing runs, and the command needs something that does.

@@ -9,6 +9,7 @@
 //! | a test or a program that needs a Cloudflare | [`LocalCloud::start`] |
 //! | a program with a command that serves one | [`run_until_stopped`], [`detach_command`] |
 //! | a state folder, and the question whether its cloud runs | [`find`], [`stop`], [`reset`] |
+//! | a state to keep, to go back to or to compare | [`save_running`], [`restore`], [`diff_states`] |
 //! | data to look at behind the API | [`Data`] |
 //! | only the API | [`State`], [`ApiContext`], [`api_router`] |
 //!
@@ -48,6 +49,7 @@ mod lifecycle;
 mod observed;
 mod routing;
 mod server;
+mod snapshots;
 mod state;
 mod tail;
 
@@ -57,6 +59,10 @@ pub use lifecycle::{
     log_path, reset, run_until_stopped, start_detached, stop,
 };
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};
+pub use snapshots::{
+    Difference, Differing, Restored, SnapshotError, SnapshotErrorKind, StateDiff, diff_states,
+    restore, save_running, save_stopped, unpack,
+};
 pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};
 
 // What options and getters speak of.

@@ -3,6 +3,7 @@
 use crate::{
     api::{ApiContext, router as api_router},
     lifecycle::{CloudError, CloudRecord, Guardian, RunFolder, control},
+    snapshots::{Pause, Source, answering, paused},
     state::{Seed, SeedAccount, SeedToken, State},
 };
 use clodo_storage::{Data, bindings_router};
@@ -89,12 +90,24 @@ impl LocalCloud {
         let record = CloudRecord::next(last.as_ref(), port, &options.seed, &run_folder);
         state.seed(seed(&options.seed, record.token())).await?;
         let data = Data::at(options.state_folder.join("data"), Arc::clone(&options.clock));
+        let saved_at = Arc::clone(&options.clock);
         let stop_asked = CancellationToken::new();
         let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock);
         let observer = context.observer();
-        let api = control::around(api_router(context), &record, stop_asked.clone());
+        let pause = Pause::default();
+        let api = answering(
+            api_router(context),
+            Source {
+                folder: options.state_folder.clone(),
+                token: record.token().clone(),
+                data: data.clone(),
+                pause: Arc::clone(&pause),
+                clock: saved_at,
+            },
+        );
+        let api = control::around(api, &record, stop_asked.clone());
         let directory = Arc::new(state.clone()) as Arc<dyn Directory>;
-        let bindings = bindings_router(data.clone());
+        let bindings = paused(bindings_router(data.clone()), &pause);
         engine.serve(Serving { listener, directory, api, bindings, observer });
         // Whoever waits for the file may connect at once.
         record.write(&options.state_folder).map_err(CloudError::io("write", "cloud.json"))?;

@@ -1,8 +1,11 @@
 //! One file per command.
 
+pub(crate) mod diff;
 pub(crate) mod down;
 pub(crate) mod env;
 pub(crate) mod logs;
 pub(crate) mod reset;
+pub(crate) mod restore;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod up;

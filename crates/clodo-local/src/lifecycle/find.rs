@@ -62,6 +62,13 @@ impl Running {
         Some(answer["result"].take())
     }
 
+    /// A call with the token and without a body; `None` when nobody answers.
+    pub(crate) async fn post(&self, path: &str) -> Option<Response<Incoming>> {
+        let bearer = format!("Bearer {}", self.token.expose());
+        let request = Request::post(path).header(header::AUTHORIZATION, bearer);
+        send(self.port, request).await
+    }
+
     /// What points wrangler and the official SDKs at it: name and value.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, Secret)> {

@@ -11,6 +11,7 @@ mod run_folder;
 
 pub use detach::{CLOUD_ENVIRONMENT, detach_command, log_path, start_detached};
 pub use error::{CloudError, CloudErrorKind};
+pub(crate) use find::is_locked;
 pub use find::{Running, Stopped, find, stop};
 pub(crate) use guardian::Guardian;
 pub(crate) use record::CloudRecord;

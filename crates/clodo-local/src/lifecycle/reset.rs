@@ -72,7 +72,7 @@ pub fn reset(state_folder: &Path) -> Result<Reset, CloudError> {
 }
 
 fn is_owned(name: &str) -> bool {
-    OWNED.contains(&name) || name.starts_with("cloud.json.")
+    OWNED.contains(&name) || name.starts_with("cloud.json.") || name.starts_with("snapshot.")
 }
 
 #[cfg(test)]
