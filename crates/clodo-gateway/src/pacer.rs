@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ pub(crate) struct Pacer {
     cap: Option<CallBudget>,
     at_once: usize,
     state: Mutex<State>,
+    /// Wakes one of those who wait, to watch the clock from then on.
+    watch: Notify,
     calls: AtomicU64,
     closing: CancellationToken,
 }
@@ -37,6 +39,9 @@ pub(crate) struct Pacer {
 struct State {
     turns: Turns<oneshot::Sender<()>>,
     under_way: usize,
+    /// The ticket of the one that waits for the budget to open. If all ten thousand watched the
+    /// clock, all of them would wake for each window.
+    watcher: Option<u64>,
 }
 
 /// Why a call may not be sent.
@@ -92,7 +97,8 @@ impl Pacer {
             learned: CallBudget::following(GUESS.0, GUESS.1),
             cap: cap.map(|cap| CallBudget::fixed(cap.calls(), cap.window())),
             at_once: at_once.max(1),
-            state: Mutex::new(State { turns: Turns::new(), under_way: 0 }),
+            state: Mutex::new(State { turns: Turns::new(), under_way: 0, watcher: None }),
+            watch: Notify::new(),
             calls: AtomicU64::new(0),
             closing,
         }
@@ -114,21 +120,22 @@ impl Pacer {
             return Err(NotPaced::Closing);
         }
         let mut place = self.line_up(waiter, ticket);
+        let mut takes_over = false;
         loop {
-            let next = self.pump();
-            let wake = match next {
+            let wake = match self.pump() {
                 Next::At(at) if at > deadline && !place.is_granted() => {
                     return Err(NotPaced::TooLong { retry_after: at - Instant::now() });
                 }
-                Next::At(at) => at,
-                Next::Somebody => deadline,
+                Next::At(at) if place.watches(takes_over) => at,
+                _ => deadline,
             };
-            tokio::select! {
+            takes_over = tokio::select! {
                 biased;
                 _ = &mut place.granted => return Ok(place.take()),
                 () = self.closing.cancelled() => return Err(NotPaced::Closing),
-                () = sleep_until(wake) => {}
-            }
+                () = self.watch.notified() => true,
+                () = sleep_until(wake) => false,
+            };
             if deadline <= Instant::now() && !place.is_granted() {
                 let opens = self.opens().err().unwrap_or(deadline);
                 let retry_after = opens.saturating_duration_since(Instant::now());
@@ -140,7 +147,7 @@ impl Pacer {
     /// Learns from an answer.
     pub(crate) fn learn(&self, said: &RateLimits) {
         self.learned.learn(said);
-        self.pump();
+        self.pump_and_watch();
     }
 
     pub(crate) fn view(&self) -> PacerView {
@@ -176,6 +183,13 @@ impl Pacer {
         Next::Somebody
     }
 
+    /// For whoever does not wait itself: somebody who does must know when the budget opens.
+    fn pump_and_watch(&self) {
+        if let Next::At(_) = self.pump() {
+            self.watch.notify_one();
+        }
+    }
+
     fn opens(&self) -> Result<(), Instant> {
         self.cap.as_ref().map_or(Ok(()), CallBudget::ready)?;
         self.learned.ready()
@@ -198,7 +212,7 @@ impl Pacer {
 
     fn leave(&self) {
         self.state().under_way -= 1;
-        self.pump();
+        self.pump_and_watch();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -211,6 +225,16 @@ impl Place<'_> {
         !self.granted.is_empty()
     }
 
+    /// Whether this one watches the clock for all; it does when nobody else does.
+    fn watches(&self, takes_over: bool) -> bool {
+        let mut state = self.pacer.state();
+        let watches = takes_over || state.watcher.is_none_or(|ticket| ticket == self.ticket);
+        if watches {
+            state.watcher = Some(self.ticket);
+        }
+        watches
+    }
+
     fn take(mut self) -> Grant {
         self.taken = true;
         self.pacer.calls.fetch_add(1, Ordering::Relaxed);
@@ -220,10 +244,16 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
+        let mut state = self.pacer.state();
+        if state.watcher == Some(self.ticket) {
+            state.watcher = None;
+            self.pacer.watch.notify_one();
+        }
         if self.taken {
             return;
         }
-        let removed = self.pacer.state().turns.remove(self.waiter, self.ticket);
+        let removed = state.turns.remove(self.waiter, self.ticket);
+        drop(state);
         if removed.is_none() {
             self.pacer.give_back();
             self.pacer.leave();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use clodo_http::{Body, Response, TransportKind};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
 use std::time::Duration;
 
 /// Why the gateway answers itself.
@@ -123,18 +123,29 @@ impl Refusal {
     }
 
     pub(crate) fn answer(self) -> Response {
-        let body = json!({
-            "success": false,
-            "errors": [{ "code": self.code(), "message": self.message() }],
-            "messages": [],
-            "result": null,
-        });
-        let mut answer = json_answer(self.status(), body.to_string());
+        let error = Said { code: self.code(), message: self.message() };
+        let envelope = Envelope { success: false, errors: [error], messages: [], result: None };
+        let body = serde_json::to_vec(&envelope).unwrap_or_default();
+        let mut answer = json_answer(self.status(), body);
         if let Some(seconds) = self.retry_after() {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         answer
     }
+}
+
+#[derive(Serialize)]
+struct Envelope {
+    success: bool,
+    errors: [Said; 1],
+    messages: [Said; 0],
+    result: Option<Said>,
+}
+
+#[derive(Serialize)]
+struct Said {
+    code: u32,
+    message: &'static str,
 }
 
 /// Rounded up, and at least one.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a connection may be idle, or take for the head of a request.
 const IDLE: Duration = Duration::from_secs(75);
-/// The longest head of a request, and what is read ahead of a body.
+/// The longest head of a request, and the most that is read ahead of a body.
 const BUFFER: usize = 64 << 10;
 
 /// Who calls.
@@ -91,7 +91,11 @@ async fn connection(
         async move { Ok::<_, Infallible>(answered(&gateway, caller, request).await) }
     };
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(BUFFER);
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_header_size(BUFFER)
+        .max_buf_size(BUFFER);
     let connection = server.serve_connection(TokioIo::new(stream), service_fn(answer));
     let connection = connection.with_upgrades();
     let mut connection = std::pin::pin!(connection);
