@@ -31,6 +31,9 @@ pub enum ApiErrorKind {
     Protocol,
     /// There was no answer, or only part of one.
     Transport,
+    /// It was not sent, because those before it failed: see
+    /// [`ClientOptions::breaker`](crate::ClientOptions::breaker).
+    CircuitOpen,
     /// The call could not be put together.
     Request,
 }
@@ -91,6 +94,13 @@ impl ApiError {
     pub(crate) fn request(call: Call<'_>, detail: impl Into<String>) -> Self {
         let mut error = Self::new(ApiErrorKind::Request, call);
         error.0.detail = Some(detail.into());
+        error
+    }
+
+    /// It was not sent.
+    pub(crate) fn circuit_open(call: Call<'_>, detail: String) -> Self {
+        let mut error = Self::new(ApiErrorKind::CircuitOpen, call);
+        error.0.detail = Some(detail);
         error
     }
 

@@ -33,11 +33,28 @@ impl Binding {
                 _ => Map::new(),
             },
         };
-        if let BindingKind::Known(KnownBinding::SecretText { text: Some(secret) }) = &self.kind {
-            fields.insert("text".to_owned(), Value::from(secret.expose()));
-        }
+        self.expose_into(&mut fields)?;
         fields.insert("name".to_owned(), Value::from(self.name.as_str()));
         Ok(Value::Object(fields))
+    }
+
+    /// Secrets do not serialise; here is the one place where they travel.
+    fn expose_into(&self, fields: &mut Map<String, Value>) -> Result<(), serde_json::Error> {
+        match &self.kind {
+            BindingKind::Known(KnownBinding::SecretText { text: Some(secret) }) => {
+                fields.insert("text".to_owned(), secret.expose().into());
+            }
+            BindingKind::Known(KnownBinding::SecretKey { key_base64, key_jwk, .. }) => {
+                if let Some(key) = key_base64 {
+                    fields.insert("key_base64".to_owned(), key.expose().into());
+                }
+                if let Some(key) = key_jwk {
+                    fields.insert("key_jwk".to_owned(), serde_json::from_str(key.expose())?);
+                }
+            }
+            BindingKind::Known(_) | BindingKind::Other(_) => {}
+        }
+        Ok(())
     }
 }
 
@@ -96,8 +113,18 @@ impl From<KnownBinding> for BindingKind {
 pub enum KnownBinding {
     /// Workers AI.
     Ai,
+    /// An instance of AI Search.
+    AiSearch {
+        instance_name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+    },
+    /// A namespace of AI Search.
+    AiSearchNamespace { namespace: String },
     /// A dataset of Analytics Engine.
     AnalyticsEngine { dataset: String },
+    /// A namespace of Artifacts.
+    Artifacts { namespace: String },
     /// The Worker's static assets.
     Assets,
     /// A headless browser.
@@ -120,12 +147,16 @@ pub enum KnownBinding {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         class_name: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        dispatch_namespace: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         script_name: Option<WorkerName>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         environment: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         namespace_id: Option<String>,
     },
+    /// An app of Flagship.
+    Flagship { app_id: String },
     /// A Hyperdrive configuration.
     Hyperdrive { id: String },
     /// Cloudflare Images.
@@ -139,8 +170,14 @@ pub enum KnownBinding {
     },
     /// A JSON value.
     Json { json: Value },
+    /// A stream of K2.
+    K2 { stream: String },
     /// A KV namespace.
     KvNamespace { namespace_id: NamespaceId },
+    /// Media transformations.
+    Media,
+    /// A namespace of Messaging.
+    Messaging { namespace: String },
     /// A client certificate.
     MtlsCertificate { certificate_id: String },
     /// A pipeline.
@@ -157,7 +194,7 @@ pub enum KnownBinding {
     },
     /// A rate limiter.
     Ratelimit { namespace_id: String, simple: SimpleLimit },
-    /// A cryptographic key; `None` unless it is to be set.
+    /// A cryptographic key; the platform never gives its material back.
     SecretKey {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         algorithm: Option<Value>,
@@ -165,6 +202,12 @@ pub enum KnownBinding {
         format: Option<String>,
         #[serde(default)]
         usages: Vec<String>,
+        /// Its material in base64, for `raw`, `pkcs8` and `spki`.
+        #[serde(default, skip_serializing)]
+        key_base64: Option<Secret>,
+        /// Its material as the text of a JSON Web Key.
+        #[serde(skip)]
+        key_jwk: Option<Secret>,
     },
     /// A secret; the platform never gives its text back.
     SecretText {
@@ -198,6 +241,17 @@ pub enum KnownBinding {
     Vectorize { index_name: String },
     /// The id and the tag of the version that runs.
     VersionMetadata,
+    /// A private network.
+    VpcNetwork {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tunnel_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<String>,
+    },
+    /// A service in a private network.
+    VpcService { service_id: String },
     /// A module of WebAssembly, in a part of the upload.
     WasmModule { part: String },
     /// A workflow.
@@ -217,6 +271,9 @@ pub struct SimpleLimit {
     pub limit: u64,
     /// In how many seconds: 10 or 60.
     pub period: u64,
+    /// How many seconds a client is refused that exceeded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mitigation_timeout: Option<u64>,
 }
 
 #[cfg(test)]
@@ -238,7 +295,30 @@ mod tests {
         let hex = "0123456789abcdef0123456789abcdef";
         for wire in [
             json!({"name": "A", "type": "ai"}),
+            json!({"name": "A", "type": "ai_search", "instance_name": "i", "namespace": "n"}),
+            json!({"name": "A", "type": "ai_search_namespace", "namespace": "n"}),
+            json!({"name": "A", "type": "analytics_engine", "dataset": "d"}),
+            json!({"name": "A", "type": "artifacts", "namespace": "n"}),
             json!({"name": "A", "type": "assets"}),
+            json!({"name": "A", "type": "browser"}),
+            json!({"name": "A", "type": "data_blob", "part": "p"}),
+            json!({"name": "A", "type": "dispatch_namespace", "namespace": "n", "outbound": {"worker": {"service": "w"}}}),
+            json!({"name": "A", "type": "flagship", "app_id": "a"}),
+            json!({"name": "A", "type": "hyperdrive", "id": "h"}),
+            json!({"name": "A", "type": "images"}),
+            json!({"name": "A", "type": "k2", "stream": "s"}),
+            json!({"name": "A", "type": "media"}),
+            json!({"name": "A", "type": "messaging", "namespace": "n"}),
+            json!({"name": "A", "type": "mtls_certificate", "certificate_id": "c"}),
+            json!({"name": "A", "type": "pipelines", "pipeline": "p"}),
+            json!({"name": "A", "type": "secret_key", "algorithm": {"name": "HMAC"}, "format": "raw", "usages": ["sign"]}),
+            json!({"name": "A", "type": "secrets_store_secret", "store_id": "s", "secret_name": "n"}),
+            json!({"name": "A", "type": "send_email", "allowed_sender_addresses": ["a@b.test"]}),
+            json!({"name": "A", "type": "text_blob", "part": "p"}),
+            json!({"name": "A", "type": "vectorize", "index_name": "i"}),
+            json!({"name": "A", "type": "vpc_network", "network_id": "n", "identity": "runtime-email-alpha"}),
+            json!({"name": "A", "type": "vpc_service", "service_id": "s"}),
+            json!({"name": "A", "type": "wasm_module", "part": "p"}),
             json!({"name": "A", "type": "d1", "id": id}),
             json!({"name": "A", "type": "durable_object_namespace", "class_name": "C"}),
             json!({"name": "A", "type": "inherit", "old_name": "B"}),
@@ -293,6 +373,16 @@ mod tests {
             json!({"name": "KEY", "type": "secret_text", "text": "hunter2"})
         );
         assert!(!serde_json::to_string(&kind).unwrap().contains("hunter2"));
+        assert!(!format!("{binding:?}").contains("hunter2"));
+        let key = KnownBinding::SecretKey {
+            algorithm: Some(json!({"name": "HMAC"})),
+            format: Some("jwk".to_owned()),
+            usages: vec!["sign".to_owned()],
+            key_base64: None,
+            key_jwk: Some(Secret::new(r#"{"k":"hunter2"}"#)),
+        };
+        let binding = Binding::new(&"KEY".parse().unwrap(), key.into());
+        assert_eq!(binding.on_the_wire().unwrap()["key_jwk"]["k"], "hunter2");
         assert!(!format!("{binding:?}").contains("hunter2"));
     }
 }

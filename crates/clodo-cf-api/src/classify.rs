@@ -4,16 +4,31 @@ use http::StatusCode;
 /// Cloudflare's products reuse each other's codes, so a code means something only together with
 /// the product that gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Product {
+pub(crate) enum Product {
     Database,
     Storage,
     Buckets,
+    Queues,
     Workers,
+    GraphQl,
     Rest,
 }
 
 impl Product {
-    fn of(template: &str) -> Self {
+    /// The word for it in logs.
+    pub(crate) fn group(self) -> &'static str {
+        match self {
+            Self::Database => "d1",
+            Self::Storage => "kv",
+            Self::Buckets => "r2",
+            Self::Queues => "queues",
+            Self::Workers => "workers",
+            Self::GraphQl => "graphql",
+            Self::Rest => "rest",
+        }
+    }
+
+    pub(crate) fn of(template: &str) -> Self {
         let has = |part: &str| template.contains(part);
         if has("/d1/") {
             Self::Database
@@ -21,6 +36,10 @@ impl Product {
             Self::Storage
         } else if has("/r2/") {
             Self::Buckets
+        } else if has("/queues") {
+            Self::Queues
+        } else if template == "/graphql" {
+            Self::GraphQl
         } else if has("/workers/") {
             Self::Workers
         } else {
@@ -63,6 +82,11 @@ fn of_product_code(product: Product, code: u64) -> Option<ApiErrorKind> {
         (Product::Buckets, 10004) => Exists,
         (Product::Buckets, 10006 | 10007) => NotFound,
         (Product::Buckets, 10008) => Conflict,
+        (Product::Buckets, 10059) => NotFound,
+        (Product::Queues, 11000) => NotFound,
+        (Product::Queues, 11003 | 11009) => Exists,
+        (Product::Rest, 81044) => NotFound,
+        (Product::Rest, 81053 | 81057 | 81058 | 1061) => Exists,
         (Product::Workers, 10007 | 10056 | 10063 | 10090 | 10092 | 10200 | 10222) => NotFound,
         (Product::Workers, 10020) => Exists,
         (Product::Workers, 10006 | 10016 | 10021 | 10026 | 10057 | 10068 | 10069) => Invalid,
@@ -116,6 +140,9 @@ pub(crate) fn advice(kind: ApiErrorKind, said: &[ApiMessage]) -> &'static str {
             "check the base URL, and whether a proxy or a firewall answers in its place"
         }
         ApiErrorKind::Transport => "check the network and the base URL, then try again",
+        ApiErrorKind::CircuitOpen => {
+            "wait a moment; https://www.cloudflarestatus.com says whether it is known"
+        }
         ApiErrorKind::Request => "correct the value that the message names",
     })
 }

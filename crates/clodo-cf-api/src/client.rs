@@ -1,17 +1,19 @@
 use crate::{
-    api_error::{ApiError, Call, Head},
-    endpoint::{Credentials, Endpoint, Payload, Place, Reading},
-    envelope::Envelope,
+    answer::{self, Missed},
+    api_error::{ApiError, ApiErrorKind, Call},
+    breaker::{BreakerKey, Circuit},
+    endpoint::{Credentials, Endpoint, Payload, Place},
     options::{Checked, ClientOptions, ClientOptionsError, bearer},
     paced::Paced,
 };
 use clodo_http::{
-    Body, BodyError, Effect, Fault, HttpService, Repeatable, Request, Response, TimeLimit, Timeout,
-    Trace,
+    Body, Effect, Fault, HttpService, Repeatable, Request, TimeLimit, Timeout, Trace,
 };
+use clodo_resilience::BreakerState;
 use clodo_types::Secret;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use std::{fmt, sync::Arc};
+use tracing::{Instrument, field::Empty};
 
 /// Cloudflare's v4 API over any [`HttpService`]. Clones share connections and budget.
 ///
@@ -21,23 +23,9 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     http: Paced<Timeout<Trace<Arc<dyn HttpService>>>>,
+    circuit: Circuit,
     checked: Checked,
     options: ClientOptions,
-}
-
-/// Cloudflare's code for "another change of the same Worker is going on"; nothing was done.
-const CONCURRENT_EDIT: u64 = 10035;
-
-/// An attempt that gave no result, and what it means for the next one.
-struct Missed {
-    error: ApiError,
-    fault: Option<Fault>,
-}
-
-impl Missed {
-    fn finally(error: ApiError) -> Self {
-        Self { error, fault: None }
-    }
 }
 
 impl Client {
@@ -50,9 +38,11 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ClientOptionsError> {
         let checked = Checked::of(&options)?;
-        let http = Timeout::new(Trace::new(http), options.time_limit, options.stall);
+        let http = Timeout::new(Trace::new(http), options.time_limit, options.stall)
+            .with_sleeper(Arc::clone(&options.sleeper));
         let http = Paced::new(http, Arc::clone(&options.pacer), options.at_once);
-        Ok(Self(Arc::new(Inner { http, checked, options })))
+        let circuit = Circuit::new(options.breaker);
+        Ok(Self(Arc::new(Inner { http, circuit, checked, options })))
     }
 
     /// Makes a call and reads its answer, and makes it again where that does no harm.
@@ -66,11 +56,18 @@ impl Client {
         let repeatable = Repeatable::from(endpoint.repeat);
         let mut delays = self.0.options.retry.delays();
         let mut may_have_happened = false;
-        loop {
-            let Missed { error, fault } = match self.attempt(&endpoint, call).await {
+        let mut last = None;
+        for number in 1.. {
+            let Missed { error, fault } = match self.attempt(&endpoint, call, number).await {
                 Ok(answer) => return Ok(answer),
                 Err(missed) => missed,
             };
+            if error.kind() == ApiErrorKind::CircuitOpen
+                && let Some(last) = last
+            {
+                // What opened the circuit says more than that it is open.
+                return Err(last);
+            }
             // What an earlier attempt removed is not there any more.
             if may_have_happened
                 && error.is_not_found()
@@ -80,12 +77,15 @@ impl Client {
             }
             may_have_happened |= error.may_have_happened();
             let fault = fault.filter(|_| !matches!(endpoint.payload, Payload::Stream { .. }));
+            let error = self.cleaned(error, &endpoint).remembering(may_have_happened);
             let Some(delay) = fault.and_then(|fault| delays.after(fault, repeatable)) else {
-                return Err(self.cleaned(error, &endpoint).remembering(may_have_happened));
+                return Err(error);
             };
             tracing::debug!(call = endpoint.template(), ?fault, ?delay, "calling again");
-            tokio::time::sleep(delay).await;
+            last = Some(error);
+            self.0.options.sleeper.sleep(delay).await;
         }
+        unreachable!("the numbers of attempts do not end")
     }
 
     /// Like [`Client::send`], for something that may not exist.
@@ -100,11 +100,48 @@ impl Client {
         }
     }
 
+    /// Whether calls to a group of endpoints are refused at this moment.
+    #[must_use]
+    pub fn breaker_state(&self, key: &BreakerKey) -> BreakerState {
+        self.0.circuit.state(key)
+    }
+
     pub(crate) fn options(&self) -> &ClientOptions {
         &self.0.options
     }
 
-    async fn attempt<A>(&self, endpoint: &Endpoint<A>, call: Call<'_>) -> Result<A, Missed> {
+    /// One attempt, seen by the breaker and in a span of its own.
+    async fn attempt<A>(
+        &self,
+        endpoint: &Endpoint<A>,
+        call: Call<'_>,
+        number: u32,
+    ) -> Result<A, Missed> {
+        let admission = self.0.circuit.admit(endpoint.template(), &endpoint.parameters);
+        let admission = admission.map_err(|open| {
+            Missed::finally(ApiError::circuit_open(call, crate::breaker::patience(open)))
+        })?;
+        let span = tracing::debug_span!(
+            "cloudflare",
+            method = %endpoint.method,
+            template = endpoint.template(),
+            attempt = number,
+            status = Empty,
+            ray_id = Empty,
+            error = Empty,
+        );
+        let outcome = self.exchange(endpoint, call).instrument(span.clone()).await;
+        match &outcome {
+            Ok(_) => admission.answered(),
+            Err(missed) => {
+                span.record("error", tracing::field::debug(missed.error.kind()));
+                admission.failed(&missed.error);
+            }
+        }
+        outcome
+    }
+
+    async fn exchange<A>(&self, endpoint: &Endpoint<A>, call: Call<'_>) -> Result<A, Missed> {
         let request = self.request(endpoint, call.path);
         let request =
             request.map_err(|problem| Missed::finally(ApiError::request(call, problem)))?;
@@ -112,34 +149,7 @@ impl Client {
             fault: Some(Fault::Transport(error.kind())),
             error: ApiError::unanswered(call, error),
         })?;
-        let fault = Fault::of_response(&response);
-        let read = match endpoint.reading {
-            Reading::Raw(read) if response.status().is_success() => return Ok(read(response)),
-            Reading::Raw(_) => None,
-            Reading::Envelope(read) => Some(read),
-        };
-        let head = head_of(&response);
-        let body = response.into_body().collect(self.0.options.answer_limit).await;
-        let body = body.map_err(|error| Missed {
-            fault: (!matches!(error, BodyError::TooLarge { .. })).then_some(Fault::BrokenAnswer),
-            error: ApiError::cut_off(call, head.clone(), error),
-        })?;
-        let empty = body.trim_ascii().is_empty() && head.status.is_success();
-        let envelope = if empty { Some(Envelope::empty()) } else { Envelope::read(&body) };
-        let Some(envelope) = envelope else {
-            return Err(Missed { fault, error: ApiError::foreign(call, head, excerpt(&body)) });
-        };
-        match read {
-            Some(read) if envelope.success && !is_refusal(&head) => {
-                read(&envelope, endpoint.within)
-                    .map_err(|error| Missed::finally(ApiError::unreadable(call, head, error)))
-            }
-            _ => {
-                let error = ApiError::refused(call, head, envelope.errors);
-                let busy = error.has_code(CONCURRENT_EDIT).then_some(Fault::Busy);
-                Err(Missed { fault: busy.or(fault), error })
-            }
-        }
+        answer::read(response, endpoint, call, self.0.options.answer_limit).await
     }
 
     fn request<A>(&self, endpoint: &Endpoint<A>, path: &str) -> Result<Request, String> {
@@ -216,32 +226,6 @@ fn content_type_of(payload: &Payload) -> Option<&HeaderValue> {
             Some(content_type)
         }
     }
-}
-
-fn head_of(response: &Response) -> Head {
-    let text = |headers: &HeaderMap, name: &str| {
-        headers.get(name)?.to_str().ok().map(|text| text.chars().take(64).collect::<String>())
-    };
-    Head {
-        status: response.status(),
-        ray_id: text(response.headers(), "cf-ray"),
-        challenged: text(response.headers(), "cf-mitigated").as_deref() == Some("challenge"),
-    }
-}
-
-/// A refusal's status counts even if the body claims success: of the two, the careful reading.
-fn is_refusal(head: &Head) -> bool {
-    head.status.is_client_error() || head.status.is_server_error()
-}
-
-/// The beginning of a foreign answer, fit for one line of a terminal.
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
-    let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
-    let text = title.map_or(text.as_ref(), |(title, _)| title);
-    let words = text.split_whitespace().map(|word| word.replace(char::is_control, ""));
-    let line = words.collect::<Vec<_>>().join(" ");
-    line.chars().take(160).collect()
 }
 
 /// Sends a secret's plain text nowhere but into the body of one call.

@@ -3,8 +3,9 @@ use bytes::Bytes;
 use clodo_http::{Body, Effect, Repeatable, Response};
 use clodo_types::Secret;
 use http::{HeaderName, HeaderValue, Method, Uri};
-use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, sync::Mutex, time::Duration};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+use std::{collections::BTreeMap, fmt, sync::Mutex, time::Duration};
 
 /// Whether a call may be made again when it is not known if the first one arrived. It belongs to
 /// the endpoint, not to the HTTP method: a `PUT` of a secret makes a new version each time.
@@ -50,6 +51,8 @@ pub(crate) enum Reading<A> {
     /// The second argument names the field of `result` that is meant, when it is not all of it.
     Envelope(fn(&Envelope<'_>, Option<&'static str>) -> Result<A, serde_json::Error>),
     Raw(fn(Response) -> A),
+    /// `{data, errors}`. The second argument names the node of the account that is meant.
+    GraphQl(fn(&RawValue, Option<&'static str>) -> Result<A, serde_json::Error>),
 }
 
 impl<A> Clone for Reading<A> {
@@ -108,6 +111,42 @@ impl<A: DeserializeOwned> Endpoint<A> {
     pub(crate) fn get(template: &'static str) -> Self {
         Self::new(Method::GET, template, Repeat::Safe)
     }
+}
+
+impl<A: DeserializeOwned> Endpoint<A> {
+    /// A question to GraphQL; `A` is what the answer's `data` is.
+    pub(crate) fn graphql() -> Self {
+        let reading = Reading::GraphQl(|data, _| serde_json::from_str(data.get()));
+        Self::reading(Method::POST, Place::Template(GRAPHQL), Repeat::Safe, reading).only_reading()
+    }
+}
+
+impl<T: DeserializeOwned> Endpoint<Vec<T>> {
+    /// A question to GraphQL about one node of one account.
+    pub(crate) fn graphql_node(node: &'static str) -> Self {
+        let reading = Reading::GraphQl(|data, node| {
+            let data: Viewer = serde_json::from_str(data.get())?;
+            let accounts = data.viewer.and_then(|viewer| viewer.accounts).unwrap_or_default();
+            let found = accounts.into_iter().next().flatten();
+            let found = found.and_then(|mut nodes| nodes.remove(node?)).unwrap_or_default();
+            Ok(Option::deserialize(found)?.unwrap_or_default())
+        });
+        Self::reading(Method::POST, Place::Template(GRAPHQL), Repeat::Safe, reading)
+            .only_reading()
+            .within(node)
+    }
+}
+
+const GRAPHQL: &str = "/graphql";
+
+#[derive(Deserialize)]
+struct Viewer {
+    viewer: Option<Accounts>,
+}
+
+#[derive(Deserialize)]
+struct Accounts {
+    accounts: Option<Vec<Option<BTreeMap<String, Value>>>>,
 }
 
 impl Endpoint<()> {
@@ -207,11 +246,32 @@ impl<A> Endpoint<A> {
         self
     }
 
+    /// Sets a header whose value is known only now; one that no header can carry is refused when
+    /// the call is sent.
+    #[must_use]
+    pub fn with_header_value(mut self, name: &'static str, value: &str) -> Self {
+        match HeaderValue::from_str(value) {
+            Ok(value) => self.headers.push((HeaderName::from_static(name), value)),
+            Err(_) => self.problem = Some(format!("`{name}` cannot carry this value")),
+        }
+        self
+    }
+
     /// Sets a JSON body.
     #[must_use]
-    pub fn with_json(mut self, value: &impl Serialize) -> Self {
+    pub fn with_json(self, value: &impl Serialize) -> Self {
+        self.with_json_as("application/json", value)
+    }
+
+    /// Sets a JSON merge patch (RFC 7396): what is null is removed, what is missing stays.
+    #[must_use]
+    pub fn with_merge_patch(self, value: &impl Serialize) -> Self {
+        self.with_json_as("application/merge-patch+json", value)
+    }
+
+    fn with_json_as(mut self, content_type: &'static str, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
-            Ok(bytes) => self.with_body("application/json", Bytes::from(bytes)),
+            Ok(bytes) => self.with_body(content_type, Bytes::from(bytes)),
             Err(error) => {
                 self.problem = Some(format!("the body is no JSON: {error}"));
                 self
@@ -221,8 +281,21 @@ impl<A> Endpoint<A> {
 
     /// Sets a body; a stream is sent once, whatever happens.
     #[must_use]
-    pub fn with_body(mut self, content_type: &'static str, body: impl Into<Body>) -> Self {
-        let (content_type, body) = (HeaderValue::from_static(content_type), body.into());
+    pub fn with_body(self, content_type: &'static str, body: impl Into<Body>) -> Self {
+        self.with_payload(HeaderValue::from_static(content_type), body.into())
+    }
+
+    /// Sets a body whose media type is known only now.
+    #[must_use]
+    pub fn with_typed_body(mut self, content_type: &str, body: impl Into<Body>) -> Self {
+        let Ok(content_type) = HeaderValue::from_str(content_type) else {
+            self.problem = Some(format!("`{content_type}` cannot be a content type"));
+            return self;
+        };
+        self.with_payload(content_type, body.into())
+    }
+
+    fn with_payload(mut self, content_type: HeaderValue, body: Body) -> Self {
         self.payload = if body.is_buffered() {
             Payload::Buffered { content_type, body }
         } else {

@@ -61,7 +61,7 @@ impl Client {
             }
             let delay = delays.after(Fault::Busy, Repeatable::Yes).filter(|_| !exists);
             let Some(delay) = delay else { return Err(error.remembering(unclear)) };
-            tokio::time::sleep(delay).await;
+            self.options().sleeper.sleep(delay).await;
         }
     }
 }

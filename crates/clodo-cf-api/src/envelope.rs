@@ -101,6 +101,29 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// What GraphQL answers, which is no envelope.
+#[derive(Debug)]
+pub(crate) struct GraphQlAnswer<'a> {
+    pub(crate) data: Option<&'a RawValue>,
+    pub(crate) errors: Vec<ApiMessage>,
+}
+
+impl<'a> GraphQlAnswer<'a> {
+    /// Reads an answer; `None` when it is none of GraphQL's.
+    pub(crate) fn read(body: &'a [u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Wire<'a> {
+            #[serde(borrow)]
+            data: Option<&'a RawValue>,
+            #[serde(borrow)]
+            errors: Option<&'a RawValue>,
+        }
+        let Wire { data, errors } = serde_json::from_slice(body).ok()?;
+        let errors = errors.map(messages).unwrap_or_default();
+        (data.is_some() || !errors.is_empty()).then_some(Self { data, errors })
+    }
+}
+
 fn value(raw: &RawValue) -> Option<Value> {
     serde_json::from_str(raw.get()).ok()
 }

@@ -3,6 +3,7 @@
 use crate::{
     endpoint::Endpoint,
     paging::{ListEndpoint, Paging},
+    wire::or_default,
 };
 use clodo_types::AccountId;
 use serde::Deserialize;
@@ -26,6 +27,9 @@ pub struct TokenStatus {
     pub id: String,
     /// `active`, `disabled`, `expired`, or a word that came later.
     pub status: String,
+    /// When it begins, in RFC 3339.
+    #[serde(default)]
+    pub not_before: Option<String>,
     /// When it ends, in RFC 3339.
     #[serde(default)]
     pub expires_on: Option<String>,
@@ -48,6 +52,29 @@ pub struct User {
     /// Their address, when the token may see it.
     #[serde(default)]
     pub email: Option<String>,
+}
+
+/// What a person is in an account.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Membership {
+    /// Its id.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The account.
+    pub account: Account,
+    /// `accepted`, `pending` …
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Such as `Super Administrator - All Privileges`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub roles: Vec<String>,
+}
+
+/// Every account that the person belongs to, and as what.
+#[must_use]
+pub fn list_memberships() -> ListEndpoint<Membership> {
+    ListEndpoint::new("/memberships", Paging::Numbered { per_page: 50 })
 }
 
 /// Every account that the token can see.

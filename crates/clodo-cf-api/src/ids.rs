@@ -65,6 +65,34 @@ id_type! {
     /// A Worker's own id, which survives a rename; other answers call it the tag.
     WorkerId, "worker id"
 }
+id_type! {
+    /// The id of an API token; not the token.
+    TokenId, "token id"
+}
+id_type! {
+    /// The id of a set of permissions that a token can be given.
+    PermissionGroupId, "permission group id"
+}
+id_type! {
+    /// The id of a DNS record.
+    RecordId, "DNS record id"
+}
+id_type! {
+    /// The id of a live tail of a Worker's events.
+    TailId, "tail id"
+}
+id_type! {
+    /// The id of a queue.
+    QueueId, "queue id"
+}
+id_type! {
+    /// The id of a consumer of a queue.
+    ConsumerId, "queue consumer id"
+}
+id_type! {
+    /// The id of a namespace of Durable Objects: one class of one Worker.
+    ObjectNamespaceId, "Durable Object namespace id"
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,10 +3,13 @@
 //! | you have | start at |
 //! |---|---|
 //! | a token and an HTTP service | [`Client`], [`ClientOptions`] |
-//! | a call to make | a function of [`identity`], [`zones`], [`workers`], [`versions`], [`worker_settings`], [`triggers`], [`assets`], [`d1`], [`kv`], [`r2`], then [`Client::send`] |
+//! | a call to make | a function of one of the modules below, then [`Client::send`] |
 //! | a list to read | the `list_*` functions, then [`Client::stream`] or [`Client::list`] |
 //! | something that must exist once | [`Client::ensure_database`] and the like, or [`Client::ensure`] |
 //! | a Worker to upload | [`WorkerUpload`], then [`versions::upload_version`] or [`workers::put_script`] |
+//! | static assets to upload | [`Client::upload_assets`] |
+//! | SQL to move in or out | [`Client::import_database`], [`Client::export_database`] |
+//! | events to follow | [`tails::create_tail`], then [`tails::TailStream`] |
 //! | a call that failed | [`ApiError::kind`], [`ApiError::advice`] |
 //! | many programs with one token | implement [`Pacer`] over a store |
 //! | a call that is missing here | [`Endpoint::new`], [`ListEndpoint::new`] |
@@ -39,19 +42,27 @@
 //! - Success is what the answer's envelope says; a status of 400 or more is a failure all the same.
 //! - A 429 is always repeated, up to 60 s later. Anything else is repeated when it cannot have
 //!   arrived, or when the endpoint says that twice does what once does ([`Repeat`]).
+//! - A group of endpoints of one account that fails ten times in a row is left alone for 30 s, then
+//!   one call finds out whether it is back ([`ClientOptions::breaker`]).
 //! - Answers may have new fields, new kinds and nulls: they are read all the same.
+//! - Each attempt is a span of `tracing`: template, attempt, status, ray id.
 //! - No error, log or `Debug` text holds a token, a secret or a body.
 //!
 //! # What this crate leaves to others
 //! Sockets ([`clodo_http`]), what to change and in which order, and where secrets come from.
 //!
 //! # Features
+//! - `reqwest`: [`clodo_http`]'s `ReqwestHttp`, connections for the calls.
+//! - `websocket`: `tails::WebSockets`, connections for live tails.
 //! - `conformance`: the suite that every [`Pacer`] must pass.
 //!
-//! It builds for wasm32, but waits with tokio's clock, which does not run on Workers.
+//! Without the first two it builds for wasm32. Tokio's clock does not run on Workers: there
+//! [`ClientOptions::sleeper`] and [`ClientOptions::pacer`] need another, and the breaker is off.
 
+mod answer;
 mod api_error;
 mod binding;
+mod breaker;
 mod classify;
 mod client;
 mod endpoint;
@@ -69,11 +80,18 @@ mod url_text;
 mod wire;
 
 // Calls are grouped by what they are about, so that `d1::query` reads as what it does.
+pub mod analytics;
 pub mod assets;
 pub mod d1;
+pub mod dns;
+pub mod durable_objects;
 pub mod identity;
 pub mod kv;
+pub mod queues;
 pub mod r2;
+pub mod secrets;
+pub mod tails;
+pub mod tokens;
 pub mod triggers;
 pub mod versions;
 pub mod worker_settings;
@@ -85,15 +103,29 @@ pub mod conformance;
 
 pub use api_error::{ApiError, ApiErrorKind};
 pub use binding::{Binding, BindingKind, KnownBinding, SimpleLimit};
+pub use breaker::BreakerKey;
 pub use client::Client;
 pub use clodo_resilience::RateLimits;
 pub use endpoint::{Endpoint, Repeat};
 pub use ensure::{Ensured, Origin};
 pub use envelope::ApiMessage;
-pub use ids::{DomainId, IdError, RouteId, WorkerDeploymentId, WorkerId};
+pub use ids::{
+    ConsumerId, DomainId, IdError, ObjectNamespaceId, PermissionGroupId, QueueId, RecordId,
+    RouteId, TailId, TokenId, WorkerDeploymentId, WorkerId,
+};
 pub use multipart::{EncodedForm, FormError, Part, encode_form};
 pub use options::{ClientOptions, ClientOptionsError, PlainHttp};
 pub use pacer::{Pacer, PacerError, Unpaced};
 pub use paging::{ListEndpoint, Paging};
 pub use token_bucket::TokenBucket;
-pub use upload::{Entry, UploadAssets, UploadError, UploadModule, WorkerUpload};
+pub use upload::{
+    AssetsConfig, Entry, Limits, MigrationStep, Migrations, ModuleKind, Observability, Placement,
+    RenamedClass, RunWorkerFirst, TailConsumer, TransferredClass, UploadAssets, UploadError,
+    UploadModule, WorkerUpload,
+};
+
+// What options and answers speak of.
+pub use clodo_http::{HttpService, RetryPolicy, Sleeper, TokioSleeper};
+#[cfg(feature = "reqwest")]
+pub use clodo_http::{ReqwestError, ReqwestHttp, ReqwestOptions};
+pub use clodo_resilience::{BreakerOptions, BreakerState, TripRule};

@@ -1,5 +1,6 @@
 use crate::{pacer::Pacer, token_bucket::TokenBucket};
-use clodo_http::RetryPolicy;
+use clodo_http::{RetryPolicy, Sleeper, TokioSleeper};
+use clodo_resilience::{BreakerOptions, TripRule};
 use clodo_types::Secret;
 use http::{HeaderValue, Uri};
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -38,11 +39,16 @@ pub struct ClientOptions {
     pub answer_limit: usize,
     /// Whether `http://` is accepted for other machines.
     pub plain_http: PlainHttp,
+    /// How calls wait.
+    pub sleeper: Arc<dyn Sleeper>,
+    /// When calls are refused because those before them failed; none means never.
+    pub breaker: Option<BreakerOptions>,
 }
 
 impl ClientOptions {
     /// For an API at `base_url`: Cloudflare's budget, 4 attempts of 60 s, 6 calls at a time,
-    /// answers up to 64 MiB.
+    /// answers up to 64 MiB; after 10 failures in a row a group of endpoints is left alone for
+    /// 30 s.
     #[must_use]
     pub fn new(base_url: impl Into<String>, token: Secret) -> Self {
         Self {
@@ -56,6 +62,10 @@ impl ClientOptions {
             at_once: 6,
             answer_limit: 64 << 20,
             plain_http: PlainHttp::default(),
+            sleeper: Arc::new(TokioSleeper),
+            // A breaker measures time by tokio's clock, which does not run on wasm32.
+            breaker: (!cfg!(target_arch = "wasm32"))
+                .then(|| BreakerOptions::default().with_trip(TripRule::InARow(10))),
         }
     }
 
@@ -90,6 +100,21 @@ impl ClientOptions {
     #[must_use]
     pub fn with_at_once(mut self, at_once: usize) -> Self {
         self.at_once = at_once;
+        self
+    }
+
+    /// Sets how calls wait, for where tokio's clock does not run. Such a place needs another
+    /// [`Pacer`] than the usual one, too.
+    #[must_use]
+    pub fn with_sleeper(mut self, sleeper: Arc<dyn Sleeper>) -> Self {
+        self.sleeper = sleeper;
+        self
+    }
+
+    /// Sets when calls are refused because those before them failed.
+    #[must_use]
+    pub fn with_breaker(mut self, breaker: impl Into<Option<BreakerOptions>>) -> Self {
+        self.breaker = breaker.into();
         self
     }
 

@@ -1,16 +1,15 @@
-//! Settings of a Worker that belong to no version, and secrets that are set one at a time.
+//! Settings of a Worker: those of its latest version, and those that belong to no version.
 
 use crate::{
     binding::Binding,
-    client::exposed,
     endpoint::{Endpoint, Repeat},
-    paging::{ListEndpoint, Paging},
+    multipart::{Part, encode_form},
     wire::or_default,
 };
-use clodo_types::{AccountId, Secret, SecretName, WorkerName};
+use clodo_types::{AccountId, WorkerName};
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Settings of the latest version, and those of the Worker.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,6 +47,37 @@ pub struct Settings {
     pub migration_tag: Option<String>,
 }
 
+/// A change of the latest version's settings.
+#[derive(Clone, Debug, Default)]
+pub struct SettingsChange {
+    /// All bindings.
+    pub bindings: Option<Vec<Binding>>,
+    /// `YYYY-MM-DD`.
+    pub compatibility_date: Option<String>,
+    /// Flags of the runtime, all of them.
+    pub compatibility_flags: Option<Vec<String>>,
+    /// Anything else that the API takes (`limits`, `placement`, `observability`, `migrations` …).
+    /// It does not replace what the fields above say.
+    pub other: Map<String, Value>,
+}
+
+impl SettingsChange {
+    fn on_the_wire(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut fields = self.other.clone();
+        if let Some(bindings) = &self.bindings {
+            let bindings = bindings.iter().map(Binding::on_the_wire);
+            fields.insert("bindings".into(), bindings.collect::<Result<Vec<_>, _>>()?.into());
+        }
+        if let Some(date) = &self.compatibility_date {
+            fields.insert("compatibility_date".into(), date.as_str().into());
+        }
+        if let Some(flags) = &self.compatibility_flags {
+            fields.insert("compatibility_flags".into(), flags.clone().into());
+        }
+        serde_json::to_vec(&fields)
+    }
+}
+
 /// Settings that belong to no version. A change leaves out what it does not mean.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScriptSettings {
@@ -65,25 +95,36 @@ pub struct ScriptSettings {
     pub tail_consumers: Option<Vec<Value>>,
 }
 
-/// A secret that is set: its name alone.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct SecretInfo {
-    /// Its name, which may hold characters that a [`SecretName`] refuses.
-    pub name: String,
-    /// `secret_text` or `secret_key`.
-    #[serde(default, rename = "type")]
-    pub kind: String,
-}
-
 const SETTINGS: &str = "/accounts/{account}/workers/scripts/{worker}/settings";
 const SCRIPT_SETTINGS: &str = "/accounts/{account}/workers/scripts/{worker}/script-settings";
-const SECRETS: &str = "/accounts/{account}/workers/scripts/{worker}/secrets";
 
 /// Settings of the latest version, and those of the Worker.
 #[must_use]
 pub fn settings(account: &AccountId, worker: &WorkerName) -> Endpoint<Settings> {
     Endpoint::get(SETTINGS).at("account", account).at("worker", worker)
+}
+
+/// Changes settings of the latest version: makes a new version and deploys it. What is left out
+/// stays; bindings are all of them, and those that were not changed are named as
+/// [`Inherit`](crate::KnownBinding::Inherit) or by kind and name alone.
+#[must_use]
+pub fn patch_settings(
+    account: &AccountId,
+    worker: &WorkerName,
+    change: &SettingsChange,
+) -> Endpoint<Settings> {
+    let endpoint = Endpoint::new(Method::PATCH, SETTINGS, Repeat::Never)
+        .at("account", account)
+        .at("worker", worker);
+    let form = change.on_the_wire().map_err(|error| error.to_string()).and_then(|settings| {
+        // The one part is a JSON text without a type, as in an upload.
+        let parts = [Part::field("settings", settings)];
+        encode_form(&parts).map_err(|error| error.to_string())
+    });
+    match form {
+        Ok(form) => endpoint.with_form(form),
+        Err(problem) => endpoint.with_problem(problem),
+    }
 }
 
 /// Settings that belong to no version.
@@ -103,52 +144,4 @@ pub fn patch_script_settings(
         .at("account", account)
         .at("worker", worker)
         .with_json(change)
-}
-
-/// The names of the secrets that are set.
-#[must_use]
-pub fn list_secrets(account: &AccountId, worker: &WorkerName) -> ListEndpoint<SecretInfo> {
-    ListEndpoint::new(SECRETS, Paging::Single).at("account", account).at("worker", worker)
-}
-
-/// A secret to set.
-#[derive(Clone, Debug)]
-pub struct NewSecret {
-    /// Its name.
-    pub name: SecretName,
-    /// Its text.
-    pub text: Secret,
-}
-
-#[derive(Serialize)]
-struct SecretUpload<'a> {
-    name: &'a SecretName,
-    #[serde(serialize_with = "exposed")]
-    text: &'a Secret,
-    #[serde(rename = "type")]
-    kind: &'static str,
-}
-
-/// Sets a secret. It makes a new version and deploys it, each time.
-#[must_use]
-pub fn put_secret(
-    account: &AccountId,
-    worker: &WorkerName,
-    secret: &NewSecret,
-) -> Endpoint<SecretInfo> {
-    let NewSecret { name, text } = secret;
-    Endpoint::new(Method::PUT, SECRETS, Repeat::Never)
-        .at("account", account)
-        .at("worker", worker)
-        .with_json(&SecretUpload { name, text, kind: "secret_text" })
-}
-
-/// Removes a secret. It makes a new version and deploys it.
-#[must_use]
-pub fn delete_secret(account: &AccountId, worker: &WorkerName, name: &SecretName) -> Endpoint<()> {
-    Endpoint::delete("/accounts/{account}/workers/scripts/{worker}/secrets/{secret}")
-        .at("account", account)
-        .at("worker", worker)
-        .at("secret", name)
-        .with_query("url_encoded", true)
 }

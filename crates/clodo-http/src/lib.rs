@@ -9,6 +9,7 @@
 //! | a wish to see what is sent | wrap it: [`Trace`], [`Counted`] |
 //! | a service with a rate limit | [`rate_limits`] reads what an answer says of it |
 //! | an own loop of attempts | [`RetryPolicy::delays`] |
+//! | no clock of tokio's | [`Sleeper`] |
 //! | an own implementation | the suite in `conformance` (feature `conformance`) |
 //!
 //! # Example
@@ -45,15 +46,17 @@
 //! - `fake`: `Scripted`, which answers from a script and remembers what it was asked.
 //! - `conformance`: the suite that every [`HttpService`] must pass.
 //!
-//! Without features it builds for wasm32; there [`Retry`] and [`Timeout`] cannot wait, since
-//! tokio's clock does not run on Workers.
+//! Without features it builds for wasm32. Tokio's clock does not run on Workers: give [`Timeout`] a
+//! [`Sleeper`] that does; [`Retry`] cannot wait there.
 
 mod body;
 mod counted;
+mod http_date;
 mod rate_limits;
 mod retry;
 mod retry_policy;
 mod service;
+mod sleeper;
 mod timeout;
 mod trace;
 mod transport_error;
@@ -75,6 +78,7 @@ pub use retry_policy::{Delays, Fault, RetryPolicy, retry_after};
 #[cfg(feature = "fake")]
 pub use scripted::{Answer, Asked, Scripted};
 pub use service::{Effect, HttpService, Repeatable, Request, Response, TimeLimit};
+pub use sleeper::{Sleeper, TokioSleeper};
 pub use timeout::Timeout;
 pub use trace::Trace;
 pub use transport_error::{TransportError, TransportKind};

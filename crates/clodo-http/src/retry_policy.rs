@@ -1,4 +1,4 @@
-use crate::{service::Repeatable, transport_error::TransportKind};
+use crate::{http_date, service::Repeatable, transport_error::TransportKind};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use http::{HeaderMap, StatusCode, header};
 use std::time::Duration;
@@ -50,12 +50,18 @@ impl Fault {
     }
 }
 
-/// The `Retry-After` header in its form as seconds. The form as a date is not read: it would
-/// need the peer's clock and ours to agree.
+/// The `Retry-After` header. In its form as a date it is measured against the answer's own `Date`,
+/// so that the peer's clock and ours need not agree; without one it says nothing.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let wait = http_date::seconds(asked)? - http_date::seconds(text(header::DATE)?)?;
+    // A date in the past means now.
+    Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
 }
 
 /// How often and how late to try again.
@@ -200,12 +206,24 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_as_seconds_only() {
-        for (text, seconds) in
-            [("7", Some(7)), (" 0 ", Some(0)), ("-1", None), ("Wed, 21 Oct 2026", None), ("", None)]
-        {
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+        for (text, date, seconds) in [
+            ("7", None, Some(7)),
+            (" 0 ", None, Some(0)),
+            ("-1", None, None),
+            ("", None, None),
+            ("Wed, 21 Oct 2026", Some(date), None),
+            ("Wed, 21 Oct 2026 07:28:30 GMT", Some(date), Some(30)),
+            ("Wed, 21 Oct 2026 07:27:30 GMT", Some(date), Some(0)),
+            ("Wed, 21 Oct 2026 07:28:30 GMT", None, None),
+            ("Wed, 21 Oct 2026 07:28:30 GMT", Some("yesterday"), None),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert(header::DATE, date.parse().unwrap());
+            }
             assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs), "{text:?}");
         }
     }

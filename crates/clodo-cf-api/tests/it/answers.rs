@@ -1,7 +1,6 @@
 use crate::support::{TOKEN, account, client, json, ok, refused, status, worker};
 use clodo_cf_api::{
-    ApiErrorKind, Client, ClientOptions, Endpoint, Repeat, d1, identity, kv, worker_settings,
-    workers,
+    ApiErrorKind, Client, ClientOptions, Endpoint, Repeat, d1, identity, kv, secrets, workers,
 };
 use clodo_http::{Answer, Scripted};
 use clodo_types::Secret;
@@ -96,9 +95,8 @@ async fn an_answer_that_quotes_the_token_does_not_make_the_error_show_it() {
 #[tokio::test]
 async fn a_call_carries_the_token_the_agent_and_its_body() {
     let (client, wire) = client([ok(r#"{"name":"KEY","type":"secret_text"}"#)]);
-    let secret =
-        worker_settings::NewSecret { name: "KEY".parse().unwrap(), text: Secret::new("hunter2") };
-    let put = worker_settings::put_secret(&account(), &worker(), &secret);
+    let secret = secrets::NewSecret { name: "KEY".parse().unwrap(), text: Secret::new("hunter2") };
+    let put = secrets::put_secret(&account(), &worker(), &secret);
     assert!(!format!("{put:?}").contains("hunter2"));
     client.send(put).await.unwrap();
     let asked = &wire.asked()[0];
@@ -162,12 +160,12 @@ async fn an_own_endpoint_is_as_good_as_ours() {
 async fn a_signed_url_gets_no_token() {
     let (client, wire) = client([json(200, "")]);
     let url = Secret::new("https://upload.test/file?signature=hunter2");
-    client.send(d1::put_import_file(&url, "select 1;".into())).await.unwrap();
+    client.send(d1::put_import_file(&url, "select 1;")).await.unwrap();
     let asked = &wire.asked()[0];
     assert_eq!(asked.uri(), "https://upload.test/file?signature=hunter2");
     assert!(!asked.headers().contains_key("authorization"));
 
-    let broken = d1::put_import_file(&Secret::new("no url hunter2"), "".into());
+    let broken = d1::put_import_file(&Secret::new("no url hunter2"), "");
     let error = client.send(broken).await.unwrap_err();
     assert_eq!(error.kind(), ApiErrorKind::Request);
     assert!(!error.to_string().contains("hunter2"));

@@ -1,9 +1,9 @@
 //! Every endpoint: its method, path, query and whether it may be repeated.
 
-use crate::support::{HEX, ID, account, worker};
+use crate::support::{HEX, ID, account, call, list, worker};
 use clodo_cf_api::{
-    Endpoint, Entry, ListEndpoint, Repeat, UploadModule, WorkerUpload, assets, d1, identity, kv,
-    r2, triggers, versions, worker_settings, workers, zones,
+    Entry, Repeat, UploadModule, WorkerUpload, assets, d1, identity, kv, r2, secrets, triggers,
+    versions, worker_settings, workers, zones,
 };
 use clodo_http::Effect;
 use clodo_types::Secret;
@@ -16,20 +16,6 @@ fn upload() -> WorkerUpload {
     };
     let entry = Entry::MainModule("index.js".to_owned());
     WorkerUpload { entry, modules: vec![module], ..WorkerUpload::default() }
-}
-
-#[track_caller]
-fn call<A>(endpoint: Endpoint<A>, want: &str, repeat: Repeat) {
-    let got = format!("{} {}", endpoint.method(), endpoint.path());
-    assert_eq!(got.replace(HEX, "H").replace(ID, "U"), want);
-    assert_eq!(endpoint.repeat(), repeat, "{want}");
-    let reads = want.starts_with("GET") || want.ends_with("changeset");
-    assert_eq!(endpoint.effect() == Effect::Read, reads, "{want}");
-}
-
-#[track_caller]
-fn list<T: serde::de::DeserializeOwned>(list: ListEndpoint<T>, want: &str) {
-    assert_eq!(list.path().replace(HEX, "H"), want);
 }
 
 #[test]
@@ -84,12 +70,12 @@ fn settings_secrets_and_assets() {
     let change = worker_settings::ScriptSettings::default();
     let patch = worker_settings::patch_script_settings(&account, &worker, &change);
     call(patch, &at("PATCH", "/script-settings"), Safe);
-    list(worker_settings::list_secrets(&account, &worker), &format!("{script}/secrets"));
+    list(secrets::list_secrets(&account, &worker), &format!("{script}/secrets"));
     let text = Secret::new("x");
-    let new = worker_settings::NewSecret { name: secret, text: text.clone() };
-    let put = worker_settings::put_secret(&account, &worker, &new);
+    let new = secrets::NewSecret { name: secret, text: text.clone() };
+    let put = secrets::put_secret(&account, &worker, &new);
     call(put, &at("PUT", "/secrets"), Never);
-    let delete = worker_settings::delete_secret(&account, &worker, &new.name);
+    let delete = secrets::delete_secret(&account, &worker, &new.name);
     call(delete, &at("DELETE", "/secrets/KEY"), Safe);
     let session = assets::start_session(&account, &worker, &assets::Manifest::new());
     call(session, &at("POST", "/assets-upload-session"), Safe);

@@ -3,9 +3,15 @@
 
 mod answers;
 mod assets;
+mod breaker;
 mod catalogue;
+mod catalogue_rest;
 mod ensure;
+mod future;
 mod lists;
 mod pacing;
 mod retries;
+mod spans;
 mod support;
+mod tails;
+mod transfers;

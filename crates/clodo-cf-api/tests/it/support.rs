@@ -1,6 +1,6 @@
 use bytes::Bytes;
-use clodo_cf_api::{Client, ClientOptions};
-use clodo_http::{Answer, Scripted};
+use clodo_cf_api::{Client, ClientOptions, Endpoint, ListEndpoint, Repeat};
+use clodo_http::{Answer, Effect, Scripted};
 use clodo_types::{AccountId, Secret, WorkerName};
 use http::StatusCode;
 use std::sync::Arc;
@@ -42,4 +42,20 @@ pub(crate) fn ok(result: &str) -> Answer {
 pub(crate) fn refused(code: u16, api_code: u64) -> Answer {
     let error = format!(r#"{{"code":{api_code},"message":"no"}}"#);
     json(code, format!(r#"{{"success":false,"errors":[{error}],"messages":null,"result":null}}"#))
+}
+
+/// An endpoint's method and path, with ids replaced by `H` and `U`, and whether it may be repeated.
+#[track_caller]
+pub(crate) fn call<A>(endpoint: Endpoint<A>, want: &str, repeat: Repeat) {
+    let got = format!("{} {}", endpoint.method(), endpoint.path());
+    assert_eq!(got.replace(HEX, "H").replace(ID, "U"), want);
+    assert_eq!(endpoint.repeat(), repeat, "{want}");
+    let reads = want.starts_with("GET") || want.ends_with("changeset");
+    assert_eq!(endpoint.effect() == Effect::Read, reads, "{want}");
+}
+
+/// A list's path, with ids replaced by `H`.
+#[track_caller]
+pub(crate) fn list<T: serde::de::DeserializeOwned>(list: ListEndpoint<T>, want: &str) {
+    assert_eq!(list.path().replace(HEX, "H"), want);
 }

@@ -88,8 +88,10 @@ impl CloudflarePlatform {
         })?;
         // Secrets travel with versions here, so Cloudflare's warning about changed secrets, which
         // stops a way back, does not apply.
-        let new =
-            NewDeployment { split, message: Some(message.to_owned()), caution: Caution::Override };
+        let new = NewDeployment {
+            caution: Caution::Override,
+            ..NewDeployment::new(split).with_message(message)
+        };
         let deploy = versions::deploy(account, &worker.worker, &new);
         self.client.send(deploy).await.map_err(failed(doing))?;
         Ok(())

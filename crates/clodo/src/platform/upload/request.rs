@@ -125,6 +125,7 @@ fn bindings(target: &DesiredTarget, inputs: &Inputs) -> Result<Vec<Binding>, Pla
         bind(
             &object.binding,
             KnownBinding::DurableObjectNamespace {
+                dispatch_namespace: None,
                 class_name: Some(object.class_name.clone()),
                 script_name: object.worker.clone(),
                 environment: None,

@@ -1,5 +1,5 @@
 use super::super::{CloudflarePlatform, errors::failed};
-use clodo_cf_api::{Binding, KnownBinding, worker_settings};
+use clodo_cf_api::{Binding, KnownBinding, secrets};
 use clodo_orchestrator::{DesiredTarget, PlatformError, PlatformErrorKind};
 use clodo_types::{AccountId, BindingName, Secret, SecretName};
 use std::collections::BTreeSet;
@@ -55,7 +55,7 @@ impl CloudflarePlatform {
         account: &AccountId,
         target: &DesiredTarget,
     ) -> Result<Present, PlatformError> {
-        let list = self.client.list(worker_settings::list_secrets(account, &target.worker)).await;
+        let list = self.client.list(secrets::list_secrets(account, &target.worker)).await;
         let doing = format!("could not list the secrets of `{}`", target.worker);
         let names = list.map_err(failed(doing))?.into_iter().map(|secret| secret.name);
         Ok(Present::Only(names.collect()))

@@ -1,4 +1,19 @@
-//! R2 buckets.
+//! R2: buckets, their objects, and who may reach them from a browser or for how long they stay.
+//!
+//! A bucket in a jurisdiction is reached only by calls that name it: add
+//! `.with_header_value(JURISDICTION, "eu")` to the endpoint ([`JURISDICTION`]).
+
+mod objects;
+mod rules;
+
+pub use objects::{
+    ByteRange, HttpMetadata, NewObject, Object, StoredObject, delete_object, list_objects, object,
+    object_range, put_object,
+};
+pub use rules::{
+    CorsAllowed, CorsRule, LifecycleAction, LifecycleCondition, LifecyclePrefix, LifecycleRule,
+    StorageTransition, cors, delete_cors, lifecycle, put_cors, put_lifecycle,
+};
 
 use crate::{
     api_error::ApiError,
@@ -26,7 +41,13 @@ pub struct Bucket {
     /// `Standard` or `InfrequentAccess`.
     #[serde(default)]
     pub storage_class: Option<String>,
+    /// Where its data must stay: `default`, `eu`, `us`, `fedramp` …
+    #[serde(default)]
+    pub jurisdiction: Option<String>,
 }
+
+/// The header that names a bucket's jurisdiction.
+pub const JURISDICTION: &str = "cf-r2-jurisdiction";
 
 /// A bucket to create.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,6 +92,19 @@ pub fn bucket(account: &AccountId, name: &BucketName) -> Endpoint<Bucket> {
 #[must_use]
 pub fn create_bucket(account: &AccountId, new: &NewBucket) -> Endpoint<Bucket> {
     Endpoint::new(Method::POST, BUCKETS, Repeat::LookUp).at("account", account).with_json(new)
+}
+
+/// Changes the class in which new objects are stored: `Standard` or `InfrequentAccess`.
+#[must_use]
+pub fn set_storage_class(
+    account: &AccountId,
+    name: &BucketName,
+    storage_class: &str,
+) -> Endpoint<Bucket> {
+    Endpoint::new(Method::PATCH, BUCKET, Repeat::Safe)
+        .at("account", account)
+        .at("bucket", name)
+        .with_header_value("cf-r2-storage-class", storage_class)
 }
 
 /// Removes a bucket, which must be empty.

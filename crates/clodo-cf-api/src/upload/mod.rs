@@ -1,9 +1,15 @@
+mod build;
+mod parts;
+
+pub use parts::{
+    AssetsConfig, Limits, MigrationStep, Migrations, ModuleKind, Observability, Placement,
+    RenamedClass, RunWorkerFirst, TailConsumer, TransferredClass, UploadAssets, UploadModule,
+};
+
 use crate::{
     binding::Binding,
     multipart::{EncodedForm, FormError, Part, encode_form},
 };
-use bytes::Bytes;
-use clodo_types::Secret;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,28 +23,6 @@ pub enum Entry {
     /// There is no code: the Worker only serves assets.
     #[default]
     AssetsOnly,
-}
-
-/// A file of the upload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UploadModule {
-    /// Its name, by which others import it.
-    pub name: String,
-    /// Its media type, which says what it is: `application/javascript+module`,
-    /// `application/wasm`, `text/plain` …
-    pub content_type: String,
-    /// Its content; shared, not copied.
-    pub body: Bytes,
-}
-
-/// The static assets of a version.
-#[derive(Clone, Debug)]
-pub struct UploadAssets {
-    /// What the upload of the files ended with.
-    pub completion_token: Secret,
-    /// How they are served (`html_handling`, `not_found_handling`, `run_worker_first`,
-    /// `_headers`, `_redirects`), as it travels.
-    pub config: Map<String, Value>,
 }
 
 /// Everything that makes a version of a Worker.
@@ -195,12 +179,6 @@ impl WorkerUpload {
     }
 }
 
-impl UploadAssets {
-    fn on_the_wire(&self) -> Value {
-        json!({ "jwt": self.completion_token.expose(), "config": self.config })
-    }
-}
-
 fn filled(list: &[String]) -> Option<Value> {
     (!list.is_empty()).then(|| json!(list))
 }
@@ -209,6 +187,8 @@ fn filled(list: &[String]) -> Option<Value> {
 mod tests {
     use super::*;
     use crate::binding::KnownBinding;
+    use bytes::Bytes;
+    use clodo_types::Secret;
 
     fn module(name: &str) -> UploadModule {
         UploadModule {

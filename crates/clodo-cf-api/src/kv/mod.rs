@@ -1,5 +1,12 @@
 //! KV namespaces and their values.
 
+mod bulk;
+
+pub use bulk::{
+    BulkEntry, BulkOutcome, BulkReport, BulkValue, MOST_BULK_KEYS, MOST_BULK_READS, delete_bulk,
+    get_bulk, put_bulk,
+};
+
 use crate::{
     api_error::ApiError,
     client::Client,
@@ -12,7 +19,7 @@ use clodo_http::{Body, Response};
 use clodo_types::{AccountId, NamespaceId, NamespaceTitle};
 use futures_util::{FutureExt, TryStreamExt};
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::pin::pin;
 
@@ -25,6 +32,12 @@ pub struct Namespace {
     /// Its title.
     #[serde(default)]
     pub title: String,
+    /// Where its data must stay: `eu`, `us` or `fedramp`.
+    #[serde(default)]
+    pub jurisdiction: Option<String>,
+    /// Whether keys in URLs may be percent-encoded.
+    #[serde(default)]
+    pub supports_url_encoding: Option<bool>,
 }
 
 /// A key, as listings show it.
@@ -75,28 +88,9 @@ impl NewValue {
     }
 }
 
-/// A value of a bulk write.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct BulkValue {
-    /// The key.
-    pub key: String,
-    /// The value, as text or as base64.
-    pub value: String,
-    /// Whether the value is base64.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub base64: bool,
-    /// How many seconds it lives, at least 60.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expiration_ttl: Option<u64>,
-    /// What to store beside the value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Value>,
-}
-
 const NAMESPACES: &str = "/accounts/{account}/storage/kv/namespaces";
 const NAMESPACE: &str = "/accounts/{account}/storage/kv/namespaces/{namespace}";
 const VALUE: &str = "/accounts/{account}/storage/kv/namespaces/{namespace}/values/{key}";
-const BULK: &str = "/accounts/{account}/storage/kv/namespaces/{namespace}/bulk";
 
 /// Every namespace of an account.
 #[must_use]
@@ -112,6 +106,25 @@ pub fn list_namespaces(account: &AccountId) -> ListEndpoint<Namespace> {
 pub fn create_namespace(account: &AccountId, title: &NamespaceTitle) -> Endpoint<Namespace> {
     Endpoint::new(Method::POST, NAMESPACES, Repeat::LookUp)
         .at("account", account)
+        .with_json(&json!({ "title": title }))
+}
+
+/// One namespace.
+#[must_use]
+pub fn namespace(account: &AccountId, id: &NamespaceId) -> Endpoint<Namespace> {
+    Endpoint::get(NAMESPACE).at("account", account).at("namespace", id)
+}
+
+/// Gives a namespace another title.
+#[must_use]
+pub fn rename_namespace(
+    account: &AccountId,
+    id: &NamespaceId,
+    title: &NamespaceTitle,
+) -> Endpoint<()> {
+    Endpoint::silent(Method::PUT, NAMESPACE, Repeat::Safe)
+        .at("account", account)
+        .at("namespace", id)
         .with_json(&json!({ "title": title }))
 }
 
@@ -172,26 +185,13 @@ pub fn delete_value(account: &AccountId, id: &NamespaceId, key: &str) -> Endpoin
     Endpoint::delete(VALUE).at("account", account).at("namespace", id).at("key", key)
 }
 
-/// Stores many values, at most 10,000 and 100 MiB at once.
+/// What is stored beside a value.
 #[must_use]
-pub fn put_bulk(account: &AccountId, id: &NamespaceId, values: &[BulkValue]) -> Endpoint<()> {
-    Endpoint::silent(Method::PUT, BULK, Repeat::Safe)
+pub fn metadata(account: &AccountId, id: &NamespaceId, key: &str) -> Endpoint<Value> {
+    Endpoint::get("/accounts/{account}/storage/kv/namespaces/{namespace}/metadata/{key}")
         .at("account", account)
         .at("namespace", id)
-        .with_json(&values)
-}
-
-/// Removes many values, at most 10,000 at once.
-#[must_use]
-pub fn delete_bulk(account: &AccountId, id: &NamespaceId, keys: &[String]) -> Endpoint<()> {
-    Endpoint::silent(
-        Method::POST,
-        "/accounts/{account}/storage/kv/namespaces/{namespace}/bulk/delete",
-        Repeat::Safe,
-    )
-    .at("account", account)
-    .at("namespace", id)
-    .with_json(&keys)
+        .at("key", key)
 }
 
 impl Client {

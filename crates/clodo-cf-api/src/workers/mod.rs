@@ -1,4 +1,15 @@
-//! Workers as a whole: listings, uploads that go live at once, removal.
+//! Workers as a whole: listings, uploads that go live at once, their code, removal, and what the
+//! account sets for all of them.
+
+mod account;
+mod change;
+mod content;
+mod service;
+
+pub use account::{AccountSettings, account_settings, put_account_settings};
+pub use change::{NewWorker, WorkerChange, create_worker, patch_worker, put_worker};
+pub use content::{ContentError, WorkerContent, content, put_content};
+pub use service::{Service, ServiceEnvironment, service, service_environment, tails_into};
 
 use crate::{
     endpoint::{Endpoint, Repeat},
@@ -63,6 +74,9 @@ pub struct WorkerSubdomain {
     /// Its URL there.
     #[serde(default)]
     pub url: Option<String>,
+    /// What comes after a version's name in the URL of its preview.
+    #[serde(default)]
+    pub preview_url_suffix: Option<String>,
 }
 
 /// What refers to a Worker.

@@ -1,16 +1,23 @@
 //! What makes a Worker run: `workers.dev`, routes, custom domains, schedules.
 
+mod domains;
+
+pub use domains::{
+    CustomDomain, DomainChangeset, DomainOrigin, NewDomain, WorkerDomains, custom_domain,
+    delete_domain, domain_changeset, domain_record, list_domain_records, list_domains, put_domain,
+    put_worker_domains,
+};
+
 use crate::{
     endpoint::{Endpoint, Repeat},
-    ids::{DomainId, RouteId},
+    ids::RouteId,
     paging::{ListEndpoint, Paging},
-    wire::or_default,
     workers::WorkerSubdomain,
 };
-use clodo_types::{AccountId, Hostname, WorkerName, ZoneId, ZoneName};
+use clodo_types::{AccountId, WorkerName, ZoneId, ZoneName};
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Whether a Worker and its versions answer below `workers.dev`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,65 +86,11 @@ pub struct RoutePattern {
     pub zone_name: Option<ZoneName>,
 }
 
-/// A hostname at which one Worker answers; Cloudflare keeps its DNS record and certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct CustomDomain {
-    /// Its id.
-    pub id: DomainId,
-    /// The hostname.
-    pub hostname: Hostname,
-    /// The Worker.
-    pub service: WorkerName,
-    /// The zone's id.
-    #[serde(default)]
-    pub zone_id: Option<ZoneId>,
-    /// The zone's name.
-    #[serde(default)]
-    pub zone_name: Option<ZoneName>,
-    /// `production`, unless the Worker has legacy environments.
-    #[serde(default)]
-    pub environment: Option<String>,
-    /// The certificate's id.
-    #[serde(default)]
-    pub cert_id: Option<String>,
-}
-
-/// A custom domain to make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewDomain {
-    /// The hostname.
-    pub hostname: Hostname,
-    /// The Worker.
-    pub worker: WorkerName,
-    /// The zone that the hostname is in.
-    pub zone: ZoneId,
-}
-
-/// What a change to a Worker's custom domains would do.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[non_exhaustive]
-pub struct DomainChangeset {
-    /// New ones, as they travel.
-    #[serde(default, deserialize_with = "or_default")]
-    pub added: Vec<Value>,
-    /// Ones that go.
-    #[serde(default, deserialize_with = "or_default")]
-    pub removed: Vec<Value>,
-    /// Ones that another Worker has now.
-    #[serde(default, deserialize_with = "or_default")]
-    pub updated: Vec<Value>,
-    /// Ones for which a DNS record of another origin exists.
-    #[serde(default, deserialize_with = "or_default")]
-    pub conflicting: Vec<Value>,
-}
-
 const SUBDOMAIN: &str = "/accounts/{account}/workers/scripts/{worker}/subdomain";
 const ACCOUNT_SUBDOMAIN: &str = "/accounts/{account}/workers/subdomain";
 const SCHEDULES: &str = "/accounts/{account}/workers/scripts/{worker}/schedules";
 const ROUTES: &str = "/zones/{zone}/workers/routes";
 const ROUTE: &str = "/zones/{zone}/workers/routes/{route}";
-const DOMAINS: &str = "/accounts/{account}/workers/domains";
 
 /// Where a Worker answers below `workers.dev`.
 #[must_use]
@@ -177,6 +130,21 @@ pub fn set_account_subdomain(
         .with_json(subdomain)
 }
 
+/// Whether a name below `workers.dev` is taken. The API says it with errors: not found (10032) is a
+/// name that is free, a conflict (10031) one that is taken.
+#[must_use]
+pub fn look_up_subdomain(account: &AccountId, subdomain: &str) -> Endpoint<AccountSubdomain> {
+    Endpoint::get("/accounts/{account}/workers/subdomains/{subdomain}")
+        .at("account", account)
+        .at("subdomain", subdomain)
+}
+
+/// Ends that a Worker answers below `workers.dev`.
+#[must_use]
+pub fn delete_subdomain(account: &AccountId, worker: &WorkerName) -> Endpoint<()> {
+    Endpoint::delete(SUBDOMAIN).at("account", account).at("worker", worker)
+}
+
 /// When a Worker runs.
 #[must_use]
 pub fn list_schedules(account: &AccountId, worker: &WorkerName) -> ListEndpoint<Schedule> {
@@ -203,6 +171,12 @@ pub fn put_schedules(
 #[must_use]
 pub fn list_routes(zone: &ZoneId) -> ListEndpoint<Route> {
     ListEndpoint::new(ROUTES, Paging::Single).at("zone", zone)
+}
+
+/// One route.
+#[must_use]
+pub fn route(zone: &ZoneId, id: &RouteId) -> Endpoint<Route> {
+    Endpoint::get(ROUTE).at("zone", zone).at("route", id)
 }
 
 /// Adds a route.
@@ -234,47 +208,4 @@ pub fn put_worker_routes(
         .at("account", account)
         .at("worker", worker)
         .with_json(&patterns)
-}
-
-/// Every custom domain of an account.
-#[must_use]
-pub fn list_domains(account: &AccountId) -> ListEndpoint<CustomDomain> {
-    ListEndpoint::new(DOMAINS, Paging::Single).at("account", account)
-}
-
-/// Makes a Worker answer at a hostname, whichever Worker answered there before. A hostname with DNS
-/// records of another origin is refused.
-#[must_use]
-pub fn put_domain(account: &AccountId, new: &NewDomain) -> Endpoint<CustomDomain> {
-    let NewDomain { hostname, worker, zone } = new;
-    let body = json!({
-        "hostname": hostname, "service": worker, "zone_id": zone, "environment": "production",
-        "override_existing_origin": true,
-    });
-    Endpoint::new(Method::PUT, DOMAINS, Repeat::Safe).at("account", account).with_json(&body)
-}
-
-/// Removes a custom domain with its DNS record and certificate.
-#[must_use]
-pub fn delete_domain(account: &AccountId, id: &DomainId) -> Endpoint<()> {
-    Endpoint::delete("/accounts/{account}/workers/domains/{domain}")
-        .at("account", account)
-        .at("domain", id)
-}
-
-/// What would change if these were all custom domains of a Worker; changes nothing.
-#[must_use]
-pub fn domain_changeset(
-    account: &AccountId,
-    worker: &WorkerName,
-    hostnames: &[Hostname],
-) -> Endpoint<DomainChangeset> {
-    let template = "/accounts/{account}/workers/scripts/{worker}/domains/changeset";
-    let body: Vec<_> = hostnames.iter().map(|name| json!({ "hostname": name })).collect();
-    Endpoint::new(Method::POST, template, Repeat::Safe)
-        .only_reading()
-        .at("account", account)
-        .at("worker", worker)
-        .with_query("replace_state", true)
-        .with_json(&body)
 }
