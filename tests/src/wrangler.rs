@@ -49,10 +49,17 @@ impl Wrangler {
     /// When the local Cloudflare does not run.
     #[must_use]
     pub fn command(&self, sandbox: &Sandbox, folder: &Path, words: &[&str]) -> Command {
+        let mut command = self.offline(sandbox, words);
+        command.current_dir(folder).envs(sandbox.settings());
+        command
+    }
+
+    /// A call that needs no Cloudflare, such as one for help.
+    #[must_use]
+    pub fn offline(&self, sandbox: &Sandbox, words: &[&str]) -> Command {
         let mut command = Command::new(&self.node);
-        command.arg(&self.script).args(words).current_dir(folder);
+        command.arg(&self.script).args(words).current_dir(sandbox.project());
         sandbox.clean(&mut command);
-        command.envs(sandbox.settings());
         let quiet = ["WRANGLER_SEND_METRICS", "WRANGLER_SEND_ERROR_REPORTS"];
         command.envs(quiet.map(|name| (name, "false"))).env("WRANGLER_HIDE_BANNER", "true");
         command.env("CI", "1").env("WRANGLER_LOG_PATH", sandbox.home());

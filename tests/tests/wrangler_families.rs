@@ -204,3 +204,57 @@ fn wrangler_4_86_keeps_secrets() {
 fn wrangler_4_164_keeps_secrets() {
     keeps_secrets(Wrangler::v4_164());
 }
+
+// conformance: d1 | wrangler d1 create | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 list | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 info | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 execute | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 export | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 time-travel info | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 time-travel restore | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 migrations create | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 migrations list | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 migrations apply | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 insights | accepted by wrangler 4.86 and 4.164
+// conformance: d1 | wrangler d1 delete | accepted by wrangler 4.86 and 4.164
+fn keeps_databases(wrangler: Wrangler) {
+    let session = Session::new(wrangler);
+    let database = id(&session.run("d1 create books"), 36);
+    let binding = format!(
+        "[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"books\"\ndatabase_id = \"{database}\"\n"
+    );
+    session.sandbox.write("wrangler.toml", format!("{CONFIG}{binding}"));
+    session.says("d1 list", &database);
+    session.run("d1 migrations create books first");
+    let sql = "CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT);";
+    session.sandbox.write("migrations/0001_first.sql", sql);
+    session.says("d1 migrations list books --remote", "0001_first.sql");
+    session.says("d1 migrations apply books --remote", "0001_first.sql");
+    session.sandbox.write("rows.sql", "INSERT INTO book (title) VALUES ('one;two'), ('three');");
+    session.run("d1 execute books --remote --file rows.sql -y");
+    let count =
+        "d1 execute books --remote --json --command SELECT/**/count(*)/**/AS/**/n/**/FROM/**/book";
+    session.says(count, "\"n\": 2");
+    let bookmark = id(&session.run("d1 time-travel info books --json"), 59);
+    session.run("d1 execute books --remote -y --command DELETE/**/FROM/**/book");
+    session.says(count, "\"n\": 0");
+    session.run(&format!("d1 time-travel restore books --bookmark {bookmark} --json"));
+    session.says(count, "\"n\": 2");
+    session.run("d1 export books --remote --output dump.sql -y");
+    let dump = fs::read_to_string(session.sandbox.project().join("dump.sql")).unwrap();
+    assert!(dump.contains("'one;two'") && dump.contains("CREATE TABLE"), "{dump}");
+    session.says("d1 info books", "books");
+    session.run("d1 insights books");
+    session.run("d1 delete books -y");
+    assert!(!session.run("d1 list").contains(&database));
+}
+
+#[test]
+fn wrangler_4_86_keeps_databases() {
+    keeps_databases(Wrangler::v4_86());
+}
+
+#[test]
+fn wrangler_4_164_keeps_databases() {
+    keeps_databases(Wrangler::v4_164());
+}
