@@ -38,6 +38,9 @@
 //!   neighbours waiting until it is killed, two seconds at most; it is not yet moved into a
 //!   process of its own.
 //! - Queues accept messages and have no consumer; cron schedules are stored and do not fire.
+//! - All Durable Objects of a Worker run in the version with the largest share of the traffic; on
+//!   Cloudflare each object is assigned a version. workerd wakes objects for their alarms in one
+//!   version only, and two versions must never have one object open.
 //! - A service binding reaches the version with the most traffic, and never static assets first.
 //!
 //! # What this crate leaves to others

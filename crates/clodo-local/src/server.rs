@@ -4,11 +4,13 @@ use crate::{
     api::{ApiContext, router as api_router},
     lifecycle::{CloudError, CloudRecord, Guardian, RunFolder, control},
     snapshots::{Pause, Source, answering, paused},
-    state::{Seed, SeedAccount, SeedToken, State},
+    state::{OBJECTS_FOLDER, Seed, SeedAccount, SeedToken, State},
 };
 use clodo_storage::{Data, bindings_router};
 use clodo_types::{AccountId, AccountName, Clock, Secret};
-use clodo_workerd::{Directory, Engine, EngineOptions, LinkKind, Outbound, Serving};
+use clodo_workerd::{
+    Directory, Engine, EngineOptions, LinkKind, Outbound, Serving, check_durable_folder,
+};
 use std::{
     io,
     net::Ipv4Addr,
@@ -216,14 +218,15 @@ async fn listen(
 }
 
 async fn engine(options: &CloudOptions, run: &RunFolder) -> Result<Engine, CloudError> {
-    let durable = options.state_folder.join("durable");
+    let durable = options.state_folder.join(OBJECTS_FOLDER);
     let mut engine =
-        EngineOptions::new(&options.workerd, run.path(), durable, Arc::clone(&options.clock));
+        EngineOptions::new(&options.workerd, run.path(), &durable, Arc::clone(&options.clock));
     engine.outbound = options.outbound;
     engine.link = options.link;
     if !is_file(&options.workerd) {
         return Err(CloudError::NoWorkerd { path: options.workerd.clone() });
     }
+    check_durable_folder(&options.workerd, &durable).await?;
     Engine::new(engine).await.map_err(CloudError::io("prepare", "the Workers runtime"))
 }
 

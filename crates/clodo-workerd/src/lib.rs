@@ -49,8 +49,9 @@ pub use front::ClientAddress;
 pub use memory_dispatch::MemoryDispatch;
 pub use memory_workers::MemoryWorkers;
 pub use observer::{Invocation, Invoked, MemoryObserver, Observer, Outcome, Traces, Unobserved};
-pub use runtime::Outbound;
+pub use runtime::{DurableFolderError, Outbound, check_durable_folder};
 pub use seams::{
-    AssetEntry, Directory, Generation, Handlers, Resolved, RunWorkerFirst, Scripts, ServedAssets,
-    ServedBinding, ServedModule, ServedVersion, ServedWorker, Tails, ValidationError, Workers,
+    AssetEntry, Directory, Generation, Handlers, Objects, Resolved, RunWorkerFirst, Scripts,
+    ServedAssets, ServedBinding, ServedModule, ServedNamespace, ServedVersion, ServedWorker, Tails,
+    ValidationError, Workers,
 };

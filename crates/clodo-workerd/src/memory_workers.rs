@@ -49,7 +49,7 @@ impl Workers for MemoryWorkers {
                 handlers.push(event.to_owned());
             }
         }
-        Ok(Handlers { handlers, named_handlers: Vec::new(), startup_time_ms: 1 })
+        Ok(Handlers { handlers, named_handlers: classes(version), startup_time_ms: 1 })
     }
 
     fn changed(&self, account_id: &str) {
@@ -57,4 +57,17 @@ impl Workers for MemoryWorkers {
     }
 
     async fn settled(&self, _account_id: &str) {}
+}
+
+/// What follows `export class` in the modules.
+fn classes(version: &ServedVersion) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for module in &version.modules {
+        let source = String::from_utf8_lossy(&module.body);
+        for rest in source.split("export class ").skip(1) {
+            let name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+            found.push((rest.chars().take_while(|c| name(*c)).collect(), Vec::new()));
+        }
+    }
+    found
 }

@@ -72,14 +72,31 @@ pub enum ServedBinding {
     Assets,
     /// `version_metadata`: id, tag and time of this version.
     VersionMetadata,
-    /// `durable_object_namespace`; no script name means this Worker.
-    DurableObject { class_name: String, script_name: Option<String> },
+    /// `durable_object_namespace`; no script name means this Worker. The id wins over the names,
+    /// which an older version may have from before a rename.
+    DurableObject { class_name: String, script_name: Option<String>, namespace_id: Option<String> },
     /// `queue`: the queue's id, and the delay in seconds of messages that are sent without one.
     Queue { queue_id: String, delivery_delay: Option<u32> },
     /// `analytics_engine`.
     AnalyticsEngine { dataset: String },
     /// A kind that the local Cloudflare stores and lists but does not run.
     Unsupported { kind: String },
+}
+
+impl ServedBinding {
+    /// Whether this is a binding, in a version of `script`, of these Durable Objects.
+    pub(crate) fn is_of(&self, space: &ServedNamespace, script: &str) -> bool {
+        let Self::DurableObject { class_name, script_name, namespace_id } = self else {
+            return false;
+        };
+        match namespace_id {
+            Some(id) => *id == space.id,
+            None => {
+                let owner = script_name.as_deref().unwrap_or(script);
+                space.script == owner && space.class_name == *class_name
+            }
+        }
+    }
 }
 
 /// The static assets of one version and how they are served.
@@ -140,20 +157,45 @@ pub struct Generation {
     /// Deployed Workers that these call and that run in another process: only `fetch()` reaches
     /// them.
     pub elsewhere: BTreeSet<String>,
+    /// The Durable Objects that these Workers implement or bind.
+    pub namespaces: Vec<ServedNamespace>,
 }
 
 impl Generation {
     /// Whether both lead to the same process. Versions never change, so their ids will do.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         // Whoever adds a field must decide here whether a change of it restarts the process.
-        let Self { versions, live, events, tails, elsewhere } = self;
+        let Self { versions, live, events, tails, elsewhere, namespaces } = self;
         let id = |version: &Arc<ServedVersion>| version.version_id.clone();
         versions.iter().map(id).eq(other.versions.iter().map(id))
             && *live == other.live
             && *events == other.events
             && *tails == other.tails
             && *elsewhere == other.elsewhere
+            && *namespaces == other.namespaces
     }
+}
+
+/// The Durable Objects of one class.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServedNamespace {
+    /// Names the folder of the objects' files; objects' ids follow from it.
+    pub id: String,
+    /// The Worker that implements the class.
+    pub script: String,
+    /// The class now.
+    pub class_name: String,
+    /// Whether objects have `storage.sql`.
+    pub sqlite: bool,
+}
+
+/// All Durable Objects of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// Every namespace that there is.
+    pub namespaces: Vec<ServedNamespace>,
+    /// The ids of namespaces that were deleted: their files are to go.
+    pub deleted: Vec<String>,
 }
 
 /// Who is told what a script's invocations do.
@@ -266,6 +308,8 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
     fn worker(&self, account_id: &str, script: &str) -> Option<Arc<ServedWorker>>;
     /// Adds what else the account knows about the Workers in `generation.live`: events, tails.
     fn describe(&self, account_id: &str, generation: &mut Generation);
+    /// The account's Durable Objects.
+    fn objects(&self, account_id: &str) -> Objects;
     /// The names of deployed Workers, sorted.
     fn scripts(&self, account_id: &str, which: Scripts) -> Vec<String>;
     /// The cron expressions of every Worker with a deployment: script and expressions.

@@ -91,6 +91,7 @@ pub(super) async fn from_upload(
         assets: assets::of_upload(cx, place, metadata).await?,
         limits: metadata.value("limits").cloned(),
         placement: metadata.value("placement").cloned(),
+        exports: metadata.value("exports").cloned(),
         modules: Vec::new(),
     };
     check_entry(&content, &upload)?;

@@ -3,6 +3,7 @@
 use super::{
     bindings,
     call::{Call, json as read_json},
+    durable_objects,
     error::ApiError,
     reply::{Answer, Page, Reply},
     show,
@@ -64,6 +65,9 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
             if !forced {
                 check_secrets(&wire, worker)?;
             }
+            let ids: Vec<String> = wire.versions.iter().map(|s| s.version_id.clone()).collect();
+            durable_objects::deploying(account, &script, &ids, now)?;
+            let worker = account.worker_mut(&script).ok_or_else(ApiError::no_worker)?;
             let annotations = wire.annotations.unwrap_or_default();
             let mut annotations: BTreeMap<String, String> =
                 annotations.into_iter().filter_map(|(key, text)| Some((key, text?))).collect();

@@ -17,11 +17,13 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// `error_chain`: code and message.
     pub(crate) cause: Option<(u32, String)>,
+    /// `meta` of the error, for clients that want more than the message.
+    pub(crate) meta: Option<Value>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), cause: None }
+        Self { status, code, message: message.into(), cause: None, meta: None }
     }
 
     pub(crate) fn bad_request(code: u32, message: impl Into<String>) -> Self {
@@ -72,6 +74,9 @@ impl ApiError {
                 errors[0]["error_chain"] = json!([{ "code": code, "message": message }]);
             }
             None => {}
+        }
+        if let Some(meta) = &self.meta {
+            errors[0]["meta"] = meta.clone();
         }
         json!({ "result": null, "success": false, "errors": errors, "messages": [] })
     }

@@ -12,6 +12,7 @@ mod deployments;
 mod dns;
 mod dns_records;
 mod domains;
+mod durable_objects;
 mod error;
 mod form_fields;
 mod graphql;

@@ -2,6 +2,7 @@
 
 use super::{
     ApiContext, assets, control, d1, d1_transfer, d1_travel, deployments, dns, domains,
+    durable_objects,
     error::ApiError,
     graphql, identity, kv, kv_values,
     log::{UnknownRoute, logged},
@@ -166,7 +167,8 @@ fn worker_routes() -> Routes {
         .route("/domains/records/{domain}", get(domains::get))
         .route("/domains/{domain}", get(domains::get).delete(domains::detach))
         .route("/tails/by-consumer/{script}", get(workers::tails_by_consumer))
-        .route("/durable_objects/namespaces", get(workers::durable_objects))
+        .route("/durable_objects/namespaces", get(durable_objects::namespaces))
+        .route("/durable_objects/namespaces/{namespace}/objects", get(durable_objects::objects))
         .route(
             "/account-settings",
             get(workers::account_settings).put(workers::set_account_settings),

@@ -3,6 +3,7 @@
 use super::{
     call::Call,
     content::{self, Place, Prepared},
+    durable_objects::{self, Added, Lifecycle},
     error::ApiError,
     queue_consumers,
     reply::{Answer, Reply},
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::state::{
     ids::{Moment, random_hex, random_uuid},
-    model::Cloud,
+    model::{Account, Cloud},
     worker::{Deployment, Version, Worker},
 };
 use bytes::Bytes;
@@ -68,7 +69,8 @@ pub(super) async fn put(call: Call, body: Bytes) -> Answer {
     let _turn = call.state().scripts().lock(&place.lock_key()).await;
     let metadata = upload.metadata.clone();
     let prepared = content::from_upload(&call.cx, &place, upload, "upload").await?;
-    let answer = commit(&call, &place, prepared, metadata).await?;
+    let lifecycle = Lifecycle::Now { migrations: metadata.value("migrations").cloned() };
+    let answer = commit(&call, &place, prepared, (metadata, lifecycle)).await?;
     call.cx.workers.changed(&place.account_id);
     Reply::ok(&answer)
 }
@@ -77,19 +79,24 @@ async fn commit(
     call: &Call,
     place: &Place,
     prepared: Prepared,
-    metadata: Metadata,
+    (metadata, lifecycle): (Metadata, Lifecycle),
 ) -> Result<Value, ApiError> {
     let place = place.clone();
     call.state()
         .write(move |cloud, now| {
             queue_consumers::check_consumer(cloud, &place, &prepared)?;
-            let worker = worker_or_new(cloud, &place, now)?;
-            let version = worker.add_version(prepared.into_new(&place.source, now));
+            let account = worker_or_new(cloud, &place, now)?;
+            let Added { version, report } =
+                durable_objects::add_version(account, &place, prepared, &lifecycle, now)?;
+            let worker = account.worker_mut(&place.script).ok_or_else(ApiError::no_worker)?;
             apply_metadata(worker, &metadata);
             deploy_alone(worker, &version, now);
             let mut shown = show::script(worker);
             shown.insert("startup_time_ms".into(), json!(version.startup_time_ms));
             shown.insert("deployment_id".into(), json!(version.id.replace('-', "")));
+            if let Some(report) = report {
+                shown.insert("exports_reconciliation".into(), report);
+            }
             Ok(Value::Object(shown))
         })
         .await
@@ -99,10 +106,11 @@ fn worker_or_new<'a>(
     cloud: &'a mut Cloud,
     place: &Place,
     now: Moment,
-) -> Result<&'a mut Worker, ApiError> {
+) -> Result<&'a mut Account, ApiError> {
     let account = cloud.account_mut(&place.account_id).ok_or_else(ApiError::forbidden)?;
     let new = || Arc::new(Worker::new(&place.script, random_hex(), now));
-    Ok(Arc::make_mut(account.workers.entry(place.script.clone()).or_insert_with(new)))
+    account.workers.entry(place.script.clone()).or_insert_with(new);
+    Ok(account)
 }
 
 /// All traffic to one version.
@@ -132,10 +140,6 @@ fn apply_metadata(worker: &mut Worker, metadata: &Metadata) {
     if let Some(consumers) = metadata.list("tail_consumers") {
         worker.tail_consumers.clone_from(consumers);
     }
-    let migrated = metadata.value("migrations").and_then(|steps| steps["new_tag"].as_str());
-    if let Some(tag) = migrated {
-        worker.migration_tag = Some(tag.to_owned());
-    }
 }
 
 /// `DELETE S` and `DELETE services/{script}`: with its routes and custom domains.
@@ -164,15 +168,20 @@ async fn remove(call: &Call, script: String) -> Answer {
     }
     let _turn = call.state().scripts().lock(&place.lock_key()).await;
     let gone = place.clone();
+    let forced = call.query.is_true("force");
     let removed: Result<(), ApiError> = call
         .state()
-        .write(move |cloud, _| {
+        .write(move |cloud, now| {
             let account = cloud.account_mut(&gone.account_id).ok_or_else(ApiError::forbidden)?;
             if account.consumed_by(&gone.script).is_some() {
                 let message = "script still in use as a consumer for a queue";
                 return Err(ApiError::bad_request(10064, message));
             }
+            if !forced {
+                durable_objects::refuse_while_bound(account, &gone.script)?;
+            }
             account.workers.remove(&gone.script).ok_or_else(ApiError::no_worker)?;
+            account.delete_objects_of(&gone.script, now);
             account.domains.retain(|_, domain| domain.service != gone.script);
             routes::forget(cloud, &gone.account_id, &gone.script);
             Ok(())
@@ -224,7 +233,8 @@ pub(super) async fn put_content(call: Call, body: Bytes) -> Answer {
         parts: upload.parts,
     };
     let prepared = content::from_upload(&call.cx, &place, kept, "upload").await?;
-    let answer = commit(&call, &place, prepared, Metadata::default()).await?;
+    let nothing = (Metadata::default(), Lifecycle::Keep);
+    let answer = commit(&call, &place, prepared, nothing).await?;
     call.cx.workers.changed(&place.account_id);
     Reply::ok(&answer)
 }

@@ -4,6 +4,7 @@ use super::{
     bindings,
     call::{Call, json as read_json},
     content::{self, Place},
+    durable_objects::{self, Lifecycle},
     error::ApiError,
     reply::{Answer, Reply},
     scripts,
@@ -148,15 +149,15 @@ pub(super) async fn change_content(
     work(&mut content)?;
     let annotations = scripts::annotations(triggered_by);
     let prepared = content::from_version(&call.cx, place, latest, content, annotations).await?;
-    let (account_id, script, source) =
-        (place.account_id.clone(), place.script.clone(), place.source.clone());
+    let (account_id, target) = (place.account_id.clone(), place.clone());
     let done: Result<(), ApiError> = call
         .state()
         .write(move |cloud, now| {
             let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
-            let worker = account.worker_mut(&script).ok_or_else(ApiError::no_worker)?;
-            let version = worker.add_version(prepared.into_new(&source, now));
-            scripts::deploy_alone(worker, &version, now);
+            let keep = Lifecycle::Keep;
+            let added = durable_objects::add_version(account, &target, prepared, &keep, now)?;
+            let worker = account.worker_mut(&target.script).ok_or_else(ApiError::no_worker)?;
+            scripts::deploy_alone(worker, &added.version, now);
             Ok(())
         })
         .await;

@@ -3,6 +3,7 @@
 use super::{bindings, domains};
 use crate::state::{
     model::{Account, Cloud},
+    objects::ObjectNamespace,
     worker::{Deployment, Version, Worker},
 };
 use serde_json::{Map, Value, json};
@@ -41,7 +42,7 @@ pub(super) fn script(worker: &Worker) -> Map<String, Value> {
 }
 
 /// A version; without `resources` as lists have it.
-pub(super) fn version(version: &Version, worker: &Worker, in_full: bool) -> Value {
+pub(super) fn version(version: &Version, in_full: bool) -> Value {
     let created = version.created_on.to_string();
     let mut shown = json!({
         "id": version.id,
@@ -58,13 +59,13 @@ pub(super) fn version(version: &Version, worker: &Worker, in_full: bool) -> Valu
         "annotations": version.annotations,
     });
     if in_full {
-        shown["resources"] = resources(version, worker);
+        shown["resources"] = resources(version);
         shown["startup_time_ms"] = json!(version.startup_time_ms);
     }
     shown
 }
 
-fn resources(version: &Version, worker: &Worker) -> Value {
+fn resources(version: &Version) -> Value {
     let content = &version.content;
     let mut runtime = json!({
         "compatibility_date": content.compatibility_date,
@@ -72,7 +73,7 @@ fn resources(version: &Version, worker: &Worker) -> Value {
         "usage_model": "standard",
         "limits": content.limits.clone().unwrap_or(json!({})),
     });
-    if let Some(tag) = &worker.migration_tag {
+    if let Some(tag) = &version.migration_tag {
         runtime["migration_tag"] = json!(tag);
     }
     json!({
@@ -166,7 +167,7 @@ pub(super) fn worker(worker: &Worker, account: &Account, cloud: &Cloud) -> Value
             "workers": referring(worker, account),
             "domains": domains,
             "routes": routes(worker, account, cloud),
-            "durable_objects": [],
+            "durable_objects": objects_referenced(worker, account),
             "queues": [],
             "dispatch_namespace_outbounds": [],
         },
@@ -200,6 +201,39 @@ fn routes(worker: &Worker, account: &Account, cloud: &Cloud) -> Vec<Value> {
         .collect()
 }
 
+/// This Worker's objects and which other Workers bind them.
+fn bound<'a>(
+    worker: &'a Worker,
+    account: &'a Account,
+) -> impl Iterator<Item = (&'a ObjectNamespace, String)> {
+    let own = account.objects.values().filter(|space| space.script == worker.name);
+    own.flat_map(|space| account.binders(space).into_iter().map(move |name| (&**space, name)))
+}
+
+fn objects_bound(worker: &Worker, account: &Account) -> Vec<Value> {
+    let one = |(space, name): (&ObjectNamespace, String)| {
+        json!({
+            "service": name,
+            "environment": "production",
+            "durable_object_namespace_id": space.id,
+            "durable_object_namespace_name": space.name(),
+        })
+    };
+    bound(worker, account).map(one).collect()
+}
+
+fn objects_referenced(worker: &Worker, account: &Account) -> Vec<Value> {
+    let one = |(space, name): (&ObjectNamespace, String)| {
+        json!({
+            "namespace_id": space.id,
+            "namespace_name": space.name(),
+            "worker_id": account.workers.get(&name).map(|worker| &worker.id),
+            "worker_name": name,
+        })
+    };
+    bound(worker, account).map(one).collect()
+}
+
 /// `GET S/references`: who needs this Worker.
 pub(super) fn references(worker: &Worker, account: &Account) -> Value {
     let incoming: Vec<Value> = referring(worker, account)
@@ -217,7 +251,7 @@ pub(super) fn references(worker: &Worker, account: &Account) -> Value {
         .collect();
     json!({
         "services": { "incoming": incoming, "outgoing": outgoing, "pages_function": false },
-        "durable_objects": [],
+        "durable_objects": objects_bound(worker, account),
         "dispatch_outbounds": [],
     })
 }

@@ -3,6 +3,7 @@
 use super::{
     call::{Call, json as read_json},
     content,
+    durable_objects::{self, Lifecycle},
     error::ApiError,
     reply::{Answer, Page, Reply},
     scripts, show, upload,
@@ -16,13 +17,10 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(super) async fn list(call: Call) -> Answer {
     let worker = call.worker()?;
     let found: Vec<Value> = match call.query.is_true("deployable") {
-        true => worker.deployable().map(|version| show::version(version, worker, false)).collect(),
-        false => worker
-            .versions
-            .iter()
-            .rev()
-            .map(|version| show::version(version, worker, false))
-            .collect(),
+        true => worker.deployable().map(|version| show::version(version, false)).collect(),
+        false => {
+            worker.versions.iter().rev().map(|version| show::version(version, false)).collect()
+        }
     };
     let page = Page::of(found.len(), &call.query, 100);
     Reply::with_info(&json!({ "items": found[page.range()] }), &page.info())
@@ -32,7 +30,7 @@ pub(super) async fn list(call: Call) -> Answer {
 pub(super) async fn get(call: Call) -> Answer {
     let (worker, id) = (call.worker()?, call.params.get("version")?);
     let version = worker.version(id).ok_or_else(|| ApiError::no_version(id))?;
-    Reply::ok(&show::version(version, worker, true))
+    Reply::ok(&show::version(version, true))
 }
 
 /// `POST S/versions`: tags belong to the script, so that those in its metadata have no effect.
@@ -40,20 +38,23 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
     let upload = upload::read(&call.headers, body, "metadata").await?;
     call.worker()?;
     if upload.metadata.value("migrations").is_some() {
-        let message = "Durable Object migrations need a full upload, not one of a version only.";
+        let message = "Version upload failed. You attempted to upload a version of a Worker that \
+                       includes a Durable Object migration, but migrations must be fully applied \
+                       via a non-versioned deployment. Refer to the documentation for more \
+                       information.";
         return Err(ApiError::bad_request(10211, message));
     }
     let place = scripts::place(&call)?;
     let _turn = call.state().scripts().lock(&place.lock_key()).await;
     let prepared = content::from_upload(&call.cx, &place, upload, "version_upload").await?;
-    let (account_id, script, source) = (place.account_id.clone(), place.script, place.source);
+    let (account_id, target) = (place.account_id.clone(), place.clone());
     let shown = call
         .state()
         .write(move |cloud, now| {
             let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
-            let worker = account.worker_mut(&script).ok_or_else(ApiError::no_worker)?;
-            let version = worker.add_version(prepared.into_new(&source, now));
-            Ok::<_, ApiError>(show::version(&version, worker, true))
+            let added =
+                durable_objects::add_version(account, &target, prepared, &Lifecycle::Later, now)?;
+            Ok::<_, ApiError>(show::version(&added.version, true))
         })
         .await?;
     call.cx.workers.changed(&place.account_id);
@@ -69,7 +70,7 @@ pub(super) async fn patch_latest(call: Call, body: Bytes) -> Answer {
     let snapshot = call.state().snapshot();
     let worker = found(&call, &snapshot.cloud.accounts[&call.account_id()?].workers)?;
     let version = worker.version(&id).ok_or_else(|| ApiError::no_version(&id))?;
-    Reply::ok(&show::version(version, worker, true))
+    Reply::ok(&show::version(version, true))
 }
 
 fn merge_env(content: &mut Content, patch: &Value) -> Result<BTreeMap<String, String>, ApiError> {
@@ -112,14 +113,13 @@ async fn change_latest(
     annotations.extend(change(&mut content)?);
     let prepared = content::from_version(&call.cx, &place, &latest, content, annotations).await?;
     let id = prepared.version_id.clone();
-    let (account_id, script, source) = (place.account_id.clone(), place.script, place.source);
+    let (account_id, target) = (place.account_id.clone(), place.clone());
     let added: Result<(), ApiError> = call
         .state()
         .write(move |cloud, now| {
             let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
-            let worker = account.worker_mut(&script).ok_or_else(ApiError::no_worker)?;
-            worker.add_version(prepared.into_new(&source, now));
-            Ok(())
+            let keep = Lifecycle::Keep;
+            durable_objects::add_version(account, &target, prepared, &keep, now).map(|_| ())
         })
         .await;
     added?;

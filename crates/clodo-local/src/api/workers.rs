@@ -235,31 +235,6 @@ fn tail_of(producer: &str, consumer: &str) -> Value {
     json!({ "producer": of(producer), "consumer": of(consumer) })
 }
 
-/// `GET /accounts/{account}/workers/durable_objects/namespaces`
-pub(super) async fn durable_objects(call: Call) -> Answer {
-    let account = call.account()?;
-    let mut found = Vec::new();
-    for worker in account.workers.values() {
-        let bindings = worker.latest().into_iter().flat_map(|version| &version.content.bindings);
-        for binding in bindings.filter(|b| b["type"] == "durable_object_namespace") {
-            let script = binding["script_name"].as_str().unwrap_or(&worker.name);
-            let class = binding["class_name"].as_str().unwrap_or_default();
-            let id = crate::state::ids::derived(&["durable object", account.id(), script, class]);
-            let shown = json!({
-                "id": id,
-                "name": format!("{script}_{class}"),
-                "script": script,
-                "class": class,
-                "use_sqlite": true,
-            });
-            if !found.contains(&shown) {
-                found.push(shown);
-            }
-        }
-    }
-    Reply::page(&found, &call.query, 100)
-}
-
 /// `GET /accounts/{account}/workers/account-settings`
 pub(super) async fn account_settings(call: Call) -> Answer {
     Reply::ok(&call.account()?.profile.settings)

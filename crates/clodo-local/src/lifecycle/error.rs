@@ -1,4 +1,5 @@
 use crate::state::{StateError, StateErrorKind};
+use clodo_workerd::DurableFolderError;
 use std::{io, path::PathBuf};
 
 /// A cloud could not be started, found or stopped.
@@ -23,6 +24,9 @@ pub enum CloudError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The Durable Objects in the state folder are not for this workerd.
+    #[error("the Durable Objects cannot be opened")]
+    Objects(#[from] DurableFolderError),
     /// The program that was started in the background ended at once.
     #[error("the local Cloudflare ended while it started")]
     EndedAtOnce {
@@ -88,7 +92,7 @@ impl CloudError {
             Self::EndedAtOnce { .. } | Self::NotReady { .. } | Self::DoesNotStop => {
                 CloudErrorKind::Stuck
             }
-            Self::Io { .. } => CloudErrorKind::Storage,
+            Self::Objects(_) | Self::Io { .. } => CloudErrorKind::Storage,
         }
     }
 
@@ -119,6 +123,12 @@ impl CloudError {
     }
 
     fn storage_hint(&self) -> Option<&'static str> {
+        if let Self::Objects(DurableFolderError::Newer { .. }) = self {
+            return Some(
+                "use the newer workerd (CLODO_WORKERD names it, or use the Clodo that was used \
+                 last), or `clodo-local reset` to delete the state and begin anew",
+            );
+        }
         let Self::State(error) = self else { return None };
         match error.kind() {
             StateErrorKind::NewerFormat => Some("use a Clodo at least as new as the last one here"),

@@ -7,9 +7,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use clodo_workerd::{Directory, Generation, Resolved, Scripts, ServedVersion, ServedWorker};
+use clodo_workerd::{
+    Directory, Generation, Objects, Resolved, Scripts, ServedVersion, ServedWorker,
+};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
@@ -52,6 +54,12 @@ impl Directory for State {
         self.tailed().note(account_id, generation);
     }
 
+    fn objects(&self, account_id: &str) -> Objects {
+        let snapshot = self.snapshot();
+        let account = snapshot.cloud.accounts.get(account_id);
+        account.map_or_else(Objects::default, |account| served::objects(account))
+    }
+
     fn scripts(&self, account_id: &str, which: Scripts) -> Vec<String> {
         let snapshot = self.snapshot();
         let Some(account) = snapshot.cloud.accounts.get(account_id) else { return Vec::new() };
@@ -59,7 +67,12 @@ impl Directory for State {
         let name = |worker: &Arc<Worker>| worker.name.clone();
         match which {
             Scripts::First(count) => deployed.take(count).map(name).collect(),
-            Scripts::Awake => deployed.filter(|worker| worker.has_objects()).map(name).collect(),
+            Scripts::Awake => {
+                let owners: BTreeSet<&str> =
+                    account.objects.values().map(|space| space.script.as_str()).collect();
+                let own = deployed.filter(|worker| owners.contains(worker.name.as_str()));
+                own.map(name).collect()
+            }
         }
     }
 
@@ -135,6 +148,7 @@ impl State {
             generation.live.insert(worker.name.clone(), served.live.clone());
         }
         self.describe(account_id, &mut generation);
+        generation.namespaces = self.objects(account_id).namespaces;
         generation
     }
 }

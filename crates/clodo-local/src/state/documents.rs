@@ -87,6 +87,8 @@ fn account_changes(
     differ_in!("database", databases);
     differ_in!("namespace", namespaces);
     differ_in!("bucket", buckets);
+    differ_in!("object namespace", objects);
+    differ_in!("deleted object namespace", deleted_objects);
     differ_in!("queue", queues);
     let none = Arc::default();
     let assets =
@@ -255,6 +257,8 @@ fn take_owned(account: &mut Account, row: &Row) -> Result<(), StateError> {
         "database" => _ = account.databases.insert(name, read(row)?),
         "namespace" => _ = account.namespaces.insert(name, read(row)?),
         "bucket" => _ = account.buckets.insert(name, read(row)?),
+        "object namespace" => _ = account.objects.insert(name, read(row)?),
+        "deleted object namespace" => _ = account.deleted_objects.insert(name, read(row)?),
         "queue" => _ = account.queues.insert(name, read(row)?),
         "asset" => _ = Arc::make_mut(&mut account.assets).insert(name, read(row)?),
         // The format number keeps newer kinds out.

@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod ids;
 mod locks;
 pub(crate) mod model;
+pub(crate) mod objects;
 pub(crate) mod queue;
 mod seed;
 pub(crate) mod served;
@@ -19,6 +20,7 @@ pub(crate) mod zone;
 pub(crate) use blobs::Blobs;
 pub use error::{StateError, StateErrorKind};
 pub(crate) use locks::KeyedLock;
+pub(crate) use objects::FOLDER as OBJECTS_FOLDER;
 pub use seed::{Seed, SeedAccount, SeedToken};
 pub(crate) use tailed::Tailed;
 
@@ -103,7 +105,21 @@ impl State {
             loaded: directory::Loaded::default(),
             _lock: lock,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let state = Self { inner: Arc::new(inner) };
+        state.adopt_objects().await?;
+        Ok(state)
+    }
+
+    async fn adopt_objects(&self) -> Result<(), StateError> {
+        let folder = self.inner.folder.clone();
+        self.write(move |cloud, now| {
+            for account in cloud.accounts.values_mut().map(Arc::make_mut) {
+                account.adopt_objects(now);
+                account.forget_deleted(&folder);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Adds what the seed names and what is not there yet.

@@ -5,6 +5,7 @@
 
 use super::{
     ids::Moment,
+    objects::ObjectNamespace,
     queue::Queue,
     worker::Worker,
     zone::{Domain, Zone},
@@ -64,6 +65,10 @@ pub(crate) struct Account {
     pub(crate) buckets: BTreeMap<String, Arc<Bucket>>,
     /// By id.
     pub(crate) queues: BTreeMap<String, Arc<Queue>>,
+    /// By id.
+    pub(crate) objects: BTreeMap<String, Arc<ObjectNamespace>>,
+    /// Ids of namespaces that are gone while their files may still be there, and since when.
+    pub(crate) deleted_objects: BTreeMap<String, Arc<Moment>>,
     /// By manifest hash. Behind its own `Arc` since it is large and changes seldom.
     pub(crate) assets: Arc<BTreeMap<String, Arc<Asset>>>,
 }
@@ -160,6 +165,8 @@ impl Account {
             databases: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            deleted_objects: BTreeMap::new(),
             queues: BTreeMap::new(),
             assets: Arc::default(),
         }

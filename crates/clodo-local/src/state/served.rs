@@ -3,13 +3,15 @@
 use super::{
     blobs::Blobs,
     error::StateError,
-    model::Asset,
+    model::{Account, Asset},
+    objects::ObjectNamespace,
     worker::{Assets, Content, Module, Version},
 };
 use bytes::Bytes;
 use clodo_types::Secret;
 use clodo_workerd::{
-    AssetEntry, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule, ServedVersion,
+    AssetEntry, Objects, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule,
+    ServedNamespace, ServedVersion,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -34,6 +36,20 @@ impl Label {
             tag: version.tag().map(str::to_owned),
             created_on: version.created_on.to_string(),
         }
+    }
+}
+
+/// The account's Durable Objects.
+pub(crate) fn objects(account: &Account) -> Objects {
+    let one = |space: &Arc<ObjectNamespace>| ServedNamespace {
+        id: space.id.clone(),
+        script: space.script.clone(),
+        class_name: space.class.clone(),
+        sqlite: space.sqlite,
+    };
+    Objects {
+        namespaces: account.objects.values().map(one).collect(),
+        deleted: account.deleted_objects.keys().cloned().collect(),
     }
 }
 
@@ -129,6 +145,7 @@ fn binding(wire: &Value) -> Option<(String, ServedBinding)> {
         "durable_object_namespace" => ServedBinding::DurableObject {
             class_name: text("class_name"),
             script_name: maybe("script_name"),
+            namespace_id: maybe("namespace_id"),
         },
         "queue" => ServedBinding::Queue {
             queue_id: text("queue_id"),

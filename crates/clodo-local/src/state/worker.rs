@@ -32,6 +32,12 @@ pub(crate) struct Worker {
     pub(crate) subdomain: Subdomain,
     pub(crate) schedules: Vec<Schedule>,
     pub(crate) migration_tag: Option<String>,
+    /// Whether Durable Object classes are declared with `exports`, as of the last deployment.
+    #[serde(default)]
+    pub(crate) declares_exports: bool,
+    /// Classes whose objects another Worker is to hand over: class and Worker.
+    #[serde(default)]
+    pub(crate) expecting: BTreeMap<String, String>,
     pub(crate) last_number: u64,
     /// Oldest first.
     pub(crate) deployments: Vec<Deployment>,
@@ -47,7 +53,6 @@ pub(crate) struct Worker {
 #[derive(Debug, Default)]
 pub(crate) struct Derived {
     served: OnceLock<Option<Arc<ServedWorker>>>,
-    has_objects: OnceLock<bool>,
 }
 
 impl Clone for Derived {
@@ -91,6 +96,9 @@ pub(crate) struct Version {
     pub(crate) etag: String,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) has_preview: bool,
+    /// The Worker's migration tag when this was uploaded.
+    #[serde(default)]
+    pub(crate) migration_tag: Option<String>,
     #[serde(flatten)]
     pub(crate) content: Content,
     pub(crate) handlers: Vec<String>,
@@ -111,6 +119,9 @@ pub(crate) struct Content {
     pub(crate) assets: Option<Assets>,
     pub(crate) limits: Option<Value>,
     pub(crate) placement: Option<Value>,
+    /// Declared Durable Object classes and entrypoints, as on the wire.
+    #[serde(default)]
+    pub(crate) exports: Option<Value>,
 }
 
 /// A module whose body lies in the blob folder.
@@ -155,6 +166,8 @@ impl Worker {
             subdomain: Subdomain::default(),
             schedules: Vec::new(),
             migration_tag: None,
+            declares_exports: false,
+            expecting: BTreeMap::new(),
             last_number: 0,
             deployments: Vec::new(),
             versions: Vec::new(),
@@ -171,20 +184,6 @@ impl Worker {
             Some(Arc::new(ServedWorker { live, beside: self.tail_consumers() }))
         };
         self.derived.served.get_or_init(derive).clone()
-    }
-
-    /// Whether a version with traffic has Durable Objects of its own.
-    pub(crate) fn has_objects(&self) -> bool {
-        let own = |binding: &Value| {
-            let script = binding["script_name"].as_str().unwrap_or_default();
-            binding["type"] == "durable_object_namespace"
-                && (script.is_empty() || script == self.name)
-        };
-        *self.derived.has_objects.get_or_init(|| {
-            let live = self.deployed().into_iter().flat_map(|now| &now.versions);
-            let mut versions = live.filter_map(|(id, _)| self.version(id));
-            versions.any(|version| version.content.bindings.iter().any(own))
-        })
     }
 
     /// Notes a write.
@@ -245,6 +244,7 @@ impl Worker {
             etag: new.etag,
             annotations: new.annotations,
             has_preview: true,
+            migration_tag: self.migration_tag.clone(),
             content: new.content,
             handlers: new.handlers.handlers,
             named_handlers: new.handlers.named_handlers,

@@ -1,6 +1,6 @@
 //! Every kind of binding, on real workerd.
 
-use crate::support::{World, assets, binding, module, version, worker};
+use crate::support::{World, assets, binding, module, space, version, worker};
 use clodo_types::Secret;
 use clodo_workerd::ServedBinding;
 use serde_json::json;
@@ -161,10 +161,15 @@ async fn durable_objects_keep_their_rows_over_a_new_generation() {
         let mut version = version("count", id, &source.replace("MARK", mark));
         version.bindings = vec![binding(
             "COUNTER",
-            ServedBinding::DurableObject { class_name: "Counter".into(), script_name: None },
+            ServedBinding::DurableObject {
+                class_name: "Counter".into(),
+                script_name: None,
+                namespace_id: None,
+            },
         )];
         version
     };
+    world.namespaces([space("c0", "count", "Counter")]);
     world.deploy([counter("v1", "old ")]);
     assert_eq!(world.get("count.test", "/").await.text(), "old 1");
     assert_eq!(world.get("count.test", "/").await.text(), "old 2");
@@ -235,14 +240,13 @@ async fn kinds_that_do_not_run_here_say_so_only_when_used() {
     let mut shop = worker(
         "shop",
         "v1",
-        r#"env.EVENTS.writeDataPoint({ blobs: ["x"] });
-           try { env.AI.run("x"); } catch (error) { return new Response(error.message); }"#,
+        r#"try { env.AI.run("x"); } catch (error) { return new Response(error.message); }"#,
     );
-    shop.bindings = vec![
-        binding("EVENTS", ServedBinding::AnalyticsEngine { dataset: "d".into() }),
-        binding("AI", ServedBinding::Unsupported { kind: "ai".into() }),
-    ];
+    shop.bindings = vec![binding("AI", ServedBinding::Unsupported { kind: "ai".into() })];
     world.deploy([shop]);
     let answer = world.get("shop.test", "/").await;
-    assert_eq!(answer.text(), "the local Cloudflare does not run bindings of type `ai`");
+    assert_eq!(
+        answer.text(),
+        "the binding `AI` is of type `ai`, which the local Cloudflare stores but does not run"
+    );
 }

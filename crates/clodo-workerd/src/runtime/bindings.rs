@@ -71,9 +71,7 @@ fn value(
             fields.text("service", &context.services.resource("assets", id))
         }
         ServedBinding::VersionMetadata => fields.text("json", &metadata(context.version)),
-        ServedBinding::DurableObject { class_name, script_name } => {
-            return durable(context, name, class_name, script_name.as_deref());
-        }
+        ServedBinding::DurableObject { .. } => durable(context, name, binding),
         ServedBinding::Queue { queue_id, delivery_delay } => {
             let id = match delivery_delay {
                 Some(delay) => format!("{queue_id}+{delay}"),
@@ -81,8 +79,8 @@ fn value(
             };
             fields.text("queue", &context.services.resource("queue", &id))
         }
-        ServedBinding::AnalyticsEngine { .. } => lacking(context, "analytics_engine"),
-        ServedBinding::Unsupported { kind } => lacking(context, kind),
+        ServedBinding::AnalyticsEngine { .. } => lacking(context, name, "analytics_engine"),
+        ServedBinding::Unsupported { kind } => lacking(context, name, kind),
     })
 }
 
@@ -105,12 +103,11 @@ fn d1(service: &str) -> Fields {
     Fields::default().raw("wrapped", &wrapped.done())
 }
 
-fn lacking(context: &mut BindingContext<'_, '_>, kind: &str) -> Fields {
-    let inner = Fields::default().text("name", "KIND").text("text", kind).done();
-    let wrapped = Fields::default()
-        .text("moduleName", context.services.extension_module())
-        .raw("innerBindings", &format!("[{inner}]"));
-    Fields::default().raw("wrapped", &wrapped.done())
+fn lacking(context: &mut BindingContext<'_, '_>, name: &str, kind: &str) -> Fields {
+    let why = format!(
+        "the binding `{name}` is of type `{kind}`, which the local Cloudflare stores but does not run"
+    );
+    failing(context, &why)
 }
 
 fn metadata(version: &ServedVersion) -> String {
@@ -201,22 +198,39 @@ fn missing(script: &str, entrypoint: Option<&str>, binding: &str) -> String {
     }
 }
 
-fn durable(
-    context: &BindingContext<'_, '_>,
-    name: &str,
-    class: &str,
-    script: Option<&str>,
-) -> Option<Fields> {
+fn durable(context: &mut BindingContext<'_, '_>, name: &str, binding: &ServedBinding) -> Fields {
     let here = (context.service.to_owned(), name.to_owned());
-    if context.dangling.contains(&here) {
-        return None;
-    }
-    let script = script.unwrap_or(&context.version.script);
-    let home = home_version(context.generation, script)?;
+    let script = &context.version.script;
+    let space = context.generation.namespaces.iter().find(|space| binding.is_of(space, script));
+    let found = space.filter(|_| !context.dangling.contains(&here)).and_then(|space| {
+        Some((&space.class_name, &space.script, home_version(context.generation, &space.script)?))
+    });
+    let Some((class, script, home)) = found else {
+        let why = format!(
+            "The Durable Object binding `{name}` refers to a class that is no longer there: its \
+             namespace was deleted, or the Worker that implements it is not deployed."
+        );
+        return failing(context, &why);
+    };
     let mut to = Fields::default().text("className", class);
     let service = service_name(script, home);
     if service != context.service {
         to = to.text("serviceName", &service);
     }
-    Some(Fields::default().raw("durableObjectNamespace", &to.done()))
+    Fields::default().raw("durableObjectNamespace", &to.done())
+}
+
+/// A binding whose every use throws an error with this text.
+fn failing(context: &mut BindingContext<'_, '_>, why: &str) -> Fields {
+    wrapped(context, "failing", &[Fields::default().text("name", "WHY").text("text", why)])
+}
+
+/// A binding that the extension's module makes from `KIND` and these inner bindings.
+fn wrapped(context: &mut BindingContext<'_, '_>, kind: &str, inner: &[Fields]) -> Fields {
+    let kind = Fields::default().text("name", "KIND").text("text", kind);
+    let inner: Vec<String> = [&kind].into_iter().chain(inner).map(Fields::done).collect();
+    let wrapped = Fields::default()
+        .text("moduleName", context.services.extension_module())
+        .raw("innerBindings", &format!("[{}]", inner.join(", ")));
+    Fields::default().raw("wrapped", &wrapped.done())
 }

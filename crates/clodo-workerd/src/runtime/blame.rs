@@ -173,8 +173,11 @@ mod tests {
             };
             let live = vec![((*id).to_owned(), 100.0)];
             let worker = ServedWorker { live, ..ServedWorker::default() };
-            let wanted =
-                Wanted { worker: Some(Arc::new(worker)), versions: vec![Arc::new(version)] };
+            let wanted = Wanted {
+                worker: Some(Arc::new(worker)),
+                versions: vec![Arc::new(version)],
+                spaces: Vec::new(),
+            };
             (script.to_owned(), wanted)
         };
         names.iter().map(one).collect()

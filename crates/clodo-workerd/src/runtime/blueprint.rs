@@ -213,14 +213,11 @@ impl<'a> Planner<'a> {
         {
             return fields;
         }
-        let classes = self.classes_of(&version.script);
-        if classes.is_empty() {
+        let own = self.generation.namespaces.iter().filter(|space| space.script == version.script);
+        let namespaces: Vec<String> = own.map(services::durable_namespace).collect();
+        if namespaces.is_empty() {
             return fields;
         }
-        let namespaces: Vec<String> = classes
-            .iter()
-            .map(|class| services::durable_namespace(&version.script, class))
-            .collect();
         let storage = if self.around.durable_folder.is_some() {
             self.out.exclusive = true;
             self.services.disk();
@@ -231,25 +228,6 @@ impl<'a> Planner<'a> {
         fields
             .list("durableObjectNamespaces", &namespaces)
             .raw("durableObjectStorage", &storage.done())
-    }
-
-    /// The classes of a script that any binding of the generation refers to.
-    fn classes_of(&self, script: &str) -> BTreeSet<String> {
-        let mut classes = BTreeSet::new();
-        for version in &self.generation.versions {
-            let service = service_name(&version.script, &version.version_id);
-            for (name, binding) in &version.bindings {
-                let ServedBinding::DurableObject { class_name, script_name } = binding else {
-                    continue;
-                };
-                let owner = script_name.as_deref().unwrap_or(&version.script);
-                let dangling = self.repairs.dangling.contains(&(service.clone(), name.clone()));
-                if owner == script && !dangling {
-                    classes.insert(class_name.clone());
-                }
-            }
-        }
-        classes
     }
 
     fn entrypoints_asked_of(&self, script: &str) -> BTreeSet<String> {

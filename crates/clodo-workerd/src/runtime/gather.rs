@@ -1,7 +1,9 @@
 //! What an account must run now: what was asked for, and what that reaches.
 
 use super::view::Account;
-use crate::seams::{Directory, Scripts, ServedBinding, ServedVersion, ServedWorker};
+use crate::seams::{
+    Directory, Objects, Scripts, ServedBinding, ServedNamespace, ServedVersion, ServedWorker,
+};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -14,6 +16,8 @@ pub(crate) struct Wanted {
     pub(crate) worker: Option<Arc<ServedWorker>>,
     /// The versions with traffic, then previews, each with its code.
     pub(crate) versions: Vec<Arc<ServedVersion>>,
+    /// The Durable Objects that it implements or binds.
+    pub(crate) spaces: Vec<ServedNamespace>,
 }
 
 impl Wanted {
@@ -25,15 +29,12 @@ impl Wanted {
 
     /// Whether it keeps Durable Objects' files open.
     pub(crate) fn has_objects(&self, script: &str) -> bool {
-        self.bindings().any(|binding| {
-            matches!(binding, ServedBinding::DurableObject { script_name, .. }
-                if script_name.as_deref().is_none_or(|name| name == script))
-        })
+        self.spaces.iter().any(|space| space.script == script)
     }
 
     /// The Workers whose Durable Objects it uses: they must run in the same process.
     pub(crate) fn objects_of(&self) -> BTreeSet<&str> {
-        self.bindings().filter_map(owner).collect()
+        self.spaces.iter().map(|space| space.script.as_str()).collect()
     }
 
     /// The Workers that it calls in other ways, and that hear of what it does: in the same process
@@ -48,13 +49,6 @@ impl Wanted {
     }
 }
 
-fn owner(binding: &ServedBinding) -> Option<&str> {
-    match binding {
-        ServedBinding::DurableObject { script_name, .. } => script_name.as_deref(),
-        _ => None,
-    }
-}
-
 fn callee(binding: &ServedBinding) -> Option<&str> {
     match binding {
         ServedBinding::Service { script, .. } => Some(script),
@@ -66,6 +60,7 @@ fn callee(binding: &ServedBinding) -> Option<&str> {
 pub(crate) async fn gather(
     account: &Account,
     directory: &dyn Directory,
+    objects: &Objects,
 ) -> BTreeMap<String, Wanted> {
     let mut all = BTreeMap::new();
     let mut queue: VecDeque<String> = account.asked().into();
@@ -75,6 +70,9 @@ pub(crate) async fn gather(
             let wanted: &mut Wanted = all.entry(script).or_default();
             wanted.versions.push(version);
         }
+    }
+    for (script, wanted) in &mut all {
+        wanted.spaces = spaces(script, &wanted.versions, objects);
     }
     queue.extend(all.values().flat_map(reached));
     let mut seen = BTreeSet::new();
@@ -91,13 +89,27 @@ pub(crate) async fn gather(
         let new =
             previews.into_iter().filter(|p| worker.live.iter().all(|(id, _)| *id != p.version_id));
         versions.extend(new);
-        let wanted = Wanted { worker: Some(worker), versions };
+        let spaces = spaces(&script, &versions, objects);
+        let wanted = Wanted { worker: Some(worker), versions, spaces };
         queue.extend(reached(&wanted));
         all.insert(script, wanted);
     }
     let kept = all.values().flat_map(|wanted| &wanted.versions);
     account.keep_only(&kept.map(|version| version.version_id.as_str()).collect());
     all
+}
+
+/// The namespaces that a Worker implements or binds.
+fn spaces(
+    script: &str,
+    versions: &[Arc<ServedVersion>],
+    objects: &Objects,
+) -> Vec<ServedNamespace> {
+    let bindings = || versions.iter().flat_map(|version| &version.bindings);
+    let used = |space: &&ServedNamespace| {
+        space.script == script || bindings().any(|(_, to)| to.is_of(space, script))
+    };
+    objects.namespaces.iter().filter(used).cloned().collect()
 }
 
 fn reached(wanted: &Wanted) -> Vec<String> {

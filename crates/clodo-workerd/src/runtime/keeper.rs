@@ -2,12 +2,13 @@
 
 use super::{
     blame::{Blames, Incident},
+    durable,
     gather::{Wanted, gather},
     layout::{Layout, ShardId},
     shard::{Desired, Shard, Starter},
     view::{Account, events_key},
 };
-use crate::seams::{Directory, Generation};
+use crate::seams::{Directory, Generation, Objects};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -90,7 +91,8 @@ impl Keeper {
     /// hears of it when it has started: however many changes there were, only the last one counts.
     async fn plan(&self, plans: &mut Plans, must_hear: Option<ShardId>) {
         let epoch = self.account.wanted();
-        let wanted = gather(&self.account, &*self.directory).await;
+        let objects = self.directory.objects(&self.account.id);
+        let wanted = gather(&self.account, &*self.directory, &objects).await;
         plans.blames.forgive(&wanted, |version| self.account.has_answered(version));
         let placed = plans.layout.place(&wanted, &plans.blames.apart());
         plans.number += 1;
@@ -135,6 +137,18 @@ impl Keeper {
             }
         }
         plans.shards.retain(|id, _| placed.contains_key(id));
+        self.discard(&objects, placed.keys()).await;
+    }
+
+    /// Deletes the files of Durable Objects that are gone, once no process has them open.
+    async fn discard(&self, objects: &Objects, shards: impl Iterator<Item = &ShardId>) {
+        let Some(folder) = &self.starter.around.durable_folder else { return };
+        if durable::has_discarded(folder, &objects.deleted) {
+            for id in shards {
+                self.account.shard_settled(*id, HANDOVER).await;
+            }
+            durable::discard(folder, &objects.deleted);
+        }
     }
 
     /// The processes that Workers with Durable Objects move away from.
@@ -151,8 +165,9 @@ impl Keeper {
             })
         };
         let has_objects = |script: &String| {
-            let one = wanted.get(script).or_else(|| plans.wanted.get(script));
-            one.is_some_and(|one| one.has_objects(script))
+            // Also those whose last class was just deleted: its files are still open.
+            let both = [wanted.get(script), plans.wanted.get(script)];
+            both.into_iter().flatten().any(|one| one.has_objects(script))
         };
         let none = BTreeSet::new();
         let leaves = |id: &&ShardId| {
@@ -218,6 +233,11 @@ fn part(wanted: &BTreeMap<String, Wanted>, scripts: &BTreeSet<String>) -> Genera
         !scripts.contains(*to) && wanted.get(*to).is_some_and(|one| one.worker.is_some())
     });
     generation.elsewhere = elsewhere.map(str::to_owned).collect();
+    let spaces = scripts.iter().filter_map(|script| wanted.get(script)).flat_map(|one| &one.spaces);
+    generation.namespaces = spaces.cloned().collect();
+    // Workers that share objects each name them.
+    generation.namespaces.sort();
+    generation.namespaces.dedup();
     generation
 }
 

@@ -177,7 +177,7 @@ impl<'a> Union<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seams::{ServedBinding, ServedVersion};
+    use crate::seams::{ServedBinding, ServedNamespace, ServedVersion};
     use std::sync::Arc;
 
     fn wanted(all: &[(&str, &[ServedBinding])]) -> BTreeMap<String, Wanted> {
@@ -195,7 +195,16 @@ mod tests {
                 assets: None,
                 body_part: None,
             };
-            ((*script).to_owned(), Wanted { worker: None, versions: vec![Arc::new(version)] })
+            let space = ServedNamespace {
+                id: "0".into(),
+                script: "d".into(),
+                class_name: "C".into(),
+                sqlite: true,
+            };
+            let bound = bindings.iter().any(|binding| binding.is_of(&space, script));
+            let spaces = if bound { vec![space] } else { Vec::new() };
+            let versions = vec![Arc::new(version)];
+            ((*script).to_owned(), Wanted { worker: None, versions, spaces })
         };
         all.iter().map(one).collect()
     }
@@ -206,7 +215,8 @@ mod tests {
 
     fn objects(script: Option<&str>) -> ServedBinding {
         let script_name = script.map(str::to_owned);
-        ServedBinding::DurableObject { class_name: "C".into(), script_name }
+        let class_name = "C".into();
+        ServedBinding::DurableObject { class_name, script_name, namespace_id: None }
     }
 
     fn placed(

@@ -17,6 +17,7 @@ mod blame;
 mod blueprint;
 mod capnp;
 mod complaints;
+mod durable;
 mod gather;
 mod keeper;
 mod layout;
@@ -37,6 +38,7 @@ mod view;
 mod watchdog;
 
 pub use blueprint::Outbound;
+pub use durable::{DurableFolderError, check_durable_folder};
 #[cfg(unix)]
 pub(crate) use link::UnixLink;
 pub(crate) use link::{Incoming, Link, Stream, TcpLink};

@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{
     process::{Child, Command},
-    sync::mpsc,
+    sync::{OnceCell, mpsc},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ pub(crate) struct Launcher {
     pub(crate) watchdog: Arc<Watchdog>,
     /// See [`Launcher::newest_date`].
     pub(crate) newest_date: Arc<OnceLock<String>>,
+    /// The version of the binary, once somebody had to know it.
+    pub(crate) version: Arc<OnceCell<String>>,
 }
 
 /// Why workerd did not start.

@@ -5,6 +5,7 @@ use super::{
     capnp::{self, Fields},
     modules,
 };
+use crate::seams::ServedNamespace;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The disk service that holds Durable Objects' files.
@@ -175,12 +176,12 @@ impl<'a> Services<'a> {
 }
 
 /// A Durable Object class; its files lie in a folder named by the unique key.
-pub(crate) fn durable_namespace(script: &str, class: &str) -> String {
-    let key = blake3::hash(format!("{script}\n{class}").as_bytes()).to_hex()[..32].to_owned();
+pub(crate) fn durable_namespace(space: &ServedNamespace) -> String {
+    let sql = if space.sqlite { "true" } else { "false" };
     Fields::default()
-        .text("className", class)
-        .text("uniqueKey", &key)
-        .raw("enableSql", "true")
+        .text("className", &space.class_name)
+        .text("uniqueKey", &space.id)
+        .raw("enableSql", sql)
         .done()
 }
 

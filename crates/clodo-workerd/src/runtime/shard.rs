@@ -3,7 +3,7 @@
 use super::{
     blame::Incident,
     blueprint::{Blueprint, Naming, Repairs, Surroundings, Target, service_name},
-    complaints,
+    complaints, durable,
     layout::ShardId,
     pool::{Load, Pool},
     process::{Launcher, Process, StartError},
@@ -257,18 +257,18 @@ impl Shard {
             self.account.show_shard(self.id, |shard| shard.reached = number);
             return;
         }
-        if blueprint.exclusive
-            && let Some(folder) = &around.durable_folder
-            && let Err(error) = std::fs::create_dir_all(folder)
-        {
-            tracing::error!(%error, "the folder for Durable Objects cannot be made");
-        }
         let servable = blueprint.sockets.iter().any(|(_, target)| *target != Target::Ping);
         let handover = current.as_ref().is_some_and(|now| now.exclusive);
         if handover && let Some(old) = current.take() {
             self.account.show_shard(self.id, |shard| shard.held = true);
             old.pulse.load.idle(HANDOVER_PATIENCE).await;
             old.process.drain(TERM_PATIENCE).await;
+        }
+        if blueprint.exclusive
+            && let Some(folder) = &around.durable_folder
+            && let Err(error) = durable::make(folder, &self.starter.launcher).await
+        {
+            return self.show_failure(number, &StartError::Refused(vec![error.to_string()]));
         }
         let started = if servable { Some(self.start(&generation).await) } else { None };
         let old = match started {

@@ -93,6 +93,7 @@ impl Runtime {
             link: Arc::clone(&options.link),
             watchdog: Arc::new(Watchdog::start()),
             newest_date: Arc::default(),
+            version: Arc::default(),
         };
         Ok(Arc::new(Self {
             options,

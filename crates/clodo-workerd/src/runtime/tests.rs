@@ -2,7 +2,9 @@ use super::{
     blueprint::{Blueprint, Naming, Outbound, Repairs, Surroundings, Target},
     link::TcpLink,
 };
-use crate::seams::{Generation, ServedBinding, ServedModule, ServedVersion, Tails};
+use crate::seams::{
+    Generation, ServedBinding, ServedModule, ServedNamespace, ServedVersion, Tails,
+};
 use clodo_types::Secret;
 use serde_json::json;
 use std::sync::Arc;
@@ -40,6 +42,16 @@ fn around() -> Surroundings {
     }
 }
 
+fn space(id: &str, script: &str, class: &str) -> ServedNamespace {
+    let (id, script, class_name) = (id.into(), script.into(), class.into());
+    ServedNamespace { id, script, class_name, sqlite: true }
+}
+
+fn room(namespace_id: Option<&str>) -> ServedBinding {
+    let namespace_id = namespace_id.map(str::to_owned);
+    ServedBinding::DurableObject { class_name: "Room".into(), script_name: None, namespace_id }
+}
+
 fn blueprint(generation: &Generation) -> Blueprint {
     let naming = Naming { prefix: "p7-", link: Some(&TcpLink) };
     Blueprint::of(generation, &around(), &Repairs::default(), naming)
@@ -58,7 +70,7 @@ fn a_config_says_all_that_a_generation_needs() {
                 props: Some(json!({ "a": 1 })),
             },
         ),
-        ("ROOM", ServedBinding::DurableObject { class_name: "Room".into(), script_name: None }),
+        ("ROOM", room(None)),
     ];
     let generation = Generation {
         versions: vec![version("shop", "v1", bindings), version("other", "v2", Vec::new())],
@@ -67,6 +79,7 @@ fn a_config_says_all_that_a_generation_needs() {
             ("other".to_owned(), vec![("v2".to_owned(), 100.0)]),
         ]
         .into(),
+        namespaces: vec![space("5pace", "shop", "Room")],
         ..Generation::default()
     };
     let made = blueprint(&generation);
@@ -89,16 +102,12 @@ fn a_change_of_a_secret_changes_the_fingerprint() {
 
 #[test]
 fn a_class_lives_with_the_version_that_has_most_traffic() {
-    let room = || {
-        vec![(
-            "ROOM",
-            ServedBinding::DurableObject { class_name: "Room".into(), script_name: None },
-        )]
-    };
+    let room = || vec![("ROOM", room(None))];
     let generation = Generation {
         versions: vec![version("shop", "old", room()), version("shop", "new", room())],
         live: [("shop".to_owned(), vec![("old".to_owned(), 90.0), ("new".to_owned(), 10.0)])]
             .into(),
+        namespaces: vec![space("5pace", "shop", "Room")],
         ..Generation::default()
     };
     let config = blueprint(&generation).config;
@@ -147,4 +156,21 @@ fn who_is_told_stands_in_the_config_of_the_one_that_is_tailed_only() {
     assert!(config.contains(r#"(name = "logs:v2", entrypoint = "__ClodoTail""#), "{config}");
     assert!(config.contains(r#"(name = "old-logs:v3", props"#), "{config}");
     assert!(!config.contains("nobody") && !config.contains(r#"name = "shop:v1", entrypoint"#));
+}
+
+#[test]
+fn a_binding_from_before_a_rename_reaches_the_class_of_today() {
+    let generation = Generation {
+        versions: vec![version("shop", "v1", vec![("ROOM", room(Some("5pace")))])],
+        live: [("shop".to_owned(), vec![("v1".to_owned(), 100.0)])].into(),
+        namespaces: vec![space("5pace", "shop", "Hall"), space("0ther", "shop", "Room")],
+        ..Generation::default()
+    };
+    let config = blueprint(&generation).config;
+    assert!(config.contains(r#"durableObjectNamespace = (className = "Hall")"#), "{config}");
+    let mut gone = generation;
+    gone.namespaces.remove(0);
+    let config = blueprint(&gone).config;
+    assert!(!config.contains("durableObjectNamespace ="), "{config}");
+    assert!(config.contains("no longer there"), "{config}");
 }

@@ -1,6 +1,7 @@
 //! What the tests of the runtime share: a directory in memory, and a cloud around it.
 
 pub(crate) mod client;
+pub(crate) mod live;
 pub(crate) mod websocket;
 pub(crate) mod workerd;
 
@@ -9,9 +10,9 @@ use bytes::Bytes;
 use clodo_storage::{Data, bindings_router};
 use clodo_types::SystemClock;
 use clodo_workerd::{
-    AssetEntry, Directory, Engine, EngineOptions, Generation, MemoryObserver, Observer, Resolved,
-    Scripts, ServedAssets, ServedBinding, ServedModule, ServedVersion, ServedWorker, Serving,
-    Workers,
+    AssetEntry, Directory, Engine, EngineOptions, Generation, MemoryObserver, Objects, Observer,
+    Resolved, Scripts, ServedAssets, ServedBinding, ServedModule, ServedNamespace, ServedVersion,
+    ServedWorker, Serving, Workers,
 };
 use std::{
     collections::BTreeMap,
@@ -68,6 +69,11 @@ impl Directory for Shelf {
         }
     }
 
+    fn objects(&self, _account_id: &str) -> Objects {
+        let namespaces = self.generation.lock().unwrap().namespaces.clone();
+        Objects { namespaces, deleted: Vec::new() }
+    }
+
     fn scripts(&self, _account_id: &str, which: Scripts) -> Vec<String> {
         match which {
             Scripts::First(count) => {
@@ -116,6 +122,12 @@ pub(crate) fn version(script: &str, id: &str, source: &str) -> ServedVersion {
 
 pub(crate) fn module(name: &str, content_type: &str, body: impl Into<Bytes>) -> ServedModule {
     ServedModule { name: name.into(), content_type: content_type.into(), body: body.into() }
+}
+
+/// A namespace of Durable Objects with SQL.
+pub(crate) fn space(id: &str, script: &str, class: &str) -> ServedNamespace {
+    let (id, script, class_name) = (id.into(), script.into(), class.into());
+    ServedNamespace { id, script, class_name, sqlite: true }
 }
 
 pub(crate) fn binding(name: &str, binding: ServedBinding) -> (String, ServedBinding) {
@@ -201,6 +213,11 @@ impl World {
             self.split(script, vec![(id, 100.0)], vec![version]);
         }
         self.changed();
+    }
+
+    /// Sets the namespaces of Durable Objects.
+    pub(crate) fn namespaces(&self, spaces: impl IntoIterator<Item = ServedNamespace>) {
+        self.shelf.generation.lock().unwrap().namespaces = spaces.into_iter().collect();
     }
 
     pub(crate) fn changed(&self) {

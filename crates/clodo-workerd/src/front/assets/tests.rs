@@ -1,5 +1,5 @@
 use super::*;
-use crate::seams::{Generation, Resolved, Scripts, ServedWorker};
+use crate::seams::{Generation, Objects, Resolved, Scripts, ServedWorker};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Request;
@@ -22,6 +22,10 @@ impl Directory for Echo {
         None
     }
     fn describe(&self, _account_id: &str, _generation: &mut Generation) {}
+    fn objects(&self, _account_id: &str) -> Objects {
+        Objects::default()
+    }
+
     fn scripts(&self, _account_id: &str, _which: Scripts) -> Vec<String> {
         Vec::new()
     }
