@@ -48,6 +48,7 @@
 //! depends on `clodo-cf-api`: client and server must not share a mistake.
 
 mod api;
+mod events;
 mod lifecycle;
 mod observed;
 mod routing;

@@ -2,6 +2,7 @@
 
 use crate::{
     api::{ApiContext, router as api_router},
+    events::{self, EventSources, Events},
     lifecycle::{CloudError, CloudRecord, Guardian, RunFolder, control},
     snapshots::{Pause, Source, answering, paused},
     state::{OBJECTS_FOLDER, Seed, SeedAccount, SeedToken, State},
@@ -68,6 +69,7 @@ impl CloudOptions {
 #[derive(Debug)]
 pub struct LocalCloud {
     engine: Engine,
+    events: Events,
     state: State,
     data: Data,
     record: CloudRecord,
@@ -94,7 +96,10 @@ impl LocalCloud {
         let data = Data::at(options.state_folder.join("data"), Arc::clone(&options.clock));
         let saved_at = Arc::clone(&options.clock);
         let stop_asked = CancellationToken::new();
-        let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock);
+        events::configure(&state, &data.queues);
+        let clock = Arc::clone(&options.clock);
+        let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock)
+            .with_dispatch(engine.dispatch());
         let observer = context.observer();
         let pause = Pause::default();
         let api = answering(
@@ -111,10 +116,16 @@ impl LocalCloud {
         let directory = Arc::new(state.clone()) as Arc<dyn Directory>;
         let bindings = paused(bindings_router(data.clone()), &pause);
         engine.serve(Serving { listener, directory, api, bindings, observer });
+        let events = Events::start(EventSources {
+            state: state.clone(),
+            queues: data.queues.clone(),
+            dispatch: engine.dispatch(),
+            clock,
+        });
         // Whoever waits for the file may connect at once.
         record.write(&options.state_folder).map_err(CloudError::io("write", "cloud.json"))?;
         let guardian = Guardian::watch(&options.state_folder, &record);
-        Ok(Self { engine, state, data, record, run_folder, stop_asked, guardian })
+        Ok(Self { engine, events, state, data, record, run_folder, stop_asked, guardian })
     }
 
     /// Where it answers, such as `http://127.0.0.1:8787`.
@@ -173,7 +184,9 @@ impl LocalCloud {
 
     /// Lets requests in flight finish, ends every process, closes every file.
     pub async fn stop(self) {
+        self.events.stop();
         self.engine.stop().await;
+        self.events.settled().await;
         self.data.close().await;
         self.record.clear(self.state.folder());
         self.run_folder.remove();

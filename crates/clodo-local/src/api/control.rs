@@ -50,7 +50,7 @@ pub(super) async fn count(State(cx): State<Arc<ApiContext>>, parts: Parts) -> An
     Reply::ok(&cx.log.count(since))
 }
 
-fn moment(text: &str) -> Option<Timestamp> {
+pub(super) fn moment(text: &str) -> Option<Timestamp> {
     let millis = text.parse::<i64>().ok();
     let time = || text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
     millis.or_else(time).map(Timestamp::from_millis)

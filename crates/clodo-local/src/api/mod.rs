@@ -34,6 +34,7 @@ mod settings;
 mod show;
 mod tails;
 mod transfers;
+mod trigger;
 mod upload;
 mod versions;
 mod workers;
@@ -45,7 +46,7 @@ pub use router::router;
 use crate::{observed::Observed, state::State, tail::TailHub};
 use clodo_storage::Data;
 use clodo_types::Clock;
-use clodo_workerd::{Observer, Workers};
+use clodo_workerd::{Dispatch, Observer, Workers};
 use jobs::Jobs;
 use std::sync::Arc;
 use transfers::Transfers;
@@ -60,6 +61,7 @@ pub struct ApiContext {
     pub(crate) transfers: Transfers,
     pub(crate) jobs: Jobs,
     pub(crate) tails: Arc<TailHub>,
+    pub(crate) dispatch: Option<Arc<dyn Dispatch>>,
 }
 
 impl ApiContext {
@@ -70,7 +72,14 @@ impl ApiContext {
         let log = RequestLog::at(state.folder().join("requests.jsonl"), clock);
         let transfers = Transfers::new(state.clone());
         let tails = Arc::new(TailHub::new(state.clone()));
-        Self { state, workers, data, log, transfers, jobs: Jobs::default(), tails }
+        let jobs = Jobs::default();
+        Self { state, workers, data, log, transfers, jobs, tails, dispatch: None }
+    }
+
+    /// With something that runs Workers for cron triggers on demand.
+    #[must_use]
+    pub fn with_dispatch(self, dispatch: Arc<dyn Dispatch>) -> Self {
+        Self { dispatch: Some(dispatch), ..self }
     }
 
     /// Hears what Workers do, for tails.

@@ -7,7 +7,7 @@ use super::{
     graphql, identity, kv, kv_values,
     log::{UnknownRoute, logged},
     queue_consumers, queue_messages, queues, r2, routes, scripts, secrets, settings, tails,
-    versions, workers, zones,
+    trigger, versions, workers, zones,
 };
 use axum::{
     Router,
@@ -94,6 +94,7 @@ fn control_routes() -> Routes {
     Router::new()
         .route("/clodo/seed", put(control::seed))
         .route("/clodo/status", get(control::status))
+        .route("/clodo/cron", post(trigger::cron))
         .route("/clodo/requests/count", get(control::count))
         .route("/clodo/tails/{tail}", get(tails::socket))
         .route(

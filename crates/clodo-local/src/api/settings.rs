@@ -8,7 +8,7 @@ use super::{
     reply::{Answer, Reply},
     scripts,
     secrets::change_content,
-    upload,
+    trigger, upload,
 };
 use crate::state::{
     ids::Moment,
@@ -178,6 +178,9 @@ pub(super) async fn delete_subdomain(call: Call) -> Answer {
     Reply::ok(&shown)
 }
 
+/// How many schedules one Worker may have; Cloudflare counts them by account.
+const MAX_SCHEDULES: usize = 250;
+
 #[derive(Debug, Deserialize)]
 struct ScheduleWire {
     cron: String,
@@ -192,10 +195,11 @@ pub(super) async fn get_schedules(call: Call) -> Answer {
 pub(super) async fn put_schedules(call: Call, body: Bytes) -> Answer {
     let wires: Vec<ScheduleWire> = read_json(&body)?;
     for wire in &wires {
-        if !(5..=6).contains(&wire.cron.split_whitespace().count()) {
-            let message = format!("Invalid cron string: \"{}\"", wire.cron);
-            return Err(ApiError::bad_request(10100, message));
-        }
+        trigger::check(&wire.cron)?;
+    }
+    if wires.len() > MAX_SCHEDULES {
+        let message = "workers.api.error.too_many_crons";
+        return Err(ApiError::bad_request(10072, message));
     }
     let shown = change(&call, move |worker, now| {
         let kept = |cron: &str| worker.schedules.iter().find(|known| known.cron == cron).cloned();

@@ -56,6 +56,8 @@ struct Inner {
     /// One writer at a time; holds the last moment that was given out.
     writer: tokio::sync::Mutex<Moment>,
     now: RwLock<Arc<Snapshot>>,
+    /// Counts the snapshots that were published.
+    published: tokio::sync::watch::Sender<u64>,
     scripts: KeyedLock,
     asset_cache: directory::AssetCache,
     tailed: Tailed,
@@ -99,6 +101,7 @@ impl State {
             clock,
             writer: tokio::sync::Mutex::new(last),
             now: RwLock::new(Arc::new(snapshot)),
+            published: tokio::sync::watch::Sender::new(0),
             scripts: KeyedLock::default(),
             asset_cache: directory::AssetCache::default(),
             tailed: Tailed::default(),
@@ -138,6 +141,11 @@ impl State {
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.inner.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes whenever a new snapshot is there to be read.
+    pub(crate) fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.published.subscribe()
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {
@@ -208,6 +216,7 @@ impl State {
             .map_err(StateError::Database)?;
         *last = now;
         *self.inner.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        self.inner.published.send_modify(|count| *count += 1);
         Ok(value)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-async fn options(state: &Path) -> CloudOptions {
+pub(crate) async fn options(state: &Path) -> CloudOptions {
     let mut options = CloudOptions::new(state, workerd::binary().await, Arc::new(SystemClock));
     options.seed.accounts = vec![SeedAccount {
         name: "main".parse().unwrap(),

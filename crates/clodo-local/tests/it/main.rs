@@ -17,6 +17,7 @@ mod bindings_d1;
 mod bindings_kv;
 mod bindings_r2;
 mod cloud;
+mod cloud_events;
 mod objects;
 mod runtime_bindings;
 mod runtime_events;
