@@ -2,7 +2,7 @@
 //!
 //! One port answers everything: at `127.0.0.1` the API, at every other hostname the Worker that a
 //! custom domain, a route or `workers.dev` names; `http://<hostname>.localhost:<port>` works in
-//! browsers and curl. Rust owns the data of D1, KV and R2; workerd only runs code.
+//! browsers and curl. Rust owns the data of D1, KV, R2 and queues; workerd only runs code.
 //!
 //! | you have | start at |
 //! |---|---|
@@ -37,7 +37,7 @@
 //! - One workerd process serves all Workers of an account. A Worker that loops keeps its
 //!   neighbours waiting until it is killed, two seconds at most; it is not yet moved into a
 //!   process of its own.
-//! - Queues accept messages and have no consumer; cron schedules are stored and do not fire.
+//! - A consumer whose settings leave its concurrency open runs ten times at once at most.
 //! - All Durable Objects of a Worker run in the version with the largest share of the traffic; on
 //!   Cloudflare each object is assigned a version. workerd wakes objects for their alarms in one
 //!   version only, and two versions must never have one object open.

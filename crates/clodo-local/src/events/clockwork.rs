@@ -2,7 +2,7 @@
 
 use super::{Cron, wait};
 use clodo_types::{Clock, Timestamp};
-use clodo_workerd::{Directory, Dispatch, ScheduledEvent};
+use clodo_workerd::{Dispatch, ScheduledEvent};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,10 +11,13 @@ const MINUTE: i64 = 60_000;
 /// How many minutes a jump may skip and still be made up for.
 const LOOK_BACK: i64 = 24 * 60;
 
+/// By account, the Workers with cron triggers and their expressions.
+pub(super) type Schedules = Vec<(String, Vec<(String, Vec<String>)>)>;
+
 /// The task that fires.
-#[derive(Debug)]
 pub(super) struct Clockwork {
-    pub(super) directory: Arc<dyn Directory>,
+    /// Says what is scheduled at this moment.
+    pub(super) schedules: Box<dyn Fn() -> Schedules + Send + Sync>,
     pub(super) dispatch: Arc<dyn Dispatch>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: CancellationToken,
@@ -67,8 +70,8 @@ impl Clockwork {
     }
 
     fn fire(&self, last: i64, now: i64, runs: &mut JoinSet<()>) {
-        for account in self.directory.accounts() {
-            for due in due(&self.directory.schedules(&account), last, now) {
+        for (account, schedules) in (self.schedules)() {
+            for due in due(&schedules, last, now) {
                 let (dispatch, account) = (Arc::clone(&self.dispatch), account.clone());
                 runs.spawn(async move { run(&*dispatch, &account, due).await });
             }
@@ -111,10 +114,8 @@ fn due(schedules: &[(String, Vec<String>)], last: i64, now: i64) -> Vec<Due> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_trait::async_trait;
-    use bytes::Bytes;
     use clodo_types::ManualClock;
-    use clodo_workerd::{Generation, MemoryDispatch, Resolved};
+    use clodo_workerd::MemoryDispatch;
     use std::time::Duration;
 
     /// 2026-11-20T16:00:00Z, in minutes.
@@ -141,32 +142,6 @@ mod tests {
         assert_eq!(minutes("not a cron", 0, 1), [0_i64; 0]);
     }
 
-    #[derive(Debug)]
-    struct Shelf;
-
-    #[async_trait]
-    impl Directory for Shelf {
-        fn accounts(&self) -> Vec<String> {
-            vec!["main".to_owned()]
-        }
-
-        fn resolve(&self, _host: &str, _path: &str) -> Option<Resolved> {
-            None
-        }
-
-        fn generation(&self, _account: &str) -> Generation {
-            Generation::default()
-        }
-
-        fn schedules(&self, _account: &str) -> Vec<(String, Vec<String>)> {
-            shop(&["*/2 * * * *", "1 16 * * *"])
-        }
-
-        async fn asset(&self, _account: &str, _hash: &str) -> Option<Bytes> {
-            None
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn triggers_fire_at_their_minute_and_never_twice_for_it() {
         let start = Timestamp::from_millis(FOUR * MINUTE + 30_000);
@@ -174,7 +149,7 @@ mod tests {
         let dispatch = Arc::new(MemoryDispatch::default());
         let stop = CancellationToken::new();
         let clockwork = Clockwork {
-            directory: Arc::new(Shelf),
+            schedules: Box::new(|| vec![("main".to_owned(), shop(&["*/2 * * * *", "1 16 * * *"]))]),
             dispatch: Arc::clone(&dispatch) as Arc<dyn Dispatch>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             stop: stop.clone(),

@@ -14,7 +14,7 @@ use crate::state::State;
 use clockwork::Clockwork;
 use clodo_storage::Queues;
 use clodo_types::Clock;
-use clodo_workerd::{Directory, Dispatch};
+use clodo_workerd::{Directory as _, Dispatch};
 use deliveries::Deliveries;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
@@ -43,8 +43,12 @@ impl Events {
     pub(crate) fn start(sources: EventSources) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let state = sources.state.clone();
         let clockwork = Clockwork {
-            directory: Arc::new(sources.state.clone()) as Arc<dyn Directory>,
+            schedules: Box::new(move || {
+                let accounts = state.accounts().into_iter();
+                accounts.map(|id| (id.clone(), state.schedules(&id))).collect()
+            }),
             dispatch: Arc::clone(&sources.dispatch),
             clock: Arc::clone(&sources.clock),
             stop: stop.clone(),

@@ -203,6 +203,10 @@ async fn a_message_that_makes_its_consumer_loop_is_not_delivered_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = started(folder.path()).await;
     let jobs = shop(&cloud).await;
+    // With a neighbour in its process, a Worker may not compute for as long as it likes.
+    let neighbour = "export default { fetch() { return Response.json(1); } };";
+    deploy(&cloud, "neighbour", json!([]), neighbour).await;
+    get(&cloud, "neighbour", "/").await;
     let settings = json!({ "batch_size": 1, "max_wait_time_ms": 0, "max_retries": 0 });
     consume(&cloud, &jobs, "shop", "graveyard", settings).await;
     let dead = call(&cloud, "GET", "/queues?name=graveyard", "").await;
