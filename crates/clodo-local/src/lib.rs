@@ -47,21 +47,27 @@
 //! Installing workerd (`clodo-npm`), arguments and the terminal (the programs), and TLS. It never
 //! depends on `clodo-cf-api`: client and server must not share a mistake.
 
+mod access;
 mod api;
 mod events;
+mod faults;
 mod lifecycle;
+mod limits;
 mod observed;
 mod routing;
 mod server;
 mod snapshots;
+mod span;
 mod state;
 mod tail;
 
 pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
+pub use faults::{Fault, FaultError, FaultKind, RoutePattern};
 pub use lifecycle::{
     CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find,
     log_path, reset, run_until_stopped, start_detached, stop,
 };
+pub use limits::{Limits, LimitsError, Plan, Rate};
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};
 pub use snapshots::{
     Difference, Differing, Restored, SnapshotError, SnapshotErrorKind, StateDiff, diff_states,

@@ -252,11 +252,7 @@ fn seed(wanted: &Seed, token: &Secret) -> Seed {
     if seed.accounts.is_empty() {
         seed.accounts.push(default_account());
     }
-    seed.tokens.push(SeedToken {
-        token: token.clone(),
-        name: Some("local".to_owned()),
-        accounts: Vec::new(),
-    });
+    seed.tokens.push(SeedToken::new(token.clone()));
     seed
 }
 

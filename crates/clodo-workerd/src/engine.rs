@@ -63,6 +63,8 @@ pub struct EngineOptions {
     pub link: LinkKind,
     /// Says what day it is.
     pub clock: Arc<dyn Clock>,
+    /// Names that reach the API of [`Serving`], besides addresses and `localhost`.
+    pub api_hosts: Vec<String>,
 }
 
 impl EngineOptions {
@@ -84,6 +86,7 @@ impl EngineOptions {
             cpu_limit: CPU_LIMIT,
             link: LinkKind::default(),
             clock,
+            api_hosts: Vec::new(),
         }
     }
 }
@@ -110,6 +113,7 @@ pub struct Engine {
     runtime: Arc<Runtime>,
     back: Mutex<Option<Box<dyn Incoming>>>,
     key: Secret,
+    api_hosts: Vec<String>,
     front: OnceLock<Arc<Front>>,
     stop_front: CancellationToken,
     stop_back: CancellationToken,
@@ -149,6 +153,7 @@ impl Engine {
             runtime,
             back: Mutex::new(Some(back)),
             key,
+            api_hosts: options.api_hosts,
             front: OnceLock::new(),
             stop_front: CancellationToken::new(),
             stop_back: CancellationToken::new(),
@@ -174,8 +179,8 @@ impl Engine {
         let Some(listener) = back else { return };
         let Serving { listener: port, directory, api, bindings, observer } = serving;
         let runtime = Arc::clone(&self.runtime);
-        let front =
-            Arc::new(Front::new(api, Arc::clone(&directory), runtime, Arc::clone(&observer)));
+        let front = Front::new(api, Arc::clone(&directory), runtime, Arc::clone(&observer));
+        let front = Arc::new(front.with_api_hosts(self.api_hosts.clone()));
         let _ = self.front.set(Arc::clone(&front));
         let back = Arc::new(Back::new(bindings, Arc::clone(&front), self.key.clone()));
         self.tasks.spawn(serve_back(listener, back, self.stop_back.clone()));

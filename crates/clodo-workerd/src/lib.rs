@@ -45,7 +45,7 @@ pub use events::{
     Dispatch, DispatchError, EventOutcome, MessageFormat, QueueBacklog, QueueBatch, QueueMessage,
     QueueOutcome, ScheduledEvent, ScheduledOutcome,
 };
-pub use front::ClientAddress;
+pub use front::{ClientAddress, Hangup};
 pub use memory_dispatch::MemoryDispatch;
 pub use memory_workers::MemoryWorkers;
 pub use observer::{Invocation, Invoked, MemoryObserver, Observer, Outcome, Traces, Unobserved};

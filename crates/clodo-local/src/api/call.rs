@@ -1,16 +1,16 @@
 //! What a handler gets: who calls, with what, in which account.
 
 use super::{ApiContext, error::ApiError};
+use crate::access::Caller;
 use crate::state::{
     Snapshot, State,
-    ids::token_hash,
     model::{Account, Token},
     worker::Worker,
     zone::Zone,
 };
 use axum::{
     extract::{FromRequestParts, RawPathParams},
-    http::{HeaderMap, StatusCode, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
 use clodo_workerd::ClientAddress;
 use percent_encoding::percent_decode_str;
@@ -35,9 +35,11 @@ impl FromRequestParts<Arc<ApiContext>> for Call {
 
     async fn from_request_parts(parts: &mut Parts, cx: &Arc<ApiContext>) -> Result<Self, ApiError> {
         let snapshot = cx.state.snapshot();
-        let token = who(&parts.headers, &snapshot)?;
+        // The gate has looked at it already, and at what it may do.
+        let caller = parts.extensions.get::<Result<Caller, ApiError>>().cloned();
+        let token = caller.unwrap_or_else(|| Err(ApiError::forbidden()))?.0;
         let params = Params::of(parts, cx).await?;
-        let call = Self {
+        Ok(Self {
             cx: Arc::clone(cx),
             snapshot,
             token,
@@ -45,30 +47,11 @@ impl FromRequestParts<Arc<ApiContext>> for Call {
             headers: parts.headers.clone(),
             params,
             client: parts.extensions.get::<ClientAddress>().map(|client| client.0),
-        };
-        call.may_come_in(parts.uri.path())?;
-        Ok(call)
+        })
     }
 }
 
 impl Call {
-    fn may_come_in(&self, path: &str) -> Result<(), ApiError> {
-        let account = match (self.params.maybe("account"), self.params.maybe("zone")) {
-            (Some(account), _) => account,
-            (None, Some(zone)) => match self.snapshot.cloud.zones.get(zone) {
-                Some(zone) => &zone.account_id,
-                None if is_id(zone) => return Err(ApiError::forbidden()),
-                None => return Err(ApiError::bad_identifier(path)),
-            },
-            (None, None) => return Ok(()),
-        };
-        match self.snapshot.cloud.accounts.contains_key(account) {
-            true if self.token.may_use(account) => Ok(()),
-            false if !is_id(account) => Err(ApiError::bad_identifier(path)),
-            _ => Err(ApiError::forbidden()),
-        }
-    }
-
     pub(crate) fn state(&self) -> &State {
         &self.cx.state
     }
@@ -176,36 +159,4 @@ fn decoded((name, value): (&str, &str)) -> (String, String) {
 /// Reads a JSON body, whatever its content type says: clients label it as they like.
 pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(ApiError::bad_body)
-}
-
-/// What the request's headers carry of credentials.
-pub(crate) fn who(headers: &HeaderMap, snapshot: &Snapshot) -> Result<Arc<Token>, ApiError> {
-    let invalid = |header: &str, code| {
-        let cause = Some((code, format!("Invalid format for {header} header")));
-        ApiError { cause, ..ApiError::bad_request(6003, "Invalid request headers") }
-    };
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let known = |token: &str| snapshot.cloud.tokens.get(&token_hash(token)).map(Arc::clone);
-    if let Some(value) = text("authorization") {
-        let token = value.strip_prefix("Bearer ").map(str::trim).unwrap_or_default();
-        if token.is_empty() || token.contains(char::is_whitespace) {
-            return Err(invalid("Authorization", 6111));
-        }
-        return known(token)
-            .ok_or_else(|| ApiError::new(StatusCode::FORBIDDEN, 9109, "Invalid access token"));
-    }
-    match (text("x-auth-key"), text("x-auth-email")) {
-        (Some(""), _) => Err(invalid("X-Auth-Key", 6103)),
-        (Some(key), Some(_)) => known(key).ok_or_else(|| {
-            ApiError::new(StatusCode::FORBIDDEN, 9103, "Unknown X-Auth-Key or X-Auth-Email")
-        }),
-        _ => Err(ApiError::bad_request(
-            9106,
-            "Missing X-Auth-Key, X-Auth-Email or Authorization headers",
-        )),
-    }
-}
-
-fn is_id(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

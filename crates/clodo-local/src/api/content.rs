@@ -6,6 +6,7 @@ use super::{
     error::ApiError,
     upload::{Metadata, Upload},
 };
+use crate::limits;
 use crate::state::{
     Snapshot,
     ids::{Moment, random_uuid, sha256},
@@ -96,6 +97,9 @@ pub(super) async fn from_upload(
     };
     check_entry(&content, &upload)?;
     let bodies: Vec<Bytes> = upload.parts.iter().map(|part| part.body.clone()).collect();
+    if let Some(plan) = cx.budgets.limits().plan {
+        limits::check_upload(plan, &content.bindings, &bodies)?;
+    }
     content.modules = upload
         .parts
         .iter()
@@ -162,6 +166,9 @@ async fn tried(
     let snapshot = cx.state.snapshot();
     let served = assemble(label, &content, modules, &place.account(&snapshot)?.assets);
     let handlers = cx.workers.validate(&served).await?;
+    if let Some(plan) = cx.budgets.limits().plan {
+        limits::check_startup(plan, handlers.startup_time_ms)?;
+    }
     Ok(Prepared { content, handlers, etag, version_id, annotations })
 }
 

@@ -2,39 +2,72 @@
 
 use super::{
     ApiContext,
-    call::{Call, who},
+    call::Call,
     error::ApiError,
     reply::{Answer, Reply},
 };
-use crate::state::{ids::derived, model::Account};
+use crate::{
+    access::Caller,
+    state::{
+        ids::derived,
+        model::{Account, Token},
+    },
+};
 use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
+    extract::{Path, State},
+    http::{StatusCode, request::Parts},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// `GET /user/tokens/verify`
-pub(super) async fn verify(State(cx): State<Arc<ApiContext>>, headers: HeaderMap) -> Answer {
-    let token = who(&headers, &cx.state.snapshot()).map_err(|error| match error.code {
-        // This one endpoint has its own words for a wrong token.
-        9109 => ApiError::new(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token"),
-        _ => error,
-    })?;
-    let result = json!({ "id": token.id, "status": "active" });
-    Reply::with_message(&result, 10000, "This API Token is valid and active")
+pub(super) async fn verify(State(cx): State<Arc<ApiContext>>, parts: Parts) -> Answer {
+    // This one endpoint has its own words for a wrong token, and for a key.
+    if !parts.headers.contains_key("authorization") && parts.headers.contains_key("x-auth-key") {
+        return Err(ApiError::bad_request(1001, "Missing \"Authorization\" header"));
+    }
+    verified(&cx, &parts, |token| token.owner.is_none())
 }
 
 /// `GET /accounts/{account}/tokens/verify`
-pub(super) async fn verify_for_account(call: Call) -> Answer {
-    let result = json!({ "id": call.token.id, "status": "active" });
-    Reply::with_message(&result, 10000, "This API Token is valid and active")
+pub(super) async fn verify_for_account(
+    State(cx): State<Arc<ApiContext>>,
+    Path(account): Path<String>,
+    parts: Parts,
+) -> Answer {
+    // What may do everything is a user's, and passes here as well: it is the cloud's own.
+    verified(&cx, &parts, |token| {
+        token.owner.as_ref() == Some(&account)
+            || (token.policies.is_none() && token.owner.is_none() && token.may_use(&account))
+    })
+}
+
+fn verified(cx: &ApiContext, parts: &Parts, fits: impl Fn(&Token) -> bool) -> Answer {
+    let invalid = || ApiError::new(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token");
+    let caller = parts.extensions.get::<Result<Caller, ApiError>>().cloned();
+    let token = match caller.unwrap_or_else(|| Err(invalid())) {
+        Ok(caller) if fits(&caller.0) => caller.0,
+        Ok(_) => return Err(invalid()),
+        Err(error) if error.code == 9109 => return Err(invalid()),
+        Err(error) => return Err(error),
+    };
+    let now = cx.clock.now();
+    let mut result = json!({ "id": token.id, "status": token.status(now) });
+    for (field, time) in [("expires_on", &token.expires_on), ("not_before", &token.not_before)] {
+        if let Some(time) = time {
+            result[field] = json!(time);
+        }
+    }
+    match token.status(now) {
+        "active" => Reply::with_message(&result, 10000, "This API Token is valid and active"),
+        _ => Reply::ok(&result),
+    }
 }
 
 /// `GET /user`
 pub(super) async fn user(call: Call) -> Answer {
     Reply::ok(&json!({
-        "id": derived(&["user", &call.token.email]),
+        "id": call.token.user_id(),
         "email": call.token.email,
         "first_name": null,
         "last_name": null,

@@ -1,16 +1,12 @@
-//! The request log: one JSON line per call, never a body, a query or a header but the user agent.
+//! The request log: one JSON line per call, never a body, a query, a token or a header but the user
+//! agent.
 
-use super::reply::OnlyRead;
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, Method},
-    middleware::Next,
-    response::Response,
-};
+use crate::state::model::Token;
+use axum::http::{Method, StatusCode};
 use clodo_types::{Clock, Timestamp};
 use serde::Serialize;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs,
     io::Write,
     path::PathBuf,
@@ -20,17 +16,16 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::Instant;
-
-use super::ApiContext;
 
 /// When the file is this long it is set aside as `requests.1.jsonl` and a new one begun.
 const ROTATE_AT: u64 = 64 * 1024 * 1024;
+/// Routes that are counted one by one; the router has fewer.
+const KEPT_ROUTES: usize = 1_000;
 
 /// Counts calls and writes them to a file, on a thread of its own.
 #[derive(Debug)]
 pub struct RequestLog {
-    lines: Mutex<Sender<String>>,
+    lines: Mutex<Sender<Arc<str>>>,
     counted: Mutex<Counted>,
     clock: Arc<dyn Clock>,
 }
@@ -40,19 +35,62 @@ pub struct RequestLog {
 struct Counted {
     total: RequestCount,
     newest: VecDeque<(Timestamp, bool)>,
+    routes: BTreeMap<String, RequestCount>,
+    faults: u64,
+    limited: u64,
+    lines: VecDeque<(String, Arc<str>)>,
+}
+
+/// One call, as the gate saw it.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) method: &'a Method,
+    pub(super) path: &'a str,
+    /// The path's template; empty when there is no such route.
+    pub(super) route: &'a str,
+    pub(super) status: StatusCode,
+    pub(super) took: Duration,
+    pub(super) write: bool,
+    pub(super) user_agent: &'a str,
+    pub(super) unknown_route: bool,
+    pub(super) token: Option<&'a Token>,
+    pub(super) received: Option<u64>,
+    pub(super) sent: Option<u64>,
+    pub(super) ray: &'a str,
+    pub(super) fault: Option<&'static str>,
+    pub(super) limited: bool,
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
     time: String,
+    ray: &'a str,
     method: &'a str,
     path: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    route: &'a str,
     status: u16,
     duration_ms: f64,
     write: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Who<'a>>,
     user_agent: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_out: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    limited: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unknown_route: bool,
+}
+
+#[derive(Serialize)]
+struct Who<'a> {
+    id: &'a str,
+    name: &'a str,
 }
 
 /// Marks the answer to a route that does not exist.
@@ -81,6 +119,8 @@ impl RequestCount {
 impl RequestLog {
     /// How many calls are remembered with their time.
     pub const KEPT_CALLS: usize = 100_000;
+    /// How many lines are kept in memory.
+    pub const KEPT_LINES: usize = 1_000;
 
     /// Appends to the file at `path`.
     #[must_use]
@@ -107,62 +147,92 @@ impl RequestLog {
         count
     }
 
-    fn note(&self, line: &Line<'_>) {
+    /// Calls since the start of this process, by method and route.
+    #[must_use]
+    pub fn count_by_route(&self) -> BTreeMap<String, RequestCount> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).routes.clone()
+    }
+
+    /// Calls that a fault hit, and calls that a limit refused.
+    pub(super) fn spoiled(&self) -> (u64, u64) {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        (counted.faults, counted.limited)
+    }
+
+    /// The newest lines, oldest first: at most `most` whose `METHOD /route` `fits`.
+    pub(super) fn newest(&self, most: usize, fits: &dyn Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = counted.lines.iter().rev().filter(|(route, _)| fits(route)).take(most);
+        let mut lines: Vec<_> = lines.map(|(_, line)| Arc::clone(line)).collect();
+        lines.reverse();
+        lines
+    }
+
+    pub(super) fn note(&self, entry: Entry<'_>) {
+        let now = self.clock.now();
+        let line: Option<Arc<str>> =
+            serde_json::to_string(&Line::of(&entry, now)).ok().map(Arc::from);
+        let route = if entry.route.is_empty() { "(none)" } else { entry.route };
+        let route = format!("{} {route}", entry.method);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        counted.total.add(line.write);
-        if counted.newest.len() >= Self::KEPT_CALLS {
-            counted.newest.pop_front();
+        counted.add(now, &entry, &route);
+        let Some(line) = line else { return };
+        if counted.lines.len() >= Self::KEPT_LINES {
+            counted.lines.pop_front();
         }
-        counted.newest.push_back((self.clock.now(), line.write));
+        counted.lines.push_back((route, Arc::clone(&line)));
         drop(counted);
-        if let Ok(text) = serde_json::to_string(line) {
-            let _ = self.lines.lock().unwrap_or_else(PoisonError::into_inner).send(text);
-        }
+        let _ = self.lines.lock().unwrap_or_else(PoisonError::into_inner).send(line);
     }
 }
 
-/// Logs one call; put around all routes.
-pub(crate) async fn logged(
-    State(cx): State<Arc<ApiContext>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let agent = user_agent(request.headers());
-    let began = Instant::now();
-    let response = next.run(request).await;
-    let reads = method == Method::GET || method == Method::HEAD;
-    let unknown_route = response.extensions().get::<UnknownRoute>().is_some();
-    // What was refused changed nothing; after a 5xx nobody knows.
-    let refused = response.status().is_client_error();
-    let write = !reads && !refused && response.extensions().get::<OnlyRead>().is_none();
-    let duration = began.elapsed();
-    cx.log.note(&Line {
-        time: crate::state::ids::Moment::at(cx.log.clock.now()).to_string(),
-        method: method.as_str(),
-        path: &path,
-        status: response.status().as_u16(),
-        duration_ms: milliseconds(duration),
-        write,
-        user_agent: &agent,
-        unknown_route,
-    });
-    response
+impl Counted {
+    fn add(&mut self, now: Timestamp, entry: &Entry<'_>, route: &str) {
+        self.total.add(entry.write);
+        if self.newest.len() >= RequestLog::KEPT_CALLS {
+            self.newest.pop_front();
+        }
+        self.newest.push_back((now, entry.write));
+        if let Some(count) = self.routes.get_mut(route) {
+            count.add(entry.write);
+        } else if self.routes.len() < KEPT_ROUTES {
+            self.routes.entry(route.to_owned()).or_default().add(entry.write);
+        }
+        self.faults += u64::from(entry.fault.is_some());
+        self.limited += u64::from(entry.limited);
+    }
 }
 
-fn user_agent(headers: &HeaderMap) -> String {
-    let agent = headers.get("user-agent").and_then(|agent| agent.to_str().ok());
-    agent.unwrap_or_default().chars().take(200).collect()
+impl<'a> Line<'a> {
+    fn of(entry: &Entry<'a>, now: Timestamp) -> Self {
+        Self {
+            time: crate::state::ids::Moment::at(now).to_string(),
+            ray: entry.ray,
+            method: entry.method.as_str(),
+            path: entry.path,
+            route: entry.route,
+            status: entry.status.as_u16(),
+            duration_ms: milliseconds(entry.took),
+            write: entry.write,
+            token: entry.token.map(|token| Who { id: &token.id, name: &token.name }),
+            user_agent: entry.user_agent,
+            bytes_in: entry.received,
+            bytes_out: entry.sent,
+            fault: entry.fault,
+            limited: entry.limited,
+            unknown_route: entry.unknown_route,
+        }
+    }
 }
 
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn write_lines(path: &PathBuf, queue: &Receiver<String>) {
+fn write_lines(path: &PathBuf, queue: &Receiver<Arc<str>>) {
     while let Ok(first) = queue.recv() {
         // All that has piled up goes out in one write.
-        let mut text = first;
+        let mut text = first.to_string();
         text.push('\n');
         for line in queue.try_iter().take(1_000) {
             text.push_str(&line);

@@ -15,6 +15,7 @@ mod domains;
 mod durable_objects;
 mod error;
 mod form_fields;
+mod gate;
 mod graphql;
 mod identity;
 mod jobs;
@@ -33,6 +34,7 @@ mod secrets;
 mod settings;
 mod show;
 mod tails;
+mod tokens;
 mod transfers;
 mod trigger;
 mod upload;
@@ -40,15 +42,23 @@ mod versions;
 mod workers;
 mod zones;
 
+pub(crate) use error::ApiError;
 pub use log::{RequestCount, RequestLog};
 pub use router::router;
 
-use crate::{observed::Observed, state::State, tail::TailHub};
+use crate::{
+    faults::FaultBook,
+    limits::{Budgets, Limits},
+    observed::Observed,
+    state::State,
+    tail::TailHub,
+};
 use clodo_storage::Data;
 use clodo_types::Clock;
 use clodo_workerd::{Dispatch, Observer, Workers};
 use jobs::Jobs;
 use std::sync::Arc;
+use tokens::TokensUsed;
 use transfers::Transfers;
 
 /// What the API works with.
@@ -62,6 +72,10 @@ pub struct ApiContext {
     pub(crate) jobs: Jobs,
     pub(crate) tails: Arc<TailHub>,
     pub(crate) dispatch: Option<Arc<dyn Dispatch>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) budgets: Budgets,
+    pub(crate) faults: FaultBook,
+    pub(crate) tokens_used: TokensUsed,
 }
 
 impl ApiContext {
@@ -69,17 +83,34 @@ impl ApiContext {
     /// state's folder.
     #[must_use]
     pub fn new(state: State, workers: Arc<dyn Workers>, data: Data, clock: Arc<dyn Clock>) -> Self {
-        let log = RequestLog::at(state.folder().join("requests.jsonl"), clock);
+        let log = RequestLog::at(state.folder().join("requests.jsonl"), Arc::clone(&clock));
         let transfers = Transfers::new(state.clone());
         let tails = Arc::new(TailHub::new(state.clone()));
-        let jobs = Jobs::default();
-        Self { state, workers, data, log, transfers, jobs, tails, dispatch: None }
+        Self {
+            state,
+            workers,
+            data,
+            log,
+            transfers,
+            jobs: Jobs::default(),
+            tails,
+            dispatch: None,
+            clock,
+            budgets: Budgets::default(),
+            faults: FaultBook::default(),
+            tokens_used: TokensUsed::default(),
+        }
     }
 
     /// With something that runs Workers for cron triggers on demand.
     #[must_use]
     pub fn with_dispatch(self, dispatch: Arc<dyn Dispatch>) -> Self {
         Self { dispatch: Some(dispatch), ..self }
+    }
+
+    /// Puts limits in force; everybody's budget is full afterwards.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.budgets.set(limits);
     }
 
     /// Hears what Workers do, for tails.

@@ -2,11 +2,8 @@
 
 use super::{
     ApiContext, assets, control, d1, d1_transfer, d1_travel, deployments, dns, domains,
-    durable_objects,
-    error::ApiError,
-    graphql, identity, kv, kv_values,
-    log::{UnknownRoute, logged},
-    queue_consumers, queue_messages, queues, r2, routes, scripts, secrets, settings, tails,
+    durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values, log::UnknownRoute,
+    queue_consumers, queue_messages, queues, r2, routes, scripts, secrets, settings, tails, tokens,
     trigger, versions, workers, zones,
 };
 use axum::{
@@ -44,7 +41,8 @@ pub fn router(context: ApiContext) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(Arc::clone(&cx), logged))
+        .layer(from_fn_with_state(Arc::clone(&cx), gate::authorized))
+        .layer(from_fn_with_state(Arc::clone(&cx), gate::gate))
         .layer(from_fn(to_its_end))
         .with_state(cx)
 }
@@ -95,8 +93,15 @@ fn control_routes() -> Routes {
         .route("/clodo/seed", put(control::seed))
         .route("/clodo/status", get(control::status))
         .route("/clodo/cron", post(trigger::cron))
+        .route("/clodo/requests", get(control::requests))
         .route("/clodo/requests/count", get(control::count))
         .route("/clodo/tails/{tail}", get(tails::socket))
+        .route("/clodo/limits", get(control::limits).put(control::set_limits))
+        .route(
+            "/clodo/faults",
+            get(control::faults).post(control::add_fault).delete(control::clear_faults),
+        )
+        .route("/clodo/faults/{fault}", delete(control::remove_fault))
         .route(
             "/clodo/transfers/{file}",
             put(d1_transfer::put_file)
@@ -113,6 +118,16 @@ fn identity_routes() -> Routes {
         .route("/accounts", get(identity::accounts))
         .route("/accounts/{account}", get(identity::account))
         .route("/accounts/{account}/tokens/verify", get(identity::verify_for_account))
+        .nest("/user/tokens", token_routes())
+        .nest("/accounts/{account}/tokens", token_routes())
+}
+
+fn token_routes() -> Routes {
+    Router::new()
+        .route("/", get(tokens::list).post(tokens::create))
+        .route("/permission_groups", get(tokens::permission_groups))
+        .route("/{token}", get(tokens::get).put(tokens::update).delete(tokens::delete))
+        .route("/{token}/value", put(tokens::roll))
 }
 
 fn zone_routes() -> Routes {

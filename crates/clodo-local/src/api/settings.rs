@@ -201,6 +201,12 @@ pub(super) async fn put_schedules(call: Call, body: Bytes) -> Answer {
         let message = "workers.api.error.too_many_crons";
         return Err(ApiError::bad_request(10072, message));
     }
+    if let Some(plan) = call.cx.budgets.limits().plan {
+        let name = call.script_name()?;
+        let others = call.account()?.workers.values().filter(|worker| worker.name != name);
+        let taken: usize = others.map(|worker| worker.schedules.len()).sum();
+        crate::limits::check_crons(plan, taken + wires.len())?;
+    }
     let shown = change(&call, move |worker, now| {
         let kept = |cron: &str| worker.schedules.iter().find(|known| known.cron == cron).cloned();
         let new = |cron: String| Schedule { cron, created_on: now, modified_on: now };

@@ -2,8 +2,8 @@
 
 use super::{
     ApiContext,
-    call::{json as read_json, who},
-    control::moment,
+    call::json as read_json,
+    control::{Trusted, moment},
     error::ApiError,
     reply::{Answer, Reply},
 };
@@ -11,10 +11,7 @@ use crate::{
     events::Cron,
     state::model::{Account, Token},
 };
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 use bytes::Bytes;
 use clodo_types::Timestamp;
 use clodo_workerd::{DispatchError, ScheduledEvent};
@@ -43,12 +40,11 @@ pub(super) fn check(cron: &str) -> Result<(), ApiError> {
 
 /// `POST /clodo/cron`: runs `scheduled()` now, and tells how it ended.
 pub(super) async fn cron(
+    Trusted(token): Trusted,
     State(cx): State<Arc<ApiContext>>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
     let snapshot = cx.state.snapshot();
-    let token = who(&headers, &snapshot)?;
     let wire: Wire = read_json(&body)?;
     let account = account_of(snapshot.cloud.accounts.values(), &token, &wire)?;
     let worker = account.workers.get(&wire.script).ok_or_else(ApiError::no_worker)?;

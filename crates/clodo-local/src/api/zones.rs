@@ -21,7 +21,7 @@ pub(super) async fn list(call: Call) -> Answer {
         .cloud
         .zones
         .values()
-        .filter(|zone| call.token.may_use(&zone.account_id))
+        .filter(|zone| call.token.may_see(zone))
         .filter(|zone| name.is_none_or(|name| zone.name.eq_ignore_ascii_case(name)))
         .filter(|zone| account.is_none_or(|id| zone.account_id == id))
         .map(|zone| shown(&call, zone))

@@ -55,8 +55,9 @@ impl Running {
     /// What it holds, by its own account (`GET /clodo/status`): accounts with their zones, Workers,
     /// domains and databases, and how many requests its API had. `None` when it does not answer.
     pub async fn summary(&self) -> Option<serde_json::Value> {
-        let answer =
-            timeout(ASK_PATIENCE, send(self.port, Request::get(STATUS_PATH))).await.ok()??;
+        let bearer = format!("Bearer {}", self.token.expose());
+        let request = Request::get(STATUS_PATH).header(header::AUTHORIZATION, bearer);
+        let answer = timeout(ASK_PATIENCE, send(self.port, request)).await.ok()??;
         let body = answer.into_body().collect().await.ok()?.to_bytes();
         let mut answer: serde_json::Value = serde_json::from_slice(&body).ok()?;
         Some(answer["result"].take())

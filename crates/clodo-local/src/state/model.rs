@@ -10,6 +10,7 @@ use super::{
     worker::Worker,
     zone::{Domain, Zone},
 };
+use crate::access::Policy;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -38,15 +39,30 @@ pub(crate) struct Token {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) email: String,
-    /// Ids of the accounts that it may use; empty = all.
+    /// Ids of the accounts that it may use; empty = all. Policies narrow it further.
     pub(crate) accounts: Vec<String>,
     pub(crate) created_on: Moment,
-}
-
-impl Token {
-    pub(crate) fn may_use(&self, account_id: &str) -> bool {
-        self.accounts.is_empty() || self.accounts.iter().any(|id| id == account_id)
-    }
+    /// What it may do; `None` = everything, as only a seed can grant.
+    #[serde(default)]
+    pub(crate) policies: Option<Vec<Policy>>,
+    /// The account that owns it; `None` = a user's.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
+    #[serde(default)]
+    pub(crate) disabled: bool,
+    /// RFC 3339, as given.
+    #[serde(default)]
+    pub(crate) not_before: Option<String>,
+    /// RFC 3339, as given.
+    #[serde(default)]
+    pub(crate) expires_on: Option<String>,
+    /// Ranges of addresses; empty = from anywhere.
+    #[serde(default)]
+    pub(crate) only_from: Vec<String>,
+    #[serde(default)]
+    pub(crate) never_from: Vec<String>,
+    #[serde(default)]
+    pub(crate) modified_on: Option<Moment>,
 }
 
 /// One account and what it owns.

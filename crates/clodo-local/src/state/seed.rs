@@ -6,6 +6,7 @@ use super::{
     model::{Account, Cloud, Meta, Profile, Token, WorkersSettings},
     zone::Zone,
 };
+use crate::access::{Group, everything_in, group_by_id, group_by_name, similar};
 use clodo_types::{AccountId, AccountName, Secret, ZoneName};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl SeedAccount {
     }
 }
 
-/// One token, good as `Authorization: Bearer` and as `X-Auth-Key`.
+/// One token, good as `Authorization: Bearer` and, without permissions of its own, as `X-Auth-Key`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeedToken {
@@ -59,6 +60,31 @@ pub struct SeedToken {
     /// Names of the accounts that it may use; empty = all.
     #[serde(default)]
     pub accounts: Vec<AccountName>,
+    /// Names of permission groups, such as `Workers Scripts Write`, granted on everything in its
+    /// accounts; empty = everything is allowed there.
+    #[serde(default)]
+    pub permissions: Vec<String>,
+    /// The address of the user whose token it is; all tokens of one user share a rate limit.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The account that owns it, which makes it an account token instead of a user's.
+    #[serde(default)]
+    pub owner: Option<AccountName>,
+}
+
+impl SeedToken {
+    /// A token for everything.
+    #[must_use]
+    pub fn new(token: Secret) -> Self {
+        Self {
+            token,
+            name: None,
+            accounts: Vec::new(),
+            permissions: Vec::new(),
+            user: None,
+            owner: None,
+        }
+    }
 }
 
 /// Adds what is missing. `cloud` is unchanged on an error only if the caller throws it away.
@@ -143,24 +169,81 @@ fn add_zone(
     }
 }
 
+/// The user whose token it is when a seed does not say.
+const USER: &str = "user@clodo.test";
+
 fn add_token(seed: &SeedToken, cloud: &mut Cloud, now: Moment) -> Result<(), StateError> {
     let hash = token_hash(seed.token.expose());
-    let mut accounts = Vec::new();
-    for name in &seed.accounts {
-        let known = cloud.accounts.values().find(|a| a.profile.name == name.as_str());
-        let why = || format!("a token names the account `{name}`, which does not exist");
-        accounts.push(known.ok_or_else(|| StateError::Seed { why: why() })?.profile.id.clone());
+    let mut accounts = seed
+        .accounts
+        .iter()
+        .map(|name| account_id(name, cloud))
+        .collect::<Result<Vec<_>, StateError>>()?;
+    let owner = seed.owner.as_ref().map(|name| account_id(name, cloud)).transpose()?;
+    if let (Some(owner), true) = (&owner, accounts.is_empty()) {
+        accounts.push(owner.clone());
     }
-    if cloud.tokens.get(&hash).is_some_and(|known| known.accounts == accounts) {
-        return Ok(());
-    }
-    let token = Token {
+    let email = seed.user.clone().unwrap_or_else(|| USER.to_owned());
+    let mut token = Token {
         id: derived(&["token", &hash]),
         name: seed.name.clone().unwrap_or_else(|| "local".to_owned()),
-        email: "user@clodo.test".to_owned(),
+        email,
         accounts,
         created_on: now,
+        policies: None,
+        owner,
+        disabled: false,
+        not_before: None,
+        expires_on: None,
+        only_from: Vec::new(),
+        never_from: Vec::new(),
+        modified_on: None,
     };
+    if !seed.permissions.is_empty() {
+        let groups = groups(&seed.permissions)?;
+        token.policies = Some(everything_in(&groups, &token.user_id(), &token.accounts));
+    }
+    if cloud.tokens.get(&hash).is_some_and(|known| same(known, &token)) {
+        return Ok(());
+    }
     cloud.tokens.insert(hash, Arc::new(token));
     Ok(())
+}
+
+/// Whether a seed that was applied before made it. Ids of policies are random.
+fn same(known: &Token, new: &Token) -> bool {
+    let granted = |token: &Token| {
+        token.policies.as_ref().map(|policies| {
+            let parts = policies
+                .iter()
+                .map(|policy| (policy.permission_groups.clone(), policy.resources.clone()));
+            parts.collect::<Vec<_>>()
+        })
+    };
+    known.accounts == new.accounts
+        && known.email == new.email
+        && known.owner == new.owner
+        && granted(known) == granted(new)
+}
+
+fn account_id(name: &AccountName, cloud: &Cloud) -> Result<String, StateError> {
+    let known = cloud.accounts.values().find(|a| a.profile.name == name.as_str());
+    let why = || format!("a token names the account `{name}`, which does not exist");
+    Ok(known.ok_or_else(|| StateError::Seed { why: why() })?.profile.id.clone())
+}
+
+fn groups(names: &[String]) -> Result<Vec<&'static Group>, StateError> {
+    let found = names.iter().map(|name| {
+        group_by_name(name).or_else(|| group_by_id(name)).ok_or_else(|| {
+            let similar = similar(name).join("`, `");
+            let hint = if similar.is_empty() {
+                String::new()
+            } else {
+                format!("; did you mean one of `{similar}`?")
+            };
+            let why = format!("there is no permission group `{name}`{hint}");
+            StateError::Seed { why }
+        })
+    });
+    found.collect()
 }

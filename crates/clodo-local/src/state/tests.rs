@@ -96,7 +96,7 @@ async fn seeding_twice_changes_nothing_and_a_contradiction_is_refused() {
             id: None,
             zones: vec!["acme.test".parse().unwrap()],
         }],
-        tokens: vec![SeedToken { token: Secret::new("x"), name: None, accounts: Vec::new() }],
+        tokens: vec![SeedToken::new(Secret::new("x"))],
     };
     let error = state.seed(second).await.unwrap_err();
     assert_eq!(error.kind(), StateErrorKind::Seed);

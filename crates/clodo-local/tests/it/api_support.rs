@@ -113,6 +113,31 @@ impl Api {
             .header("authorization", format!("Bearer {TOKEN}"))
     }
 
+    /// A call with another token than the usual one.
+    pub(crate) async fn with_token(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Answer {
+        let mut request = self.request(method, path);
+        let headers = request.headers_mut().unwrap();
+        headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(request.body(body).unwrap()).await
+    }
+
+    /// A call of `/clodo/…` with the token of this cloud.
+    pub(crate) async fn control(&self, method: &str, path: &str, body: Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/clodo/{path}"))
+            .header("authorization", format!("Bearer {TOKEN}"));
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(request.body(body).unwrap()).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request("GET", path).body(Body::empty()).unwrap()).await
     }

@@ -5,11 +5,14 @@
 mod api_assets;
 mod api_data;
 mod api_dns;
+mod api_faults;
 mod api_identity;
+mod api_limits;
 mod api_objects;
 mod api_queues;
 mod api_scripts;
 mod api_support;
+mod api_tokens;
 mod api_transfers;
 mod api_triggers;
 mod api_workers;

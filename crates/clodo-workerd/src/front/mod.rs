@@ -8,6 +8,7 @@ mod back;
 mod body;
 mod draw;
 mod hygiene;
+mod marks;
 mod pages;
 mod proxy;
 mod serve;
@@ -15,6 +16,7 @@ mod watch;
 
 pub(crate) use back::Back;
 pub(crate) use draw::draw;
+pub use marks::{ClientAddress, Hangup};
 pub(crate) use serve::{serve_back, serve_front};
 
 use crate::{
@@ -38,10 +40,6 @@ use std::{
 };
 use tower::Service as _;
 
-/// Who is at the other end of the connection: an extension of every request to the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientAddress(pub IpAddr);
-
 /// How many Workers the page for an unknown hostname names.
 const KNOWN: usize = 20;
 
@@ -49,6 +47,7 @@ const KNOWN: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Front {
     api: Router,
+    api_hosts: Vec<String>,
     directory: Arc<dyn Directory>,
     runtime: Arc<Runtime>,
     observer: Arc<dyn Observer>,
@@ -63,7 +62,25 @@ impl Front {
         runtime: Arc<Runtime>,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { api, directory, runtime, observer, gone: AtomicBool::new(false) }
+        Self {
+            api,
+            api_hosts: Vec::new(),
+            directory,
+            runtime,
+            observer,
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// Names, besides addresses and `localhost`, that are this machine itself.
+    pub(crate) fn with_api_hosts(mut self, names: Vec<String>) -> Self {
+        self.api_hosts = names;
+        self
+    }
+
+    fn is_api(&self, host: &str) -> bool {
+        is_api(host)
+            || self.api_hosts.iter().any(|own| own.eq_ignore_ascii_case(without_port(host)))
     }
 
     /// From now on every Worker's hostname says that the state folder was deleted.
@@ -80,7 +97,7 @@ impl Front {
         let Some(host) = host_of(&request) else {
             return Page::bad_request("The Host header is not readable.").answer(request.headers());
         };
-        if is_api(&host) {
+        if self.is_api(&host) {
             return self.api(request, client).await;
         }
         if self.gone.load(Ordering::Relaxed) {
@@ -201,12 +218,16 @@ fn host_of<B>(request: &Request<B>) -> Option<String> {
     }
 }
 
-/// An address of this machine rather than a name that a Worker could have.
-fn is_api(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
-    };
+    }
+}
+
+/// An address of this machine rather than a name that a Worker could have.
+fn is_api(host: &str) -> bool {
+    let name = without_port(host);
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name.is_empty() || name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }

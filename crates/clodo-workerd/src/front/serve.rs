@@ -1,6 +1,6 @@
 //! Accepting connections.
 
-use super::{Back, Front, body::FrontBody};
+use super::{Back, Front, Hangup, body::FrontBody};
 use crate::runtime::{Incoming as Listening, Stream};
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -21,7 +21,7 @@ pub(crate) async fn serve_front(listener: TcpListener, front: Arc<Front>, stop: 
         let front = Arc::clone(&front);
         let answer = move |request: Request<Incoming>| {
             let front = Arc::clone(&front);
-            async move { Ok::<_, Infallible>(front.handle(request, peer.ip()).await) }
+            async move { unless_hung_up(front.handle(request, peer.ip()).await) }
         };
         connections.spawn(connection(stream, answer, stop.clone()));
     }
@@ -68,11 +68,20 @@ async fn close(connections: TaskTracker) {
     let _ = tokio::time::timeout(CLOSE_PATIENCE, connections.wait()).await;
 }
 
-async fn connection<S, A, F>(stream: S, answer: A, stop: CancellationToken)
+/// hyper closes a connection whose service failed, without a word.
+fn unless_hung_up(answer: Response<FrontBody>) -> io::Result<Response<FrontBody>> {
+    match answer.extensions().get::<Hangup>() {
+        Some(_) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+        None => Ok(answer),
+    }
+}
+
+async fn connection<S, A, F, E>(stream: S, answer: A, stop: CancellationToken)
 where
     S: Stream,
     A: Fn(Request<Incoming>) -> F + Send + 'static,
-    F: Future<Output = Result<Response<FrontBody>, Infallible>> + Send + 'static,
+    F: Future<Output = Result<Response<FrontBody>, E>> + Send + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(None).pipeline_flush(true);
