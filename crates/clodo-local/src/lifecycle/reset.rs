@@ -61,7 +61,11 @@ pub fn reset(state_folder: &Path) -> Result<Reset, CloudError> {
             true => fs::remove_dir_all(entry.path()),
             false => fs::remove_file(entry.path()),
         };
-        removed.map_err(&failed)?;
+        match removed {
+            // A database that is just being closed takes its own side files away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(&failed)?,
+        }
         report.deleted.push(entry.path());
     }
     if report.left.is_empty() {
