@@ -6,9 +6,11 @@
 //! | a test that deploys | [`Sandbox`] |
 //! | a URL that a program printed | [`fetch`] |
 //! | a document that a program printed | [`Schema`] |
+//! | a page to look at | [`Browser`] |
 //! | a test against real wrangler | [`Wrangler`] |
 //! | a test against Cloudflare's own SDKs | [`Sdk`] |
 
+mod browser;
 mod fetch;
 mod run;
 mod sandbox;
@@ -16,6 +18,7 @@ mod schema;
 mod sdk;
 mod wrangler;
 
+pub use browser::Browser;
 pub use fetch::{Answer, Request, fetch, get_json};
 pub use run::{Run, program};
 pub use sandbox::Sandbox;

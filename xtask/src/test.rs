@@ -6,6 +6,7 @@ use std::path::Path;
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     ensure_node()?;
     ensure_python()?;
+    ensure_chromium()?;
     println!(
         "Installing what the tests need from npm and PyPI, at pinned versions, into the user cache:"
     );
@@ -62,6 +63,19 @@ fn ensure_python() -> Outcome {
     println!("Installing the Debian packages python3 and python3-pip:");
     shell::run(command("apt-get").args(["update", "--quiet"]))?;
     shell::run(command("apt-get").args(["install", "--yes", "--quiet", "python3", "python3-pip"]))
+}
+
+/// The read-only page is looked at in a real browser.
+fn ensure_chromium() -> Outcome {
+    if works(command("chromedriver").arg("--version")) {
+        return Ok(());
+    }
+    if !may_install() {
+        return Err("chromedriver is missing: install Chromium and ChromeDriver".into());
+    }
+    println!("Installing the Debian packages chromium and chromium-driver:");
+    shell::run(command("apt-get").args(["update", "--quiet"]))?;
+    shell::run(command("apt-get").args(["install", "--yes", "--quiet", "chromium", "chromium-driver"]))
 }
 
 /// Debian, and root.

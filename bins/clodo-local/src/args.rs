@@ -42,6 +42,10 @@ pub(crate) enum Command {
     /// Stop the cloud; what is in it stays
     #[command(after_help = "Example:\n  clodo-local down")]
     Down,
+    /// Print the address of the cloud's read-only page, with the token in its fragment
+    #[command(after_help = "Example:\n  clodo-local page\n\n\
+                            Whoever has the address has the token: keep it to yourself.")]
+    Page,
     /// Save everything that is in the cloud to one file
     #[command(after_help = "Example:\n  clodo-local snapshot before.tar\n\n\
                             The file holds the secrets of Workers: it is readable by you only.")]

@@ -22,6 +22,7 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Env(args) => commands::env::run(&session, global, args).await,
         Command::Logs(args) => commands::logs::run(&session, global, args).await,
         Command::Down => commands::down::run(&session, global).await,
+        Command::Page => commands::page::run(&session, global).await,
         Command::Snapshot(args) => commands::snapshot::run(&session, global, args).await,
         Command::Restore(args) => commands::restore::run(&session, global, args).await,
         Command::Diff(args) => commands::diff::run(&session, global, args).await,

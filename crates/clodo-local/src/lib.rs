@@ -54,6 +54,7 @@ mod faults;
 mod lifecycle;
 mod limits;
 mod observed;
+mod page;
 mod routing;
 mod server;
 mod snapshots;

@@ -4,6 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod down;
 pub(crate) mod env;
 pub(crate) mod logs;
+pub(crate) mod page;
 pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod snapshot;

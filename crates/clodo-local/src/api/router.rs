@@ -38,6 +38,7 @@ pub fn router(context: ApiContext) -> Router {
     Router::new()
         .nest("/client/v4", v4)
         .merge(control_routes())
+        .merge(crate::page::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
