@@ -74,14 +74,16 @@ impl Browser {
             const [selector, text, done] = arguments;
             const look = () => {
               const found = [...document.querySelectorAll(selector)].find((e) => e.innerText.includes(text));
-              if (found) { observer.disconnect(); done(found.innerText); }
+              if (found) { observer.disconnect(); done({ found: found.innerText }); }
             };
+            setTimeout(() => done({ page: document.body.innerText }), 20000);
             const observer = new MutationObserver(look);
             observer.observe(document, { subtree: true, childList: true, characterData: true });
             look();";
         let answer =
             self.ask("execute/async", &json!({ "script": script, "args": [selector, text] }));
-        answer.as_str().unwrap_or_else(|| panic!("{selector} without {text:?}: {answer}")).to_owned()
+        let found = answer["found"].as_str();
+        found.unwrap_or_else(|| panic!("{selector} without {text:?}: {answer:#}")).to_owned()
     }
 
     /// The cells of a table's body.

@@ -36,7 +36,8 @@ impl World {
 
     /// Two versions, 90 to 10.
     fn worker(&self) {
-        let code = "export default { fetch() { console.log('<b>hello</b>'); return new Response('1') } };";
+        let code =
+            "export default { fetch() { console.log('<b>hello</b>'); return new Response('1') } };";
         self.sandbox.write("index.js", code);
         let config = "name = \"shop\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\n";
         self.sandbox.write("wrangler.toml", config);
@@ -96,10 +97,18 @@ fn every_figure_on_the_page_is_the_apis() {
         .as_array()
         .expect("a split")
         .iter()
-        .map(|one| vec![one["version_id"].as_str().expect("an id").into(), one["percentage"].to_string()])
+        .map(|one| {
+            vec![one["version_id"].as_str().expect("an id").into(), one["percentage"].to_string()]
+        })
         .collect();
     let told: Vec<Vec<String>> = browser.table("traffic");
-    assert_eq!(told, split.iter().map(|row| vec![row[0].clone(), row[1].trim_end_matches(".0").into()]).collect::<Vec<_>>());
+    assert_eq!(
+        told,
+        split
+            .iter()
+            .map(|row| vec![row[0].clone(), row[1].trim_end_matches(".0").into()])
+            .collect::<Vec<_>>()
+    );
     assert_eq!(browser.table("versions").len(), 2);
     assert_eq!(browser.table("versions")[0][3], "two");
 

@@ -75,7 +75,13 @@ fn ensure_chromium() -> Outcome {
     }
     println!("Installing the Debian packages chromium and chromium-driver:");
     shell::run(command("apt-get").args(["update", "--quiet"]))?;
-    shell::run(command("apt-get").args(["install", "--yes", "--quiet", "chromium", "chromium-driver"]))
+    shell::run(command("apt-get").args([
+        "install",
+        "--yes",
+        "--quiet",
+        "chromium",
+        "chromium-driver",
+    ]))
 }
 
 /// Debian, and root.

@@ -7,10 +7,12 @@ let token = sessionStorage.getItem("token");
 let socket = null;
 let shown = 0;
 
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
+function takeToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!given) return;
   token = given;
   sessionStorage.setItem("token", given);
+  // It must not stay in the address bar or in the history.
   history.replaceState(null, "", `${location.pathname}#/`);
 }
 
@@ -247,6 +249,7 @@ async function view(parts) {
 }
 
 async function draw() {
+  takeToken();
   const main = document.getElementById("main");
   const turn = (shown += 1);
   socket?.close();
