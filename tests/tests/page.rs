@@ -43,7 +43,7 @@ impl World {
         self.sandbox.write("wrangler.toml", config);
         let wrangler = Wrangler::v4_86();
         let run = |words: &[&str]| {
-            wrangler.run(&self.sandbox, &self.sandbox.project(), words).exits(0);
+            let _ = wrangler.run(&self.sandbox, &self.sandbox.project(), words).exits(0);
         };
         run(&["deploy"]);
         self.sandbox.write("index.js", code.replace("'1'", "'2'"));

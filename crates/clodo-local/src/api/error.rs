@@ -18,7 +18,7 @@ pub(crate) struct ApiError {
     /// `error_chain`: code and message.
     pub(crate) cause: Option<(u32, String)>,
     /// `meta` of the error, for clients that want more than the message.
-    pub(crate) meta: Option<Value>,
+    pub(crate) meta: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -76,7 +76,7 @@ impl ApiError {
             None => {}
         }
         if let Some(meta) = &self.meta {
-            errors[0]["meta"] = meta.clone();
+            errors[0]["meta"] = (**meta).clone();
         }
         json!({ "result": null, "success": false, "errors": errors, "messages": [] })
     }

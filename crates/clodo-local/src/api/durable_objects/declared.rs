@@ -41,7 +41,7 @@ fn refused(details: Vec<Value>) -> ApiError {
     };
     let lines: Vec<String> = details.iter().map(line).collect();
     let message = format!("Durable Object exports reconciliation failed: {}", lines.join("; "));
-    let meta = Some(json!({ "details": details }));
+    let meta = Some(Box::new(json!({ "details": details })));
     ApiError { meta, ..ApiError::bad_request(100_402, message) }
 }
 
