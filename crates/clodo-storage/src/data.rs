@@ -1,8 +1,8 @@
-use crate::{D1, D1Options, Kv, PoolOptions, Queues, R2};
+use crate::{Analytics, D1, D1Options, Kv, PoolOptions, Queues, R2, RateLimits};
 use clodo_types::Clock;
 use std::{path::PathBuf, sync::Arc};
 
-/// The four engines over one folder. Cloning shares them.
+/// The engines over one folder. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Data {
     /// SQL databases.
@@ -13,10 +13,15 @@ pub struct Data {
     pub r2: R2,
     /// Queues of messages.
     pub queues: Queues,
+    /// Data points of Analytics Engine.
+    pub analytics: Analytics,
+    /// Counts of rate limits, which are not kept on disk.
+    pub rate_limits: RateLimits,
 }
 
 impl Data {
-    /// Uses `root` (made when it is first written to) as `root/<account>/{d1,kv,r2,queues}/…`.
+    /// Uses `root` (made when it is first written to) as `root/<account>/{d1,kv,r2,queues}/…` and
+    /// `root/<account>/analytics.sqlite`.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
         let root = root.into();
@@ -24,7 +29,9 @@ impl Data {
             d1: D1::new(root.clone(), Arc::clone(&clock), D1Options::default()),
             kv: Kv::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
             r2: R2::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
-            queues: Queues::new(root, clock, PoolOptions::default()),
+            queues: Queues::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
+            analytics: Analytics::new(root, Arc::clone(&clock), PoolOptions::default()),
+            rate_limits: RateLimits::new(clock),
         }
     }
 
@@ -34,5 +41,6 @@ impl Data {
         self.kv.close().await;
         self.r2.close().await;
         self.queues.close().await;
+        self.analytics.close().await;
     }
 }

@@ -1,4 +1,5 @@
-//! D1, KV, R2 and queues as engines over a folder, and the protocols by which workerd's bindings ask them.
+//! D1, KV, R2, queues and more as engines over a folder, and the protocols by which workerd's
+//! bindings ask them.
 //!
 //! Rust owns all data; workerd and a REST API only ask for it.
 //!
@@ -9,6 +10,8 @@
 //! | a key of a namespace | [`Kv::get`], [`Kv::put`] |
 //! | an object of a bucket | [`R2::get`], [`R2::put`] |
 //! | messages for a queue, or a consumer | [`Queues::send`], [`Queues::take`], [`Queues::pull`] |
+//! | data points, or a question about them | [`Analytics::write`], [`Analytics::query`] |
+//! | a call that may be one too many | [`RateLimits::count`] |
 //! | a workerd with such bindings | [`bindings_router`] |
 //!
 //! # Example
@@ -42,6 +45,7 @@
 //! The REST API in front of the engines (`clodo-local`), running workerd (`clodo-workerd`), and
 //! who may do what.
 
+mod analytics;
 mod bindings;
 mod d1;
 mod data;
@@ -49,7 +53,12 @@ mod kv;
 mod pool;
 mod queue;
 mod r2;
+mod rate_limits;
 
+pub use analytics::{
+    Analytics, AnalyticsAnswer, AnalyticsError, AnalyticsErrorKind, AnalyticsFormat, DataPoint,
+    DatasetName, DatasetNameError, DatasetRef,
+};
 pub use bindings::{RESOURCE_HEADER, Resource, ResourceError, router as bindings_router};
 pub use d1::{
     Bookmark, BookmarkError, D1, D1Answer, D1Error, D1ErrorKind, D1Meta, D1Options, D1Request,
@@ -71,3 +80,4 @@ pub use r2::{
     ListObjects, ObjectKey, ObjectMeta, ObjectPage, ObjectRange, PartEtag, PutOptions, PutOutcome,
     R2, R2Error, R2ErrorKind, StoredObject, UploadId, body_of,
 };
+pub use rate_limits::{RateLimitRef, RateLimits};

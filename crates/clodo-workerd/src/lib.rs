@@ -51,7 +51,7 @@ pub use memory_workers::MemoryWorkers;
 pub use observer::{Invocation, Invoked, MemoryObserver, Observer, Outcome, Traces, Unobserved};
 pub use runtime::{DurableFolderError, Outbound, check_durable_folder};
 pub use seams::{
-    AssetEntry, Directory, Generation, Handlers, Objects, Resolved, RunWorkerFirst, Scripts,
-    ServedAssets, ServedBinding, ServedModule, ServedNamespace, ServedVersion, ServedWorker, Tails,
-    ValidationError, Workers,
+    AssetEntry, Directory, Generation, Handlers, Objects, PartKind, Resolved, RunWorkerFirst,
+    Scripts, ServedAssets, ServedBinding, ServedModule, ServedNamespace, ServedVersion,
+    ServedWorker, Tails, ValidationError, Workers,
 };

@@ -79,8 +79,23 @@ pub enum ServedBinding {
     Queue { queue_id: String, delivery_delay: Option<u32> },
     /// `analytics_engine`.
     AnalyticsEngine { dataset: String },
+    /// `ratelimit`: `limit` calls of a key in `period` seconds.
+    RateLimit { namespace_id: u64, limit: u32, period: u32 },
+    /// `wasm_module`, `text_blob` or `data_blob`: a part of the upload, by name.
+    Part { kind: PartKind, part: String },
     /// A kind that the local Cloudflare stores and lists but does not run.
     Unsupported { kind: String },
+}
+
+/// What a part of an upload is bound as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartKind {
+    /// `wasm_module`: a compiled module, in service workers only.
+    Wasm,
+    /// `text_blob`: a string.
+    Text,
+    /// `data_blob`: an `ArrayBuffer`.
+    Data,
 }
 
 impl ServedBinding {

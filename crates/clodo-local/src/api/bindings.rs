@@ -3,8 +3,10 @@
 use super::{error::ApiError, upload::Metadata};
 use crate::state::{
     model::Account,
+    served::rate_limit,
     worker::{Version, Worker},
 };
+use clodo_storage::DatasetName;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -57,6 +59,7 @@ pub(super) fn resolve(metadata: &Metadata, from: Origin<'_>) -> Result<Vec<Value
             bindings.push(old.clone());
         }
     }
+    bindings.iter().try_for_each(shape)?;
     bindings.iter().try_for_each(|binding| exists(binding, from))?;
     bindings.iter_mut().try_for_each(|binding| point_at_queue(binding, from.account))?;
     Ok(bindings)
@@ -75,6 +78,8 @@ fn resolved(wire: &Value, from: Origin<'_>) -> Result<Option<Value>, ApiError> {
     }
     match from.binding(wire) {
         Some(binding) => Ok(Some(binding)),
+        // Its dataset may be left out.
+        None if kind == "analytics_engine" => Ok(Some(wire.clone())),
         None if kind == "secret_text" => Err(ApiError::bad_request(
             10056,
             format!("The secret '{}' does not exist and no text was given.", name_of(wire)),
@@ -88,6 +93,30 @@ fn resolved(wire: &Value, from: Origin<'_>) -> Result<Option<Value>, ApiError> {
         )),
         None => Ok(None),
     }
+}
+
+/// Refuses what cannot be run.
+fn shape(binding: &Value) -> Result<(), ApiError> {
+    let why = match binding["type"].as_str().unwrap_or_default() {
+        "ratelimit" if rate_limit(binding).is_none() => {
+            "needs a namespace_id above 0, a limit above 0 and a period of 10 or 60 seconds"
+        }
+        "analytics_engine" if !is_dataset(dataset_of(binding)) => {
+            "needs a dataset whose name has 1 to 100 letters, digits, `_` and `-`"
+        }
+        _ => return Ok(()),
+    };
+    let message = format!("The binding '{}' {why}.", name_of(binding));
+    Err(ApiError::bad_request(10021, message))
+}
+
+/// Without a name of its own a dataset has that of the binding.
+fn dataset_of(binding: &Value) -> &Value {
+    if binding["dataset"].is_null() { &binding["name"] } else { &binding["dataset"] }
+}
+
+fn is_dataset(name: &Value) -> bool {
+    name.as_str().is_some_and(|name| name.parse::<DatasetName>().is_ok())
 }
 
 /// Refuses what points at nothing, as Cloudflare does.

@@ -96,6 +96,7 @@ pub(super) async fn from_upload(
         modules: Vec::new(),
     };
     check_entry(&content, &upload)?;
+    check_parts(&content, &upload)?;
     let bodies: Vec<Bytes> = upload.parts.iter().map(|part| part.body.clone()).collect();
     if let Some(plan) = cx.budgets.limits().plan {
         limits::check_upload(plan, &content.bindings, &bodies)?;
@@ -198,6 +199,23 @@ fn check_entry(content: &Content, upload: &Upload) -> Result<(), ApiError> {
             "The uploaded Worker has neither `main_module` nor `body_part`, and no assets.",
         )),
     }
+}
+
+/// Bindings whose value is a part of the upload.
+fn check_parts(content: &Content, upload: &Upload) -> Result<(), ApiError> {
+    let kinds = ["wasm_module", "text_blob", "data_blob"];
+    for binding in &content.bindings {
+        let part = binding["part"].as_str().unwrap_or_default();
+        let needs = kinds.iter().any(|kind| binding["type"] == *kind);
+        if needs && !upload.parts.iter().any(|sent| sent.name == part) {
+            let message = format!(
+                "The binding '{}' refers to the part '{part}', which was not uploaded.",
+                binding["name"].as_str().unwrap_or_default()
+            );
+            return Err(ApiError::bad_request(10021, message));
+        }
+    }
+    Ok(())
 }
 
 /// Changes when the code or its settings change; says nothing about secrets.

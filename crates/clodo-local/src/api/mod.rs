@@ -1,5 +1,6 @@
 //! Cloudflare's v4 API on loopback, as an axum router over the durable state.
 
+mod analytics;
 mod assets;
 mod bindings;
 mod call;

@@ -1,7 +1,7 @@
 //! Which handler answers which path.
 
 use super::{
-    ApiContext, assets, control, d1, d1_transfer, d1_travel, deployments, dns, domains,
+    ApiContext, analytics, assets, control, d1, d1_transfer, d1_travel, deployments, dns, domains,
     durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values, log::UnknownRoute,
     queue_consumers, queue_messages, queues, r2, routes, scripts, secrets, settings, tails, tokens,
     trigger, versions, workers, zones,
@@ -33,6 +33,10 @@ pub fn router(context: ApiContext) -> Router {
         .nest("/accounts/{account}/storage/kv/namespaces", kv_routes())
         .nest("/accounts/{account}/r2/buckets", r2_routes())
         .nest("/accounts/{account}/queues", queue_routes())
+        .route(
+            "/accounts/{account}/analytics_engine/sql",
+            get(analytics::get).post(analytics::post),
+        )
         .route("/graphql", post(graphql::query))
         .layer(from_fn_with_state(Arc::clone(&cx), present));
     Router::new()

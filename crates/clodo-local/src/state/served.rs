@@ -10,7 +10,7 @@ use super::{
 use bytes::Bytes;
 use clodo_types::Secret;
 use clodo_workerd::{
-    AssetEntry, Objects, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule,
+    AssetEntry, Objects, PartKind, RunWorkerFirst, ServedAssets, ServedBinding, ServedModule,
     ServedNamespace, ServedVersion,
 };
 use serde_json::Value;
@@ -151,8 +151,24 @@ fn binding(wire: &Value) -> Option<(String, ServedBinding)> {
             queue_id: text("queue_id"),
             delivery_delay: wire["delivery_delay"].as_u64().and_then(|d| u32::try_from(d).ok()),
         },
-        "analytics_engine" => ServedBinding::AnalyticsEngine { dataset: text("dataset") },
+        "analytics_engine" => ServedBinding::AnalyticsEngine {
+            dataset: maybe("dataset").unwrap_or_else(|| text("name")),
+        },
+        "ratelimit" => rate_limit(wire)?,
+        "wasm_module" => ServedBinding::Part { kind: PartKind::Wasm, part: text("part") },
+        "text_blob" => ServedBinding::Part { kind: PartKind::Text, part: text("part") },
+        "data_blob" => ServedBinding::Part { kind: PartKind::Data, part: text("part") },
         other => ServedBinding::Unsupported { kind: other.to_owned() },
     };
     Some((text("name"), served))
+}
+
+/// `None` if it is not one that an upload may have.
+pub(crate) fn rate_limit(wire: &Value) -> Option<ServedBinding> {
+    let id = &wire["namespace_id"];
+    let namespace_id = id.as_u64().or_else(|| id.as_str()?.parse().ok())?;
+    let number = |key: &str| u32::try_from(wire["simple"][key].as_u64()?).ok();
+    let (limit, period) = (number("limit")?, number("period")?);
+    let fits = namespace_id > 0 && limit > 0 && matches!(period, 10 | 60);
+    fits.then_some(ServedBinding::RateLimit { namespace_id, limit, period })
 }

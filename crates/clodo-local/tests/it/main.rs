@@ -18,6 +18,7 @@ mod api_triggers;
 mod api_workers;
 mod bindings_d1;
 mod bindings_kv;
+mod bindings_more;
 mod bindings_r2;
 mod cloud;
 mod cloud_events;

@@ -6,6 +6,7 @@ use crate::support::{
 };
 use clodo_local::{CloudErrorKind, LocalCloud};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A Worker with a counter, whose class has the name `CLASS`.
 const COUNTER: &str = r#"import { DurableObject } from "cloudflare:workers";
@@ -53,7 +54,7 @@ fn then(class: &str) -> Value {
     json!({ "bindings": bound(class) })
 }
 
-async fn files(live: &Live) -> Vec<std::path::PathBuf> {
+fn files(live: &Live) -> Vec<std::path::PathBuf> {
     let folder = live.folder.path().join("durable").join(live.account());
     let namespaces = std::fs::read_dir(folder).into_iter().flatten();
     namespaces.map(|entry| entry.unwrap().path()).collect()
@@ -79,14 +80,20 @@ async fn objects_outlive_versions_renames_and_restarts_until_their_class_is_dele
         spaces[0]["id"].as_str().unwrap()
     );
     assert_eq!(live.call("GET", &path, "").await[0]["hasStoredData"], true);
-    assert_eq!(files(&live).await.len(), 1);
+    assert_eq!(files(&live).len(), 1);
 
     let delete = json!({ "migrations": { "old_tag": "v2", "new_tag": "v3",
         "steps": [{ "deleted_classes": ["Tally"] }] } });
     let plain = "export default { fetch() { return new Response('none') } };";
     live.put("count", delete, plain).await;
     live.until("count", "/", "none").await;
-    assert!(files(&live).await.is_empty(), "the objects' files are gone");
+    let gone = async {
+        while !files(&live).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(20), gone).await;
+    assert!(ended.is_ok(), "the objects' files stay: {:?}", files(&live));
     let again = json!({ "bindings": bound("Tally"), "migrations": { "old_tag": "v3", "new_tag": "v4",
         "steps": [{ "new_sqlite_classes": ["Tally"] }] } });
     live.put("count", again, &counter("Tally", "five")).await;

@@ -4,11 +4,13 @@
 //! a [`Resource`] as its text; the service speaks the protocol of that kind. The protocols are
 //! workerd's own, stable since 2023, and documented nowhere but in its source.
 
+mod analytics;
 mod d1;
 mod kv;
 mod queue;
 mod r2;
 mod r2_wire;
+mod rate_limit;
 mod resource;
 
 pub use resource::{RESOURCE_HEADER, Resource, ResourceError};
@@ -32,6 +34,8 @@ pub fn router(data: Data) -> Router {
 async fn serve(State(data): State<Data>, request: Request) -> Response {
     let header = request.headers().get(RESOURCE_HEADER).and_then(|value| value.to_str().ok());
     match header.unwrap_or_default().parse() {
+        Ok(Resource::Analytics(at)) => analytics::serve(&data.analytics, &at, request).await,
+        Ok(Resource::RateLimit(at)) => rate_limit::serve(&data.rate_limits, &at, request).await,
         Ok(Resource::D1(at)) => d1::serve(&data.d1, &at, request).await,
         Ok(Resource::Kv(at)) => kv::serve(&data.kv, &at, request).await,
         Ok(Resource::Queue { at, delivery_delay }) => {

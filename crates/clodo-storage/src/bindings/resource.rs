@@ -1,11 +1,14 @@
-use crate::{BucketRef, DatabaseRef, NamespaceRef, QueueRef, queue::MAX_DELAY};
+use crate::{
+    BucketRef, DatabaseRef, DatasetRef, NamespaceRef, QueueRef, RateLimitRef, queue::MAX_DELAY,
+};
 use std::{fmt, str::FromStr, time::Duration};
 
 /// The header that says which resource a binding stands for.
 pub const RESOURCE_HEADER: &str = "x-clodo-res";
 
 /// What a binding stands for; as text `<account>/d1:<id>`, `<account>/kv:<id>`,
-/// `<account>/r2:<bucket>`, `<account>/queue:<id>` or `<account>/queue:<id>+<seconds>`.
+/// `<account>/r2:<bucket>`, `<account>/queue:<id>` or `<account>/queue:<id>+<seconds>`,
+/// `<account>/analytics:<dataset>`, `<account>/ratelimit:<namespace>+<limit>+<period>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// A database.
@@ -14,6 +17,10 @@ pub enum Resource {
     Kv(NamespaceRef),
     /// A bucket.
     R2(BucketRef),
+    /// A dataset of Analytics Engine.
+    Analytics(DatasetRef),
+    /// A rate limit.
+    RateLimit(RateLimitRef),
     /// A queue, and the delay of messages that are sent without one.
     Queue {
         /// The queue.
@@ -29,6 +36,8 @@ impl fmt::Display for Resource {
             Self::D1(at) => write!(f, "{}/d1:{}", at.account, at.id),
             Self::Kv(at) => write!(f, "{}/kv:{}", at.account, at.id),
             Self::R2(at) => write!(f, "{}/r2:{}", at.account, at.name),
+            Self::Analytics(at) => write!(f, "{}/analytics:{}", at.account, at.name),
+            Self::RateLimit(at) => write!(f, "{}/ratelimit:{at}", at.account),
             Self::Queue { at, delivery_delay } => {
                 write!(f, "{}/queue:{}", at.account, at.id)?;
                 delivery_delay.map_or(Ok(()), |delay| write!(f, "+{}", delay.as_secs()))
@@ -40,8 +49,8 @@ impl fmt::Display for Resource {
 /// Text that names no resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a resource is written `<account>/d1:<id>`, `<account>/kv:<id>`, `<account>/r2:<bucket>` or \
-     `<account>/queue:<id>`"
+    "a resource is written `<account>/<kind>:<id>`; kinds are d1, kv, r2, queue, analytics and \
+     ratelimit"
 )]
 pub struct ResourceError;
 
@@ -56,6 +65,10 @@ impl FromStr for Resource {
             "d1" => Ok(Self::D1(DatabaseRef { account, id: parsed(id)? })),
             "kv" => Ok(Self::Kv(NamespaceRef { account, id: parsed(id)? })),
             "r2" => Ok(Self::R2(BucketRef { account, name: parsed(id)? })),
+            "analytics" => Ok(Self::Analytics(DatasetRef { account, name: parsed(id)? })),
+            "ratelimit" => {
+                RateLimitRef::parse(account, id).map(Self::RateLimit).ok_or(ResourceError)
+            }
             "queue" => {
                 let (id, delay) = id.split_once('+').map_or((id, None), |(id, s)| (id, Some(s)));
                 let delay: Option<u64> = delay.map(parsed).transpose()?;
@@ -81,7 +94,14 @@ mod tests {
         let account = "0123456789abcdef0123456789abcdef";
         let queue = format!("queue:{account}");
         let delayed = format!("{queue}+60");
-        for id in ["d1:018f3c5e-0000-7000-8000-000000000000", "r2:my-bucket", &queue, &delayed] {
+        for id in [
+            "d1:018f3c5e-0000-7000-8000-000000000000",
+            "r2:my-bucket",
+            &queue,
+            &delayed,
+            "analytics:a_b-c",
+            "ratelimit:1+2+60",
+        ] {
             let text = format!("{account}/{id}");
             assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod analytics_engine;
 mod d1_engine;
 mod d1_travel;
 mod kv_engine;

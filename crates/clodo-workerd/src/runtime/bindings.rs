@@ -1,7 +1,13 @@
 //! `env`, as workerd's config describes it.
 
-use super::{blueprint::service_name, capnp::Fields, services::Services};
-use crate::seams::{Generation, ServedBinding, ServedVersion};
+use super::{
+    blueprint::service_name,
+    capnp::Fields,
+    modules::{self, bare},
+    services::Services,
+};
+use crate::seams::{Generation, PartKind, ServedBinding, ServedVersion};
+use bytes::Bytes;
 use clodo_types::Secret;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +22,7 @@ pub(crate) struct BindingContext<'a, 'b> {
     pub(crate) dangling: &'b BTreeSet<(String, String)>,
     pub(crate) services: &'b mut Services<'a>,
     pub(crate) environment: &'b mut Vec<(String, Secret)>,
+    pub(crate) files: &'b mut BTreeMap<String, Bytes>,
 }
 
 /// Every binding of the version; where a name comes twice, the last one counts.
@@ -79,7 +86,11 @@ fn value(
             };
             fields.text("queue", &context.services.resource("queue", &id))
         }
-        ServedBinding::AnalyticsEngine { .. } => lacking(context, name, "analytics_engine"),
+        ServedBinding::AnalyticsEngine { dataset } => backed(context, "analytics", dataset),
+        ServedBinding::RateLimit { namespace_id, limit, period } => {
+            backed(context, "ratelimit", &format!("{namespace_id}+{limit}+{period}"))
+        }
+        ServedBinding::Part { kind, part } => return part_field(context, *kind, part),
         ServedBinding::Unsupported { kind } => lacking(context, name, kind),
     })
 }
@@ -101,6 +112,18 @@ fn d1(service: &str) -> Fields {
         .text("moduleName", "cloudflare-internal:d1-api")
         .raw("innerBindings", &format!("[{fetcher}]"));
     Fields::default().raw("wrapped", &wrapped.done())
+}
+
+/// A binding of ours that asks the listener behind this process.
+fn backed(context: &mut BindingContext<'_, '_>, kind: &str, id: &str) -> Fields {
+    let service = context.services.resource(kind, id);
+    wrapped(context, kind, &[Fields::default().text("name", "BACK").text("service", &service)])
+}
+
+fn part_field(context: &mut BindingContext<'_, '_>, kind: PartKind, part: &str) -> Option<Fields> {
+    let module = context.version.modules.iter().find(|module| bare(&module.name) == bare(part))?;
+    let file = modules::add(context.files, &module.body);
+    Some(Fields::default().embed(kind.field(), &file))
 }
 
 fn lacking(context: &mut BindingContext<'_, '_>, name: &str, kind: &str) -> Fields {
@@ -233,4 +256,15 @@ fn wrapped(context: &mut BindingContext<'_, '_>, kind: &str, inner: &[Fields]) -
         .text("moduleName", context.services.extension_module())
         .raw("innerBindings", &format!("[{}]", inner.join(", ")));
     Fields::default().raw("wrapped", &wrapped.done())
+}
+
+impl PartKind {
+    /// The field of workerd's config.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Wasm => "wasmModule",
+            Self::Text => "text",
+            Self::Data => "data",
+        }
+    }
 }

@@ -188,6 +188,7 @@ impl<'a> Planner<'a> {
             dangling: &self.repairs.dangling,
             services: &mut self.services,
             environment: &mut self.out.environment,
+            files: &mut self.out.files,
         };
         let bound = bindings::all(&mut context);
         fields = fields.list("bindings", &bound);

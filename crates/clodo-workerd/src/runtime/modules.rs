@@ -56,7 +56,8 @@ fn script(version: &ServedVersion) -> Option<&ServedModule> {
     version.modules.iter().find(|module| bare(&module.name) == part)
 }
 
-fn add(files: &mut BTreeMap<String, Bytes>, body: &Bytes) -> String {
+/// Notes a file; returns its name.
+pub(crate) fn add(files: &mut BTreeMap<String, Bytes>, body: &Bytes) -> String {
     let name = blake3::hash(body).to_hex()[..32].to_owned();
     files.entry(name.clone()).or_insert_with(|| body.clone());
     name

@@ -39,13 +39,19 @@ impl Live {
 
     /// `path` after `/client/v4/accounts/<account>`.
     pub(crate) async fn answer(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Value {
+        let text = self.text(method, path, body).await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// The same for an answer that may not be JSON.
+    pub(crate) async fn text(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> String {
         let request = Request::builder()
             .method(method)
             .uri(format!("/client/v4/accounts/{}{path}", self.account()))
             .header("host", "127.0.0.1")
             .header("authorization", format!("Bearer {}", self.cloud.token().expose()))
             .header("content-type", "multipart/form-data; boundary=BOUNDARY");
-        client::send(self.cloud.port(), request, body.into()).await.json()
+        client::send(self.cloud.port(), request, body.into()).await.text()
     }
 
     /// The result of a call that must have worked.
