@@ -25,11 +25,13 @@ impl Data {
     #[must_use]
     pub fn at(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
         let root = root.into();
+        let queues = Queues::new(root.clone(), Arc::clone(&clock), PoolOptions::default());
         Self {
             d1: D1::new(root.clone(), Arc::clone(&clock), D1Options::default()),
             kv: Kv::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
-            r2: R2::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
-            queues: Queues::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
+            r2: R2::new(root.clone(), Arc::clone(&clock), PoolOptions::default())
+                .with_queues(queues.clone()),
+            queues,
             analytics: Analytics::new(root, Arc::clone(&clock), PoolOptions::default()),
             rate_limits: RateLimits::new(clock),
         }

@@ -76,8 +76,10 @@ pub use queue::{
     QueueRef, QueueSettings, QueuedMessage, Queues, Ready, Settled, Settlement,
 };
 pub use r2::{
-    BucketRef, ByteStream, Checksums, Conditions, EtagMatch, GetOptions, GetOutcome, HttpFields,
-    ListObjects, ObjectKey, ObjectMeta, ObjectPage, ObjectRange, PartEtag, PutOptions, PutOutcome,
-    R2, R2Error, R2ErrorKind, StoredObject, UploadId, body_of,
+    BucketRef, BucketSettings, BucketTotals, ByteStream, Checksums, ClassTransition, Conditions,
+    Day, EtagMatch, GetOptions, GetOutcome, HttpFields, LifecycleCondition, LifecycleRule,
+    LifecycleScope, ListObjects, LockCondition, LockRule, NotificationRule, ObjectAction,
+    ObjectKey, ObjectMeta, ObjectPage, ObjectRange, PartEtag, PutOptions, PutOutcome, QueueRules,
+    R2, R2Error, R2ErrorKind, SsecKey, StoredObject, Transition, UploadId, body_of,
 };
 pub use rate_limits::{RateLimitRef, RateLimits};

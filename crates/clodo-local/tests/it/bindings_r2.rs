@@ -216,3 +216,29 @@ async fn bodies_stream_and_digests_are_checked() {
         })
     );
 }
+
+// conformance: r2 | `ssecKey` of the binding's `put`, `get` and multipart uploads | documented
+#[tokio::test]
+async fn a_customers_key_locks_an_object() {
+    let seen = run("
+        const key = '11'.repeat(32), other = '22'.repeat(32);
+        const put = await R2.put('k', 'secret', { ssecKey: key });
+        const upload = await R2.createMultipartUpload('m', { ssecKey: key });
+        const part = await upload.uploadPart(1, 'part', { ssecKey: key });
+        await upload.complete([part]);
+        return Response.json({
+            md5: put.ssecKeyMd5, head: (await R2.head('k')).ssecKeyMd5,
+            got: await (await R2.get('k', { ssecKey: key })).text(),
+            bytes: await (await R2.get('k', { ssecKey: new Uint8Array(32).fill(0x11).buffer })).text(),
+            none: await thrown(() => R2.get('k')),
+            wrong: await thrown(() => R2.get('k', { ssecKey: other })),
+            part: await (await R2.get('m', { ssecKey: key })).text(),
+        });")
+    .await;
+    assert_eq!(seen["md5"].as_str().map(str::len), Some(32), "{seen}");
+    assert_eq!(seen["md5"], seen["head"], "{seen}");
+    assert_eq!(seen["got"], "secret", "{seen}");
+    assert_eq!((&seen["bytes"], &seen["part"]), (&json!("secret"), &json!("part")), "{seen}");
+    assert!(seen["none"].as_str().unwrap().contains("(10026)"), "{seen}");
+    assert!(seen["wrong"].as_str().unwrap().contains("(10026)"), "{seen}");
+}

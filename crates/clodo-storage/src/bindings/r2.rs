@@ -71,7 +71,6 @@ fn no_key() -> R2Error {
 }
 
 async fn fetch(r2: &R2, at: &BucketRef, get: Get) -> Result<Response, R2Error> {
-    without_ssec(get.ssec.as_ref())?;
     let key: ObjectKey = get.object.parse()?;
     match r2.get(at, &key, get.into_options()).await? {
         GetOutcome::Found(object) => Ok(sent(object)),
@@ -85,13 +84,6 @@ async fn fetch(r2: &R2, at: &BucketRef, get: Get) -> Result<Response, R2Error> {
 fn precondition() -> R2Error {
     let text = "At least one of the pre-conditions you specified did not hold.";
     R2Error::new(R2ErrorKind::Precondition, text)
-}
-
-fn without_ssec(ssec: Option<&Value>) -> Result<(), R2Error> {
-    match ssec {
-        Some(_) => Err(invalid("SSE-C keys are not supported by the local Cloudflare")),
-        None => Ok(()),
-    }
 }
 
 async fn page(r2: &R2, at: &BucketRef, list: &List) -> Result<Response, R2Error> {
@@ -142,14 +134,13 @@ async fn write(
             Ok(answered(&json!({})))
         }
         Ask::CreateMultipartUpload(put) => {
-            without_ssec(put.ssec.as_ref())?;
             let key: ObjectKey = put.object.parse()?;
             let upload = r2.create_upload(at, &key, put.into_options()).await?;
             Ok(answered(&json!({ "uploadId": upload.0 })))
         }
-        Ask::UploadPart { object, upload_id, part_number } => {
+        Ask::UploadPart { object, upload_id, part_number, ssec } => {
             let (key, upload) = (object.parse()?, UploadId(upload_id));
-            let part = r2.put_part(at, &key, &upload, part_number, taken(value)).await?;
+            let part = r2.put_part(at, &key, &upload, part_number, ssec, taken(value)).await?;
             Ok(answered(&json!({ "etag": part.etag })))
         }
         Ask::CompleteMultipartUpload { object, upload_id, parts } => {
@@ -173,7 +164,6 @@ async fn store(
     put: Put,
     value: &mut ByteStream,
 ) -> Result<Response, R2Error> {
-    without_ssec(put.ssec.as_ref())?;
     let key: ObjectKey = put.object.parse()?;
     match r2.put(at, &key, put.into_options(), taken(value)).await? {
         PutOutcome::Stored(meta) => Ok(whole(&meta)),

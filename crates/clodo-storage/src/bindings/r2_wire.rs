@@ -2,7 +2,7 @@
 
 use crate::{
     Checksums, Conditions, EtagMatch, HttpFields, ListObjects, ObjectMeta, ObjectPage, ObjectRange,
-    PartEtag, PutOptions, r2::lenient,
+    PartEtag, PutOptions, SsecKey, r2::lenient,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clodo_types::Timestamp;
@@ -30,6 +30,8 @@ pub(super) enum Ask {
         object: String,
         upload_id: String,
         part_number: u32,
+        #[serde(default, deserialize_with = "customer_key")]
+        ssec: Option<SsecKey>,
     },
     #[serde(rename_all = "camelCase")]
     CompleteMultipartUpload {
@@ -52,7 +54,8 @@ pub(super) struct Get {
     range: Option<Range>,
     range_header: Option<String>,
     only_if: Option<OnlyIf>,
-    pub(super) ssec: Option<Value>,
+    #[serde(default, deserialize_with = "customer_key")]
+    pub(super) ssec: Option<SsecKey>,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +78,8 @@ pub(super) struct Put {
     #[serde(default, deserialize_with = "from_hex")]
     sha512: Option<Vec<u8>>,
     storage_class: Option<String>,
-    pub(super) ssec: Option<Value>,
+    #[serde(default, deserialize_with = "customer_key")]
+    pub(super) ssec: Option<SsecKey>,
 }
 
 #[derive(Deserialize)]
@@ -170,7 +174,7 @@ impl Get {
             }
             (None, header) => header.as_deref().and_then(range_of_header),
         };
-        crate::GetOptions { range, only_if: conditions(self.only_if) }
+        crate::GetOptions { range, only_if: conditions(self.only_if), ssec: self.ssec }
     }
 }
 
@@ -202,6 +206,7 @@ impl Put {
             },
             only_if: conditions(self.only_if),
             storage_class: self.storage_class.filter(|class| !class.is_empty()),
+            ssec: self.ssec,
         }
     }
 }
@@ -266,10 +271,25 @@ pub(super) fn object(meta: &ObjectMeta, range: Option<(u64, u64)>) -> Value {
         ("checksums".to_owned(), json!(meta.checksums)),
         ("storageClass".to_owned(), meta.storage_class.as_str().into()),
     ]);
+    fields.extend(
+        meta.ssec_key_md5
+            .as_ref()
+            .map(|md5| ("ssec".to_owned(), json!({ "algorithm": "AES256", "keyMd5": md5 }))),
+    );
     fields.extend(range.map(|(offset, length)| {
         ("range".to_owned(), json!({ "offset": offset, "length": length }))
     }));
     Value::Object(fields)
+}
+
+/// `{"key": "<64 hexadecimal digits>"}`.
+fn customer_key<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SsecKey>, D::Error> {
+    #[derive(Deserialize)]
+    struct Ssec {
+        key: String,
+    }
+    let given = Option::<Ssec>::deserialize(from)?;
+    given.map(|ssec| ssec.key.parse().map_err(D::Error::custom)).transpose()
 }
 
 fn from_hex<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {

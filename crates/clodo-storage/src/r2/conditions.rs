@@ -54,6 +54,7 @@ mod tests {
             custom: Vec::new(),
             checksums: Checksums::default(),
             storage_class: "Standard".into(),
+            ssec_key_md5: None,
         }
     }
 

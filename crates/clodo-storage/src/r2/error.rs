@@ -34,6 +34,12 @@ pub enum R2ErrorKind {
     BadDigest,
     /// The range lies outside the object.
     InvalidRange,
+    /// The object was stored with a customer's key, and none was given.
+    NeedsSsecKey,
+    /// A customer's key that is none, or not the object's.
+    BadSsecKey,
+    /// A rule keeps the object: it can be neither overwritten nor deleted.
+    Locked,
     /// Any other argument.
     Invalid,
     /// The body's stream broke off; nothing was stored.
@@ -61,6 +67,8 @@ impl R2ErrorKind {
             Self::Precondition => 10031,
             Self::BadDigest => 10037,
             Self::InvalidRange => 10039,
+            Self::NeedsSsecKey | Self::BadSsecKey => 10026,
+            Self::Locked => 10069,
             Self::Invalid | Self::BodyCutOff => 10001,
             Self::Storage => 10043,
         }
@@ -72,6 +80,7 @@ impl R2ErrorKind {
         match self {
             Self::NoBucket | Self::NoKey | Self::NoUpload => 404,
             Self::BucketExists | Self::NotEmpty => 409,
+            Self::Locked => 403,
             Self::Precondition => 412,
             Self::InvalidRange => 416,
             Self::Storage => 500,
@@ -125,6 +134,12 @@ impl R2Error {
             }
             R2ErrorKind::InvalidRange => "The requested range is not satisfiable",
             R2ErrorKind::BadDigest => "The checksum you specified did not match what we received.",
+            R2ErrorKind::NeedsSsecKey => {
+                "The object was stored using a form of Server Side Encryption. The correct \
+                 parameters must be provided to retrieve the object."
+            }
+            R2ErrorKind::BadSsecKey => "The customer encryption key is not valid for this object.",
+            R2ErrorKind::Locked => "The object is locked by the bucket policy.",
             R2ErrorKind::Invalid => "The request is not valid.",
             R2ErrorKind::BodyCutOff => "The request's body broke off.",
             R2ErrorKind::Storage => "We encountered an internal error. Please try again.",

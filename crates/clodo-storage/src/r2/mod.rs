@@ -7,20 +7,30 @@ mod hexadecimal;
 pub(crate) mod lenient;
 mod listing;
 mod multipart;
+mod settings;
+mod ssec;
 mod store;
 mod types;
+mod upkeep;
 
 pub use error::{R2Error, R2ErrorKind};
+pub use settings::{
+    BucketSettings, ClassTransition, Day, LifecycleCondition, LifecycleRule, LifecycleScope,
+    LockCondition, LockRule, NotificationRule, ObjectAction, QueueRules, Transition,
+};
+pub use ssec::SsecKey;
 pub use types::{
     BucketRef, ByteStream, Checksums, Conditions, EtagMatch, GetOptions, GetOutcome, HttpFields,
     ListObjects, ObjectKey, ObjectMeta, ObjectPage, ObjectRange, PartEtag, PutOptions, PutOutcome,
     StoredObject, UploadId, body_of,
 };
+pub use upkeep::BucketTotals;
 
-use super::pool::{Pool, PoolOptions};
+use super::pool::{Pool, PoolOptions, lock};
+use crate::{BodyFormat, NewMessage, QueueRef, Queues};
 use body::{OpenFile, receive};
 use clodo_sqlite::rusqlite::Connection;
-use clodo_types::Clock;
+use clodo_types::{Clock, Timestamp};
 use listing::Listing;
 use std::{
     collections::HashSet,
@@ -30,6 +40,7 @@ use std::{
 };
 use store::{About, Answer, Bucket, Bytes, opener};
 use tokio::sync::Mutex;
+use upkeep::Event;
 use uuid::Uuid;
 
 /// The user's own metadata, in bytes of names and values.
@@ -45,6 +56,8 @@ pub struct R2 {
     pool: Arc<Pool<Bucket>>,
     /// Buckets that were tidied since this engine was made.
     swept: Arc<Mutex<HashSet<PathBuf>>>,
+    /// Who hears of changes.
+    queues: Option<Queues>,
 }
 
 impl R2 {
@@ -52,7 +65,14 @@ impl R2 {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>, clock: Arc<dyn Clock>, options: PoolOptions) -> Self {
         let pool = Arc::new(Pool::new(options));
-        Self { root: root.into(), clock, pool, swept: Arc::default() }
+        Self { root: root.into(), clock, pool, swept: Arc::default(), queues: None }
+    }
+
+    /// Lets buckets send their notifications to these queues.
+    #[must_use]
+    pub fn with_queues(mut self, queues: Queues) -> Self {
+        self.queues = Some(queues);
+        self
     }
 
     fn path(&self, at: &BucketRef) -> PathBuf {
@@ -115,18 +135,21 @@ impl R2 {
         options: GetOptions,
     ) -> Result<GetOutcome, R2Error> {
         let key = key.clone();
-        let only_if = options.only_if;
+        let GetOptions { only_if, range, ssec } = options;
         let found = self.run(at, move |db, bucket| {
             let Some(meta) = store::head(db, &key)? else { return Ok(Ok(Found::Missing)) };
             if !only_if.hold_for(Some(&meta)) {
                 return Ok(Ok(Found::PreconditionFailed(meta)));
+            }
+            if let Err(error) = SsecKey::unlocks(ssec.as_ref(), meta.ssec_key_md5.as_deref()) {
+                return Ok(Err(error));
             }
             Ok(store::content(db, bucket, &meta)?.map(|bytes| Found::Object(meta, bytes)))
         });
         match found.await? {
             Found::Missing => Ok(GetOutcome::Missing),
             Found::PreconditionFailed(meta) => Ok(GetOutcome::PreconditionFailed(meta)),
-            Found::Object(meta, bytes) => opened(meta, bytes, options.range),
+            Found::Object(meta, bytes) => opened(meta, bytes, range),
         }
     }
 
@@ -152,11 +175,12 @@ impl R2 {
             custom: options.custom,
             checksums: received.checksums.clone(),
             storage_class: options.storage_class.unwrap_or_else(standard),
+            ssec_key_md5: options.ssec.map(|key| key.md5().to_owned()),
             ..self.blank(key)
         };
         let (stored, received) = (object.clone(), Arc::new(received));
         let written = self.run(at, move |db, bucket| {
-            store::put(db, bucket, &object, &options.only_if, &received).map(Ok)
+            store::put(db, bucket, &object, &options.only_if, &received)
         });
         let written = written.await?;
         Ok(if written { PutOutcome::Stored(stored) } else { PutOutcome::PreconditionFailed })
@@ -167,7 +191,8 @@ impl R2 {
     /// # Errors
     /// `NoBucket`, `Storage`.
     pub async fn delete(&self, at: &BucketRef, keys: Vec<ObjectKey>) -> Result<(), R2Error> {
-        self.run(at, move |db, bucket| store::delete(db, bucket, &keys).map(Ok)).await
+        let now = self.clock.now().as_millis();
+        self.run(at, move |db, bucket| store::delete(db, bucket, &keys, now)).await
     }
 
     /// Lists objects in byte order of their keys.
@@ -195,10 +220,12 @@ impl R2 {
             custom: options.custom,
             checksums: Checksums::default(),
             class: options.storage_class.unwrap_or_else(standard),
+            ssec: options.ssec.map(|key| key.md5().to_owned()),
         };
         let upload = UploadId(format!("{}{}", new_id(), new_id()));
         let (id, key) = (upload.clone(), key.clone());
-        self.run(at, move |db, _| multipart::create(db, &id, &key, &about).map(Ok)).await?;
+        let now = self.clock.now().as_millis();
+        self.run(at, move |db, _| multipart::create(db, &id, &key, &about, now).map(Ok)).await?;
         Ok(upload)
     }
 
@@ -212,6 +239,7 @@ impl R2 {
         key: &ObjectKey,
         upload: &UploadId,
         number: u32,
+        ssec: Option<SsecKey>,
         body: ByteStream,
     ) -> Result<PartEtag, R2Error> {
         if number == 0 || number > MAX_PARTS {
@@ -225,7 +253,7 @@ impl R2 {
         let part = PartEtag { number, etag };
         let (stored, received) = (part.clone(), Arc::new(received));
         self.run(at, move |db, bucket| {
-            multipart::put_part(db, bucket, (&upload, &key), &stored, &received)
+            multipart::put_part(db, bucket, (&upload, &key), &stored, &received, ssec.as_ref())
         })
         .await?;
         Ok(part)
@@ -277,6 +305,7 @@ impl R2 {
             custom: Vec::new(),
             checksums: Checksums::default(),
             storage_class: standard(),
+            ssec_key_md5: None,
         }
     }
 
@@ -303,8 +332,83 @@ impl R2 {
         T: Send + 'static,
         F: FnOnce(&mut Connection, &Bucket) -> Answer<T> + Clone + Send + 'static,
     {
-        self.pool.with(&self.path(at), opener, work).await?
+        let (path, now) = (self.path(at), self.clock.now().as_millis());
+        let done = self.pool.with(&path, opener, move |db, bucket| {
+            upkeep::keep_up(db, bucket, now)?;
+            let outcome = work(db, bucket)?;
+            let events = std::mem::take(&mut *lock(&bucket.events));
+            Ok((outcome, events, upkeep::settings(db, bucket)?))
+        });
+        let (outcome, events, settings) = done.await?;
+        self.announce(at, &settings, &events).await;
+        outcome
     }
+
+    /// Tells the queues that want to hear of it. A queue that is gone hears nothing.
+    async fn announce(&self, at: &BucketRef, settings: &BucketSettings, events: &[Event]) {
+        let Some(queues) = &self.queues else { return };
+        for event in events {
+            for id in settings.hearers(event.action, &event.key) {
+                let queue = QueueRef { account: at.account.clone(), id };
+                let body = described(at, event, self.clock.now());
+                let message = NewMessage::new(BodyFormat::Json, body);
+                if let Err(error) = queues.send(&queue, vec![message], None).await {
+                    tracing::warn!(%error, "a notification of a bucket reached no queue");
+                }
+            }
+        }
+    }
+
+    /// What the bucket was told.
+    ///
+    /// # Errors
+    /// `NoBucket`, `Storage`.
+    pub async fn settings(&self, at: &BucketRef) -> Result<BucketSettings, R2Error> {
+        self.run(at, |db, bucket| Ok(Ok(upkeep::settings(db, bucket)?.as_ref().clone()))).await
+    }
+
+    /// Changes what the bucket was told; what `change` returns comes back.
+    ///
+    /// # Errors
+    /// `NoBucket`, `Storage`.
+    pub async fn change_settings<T: Send + 'static>(
+        &self,
+        at: &BucketRef,
+        change: impl FnOnce(&mut BucketSettings) -> T + Clone + Send + 'static,
+    ) -> Result<T, R2Error> {
+        self.run(at, move |db, bucket| {
+            let mut settings = upkeep::settings(db, bucket)?.as_ref().clone();
+            let outcome = change(&mut settings);
+            upkeep::set(db, bucket, &settings)?;
+            Ok(Ok(outcome))
+        })
+        .await
+    }
+
+    /// How much the bucket holds, per storage class.
+    ///
+    /// # Errors
+    /// `NoBucket`, `Storage`.
+    pub async fn totals(&self, at: &BucketRef) -> Result<Vec<BucketTotals>, R2Error> {
+        self.run(at, |db, _| upkeep::totals(db).map(Ok)).await
+    }
+}
+
+/// A notification as Cloudflare writes it.
+fn described(at: &BucketRef, event: &Event, now: Timestamp) -> String {
+    let mut object = serde_json::json!({ "key": event.key });
+    if let Some((size, etag)) = &event.size_and_etag {
+        object["size"] = (*size).into();
+        object["eTag"] = etag.as_str().into();
+    }
+    serde_json::json!({
+        "account": at.account.as_str(),
+        "action": event.action,
+        "bucket": at.name.as_str(),
+        "object": object,
+        "eventTime": settings::iso(now.as_millis()),
+    })
+    .to_string()
 }
 
 /// What a read found on the connection's thread.

@@ -4,10 +4,13 @@ use clodo_sqlite::rusqlite::{Connection, OptionalExtension, Result, Transaction,
 use sha2::Digest;
 
 use super::{
-    Checksums, ObjectKey, ObjectMeta, PartEtag, R2Error, R2ErrorKind, UploadId,
+    Checksums, ObjectAction, ObjectKey, ObjectMeta, PartEtag, R2Error, R2ErrorKind, SsecKey,
+    UploadId,
     body::{Content, Received},
     store::{self, About, Answer, Bucket, refused},
+    upkeep::{self, Event},
 };
+use crate::pool::lock;
 
 /// The smallest part but the last, in bytes.
 const MIN_PART: u64 = 5 * 1024 * 1024;
@@ -17,9 +20,10 @@ pub(super) fn create(
     upload: &UploadId,
     key: &ObjectKey,
     about: &About,
+    began: i64,
 ) -> Result<()> {
-    db.prepare_cached("INSERT INTO upload (id, key, about) VALUES (?1, ?2, ?3)")?
-        .execute(params![upload.0, key.as_str().as_bytes(), about.to_json()])
+    db.prepare_cached("INSERT INTO upload (id, key, about, began) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![upload.0, key.as_str().as_bytes(), about.to_json(), began])
         .map(|_| ())
 }
 
@@ -38,13 +42,15 @@ pub(super) fn put_part(
     (upload, key): (&UploadId, &ObjectKey),
     part: &PartEtag,
     received: &Received,
+    ssec: Option<&SsecKey>,
 ) -> Answer<()> {
     let Content::File(spooled) = &received.content else {
         return refused(R2ErrorKind::Invalid);
     };
     let tx = db.transaction()?;
-    if find(&tx, upload, key)?.is_none() {
-        return refused(R2ErrorKind::NoUpload);
+    let Some(about) = find(&tx, upload, key)? else { return refused(R2ErrorKind::NoUpload) };
+    if let Err(error) = SsecKey::unlocks(ssec, about.ssec.as_deref()) {
+        return Ok(Err(error));
     }
     let replaced: Option<String> = tx
         .prepare_cached("DELETE FROM part WHERE upload = ?1 AND number = ?2 RETURNING file")?
@@ -81,10 +87,17 @@ pub(super) fn complete(
     parts: &[PartEtag],
     mut blank: ObjectMeta,
 ) -> Answer<ObjectMeta> {
+    let settings = upkeep::settings(db, bucket)?;
     let tx = db.transaction()?;
     let Some(about) = find(&tx, upload, &blank.key)? else {
         return refused(R2ErrorKind::NoUpload);
     };
+    if let Some(stored) = store::head(&tx, &blank.key)? {
+        let now = blank.uploaded.as_millis();
+        if settings.keeps(stored.key.as_str(), stored.uploaded.as_millis(), now) {
+            return refused(R2ErrorKind::Locked);
+        }
+    }
     let chosen = match choose(&tx, upload, parts)? {
         Ok(chosen) => chosen,
         Err(error) => return Ok(Err(error)),
@@ -92,6 +105,7 @@ pub(super) fn complete(
     blank.size = chosen.iter().map(|part| part.size).sum();
     blank.etag = etag_of(&chosen);
     (blank.http, blank.custom, blank.storage_class) = (about.http, about.custom, about.class);
+    blank.ssec_key_md5 = about.ssec;
     blank.checksums = Checksums::default();
     let used: Vec<_> = chosen.into_iter().map(|part| (part.file, part.size)).collect();
     let mut unused = store::replace(&tx, &blank, None, &used)?;
@@ -99,6 +113,7 @@ pub(super) fn complete(
     tx.commit()?;
     unused.retain(|file| !used.iter().any(|(kept, _)| kept == file));
     store::unlink(bucket, unused);
+    lock(&bucket.events).push(Event::written(ObjectAction::CompleteMultipartUpload, &blank));
     Ok(Ok(blank))
 }
 
@@ -165,7 +180,7 @@ pub(super) fn abort(
     Ok(Ok(()))
 }
 
-fn drop_upload(tx: &Transaction<'_>, upload: &UploadId) -> Result<Vec<String>> {
+pub(super) fn drop_upload(tx: &Transaction<'_>, upload: &UploadId) -> Result<Vec<String>> {
     let files = tx
         .prepare_cached("DELETE FROM part WHERE upload = ?1 RETURNING file")?
         .query_map([&upload.0], |row| row.get(0))?

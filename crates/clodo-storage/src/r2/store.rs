@@ -10,12 +10,16 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use super::{
-    Checksums, Conditions, HttpFields, ObjectKey, ObjectMeta, R2Error, R2ErrorKind,
+    BucketSettings, Checksums, Conditions, HttpFields, ObjectAction, ObjectKey, ObjectMeta,
+    R2Error, R2ErrorKind,
     body::{self, Content, OpenFile, Received},
+    upkeep::{self, Event},
 };
+use crate::pool::lock;
 
 const FORMAT: &[&str] = &[
     "CREATE TABLE object (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, version TEXT NOT NULL, \
@@ -27,6 +31,8 @@ const FORMAT: &[&str] = &[
      CREATE TABLE part (upload TEXT NOT NULL REFERENCES upload (id) ON DELETE CASCADE, \
      number INTEGER NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL, \
      PRIMARY KEY (upload, number)) WITHOUT ROWID",
+    "CREATE TABLE setting (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;\
+     ALTER TABLE upload ADD COLUMN began INTEGER NOT NULL DEFAULT 0",
 ];
 
 /// What is kept beside an open bucket.
@@ -34,11 +40,23 @@ const FORMAT: &[&str] = &[
 pub(super) struct Bucket {
     /// Where the files are.
     pub(super) bodies: PathBuf,
+    /// `None` until asked for.
+    pub(super) settings: Mutex<Option<Arc<BucketSettings>>>,
+    /// When the lifecycle was last looked at.
+    pub(super) kept_up: Mutex<i64>,
+    /// What happened since somebody asked.
+    pub(super) events: Mutex<Vec<Event>>,
 }
 
 pub(super) fn opener(path: &Path) -> (OpenOptions, Bucket) {
     let options = OpenOptions::default().with_durability(Durability::Normal).with_format(FORMAT);
-    (options, Bucket { bodies: path.with_file_name("bodies") })
+    let bucket = Bucket {
+        bodies: path.with_file_name("bodies"),
+        settings: Mutex::default(),
+        kept_up: Mutex::new(i64::MIN),
+        events: Mutex::default(),
+    };
+    (options, bucket)
 }
 
 /// What R2 refuses is an answer; what SQLite refuses is an error.
@@ -51,6 +69,9 @@ pub(super) struct About {
     pub(super) custom: Vec<(String, String)>,
     pub(super) checksums: Checksums,
     pub(super) class: String,
+    /// The MD5 of the customer's key, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ssec: Option<String>,
 }
 
 impl About {
@@ -78,6 +99,7 @@ pub(super) fn meta(row: &Row<'_>) -> Result<ObjectMeta> {
         custom: about.custom,
         checksums: about.checksums,
         storage_class: about.class,
+        ssec_key_md5: about.ssec,
     })
 }
 
@@ -125,11 +147,21 @@ pub(super) fn put(
     object: &ObjectMeta,
     only_if: &Conditions,
     received: &Received,
-) -> Result<bool> {
+) -> Answer<bool> {
+    let settings = upkeep::settings(db, bucket)?;
     let tx = db.transaction()?;
     let stored = head(&tx, &object.key)?;
     if !only_if.hold_for(stored.as_ref()) {
-        return Ok(false);
+        return Ok(Ok(false));
+    }
+    if let Some(stored) = &stored
+        && settings.keeps(
+            stored.key.as_str(),
+            stored.uploaded.as_millis(),
+            object.uploaded.as_millis(),
+        )
+    {
+        return refused(R2ErrorKind::Locked);
     }
     let (small, files) = match &received.content {
         Content::Small(bytes) => (Some(bytes.as_slice()), Vec::new()),
@@ -141,7 +173,8 @@ pub(super) fn put(
         spooled.keep();
     }
     unlink(bucket, replaced);
-    Ok(true)
+    lock(&bucket.events).push(Event::written(ObjectAction::PutObject, object));
+    Ok(Ok(true))
 }
 
 /// Puts the rows of an object in place of older ones; returns the files that nobody needs then.
@@ -151,12 +184,13 @@ pub(super) fn replace(
     small: Option<&[u8]>,
     files: &[(String, u64)],
 ) -> Result<Vec<String>> {
-    let replaced = remove(tx, &object.key)?;
+    let replaced = remove(tx, &object.key)?.unwrap_or_default();
     let about = About {
         http: object.http.clone(),
         custom: object.custom.clone(),
         checksums: object.checksums.clone(),
         class: object.storage_class.clone(),
+        ssec: object.ssec_key_md5.clone(),
     };
     let insert = "INSERT INTO object (key, version, size, etag, uploaded, about, small) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -182,26 +216,57 @@ pub(super) fn replace(
     Ok(replaced)
 }
 
-/// Removes an object's rows; returns its files.
-fn remove(tx: &Transaction<'_>, key: &ObjectKey) -> Result<Vec<String>> {
+/// Removes an object's rows; returns its files, or `None` when there is no such object.
+fn remove(tx: &Transaction<'_>, key: &ObjectKey) -> Result<Option<Vec<String>>> {
     let version: Option<String> = tx
         .prepare_cached("DELETE FROM object WHERE key = ?1 RETURNING version")?
         .query_row([key.as_str().as_bytes()], |row| row.get(0))
         .optional()?;
-    let Some(version) = version else { return Ok(Vec::new()) };
+    let Some(version) = version else { return Ok(None) };
     tx.prepare_cached("DELETE FROM chunk WHERE version = ?1 RETURNING file")?
         .query_map([version], |row| row.get(0))?
-        .collect()
+        .collect::<Result<_>>()
+        .map(Some)
 }
 
-pub(super) fn delete(db: &mut Connection, bucket: &Bucket, keys: &[ObjectKey]) -> Result<()> {
+pub(super) fn delete(
+    db: &mut Connection,
+    bucket: &Bucket,
+    keys: &[ObjectKey],
+    now: i64,
+) -> Answer<()> {
+    let settings = upkeep::settings(db, bucket)?;
+    if !settings.locks.is_empty() {
+        for key in keys {
+            let stored = head(db, key)?;
+            let kept =
+                |stored: ObjectMeta| settings.keeps(key.as_str(), stored.uploaded.as_millis(), now);
+            if stored.is_some_and(kept) {
+                return refused(R2ErrorKind::Locked);
+            }
+        }
+    }
+    remove_all(db, bucket, keys, ObjectAction::DeleteObject).map(Ok)
+}
+
+/// Removes objects, whatever keeps them.
+pub(super) fn remove_all(
+    db: &mut Connection,
+    bucket: &Bucket,
+    keys: &[ObjectKey],
+    action: ObjectAction,
+) -> Result<()> {
     let tx = db.transaction()?;
-    let mut files = Vec::new();
+    let (mut files, mut events) = (Vec::new(), Vec::new());
     for key in keys {
-        files.extend(remove(&tx, key)?);
+        if let Some(removed) = remove(&tx, key)? {
+            files.extend(removed);
+            events.push(Event::deleted(action, key));
+        }
     }
     tx.commit()?;
     unlink(bucket, files);
+    lock(&bucket.events).extend(events);
     Ok(())
 }
 

@@ -3,7 +3,7 @@ use clodo_types::{AccountId, BucketName, Timestamp};
 use futures_util::Stream;
 use std::{fmt, io, pin::Pin, str::FromStr};
 
-use super::{R2Error, R2ErrorKind, hexadecimal, lenient};
+use super::{R2Error, R2ErrorKind, SsecKey, hexadecimal, lenient};
 
 /// A body that flows: chunks in order, or the error that cut it off.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -123,6 +123,8 @@ pub struct ObjectMeta {
     pub checksums: Checksums,
     /// `Standard` or `InfrequentAccess`.
     pub storage_class: String,
+    /// The MD5 of the customer's key that it was stored with, in hexadecimal.
+    pub ssec_key_md5: Option<String>,
 }
 
 /// One alternative of an `If-Match` or `If-None-Match`.
@@ -172,6 +174,8 @@ pub struct GetOptions {
     pub range: Option<ObjectRange>,
     /// See [`GetOutcome::PreconditionFailed`].
     pub only_if: Conditions,
+    /// The key that the object was stored with.
+    pub ssec: Option<SsecKey>,
 }
 
 /// An object with the bytes that were asked for.
@@ -217,6 +221,8 @@ pub struct PutOptions {
     pub only_if: Conditions,
     /// `Standard` when absent.
     pub storage_class: Option<String>,
+    /// Whoever reads it must bring this key.
+    pub ssec: Option<SsecKey>,
 }
 
 /// What a write did.

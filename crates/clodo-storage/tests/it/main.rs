@@ -8,3 +8,4 @@ mod d1_travel;
 mod kv_engine;
 mod queue_engine;
 mod r2_engine;
+mod r2_rules;

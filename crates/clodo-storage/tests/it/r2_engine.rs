@@ -145,7 +145,7 @@ async fn in_parts(world: &World, key: &str, last: usize, seed: u8) -> Vec<u8> {
     let (first, last) = (bytes(5 * 1024 * 1024, seed), bytes(last, !seed));
     let put = |number, body: &[u8]| {
         let (key, upload, body) = (key.clone(), upload.clone(), chunked(body, 1_000_000));
-        async move { world.r2.put_part(&world.at, &key, &upload, number, body).await.unwrap() }
+        async move { world.r2.put_part(&world.at, &key, &upload, number, None, body).await.unwrap() }
     };
     let parts = vec![put(7, &last).await, put(2, &first).await];
     world.r2.complete_upload(&world.at, &key, &upload, parts).await.unwrap();
@@ -228,7 +228,7 @@ async fn files_are_removed_with_what_they_belonged_to() {
     let upload = world.r2.create_upload(&world.at, &key, PutOptions::default()).await.unwrap();
     let body = || body_of("part");
     for number in [1, 1, 2] {
-        world.r2.put_part(&world.at, &key, &upload, number, body()).await.unwrap();
+        world.r2.put_part(&world.at, &key, &upload, number, None, body()).await.unwrap();
     }
     assert_eq!(world.files(), 2);
     let parts = vec![PartEtag { number: 1, etag: hex::encode(md5(b"part")) }];
