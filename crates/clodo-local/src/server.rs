@@ -1,7 +1,7 @@
 //! A whole cloud in one process: state, API, data, runtime and front, put together.
 
 use crate::{
-    api::{ApiContext, router as api_router},
+    api::{ApiContext, objects_router, router as api_router},
     events::{self, EventSources, Events},
     lifecycle::{CloudError, CloudRecord, Guardian, RunFolder, control},
     snapshots::{Pause, Source, answering, paused},
@@ -101,6 +101,7 @@ impl LocalCloud {
         let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock)
             .with_dispatch(engine.dispatch());
         let observer = context.observer();
+        let objects = objects_router(&context);
         let pause = Pause::default();
         let api = answering(
             api_router(context),
@@ -115,7 +116,7 @@ impl LocalCloud {
         let api = control::around(api, &record, stop_asked.clone());
         let directory = Arc::new(state.clone()) as Arc<dyn Directory>;
         let bindings = paused(bindings_router(data.clone()), &pause);
-        engine.serve(Serving { listener, directory, api, bindings, observer });
+        engine.serve(Serving { listener, directory, api, objects, bindings, observer });
         let events = Events::start(EventSources {
             state: state.clone(),
             queues: data.queues.clone(),

@@ -100,6 +100,8 @@ pub struct Serving {
     pub directory: Arc<dyn Directory>,
     /// Answers what is addressed to this machine itself rather than to a Worker's hostname.
     pub api: Router,
+    /// Answers at hostnames that lead to stored objects.
+    pub objects: Router,
     /// Answers what D1, KV and R2 bindings ask.
     pub bindings: Router,
     /// Hears of invocations and traces.
@@ -177,9 +179,10 @@ impl Engine {
     pub fn serve(&self, serving: Serving) {
         let back = self.back.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(listener) = back else { return };
-        let Serving { listener: port, directory, api, bindings, observer } = serving;
+        let Serving { listener: port, directory, api, objects, bindings, observer } = serving;
         let runtime = Arc::clone(&self.runtime);
-        let front = Front::new(api, Arc::clone(&directory), runtime, Arc::clone(&observer));
+        let (known, hears) = (Arc::clone(&directory), Arc::clone(&observer));
+        let front = Front::new(api, objects, known, runtime, hears);
         let front = Arc::new(front.with_api_hosts(self.api_hosts.clone()));
         let _ = self.front.set(Arc::clone(&front));
         let back = Arc::new(Back::new(bindings, Arc::clone(&front), self.key.clone()));

@@ -316,6 +316,9 @@ pub struct Resolved {
 pub trait Directory: fmt::Debug + Send + Sync + 'static {
     /// Every account's id.
     fn accounts(&self) -> Vec<String>;
+    /// Whether a host that leads to no Worker leads to stored objects, which
+    /// [`Serving::objects`](crate::Serving::objects) answers with.
+    fn serves_objects(&self, host: &str) -> bool;
     /// Which Worker answers `host` (`x`, `x:port`, `x.localhost`, `x.localhost:port`) and `path`:
     /// an exact custom domain, then the most specific route, then workers.dev.
     fn resolve(&self, host: &str, path: &str) -> Option<Resolved>;

@@ -27,6 +27,11 @@ mod queue_consumers;
 mod queue_messages;
 mod queues;
 mod r2;
+mod r2_domains;
+mod r2_notifications;
+mod r2_objects;
+mod r2_public;
+mod r2_settings;
 mod reply;
 mod router;
 mod routes;
@@ -45,6 +50,7 @@ mod zones;
 
 pub(crate) use error::ApiError;
 pub use log::{RequestCount, RequestLog};
+pub(crate) use r2_public::objects_router;
 pub use router::router;
 
 use crate::{

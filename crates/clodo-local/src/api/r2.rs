@@ -1,25 +1,22 @@
-//! R2 buckets and objects.
+//! R2 buckets.
 
 use super::{
     call::{Call, json as read_json},
     error::ApiError,
     reply::{Answer, Reply},
 };
-use crate::state::{ids::Moment, model::Bucket};
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use crate::state::model::Bucket;
 use bytes::Bytes;
-use clodo_storage::{
-    BucketRef, GetOptions, GetOutcome, HttpFields, ListObjects, ObjectKey, ObjectMeta, PutOptions,
-    PutOutcome, StoredObject,
-};
+use clodo_storage::{BucketRef, BucketSettings, BucketTotals};
 use clodo_types::BucketName;
-use futures_util::StreamExt;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::sync::Arc;
+
+const LOCATIONS: [&str; 6] = ["apac", "eeur", "enam", "weur", "wnam", "oc"];
+const JURISDICTIONS: [&str; 5] = ["default", "eu", "us", "fedramp", "fedramp-high"];
+/// The most buckets of one page.
+const MAX_PAGE: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,13 +26,31 @@ struct NewBucket {
     storage_class: Option<String>,
 }
 
-/// `GET /accounts/{account}/r2/buckets`
+/// `GET /accounts/{account}/r2/buckets`: by name, from a cursor on.
 pub(super) async fn list(call: Call) -> Answer {
-    let wanted = call.query.get("name_contains").unwrap_or_default();
+    let text = |name| call.query.get(name).filter(|text: &&str| !text.is_empty());
+    let (wanted, jurisdiction) = (text("name_contains").unwrap_or_default(), jurisdiction(&call)?);
+    let per_page = call.query.number("per_page").unwrap_or(MAX_PAGE);
+    if per_page == 0 || per_page > MAX_PAGE {
+        return Err(invalid("per_page must be between 1 and 1000."));
+    }
     let buckets = call.account()?.buckets.values();
-    let found: Vec<Value> =
-        buckets.filter(|bucket| bucket.name.contains(wanted)).map(|bucket| shown(bucket)).collect();
-    Reply::ok(&json!({ "buckets": found }))
+    let mut found: Vec<&Arc<Bucket>> = buckets
+        .filter(|bucket| bucket.name.contains(wanted) && bucket.jurisdiction == jurisdiction)
+        .collect();
+    let falls = text("direction") == Some("desc");
+    if falls {
+        found.reverse();
+    }
+    if let Some(after) = text("cursor").or(text("start_after")) {
+        found.retain(|bucket| if falls { *bucket.name < *after } else { *bucket.name > *after });
+    }
+    let more = found.len() > per_page;
+    found.truncate(per_page);
+    let cursor = found.last().filter(|_| more).map_or("", |bucket| &bucket.name);
+    let info = json!({ "cursor": cursor, "per_page": per_page });
+    let found: Vec<Value> = found.into_iter().map(|bucket| shown(bucket)).collect();
+    Reply::with_info(&json!({ "buckets": found }), &info)
 }
 
 /// `GET …/buckets/{bucket}`
@@ -49,15 +64,20 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
     if new.name.parse::<BucketName>().is_err() {
         return Err(ApiError::bad_request(10005, "The specified bucket name is not valid."));
     }
-    let account_id = call.account_id()?;
-    let jurisdiction = call.headers.get("cf-r2-jurisdiction").and_then(|value| value.to_str().ok());
-    let jurisdiction = jurisdiction.map(str::to_owned);
+    let location = new.location_hint.map(|hint| hint.to_ascii_lowercase());
+    if location.as_deref().is_some_and(|hint| !LOCATIONS.contains(&hint)) {
+        return Err(invalid("The location hint is not one of R2's regions."));
+    }
+    let storage_class = storage_class(new.storage_class)?;
+    let (account_id, jurisdiction) = (call.account_id()?, jurisdiction(&call)?);
     let _turn = call.state().scripts().lock(&format!("{account_id}/r2")).await;
     if call.state().snapshot().cloud.accounts[&account_id].buckets.contains_key(&new.name) {
         let message = "The bucket you tried to create already exists, and you own it.";
         return Err(ApiError::conflict(10004, message));
     }
-    call.cx.data.r2.create(&reference(&account_id, &new.name)?).await?;
+    let at = reference(&account_id, &new.name)?;
+    call.cx.data.r2.create(&at).await?;
+    call.cx.data.r2.change_settings(&at, |settings| *settings = first_settings()).await?;
     let made = call
         .state()
         .write(move |cloud, now| {
@@ -65,15 +85,44 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
             let bucket = Arc::new(Bucket {
                 name: new.name.clone(),
                 created_on: now,
-                location: new.location_hint,
+                location,
                 jurisdiction,
-                storage_class: new.storage_class.unwrap_or_else(|| "Standard".to_owned()),
+                storage_class,
+                managed: false,
+                domains: Vec::new(),
             });
             account.buckets.insert(new.name, Arc::clone(&bucket));
             Ok::<_, ApiError>(bucket)
         })
         .await?;
     Reply::ok(&shown(&made))
+}
+
+/// A new bucket has one rule, as on Cloudflare.
+fn first_settings() -> BucketSettings {
+    let rule = json!({
+        "id": "Default Multipart Abort Rule",
+        "enabled": true,
+        "conditions": { "prefix": "" },
+        "abortMultipartUploadsTransition": { "condition": { "type": "Age", "maxAge": 604_800 } },
+    });
+    let mut settings = BucketSettings::default();
+    settings.lifecycle.extend(serde_json::from_value(rule).ok());
+    settings
+}
+
+/// `PATCH …/buckets/{bucket}`: the class of objects that are written without one.
+pub(super) async fn update(call: Call) -> Answer {
+    let class = call.headers.get("cf-r2-storage-class").and_then(|value| value.to_str().ok());
+    let Some(class) = class.map(str::to_owned) else {
+        return Err(invalid("The header `cf-r2-storage-class` is missing."));
+    };
+    let class = storage_class(Some(class))?;
+    let made = change(&call, move |bucket| {
+        bucket.storage_class = class;
+        Ok(bucket.clone())
+    });
+    Reply::ok(&shown(&made.await?))
 }
 
 /// `DELETE …/buckets/{bucket}`: only an empty one.
@@ -91,120 +140,94 @@ pub(super) async fn delete(call: Call) -> Answer {
     Reply::ok(&json!({}))
 }
 
-/// `GET …/buckets/{bucket}/objects`
-pub(super) async fn objects(call: Call) -> Answer {
-    let at = reference(call.account()?.id(), &bucket(&call)?.name)?;
-    let text = |name| call.query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let mut options = ListObjects::default();
-    options.prefix = text("prefix").unwrap_or_default();
-    options.delimiter = text("delimiter");
-    options.start_after = text("start_after");
-    options.cursor = text("cursor");
-    options.limit = call.query.number("per_page");
-    let page = call.cx.data.r2.list(&at, options).await?;
-    let found: Vec<Value> = page.objects.iter().map(object).collect();
-    let info = json!({
-        "cursor": page.cursor.clone().unwrap_or_default(),
-        "is_truncated": page.cursor.is_some(),
-        "delimited": page.prefixes,
-    });
-    Reply::with_info(&found, &info)
-}
-
-/// `PUT …/objects/{key…}`: the body flows to disk.
-pub(super) async fn put_object(call: Call, body: Body) -> Answer {
-    let (at, key) = target(&call)?;
-    let header = |name: &str| {
-        call.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
-    let options = PutOptions {
-        http: HttpFields {
-            content_type: header("content-type"),
-            content_language: header("content-language"),
-            content_disposition: header("content-disposition"),
-            content_encoding: header("content-encoding"),
-            cache_control: header("cache-control"),
-            cache_expiry: None,
-        },
-        storage_class: header("cf-r2-storage-class"),
-        ..PutOptions::default()
-    };
-    let chunks = body.into_data_stream().map(|chunk| chunk.map_err(std::io::Error::other));
-    match call.cx.data.r2.put(&at, &key, options, Box::pin(chunks)).await? {
-        PutOutcome::Stored(meta) => Reply::ok(&object(&meta)),
-        PutOutcome::PreconditionFailed => {
-            Err(ApiError::bad_request(10031, "At least one of the pre-conditions did not hold."))
+/// `GET /accounts/{account}/r2/metrics`: what all buckets hold together.
+pub(super) async fn metrics(call: Call) -> Answer {
+    let mut sums = [BucketTotals::default(), BucketTotals::default()];
+    for bucket in call.account()?.buckets.values() {
+        let at = reference(call.account()?.id(), &bucket.name)?;
+        for totals in call.cx.data.r2.totals(&at).await? {
+            let sum = &mut sums[usize::from(totals.storage_class == "InfrequentAccess")];
+            sum.objects += totals.objects;
+            sum.payload += totals.payload;
+            sum.metadata += totals.metadata;
         }
     }
+    // Uploads that are not complete are not counted.
+    let shown = |sum: &BucketTotals| {
+        json!({
+            "published": { "objects": sum.objects, "payloadSize": sum.payload,
+                "metadataSize": sum.metadata },
+            "uploaded": { "objects": 0, "payloadSize": 0, "metadataSize": 0 },
+        })
+    };
+    Reply::ok(&json!({ "standard": shown(&sums[0]), "infrequentAccess": shown(&sums[1]) }))
 }
 
-/// `GET …/objects/{key…}`: the bytes flow out.
-pub(super) async fn get_object(call: Call) -> Result<Response, ApiError> {
-    let (at, key) = target(&call)?;
-    match call.cx.data.r2.get(&at, &key, GetOptions::default()).await? {
-        GetOutcome::Found(found) => Ok(flowing(found)),
-        _ => Err(ApiError::not_found(10007, "The specified key does not exist.")),
+/// Changes the bucket of the path, as the state keeps it.
+pub(super) async fn change<T: Send + 'static>(
+    call: &Call,
+    change: impl FnOnce(&mut Bucket) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let (account_id, name) = (call.account_id()?, bucket(call)?.name.clone());
+    let write = move |cloud: &mut crate::state::model::Cloud, _| {
+        let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
+        let bucket = account.buckets.get_mut(&name).ok_or_else(no_bucket)?;
+        change(Arc::make_mut(bucket))
+    };
+    call.state().write(write).await
+}
+
+/// The bucket of the path, in the jurisdiction of the header.
+pub(super) fn bucket(call: &Call) -> Result<&Arc<Bucket>, ApiError> {
+    let (name, jurisdiction) = (call.params.get("bucket")?, jurisdiction(call)?);
+    let found = call.account()?.buckets.get(name);
+    found.filter(|bucket| bucket.jurisdiction == jurisdiction).ok_or_else(no_bucket)
+}
+
+/// What the engine calls the bucket of the path.
+pub(super) fn at(call: &Call) -> Result<BucketRef, ApiError> {
+    reference(call.account()?.id(), &bucket(call)?.name)
+}
+
+fn jurisdiction(call: &Call) -> Result<Option<String>, ApiError> {
+    let given = call.headers.get("cf-r2-jurisdiction").and_then(|value| value.to_str().ok());
+    match given {
+        Some(given) if !JURISDICTIONS.contains(&given) => {
+            Err(invalid("The jurisdiction is not one of R2's."))
+        }
+        given => Ok(given.filter(|given| *given != "default").map(str::to_owned)),
     }
 }
 
-fn flowing(found: StoredObject) -> Response {
-    let StoredObject { meta, body, .. } = found;
-    let content_type = meta.http.content_type.unwrap_or_else(|| "application/octet-stream".into());
-    let headers = [
-        ("content-type", content_type),
-        ("content-length", meta.size.to_string()),
-        ("etag", format!("\"{}\"", meta.etag)),
-    ];
-    (headers, Body::from_stream(body)).into_response()
+/// `Standard` when none is named.
+pub(super) fn storage_class(given: Option<String>) -> Result<String, ApiError> {
+    match given.as_deref() {
+        None => Ok("Standard".to_owned()),
+        Some("Standard" | "InfrequentAccess") => Ok(given.unwrap_or_default()),
+        Some(_) => Err(ApiError::bad_request(10062, "The storage class specified is not valid.")),
+    }
 }
 
-/// `DELETE …/objects/{key…}`
-pub(super) async fn delete_object(call: Call) -> Answer {
-    let (at, key) = target(&call)?;
-    call.cx.data.r2.delete(&at, vec![key]).await?;
-    Reply::ok(&json!({}))
-}
-
-fn target(call: &Call) -> Result<(BucketRef, ObjectKey), ApiError> {
-    let at = reference(call.account()?.id(), &bucket(call)?.name)?;
-    Ok((at, call.params.get("key")?.parse()?))
-}
-
-fn bucket(call: &Call) -> Result<&Arc<Bucket>, ApiError> {
-    let name = call.params.get("bucket")?;
-    call.account()?.buckets.get(name).ok_or_else(no_bucket)
-}
-
-fn reference(account: &str, name: &str) -> Result<BucketRef, ApiError> {
+pub(super) fn reference(account: &str, name: &str) -> Result<BucketRef, ApiError> {
     let account = account.parse().map_err(|_| ApiError::bad_identifier(account))?;
     Ok(BucketRef { account, name: name.parse().map_err(|_| no_bucket())? })
 }
 
-fn no_bucket() -> ApiError {
+pub(super) fn no_bucket() -> ApiError {
     ApiError::not_found(10006, "The specified bucket does not exist.")
+}
+
+/// What R2 calls an invalid argument.
+pub(super) fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::bad_request(10026, message)
 }
 
 fn shown(bucket: &Bucket) -> Value {
     json!({
         "name": bucket.name,
         "creation_date": bucket.created_on.to_string(),
-        "location": bucket.location.as_deref().unwrap_or("LOCAL"),
+        "location": bucket.location.as_deref().unwrap_or("weur").to_ascii_uppercase(),
         "storage_class": bucket.storage_class,
         "jurisdiction": bucket.jurisdiction.as_deref().unwrap_or("default"),
-    })
-}
-
-fn object(meta: &ObjectMeta) -> Value {
-    let custom: Map<String, Value> =
-        meta.custom.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-    json!({
-        "key": meta.key.as_str(),
-        "version": meta.version,
-        "etag": meta.etag,
-        "size": meta.size.to_string(),
-        "last_modified": Moment::at(meta.uploaded).to_string(),
-        "storage_class": meta.storage_class,
-        "http_metadata": { "contentType": meta.http.content_type },
-        "custom_metadata": custom,
     })
 }

@@ -3,8 +3,9 @@
 use super::{
     ApiContext, analytics, assets, control, d1, d1_transfer, d1_travel, deployments, dns, domains,
     durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values, log::UnknownRoute,
-    queue_consumers, queue_messages, queues, r2, routes, scripts, secrets, settings, tails, tokens,
-    trigger, versions, workers, zones,
+    queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications, r2_objects,
+    r2_settings, routes, scripts, secrets, settings, tails, tokens, trigger, versions, workers,
+    zones,
 };
 use axum::{
     Router,
@@ -32,6 +33,11 @@ pub fn router(context: ApiContext) -> Router {
         .nest("/accounts/{account}/d1/database", d1_routes())
         .nest("/accounts/{account}/storage/kv/namespaces", kv_routes())
         .nest("/accounts/{account}/r2/buckets", r2_routes())
+        .route("/accounts/{account}/r2/metrics", get(r2::metrics))
+        .nest(
+            "/accounts/{account}/event_notifications/r2/{bucket}/configuration",
+            notification_routes(),
+        )
         .nest("/accounts/{account}/queues", queue_routes())
         .route(
             "/accounts/{account}/analytics_engine/sql",
@@ -257,14 +263,44 @@ fn kv_routes() -> Routes {
 fn r2_routes() -> Routes {
     Router::new()
         .route("/", get(r2::list).post(r2::create))
-        .route("/{bucket}", get(r2::get).delete(r2::delete))
-        .route("/{bucket}/objects", get(r2::objects))
+        .route("/{bucket}", get(r2::get).patch(r2::update).delete(r2::delete))
+        .route("/{bucket}/objects", get(r2_objects::list))
         .route(
             "/{bucket}/objects/{*key}",
-            get(r2::get_object)
-                .delete(r2::delete_object)
-                .merge(put(r2::put_object).layer(DefaultBodyLimit::disable())),
+            get(r2_objects::get)
+                .delete(r2_objects::delete)
+                .merge(put(r2_objects::put).layer(DefaultBodyLimit::disable())),
         )
+        .route(
+            "/{bucket}/cors",
+            get(r2_settings::get_cors).put(r2_settings::put_cors).delete(r2_settings::delete_cors),
+        )
+        .route(
+            "/{bucket}/lifecycle",
+            get(r2_settings::get_lifecycle).put(r2_settings::put_lifecycle),
+        )
+        .route("/{bucket}/lock", get(r2_settings::get_locks).put(r2_settings::put_locks))
+        .route(
+            "/{bucket}/local-uploads",
+            get(r2_settings::get_local_uploads).put(r2_settings::put_local_uploads),
+        )
+        .route(
+            "/{bucket}/sippy",
+            get(r2_settings::get_sippy).put(r2_settings::put_sippy).delete(r2_settings::get_sippy),
+        )
+        .route("/{bucket}/domains/managed", get(r2_domains::managed).put(r2_domains::set_managed))
+        .route("/{bucket}/domains/custom", get(r2_domains::list).post(r2_domains::attach))
+        .route(
+            "/{bucket}/domains/custom/{domain}",
+            get(r2_domains::get).put(r2_domains::update).delete(r2_domains::detach),
+        )
+}
+
+fn notification_routes() -> Routes {
+    Router::new().route("/", get(r2_notifications::list)).route(
+        "/queues/{queue}",
+        get(r2_notifications::get).put(r2_notifications::put).delete(r2_notifications::delete),
+    )
 }
 
 fn queue_routes() -> Routes {

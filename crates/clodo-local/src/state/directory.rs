@@ -26,6 +26,10 @@ impl Directory for State {
         self.snapshot().cloud.accounts.keys().cloned().collect()
     }
 
+    fn serves_objects(&self, host: &str) -> bool {
+        self.snapshot().cloud.public_bucket(host).is_some()
+    }
+
     fn resolve(&self, host: &str, path: &str) -> Option<Resolved> {
         let host = plain_host(host);
         let path = path.split('?').next().unwrap_or(path);

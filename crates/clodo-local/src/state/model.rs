@@ -4,7 +4,7 @@
 //! then puts the clone in place. Readers never wait.
 
 use super::{
-    ids::Moment,
+    ids::{Moment, derived},
     objects::ObjectNamespace,
     queue::Queue,
     worker::Worker,
@@ -136,6 +136,37 @@ pub(crate) struct Bucket {
     pub(crate) location: Option<String>,
     pub(crate) jurisdiction: Option<String>,
     pub(crate) storage_class: String,
+    /// Whether its objects can be read at its own `r2.dev` hostname.
+    #[serde(default)]
+    pub(crate) managed: bool,
+    /// Other hostnames at which its objects can be read.
+    #[serde(default)]
+    pub(crate) domains: Vec<BucketDomain>,
+}
+
+impl Bucket {
+    /// Names the bucket in its `r2.dev` hostname; the same for as long as the bucket is there.
+    pub(crate) fn id(&self, account_id: &str) -> String {
+        derived(&["bucket", account_id, &self.name, &self.created_on.to_string()])
+    }
+
+    /// `pub-….r2.dev`.
+    pub(crate) fn managed_host(&self, account_id: &str) -> String {
+        format!("pub-{}.r2.dev", self.id(account_id))
+    }
+}
+
+/// A hostname of the user's that leads to a bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BucketDomain {
+    pub(crate) domain: String,
+    pub(crate) zone_id: String,
+    pub(crate) enabled: bool,
+    #[serde(rename = "minTLS", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) min_tls: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ciphers: Option<Vec<String>>,
 }
 
 /// A static asset whose bytes lie in the blob folder.
@@ -158,6 +189,21 @@ impl Cloud {
         account_id: &'a str,
     ) -> impl Iterator<Item = &'a Arc<Zone>> {
         self.zones.values().filter(move |zone| zone.account_id == account_id)
+    }
+
+    /// The account and the bucket whose objects are public at `host`.
+    pub(crate) fn public_bucket(&self, host: &str) -> Option<(&Arc<Account>, &Arc<Bucket>)> {
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
+        let host = host.strip_suffix(".localhost").unwrap_or(&host).to_owned();
+        let named = |account: &Account, bucket: &Bucket| {
+            let own = bucket.managed && bucket.managed_host(account.id()) == host;
+            own || bucket.domains.iter().any(|domain| domain.enabled && domain.domain == host)
+        };
+        let mut all = self
+            .accounts
+            .values()
+            .flat_map(|account| account.buckets.values().map(move |bucket| (account, bucket)));
+        all.find(|(account, bucket)| named(account, bucket))
     }
 
     /// The account's zone that `hostname` lies in: the longest name that fits.

@@ -225,3 +225,44 @@ async fn a_folder_with_a_long_path_works_as_well_and_so_does_tcp() {
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "folders for sockets are removed");
 }
+
+// conformance: r2 | a public bucket answers at its `r2.dev` hostname and at custom domains, with ranges, conditions and CORS | documented
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_public_bucket_is_read_at_its_hostnames_by_anyone() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = started(folder.path()).await;
+    call(&cloud, "POST", "/r2/buckets", r#"{"name":"files"}"#).await;
+    call(&cloud, "PUT", "/r2/buckets/files/objects/a%2Fb%20c.txt", "hello world").await;
+    let get = |host: String, method: &'static str, headers: &[(&'static str, &'static str)]| {
+        let mut request =
+            Request::builder().method(method).uri("/a/b%20c.txt").header("host", host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        client::send(cloud.port(), request, Vec::new())
+    };
+    let managed = call(&cloud, "GET", "/r2/buckets/files/domains/managed", "").await;
+    let host = managed["domain"].as_str().unwrap().to_owned();
+    assert_eq!(get(host.clone(), "GET", &[]).await.status, 404, "not public yet");
+    call(&cloud, "PUT", "/r2/buckets/files/domains/managed", r#"{"enabled":true}"#).await;
+    let cors = json!({ "rules": [{ "allowed": { "methods": ["GET"], "origins": ["https://*.acme.test"] },
+        "exposeHeaders": ["etag"], "maxAgeSeconds": 60 }] });
+    call(&cloud, "PUT", "/r2/buckets/files/cors", cors.to_string()).await;
+    for host in [host.clone(), format!("{host}.localhost:{}", cloud.port())] {
+        let found = get(host.clone(), "GET", &[("origin", "https://shop.acme.test")]).await;
+        assert_eq!((found.status.as_u16(), found.text().as_str()), (200, "hello world"), "{host}");
+        assert_eq!(found.headers["access-control-allow-origin"], "https://shop.acme.test");
+        let part =
+            get(host.clone(), "GET", &[("range", "bytes=0-4"), ("origin", "https://x.test")]).await;
+        assert_eq!((part.status.as_u16(), part.text().as_str()), (206, "hello"));
+        assert!(!part.headers.contains_key("access-control-allow-origin"));
+        assert_eq!(get(host.clone(), "PUT", &[]).await.status, 405);
+        let ask = [("origin", "https://shop.acme.test"), ("access-control-request-method", "GET")];
+        assert_eq!(get(host.clone(), "OPTIONS", &ask).await.status, 204);
+        let ask = [("origin", "https://shop.acme.test"), ("access-control-request-method", "PUT")];
+        assert_eq!(get(host, "OPTIONS", &ask).await.status, 403);
+    }
+    call(&cloud, "PUT", "/r2/buckets/files/domains/managed", r#"{"enabled":false}"#).await;
+    assert_eq!(get(host, "GET", &[]).await.status, 404);
+    cloud.stop().await;
+}

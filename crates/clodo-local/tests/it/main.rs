@@ -10,6 +10,7 @@ mod api_identity;
 mod api_limits;
 mod api_objects;
 mod api_queues;
+mod api_r2;
 mod api_scripts;
 mod api_support;
 mod api_tokens;

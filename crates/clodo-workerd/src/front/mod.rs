@@ -48,6 +48,7 @@ const KNOWN: usize = 20;
 pub(crate) struct Front {
     api: Router,
     api_hosts: Vec<String>,
+    objects: Router,
     directory: Arc<dyn Directory>,
     runtime: Arc<Runtime>,
     observer: Arc<dyn Observer>,
@@ -55,9 +56,10 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// `api` answers what is addressed to this machine itself.
+    /// `api` answers what is addressed to this machine itself, `objects` at hostnames of buckets.
     pub(crate) fn new(
         api: Router,
+        objects: Router,
         directory: Arc<dyn Directory>,
         runtime: Arc<Runtime>,
         observer: Arc<dyn Observer>,
@@ -65,6 +67,7 @@ impl Front {
         Self {
             api,
             api_hosts: Vec::new(),
+            objects,
             directory,
             runtime,
             observer,
@@ -98,7 +101,7 @@ impl Front {
             return Page::bad_request("The Host header is not readable.").answer(request.headers());
         };
         if self.is_api(&host) {
-            return self.api(request, client).await;
+            return routed(&self.api, request, client).await;
         }
         if self.gone.load(Ordering::Relaxed) {
             return Page::state_gone().answer(request.headers());
@@ -110,6 +113,9 @@ impl Front {
                 let mut answer = self.dispatch(&to, parts, RequestBody::Stream(body), from).await;
                 keep_local(&mut answer, &host, &to.host);
                 answer
+            }
+            None if self.directory.serves_objects(&host) => {
+                routed(&self.objects, Request::from_parts(parts, body), client).await
             }
             None => Page::unknown_host(&host, &self.known()).answer(&parts.headers),
         }
@@ -178,16 +184,6 @@ impl Front {
         account.version(&*self.directory, &to.script, id).await
     }
 
-    async fn api(&self, mut request: Request<Incoming>, client: IpAddr) -> Response<FrontBody> {
-        request.extensions_mut().insert(ClientAddress(client));
-        // The router is always ready and cannot fail.
-        let answer = self.api.clone().call(request.map(axum::body::Body::new)).await;
-        match answer {
-            Ok(answer) => answer.map(FrontBody::Api),
-            Err(never) => match never {},
-        }
-    }
-
     /// The Workers that somebody may have meant.
     fn known(&self) -> Vec<String> {
         let accounts = self.directory.accounts();
@@ -197,6 +193,19 @@ impl Front {
         scripts.dedup();
         scripts.truncate(KNOWN);
         scripts
+    }
+}
+
+async fn routed(
+    router: &Router,
+    mut request: Request<Incoming>,
+    client: IpAddr,
+) -> Response<FrontBody> {
+    request.extensions_mut().insert(ClientAddress(client));
+    // The router is always ready and cannot fail.
+    match router.clone().call(request.map(axum::body::Body::new)).await {
+        Ok(answer) => answer.map(FrontBody::Api),
+        Err(never) => match never {},
     }
 }
 

@@ -34,6 +34,10 @@ impl Directory for Shelf {
         vec![ACCOUNT.to_owned()]
     }
 
+    fn serves_objects(&self, _: &str) -> bool {
+        false
+    }
+
     fn resolve(&self, host: &str, _path: &str) -> Option<Resolved> {
         let host = host.split(':').next()?;
         let host = host.strip_suffix(".localhost").unwrap_or(host);
@@ -177,6 +181,7 @@ impl World {
             listener,
             directory,
             api,
+            objects: axum::Router::new(),
             bindings: bindings_router(data.clone()),
             observer: Arc::clone(&observer) as Arc<dyn Observer>,
         });

@@ -15,6 +15,10 @@ impl Directory for Echo {
     fn accounts(&self) -> Vec<String> {
         Vec::new()
     }
+    fn serves_objects(&self, _: &str) -> bool {
+        false
+    }
+
     fn resolve(&self, _host: &str, _path: &str) -> Option<Resolved> {
         None
     }
