@@ -104,6 +104,7 @@ const TABLE: &[Row] = &[
     ("/accounts/{}/storage/kv", KV_READ, KV, Authentication),
     ("/accounts/{}/r2/buckets/{}/objects", OBJECTS_READ, OBJECTS, Authentication),
     ("/accounts/{}/r2", R2_READ, R2, Authentication),
+    ("/accounts/{}/event_notifications/r2", R2_READ, R2, Authentication),
     ("/accounts/{}/queues", QUEUES_READ, QUEUES, Authentication),
     ("/accounts/{}/event_subscriptions", QUEUES_READ, QUEUES, Authentication),
     ("/accounts/{}/analytics_engine", ANALYTICS, ANALYTICS, Authentication),
