@@ -424,5 +424,5 @@ async fn objects_are_listed_page_by_page() {
     assert_eq!(second["result"].as_array().unwrap().len(), 1);
     assert_eq!(second["result_info"]["cursors"]["after"], "");
     let none = "{acc}/workers/durable_objects/namespaces/..%2f..%2fx/objects";
-    assert_eq!(api.get(none).await.error(), (404, 10066));
+    assert_eq!(api.get(none).await.error(), (404, 7003));
 }
