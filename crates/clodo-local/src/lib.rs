@@ -49,8 +49,11 @@
 
 mod access;
 mod api;
+mod builder;
 mod events;
 mod faults;
+mod guard;
+mod levers;
 mod lifecycle;
 mod limits;
 mod observed;
@@ -63,6 +66,7 @@ mod state;
 mod tail;
 
 pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
+pub use builder::CloudBuilder;
 pub use faults::{Fault, FaultError, FaultKind, RoutePattern};
 pub use lifecycle::{
     CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find,
@@ -77,5 +81,6 @@ pub use snapshots::{
 pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};
 
 // What options and getters speak of.
+pub use clodo_sqlite::Durability;
 pub use clodo_storage::Data;
 pub use clodo_workerd::{LinkKind, Outbound, Workers};

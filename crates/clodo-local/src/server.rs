@@ -1,12 +1,18 @@
 //! A whole cloud in one process: state, API, data, runtime and front, put together.
 
 use crate::{
-    api::{ApiContext, objects_router, router as api_router},
+    api::{ApiContext, RequestCount, objects_router, router as api_router},
+    builder::CloudBuilder,
     events::{self, EventSources, Events},
+    faults::Fault,
+    guard::{Door, guarded},
+    levers::Levers,
     lifecycle::{CloudError, CloudRecord, Guardian, RunFolder, control},
+    limits::Limits,
     snapshots::{Pause, Source, answering, paused},
     state::{OBJECTS_FOLDER, Seed, SeedAccount, SeedToken, State},
 };
+use clodo_sqlite::Durability;
 use clodo_storage::{Data, bindings_router};
 use clodo_types::{AccountId, AccountName, Clock, Secret};
 use clodo_workerd::{
@@ -14,7 +20,7 @@ use clodo_workerd::{
 };
 use std::{
     io,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -41,6 +47,17 @@ pub struct CloudOptions {
     pub seed: Seed,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Limits from the first call on; [`LocalCloud::set_limits`] changes them.
+    pub limits: Limits,
+    /// Faults from the first call on; [`LocalCloud::add_fault`] adds more.
+    pub faults: Vec<Fault>,
+    /// Whether an answered write of the API is on disk, or soon will be.
+    pub durability: Durability,
+    /// The address that is listened at. Beyond loopback everybody who reaches it can try tokens,
+    /// and Workers answer to everybody.
+    pub listen: IpAddr,
+    /// Names that reach the API, besides `localhost` and addresses.
+    pub hosts: Vec<String>,
 }
 
 impl CloudOptions {
@@ -60,6 +77,11 @@ impl CloudOptions {
             link: LinkKind::default(),
             seed: Seed::default(),
             clock,
+            limits: Limits::off(),
+            faults: Vec::new(),
+            durability: Durability::default(),
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            hosts: Vec::new(),
         }
     }
 }
@@ -76,15 +98,46 @@ pub struct LocalCloud {
     run_folder: RunFolder,
     stop_asked: CancellationToken,
     guardian: Guardian,
+    levers: Levers,
+    /// Removed when everything above is gone.
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl LocalCloud {
+    /// A cloud for a test: in this process, beside as many others as there are tests.
+    ///
+    /// ```no_run
+    /// use clodo_local::{Fault, FaultKind, Limits, LocalCloud};
+    /// use clodo_types::{ManualClock, Timestamp};
+    /// use std::{path::Path, sync::Arc, time::Duration};
+    ///
+    /// # async fn test() -> Result<(), Box<dyn std::error::Error>> {
+    /// let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_790_000_000_000)));
+    /// let lost = Fault::new(FaultKind::CutAfter).on("PUT /accounts/*/workers/scripts/*")?;
+    /// let cloud = LocalCloud::builder(Path::new("/opt/workerd"), clock)
+    ///     .account("main".parse()?, ["acme.test".parse()?])
+    ///     .limits(Limits::of_calls(30, Duration::from_secs(10)))
+    ///     .fault(lost.with_rate(0.2).with_seed(7))
+    ///     .start()
+    ///     .await?;
+    /// println!("{}", cloud.api_base_url());
+    /// cloud.stop().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder(workerd: &Path, clock: Arc<dyn Clock>) -> CloudBuilder {
+        CloudBuilder::new(workerd, clock)
+    }
+
+    pub(crate) fn with_folder(self, folder: tempfile::TempDir) -> Self {
+        Self { _temporary: Some(folder), ..self }
+    }
+
     /// Starts a cloud and returns as soon as it answers.
     ///
     /// # Errors
     /// When another cloud uses the folder, the port is taken, or the state cannot be read.
     pub async fn start(options: CloudOptions) -> Result<Self, CloudError> {
-        let state = State::open(&options.state_folder, Arc::clone(&options.clock)).await?;
+        let state = open(&options).await?;
         // From here on the folder is ours: the state holds its lock.
         let last = CloudRecord::read(&options.state_folder).await;
         let listener = listen(&options, last.as_ref()).await?;
@@ -102,6 +155,8 @@ impl LocalCloud {
             .with_dispatch(engine.dispatch());
         let observer = context.observer();
         let objects = objects_router(&context);
+        let levers = context.levers();
+        levers.set_up(options.limits, options.faults);
         let pause = Pause::default();
         let api = answering(
             api_router(context),
@@ -114,6 +169,7 @@ impl LocalCloud {
             },
         );
         let api = control::around(api, &record, stop_asked.clone());
+        let api = guarded(api, Door::of(options.hosts, options.listen));
         let directory = Arc::new(state.clone()) as Arc<dyn Directory>;
         let bindings = paused(bindings_router(data.clone()), &pause);
         engine.serve(Serving { listener, directory, api, objects, bindings, observer });
@@ -126,7 +182,18 @@ impl LocalCloud {
         // Whoever waits for the file may connect at once.
         record.write(&options.state_folder).map_err(CloudError::io("write", "cloud.json"))?;
         let guardian = Guardian::watch(&options.state_folder, &record);
-        Ok(Self { engine, events, state, data, record, run_folder, stop_asked, guardian })
+        Ok(Self {
+            engine,
+            events,
+            state,
+            data,
+            record,
+            run_folder,
+            stop_asked,
+            guardian,
+            levers,
+            _temporary: None,
+        })
     }
 
     /// Where it answers, such as `http://127.0.0.1:8787`.
@@ -171,6 +238,27 @@ impl LocalCloud {
         &self.data
     }
 
+    /// Puts limits in force; everybody's budget is full afterwards.
+    pub fn set_limits(&self, limits: Limits) {
+        self.levers.set_limits(limits);
+    }
+
+    /// Adds a fault and says what it is called.
+    pub fn add_fault(&self, fault: Fault) -> String {
+        self.levers.add_fault(fault)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.levers.faults.clear(None);
+    }
+
+    /// How many calls the API had.
+    #[must_use]
+    pub fn requests(&self) -> RequestCount {
+        self.levers.requests()
+    }
+
     /// Waits until somebody asks the cloud to stop, or its state folder is deleted. In the latter
     /// case every answer says so from then on.
     pub async fn until_asked_to_stop(&self) -> Ended {
@@ -212,11 +300,16 @@ pub enum Ended {
     StateGone,
 }
 
+async fn open(options: &CloudOptions) -> Result<State, CloudError> {
+    let clock = Arc::clone(&options.clock);
+    Ok(State::open_with(&options.state_folder, clock, options.durability).await?)
+}
+
 async fn listen(
     options: &CloudOptions,
     last: Option<&CloudRecord>,
 ) -> Result<TcpListener, CloudError> {
-    let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let bind = |port: u16| TcpListener::bind((options.listen, port));
     if let Some(port) = options.port {
         return bind(port).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => CloudError::PortTaken { port, source },
@@ -235,6 +328,7 @@ async fn engine(options: &CloudOptions, run: &RunFolder) -> Result<Engine, Cloud
     let durable = options.state_folder.join(OBJECTS_FOLDER);
     let mut engine =
         EngineOptions::new(&options.workerd, run.path(), &durable, Arc::clone(&options.clock));
+    engine.api_hosts.clone_from(&options.hosts);
     engine.outbound = options.outbound;
     engine.link = options.link;
     if !is_file(&options.workerd) {

@@ -9,8 +9,8 @@ use crate::state::{
     zone::Zone,
 };
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
-    http::{HeaderMap, request::Parts},
+    extract::{FromRequestParts, MatchedPath, RawPathParams},
+    http::{HeaderMap, Method, request::Parts},
 };
 use clodo_workerd::ClientAddress;
 use percent_encoding::percent_decode_str;
@@ -34,7 +34,7 @@ impl FromRequestParts<Arc<ApiContext>> for Call {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, cx: &Arc<ApiContext>) -> Result<Self, ApiError> {
-        let snapshot = cx.state.snapshot();
+        let snapshot = if lists(parts) { cx.state.seen() } else { cx.state.snapshot() };
         // The gate has looked at it already, and at what it may do.
         let caller = parts.extensions.get::<Result<Caller, ApiError>>().cloned();
         let token = caller.unwrap_or_else(|| Err(ApiError::forbidden()))?.0;
@@ -49,6 +49,32 @@ impl FromRequestParts<Arc<ApiContext>> for Call {
             client: parts.extensions.get::<ClientAddress>().map(|client| client.0),
         })
     }
+}
+
+/// Whether a call asks for a list, which may show a write late.
+fn lists(parts: &Parts) -> bool {
+    const LISTS: [&str; 17] = [
+        "accounts",
+        "buckets",
+        "consumers",
+        "database",
+        "deployments",
+        "dns_records",
+        "domains",
+        "memberships",
+        "namespaces",
+        "queues",
+        "records",
+        "routes",
+        "scripts",
+        "secrets",
+        "versions",
+        "workers",
+        "zones",
+    ];
+    let path = parts.extensions.get::<MatchedPath>();
+    let last = path.and_then(|path| path.as_str().trim_end_matches('/').rsplit('/').next());
+    parts.method == Method::GET && last.is_some_and(|last| LISTS.contains(&last))
 }
 
 impl Call {

@@ -166,7 +166,7 @@ pub(super) async fn set_limits(
         limits.propagation = span::parse(text)
             .ok_or_else(|| ApiError::bad_body("`propagation` is a time such as `2s`"))?;
     }
-    cx.set_limits(limits);
+    cx.levers().set_limits(limits);
     Reply::ok(&cx.budgets.limits().shown())
 }
 

@@ -55,7 +55,8 @@ pub use router::router;
 
 use crate::{
     faults::FaultBook,
-    limits::{Budgets, Limits},
+    levers::Levers,
+    limits::{Budgets, LateWorkers},
     observed::Observed,
     state::State,
     tail::TailHub,
@@ -74,14 +75,14 @@ pub struct ApiContext {
     pub(crate) state: State,
     pub(crate) workers: Arc<dyn Workers>,
     pub(crate) data: Data,
-    pub(crate) log: RequestLog,
+    pub(crate) log: Arc<RequestLog>,
     pub(crate) transfers: Transfers,
     pub(crate) jobs: Jobs,
     pub(crate) tails: Arc<TailHub>,
     pub(crate) dispatch: Option<Arc<dyn Dispatch>>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) budgets: Budgets,
-    pub(crate) faults: FaultBook,
+    pub(crate) budgets: Arc<Budgets>,
+    pub(crate) faults: Arc<FaultBook>,
     pub(crate) tokens_used: TokensUsed,
 }
 
@@ -91,20 +92,21 @@ impl ApiContext {
     #[must_use]
     pub fn new(state: State, workers: Arc<dyn Workers>, data: Data, clock: Arc<dyn Clock>) -> Self {
         let log = RequestLog::at(state.folder().join("requests.jsonl"), Arc::clone(&clock));
+        let late = LateWorkers::new(workers, state.clone(), Arc::clone(&clock));
         let transfers = Transfers::new(state.clone());
         let tails = Arc::new(TailHub::new(state.clone()));
         Self {
             state,
-            workers,
+            workers: Arc::new(late),
             data,
-            log,
+            log: Arc::new(log),
             transfers,
             jobs: Jobs::default(),
             tails,
             dispatch: None,
             clock,
-            budgets: Budgets::default(),
-            faults: FaultBook::default(),
+            budgets: Arc::default(),
+            faults: Arc::default(),
             tokens_used: TokensUsed::default(),
         }
     }
@@ -115,9 +117,14 @@ impl ApiContext {
         Self { dispatch: Some(dispatch), ..self }
     }
 
-    /// Puts limits in force; everybody's budget is full afterwards.
-    pub(crate) fn set_limits(&self, limits: Limits) {
-        self.budgets.set(limits);
+    /// What makes this cloud worse on purpose, and what can be counted.
+    pub(crate) fn levers(&self) -> Levers {
+        Levers {
+            state: self.state.clone(),
+            budgets: Arc::clone(&self.budgets),
+            faults: Arc::clone(&self.faults),
+            log: Arc::clone(&self.log),
+        }
     }
 
     /// Hears what Workers do, for tails.

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// What Cloudflare takes of code in one version, not compressed.
 const MAX_CODE: usize = 64 * 1024 * 1024;
 
+/// Modules, source maps and form fields together; real Workers have some hundreds.
+const MAX_PARTS: usize = 20_000;
+
 /// Metadata and modules, as they came.
 #[derive(Debug, Default)]
 pub(super) struct Upload {
@@ -92,6 +95,11 @@ pub(super) async fn read(
         if form_fields::insert(field, &mut upload.metadata.0, &part.name, &part.body) {
             found = true;
         } else if part.name == field {
+            if found {
+                // Which of the two counts would depend on who reads it.
+                let message = format!("The part `{field}` is there twice.");
+                return Err(ApiError::bad_request(10026, message));
+            }
             upload.metadata =
                 Metadata(serde_json::from_slice(&part.body).map_err(ApiError::bad_body)?);
             found = true;
@@ -138,6 +146,10 @@ pub(super) async fn parts(boundary: String, body: Bytes) -> Result<Vec<Part>, Ap
         let content_type = field.content_type().map(|kind| kind.to_string());
         let content_type = content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
         let body = field.bytes().await.map_err(ApiError::bad_body)?;
+        if found.len() >= MAX_PARTS {
+            let message = format!("The form has more than {MAX_PARTS} parts.");
+            return Err(ApiError::bad_request(10026, message));
+        }
         found.push(Part { name, content_type, body });
     }
     Ok(found)

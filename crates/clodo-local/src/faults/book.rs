@@ -49,7 +49,7 @@ pub(crate) struct Seen<'a> {
 /// A fault and what it did, for the control API.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct FaultReport {
-    id: String,
+    pub(crate) id: String,
     #[serde(flatten)]
     fault: FaultWire,
     seen: u64,

@@ -9,14 +9,17 @@ use axum::{
 };
 use bytes::Bytes;
 use clodo_workerd::Hangup;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
 use serde_json::json;
-use std::io;
+use std::{io, time::Duration};
 
 /// What is held in memory of a request that is to be delivered twice, or of an answer that is to
 /// be cut.
 const MOST_HELD: usize = 300 * 1024 * 1024;
+
+/// Long enough for half an answer to leave.
+const FLUSHED: Duration = Duration::from_millis(20);
 
 /// Marks an answer that a fault made or spoiled.
 #[derive(Clone, Copy, Debug)]
@@ -121,8 +124,13 @@ async fn cut(answer: Response<Body>) -> Response<Body> {
     set(&mut parts.headers, header::CONTENT_LENGTH, &body.len().to_string());
     let half = body.slice(..body.len() / 2);
     let gone = io::Error::new(io::ErrorKind::ConnectionReset, "a fault cut the connection");
-    let parts_of_body = [Ok::<Bytes, io::Error>(half), Err(gone)];
-    Response::from_parts(parts, Body::from_stream(stream::iter(parts_of_body)))
+    let half = stream::iter([Ok::<Bytes, io::Error>(half)]);
+    // What was written is sent before the connection ends, or the client would see none of it.
+    let end = stream::once(async {
+        tokio::time::sleep(FLUSHED).await;
+        Err(gone)
+    });
+    Response::from_parts(parts, Body::from_stream(half.chain(end)))
 }
 
 /// Half of the body, which says that it is all there is.

@@ -1,10 +1,12 @@
 //! Cloudflare's limits, for whoever asks for them: calls per window, quotas, slow propagation.
 
 mod budget;
+mod propagation;
 mod quota;
 mod rate;
 
 pub(crate) use budget::{Budgets, Standing, Verdict};
+pub(crate) use propagation::LateWorkers;
 pub(crate) use quota::{check as check_quota, check_crons, check_startup, check_upload};
 pub use rate::{Plan, Rate};
 

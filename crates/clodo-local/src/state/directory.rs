@@ -33,18 +33,18 @@ impl Directory for State {
     fn resolve(&self, host: &str, path: &str) -> Option<Resolved> {
         let host = plain_host(host);
         let path = path.split('?').next().unwrap_or(path);
-        let snapshot = self.snapshot();
+        let snapshot = self.seen();
         let found = snapshot.routes.find(&snapshot.cloud, &host, path)?;
         let (account_id, script, version) = (found.account_id, found.script, found.version);
         Some(Resolved { account_id, script, version, host })
     }
 
     fn worker(&self, account_id: &str, script: &str) -> Option<Arc<ServedWorker>> {
-        self.snapshot().worker(account_id, script)?.served()
+        self.seen().worker(account_id, script)?.served()
     }
 
     fn describe(&self, account_id: &str, generation: &mut Generation) {
-        let snapshot = self.snapshot();
+        let snapshot = self.seen();
         let scripts: Vec<String> = generation.live.keys().cloned().collect();
         for worker in scripts.iter().filter_map(|script| snapshot.worker(account_id, script)) {
             let live = worker.deployed().into_iter().flat_map(|now| &now.versions);
@@ -59,13 +59,13 @@ impl Directory for State {
     }
 
     fn objects(&self, account_id: &str) -> Objects {
-        let snapshot = self.snapshot();
+        let snapshot = self.seen();
         let account = snapshot.cloud.accounts.get(account_id);
         account.map_or_else(Objects::default, |account| served::objects(account))
     }
 
     fn scripts(&self, account_id: &str, which: Scripts) -> Vec<String> {
-        let snapshot = self.snapshot();
+        let snapshot = self.seen();
         let Some(account) = snapshot.cloud.accounts.get(account_id) else { return Vec::new() };
         let deployed = account.workers.values().filter(|worker| worker.deployed().is_some());
         let name = |worker: &Arc<Worker>| worker.name.clone();
@@ -89,8 +89,12 @@ impl Directory for State {
         if let Some(known) = self.inner.loaded.get(version_id) {
             return Some(known);
         }
-        let snapshot = self.snapshot();
-        let version = Arc::clone(snapshot.worker(account_id, script)?.version(version_id)?);
+        // What arrives late may also have gone since.
+        let known = |snapshot: &Snapshot| {
+            snapshot.worker(account_id, script)?.version(version_id).map(Arc::clone)
+        };
+        let snapshot = self.seen();
+        let version = known(&snapshot).or_else(|| known(&self.snapshot()))?;
         let assets = Arc::clone(&snapshot.cloud.accounts.get(account_id)?.assets);
         let blobs = self.blobs().clone();
         let loaded = super::blobs::blocking(move || served::load(&version, &assets, &blobs)).await;
@@ -104,7 +108,7 @@ impl Directory for State {
     }
 
     fn schedules(&self, account_id: &str) -> Vec<(String, Vec<String>)> {
-        let snapshot = self.snapshot();
+        let snapshot = self.seen();
         let Some(account) = snapshot.cloud.accounts.get(account_id) else { return Vec::new() };
         let scheduled = account.workers.values().filter(|worker| worker.deployed().is_some());
         let crons = |worker: &Worker| worker.schedules.iter().map(|s| s.cron.clone()).collect();

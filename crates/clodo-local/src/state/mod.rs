@@ -10,6 +10,7 @@ pub(crate) mod ids;
 mod locks;
 pub(crate) mod model;
 pub(crate) mod objects;
+mod past;
 pub(crate) mod queue;
 mod seed;
 pub(crate) mod served;
@@ -25,7 +26,7 @@ pub use seed::{Seed, SeedAccount, SeedToken};
 pub(crate) use tailed::Tailed;
 
 use crate::routing::RouteTable;
-use clodo_sqlite::{OpenOptions, Sqlite};
+use clodo_sqlite::{Durability, OpenOptions, Sqlite};
 use clodo_types::Clock;
 use ids::Moment;
 use model::Cloud;
@@ -62,6 +63,7 @@ struct Inner {
     asset_cache: directory::AssetCache,
     tailed: Tailed,
     loaded: directory::Loaded,
+    past: past::Past,
     // Held, not read: the lock goes with the file.
     _lock: fs::File,
 }
@@ -82,10 +84,23 @@ impl State {
         folder: impl Into<PathBuf>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StateError> {
+        Self::open_with(folder, clock, Durability::default()).await
+    }
+
+    /// The same, with writes that are on disk when they are answered, or soon after.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub async fn open_with(
+        folder: impl Into<PathBuf>,
+        clock: Arc<dyn Clock>,
+        durability: Durability,
+    ) -> Result<Self, StateError> {
         let folder = folder.into();
         let lock = claim(&folder)?;
         let database = folder.join("state.sqlite");
         let options = OpenOptions::default().with_format(documents::FORMAT);
+        let options = options.with_durability(durability);
         let sqlite = Sqlite::open(&database, options).await.map_err(StateError::Database)?;
         let rows = sqlite.call(documents::rows).await.map_err(StateError::Database)?;
         let cloud = documents::load(rows)?;
@@ -106,6 +121,7 @@ impl State {
             asset_cache: directory::AssetCache::default(),
             tailed: Tailed::default(),
             loaded: directory::Loaded::default(),
+            past: past::Past::default(),
             _lock: lock,
         };
         let state = Self { inner: Arc::new(inner) };
@@ -215,6 +231,7 @@ impl State {
             .await
             .map_err(StateError::Database)?;
         *last = now;
+        self.inner.past.keep(self.inner.clock.now(), &old);
         *self.inner.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.inner.published.send_modify(|count| *count += 1);
         Ok(value)

@@ -22,6 +22,8 @@ mod bindings_kv;
 mod bindings_more;
 mod bindings_r2;
 mod cloud;
+mod cloud_attacks;
+mod cloud_builder;
 mod cloud_events;
 mod objects;
 mod runtime_bindings;

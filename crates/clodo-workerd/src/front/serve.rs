@@ -12,6 +12,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// How long open connections may go on when the cloud stops.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a client may take to send a request's head, and keep a connection that it does not use.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Serves the port until `stop`; returns when all connections are closed.
 pub(crate) async fn serve_front(listener: TcpListener, front: Arc<Front>, stop: CancellationToken) {
     let connections = TaskTracker::new();
@@ -23,7 +26,7 @@ pub(crate) async fn serve_front(listener: TcpListener, front: Arc<Front>, stop: 
             let front = Arc::clone(&front);
             async move { unless_hung_up(front.handle(request, peer.ip()).await) }
         };
-        connections.spawn(connection(stream, answer, stop.clone()));
+        connections.spawn(connection(stream, answer, stop.clone(), Some(HEAD_PATIENCE)));
     }
     close(connections).await;
 }
@@ -42,7 +45,8 @@ pub(crate) async fn serve_back(
             let back = Arc::clone(&back);
             async move { Ok::<_, Infallible>(back.handle(request).await) }
         };
-        connections.spawn(connection(stream, answer, stop.clone()));
+        // workerd keeps its connections for as long as it likes.
+        connections.spawn(connection(stream, answer, stop.clone(), None));
     }
     close(connections).await;
 }
@@ -76,15 +80,19 @@ fn unless_hung_up(answer: Response<FrontBody>) -> io::Result<Response<FrontBody>
     }
 }
 
-async fn connection<S, A, F, E>(stream: S, answer: A, stop: CancellationToken)
-where
+async fn connection<S, A, F, E>(
+    stream: S,
+    answer: A,
+    stop: CancellationToken,
+    head_patience: Option<Duration>,
+) where
     S: Stream,
     A: Fn(Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Result<Response<FrontBody>, E>> + Send + 'static,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(None).pipeline_flush(true);
+    server.timer(TokioTimer::new()).header_read_timeout(head_patience).pipeline_flush(true);
     let connection = server.serve_connection(TokioIo::new(stream), service_fn(answer));
     let connection = connection.with_upgrades();
     let mut connection = std::pin::pin!(connection);
