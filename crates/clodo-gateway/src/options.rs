@@ -26,7 +26,7 @@ pub struct GatewayOptions {
 
 impl GatewayOptions {
     /// For this upstream: no budget of our own, reads good for 2 s in 32 MiB, waits up to 4
-    /// minutes (wrangler gives up after 5), 64 calls at once, 20,000 in all.
+    /// minutes (wrangler gives up after 5), 64 calls at once, 10,000 in all.
     #[must_use]
     pub fn new(upstream: UpstreamUrl) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl GatewayOptions {
             cache_bytes: 32 << 20,
             longest_wait: Duration::from_secs(240),
             at_once: 64,
-            most_calls: 20_000,
+            most_calls: 10_000,
             repeatable_bytes: 8 << 20,
         }
     }
