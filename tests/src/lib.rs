@@ -7,11 +7,13 @@
 //! | a URL that a program printed | [`fetch`] |
 //! | a document that a program printed | [`Schema`] |
 //! | a page to look at | [`Browser`] |
+//! | a test with the gateway in between | [`Gateway`] |
 //! | a test against real wrangler | [`Wrangler`] |
 //! | a test against Cloudflare's own SDKs | [`Sdk`] |
 
 mod browser;
 mod fetch;
+mod gateway;
 mod run;
 mod sandbox;
 mod schema;
@@ -20,6 +22,7 @@ mod wrangler;
 
 pub use browser::Browser;
 pub use fetch::{Answer, Request, fetch, get_json};
+pub use gateway::Gateway;
 pub use run::{Run, program};
 pub use sandbox::Sandbox;
 pub use schema::Schema;

@@ -1,6 +1,6 @@
 //! Every JSON document is what its checked-in schema says, field by field.
 
-use clodo_tests::{Sandbox, Schema};
+use clodo_tests::{Gateway, Sandbox, Schema, fetch};
 use serde_json::Value;
 
 /// Deploys a portfolio of one service, changes it, and checks each document on the way.
@@ -84,4 +84,35 @@ fn what_clodo_local_prints_is_what_its_schema_says() {
     schema.check("down", &run(&["down"], 0));
     schema.check("reset", &run(&["reset", "--yes"], 0));
     schema.check("reset", &run(&["reset", "--yes"], 0));
+}
+
+#[test]
+fn what_clodo_gateway_prints_and_logs_is_what_its_schema_says() {
+    let schema = Schema::of("clodo-gateway");
+    let sandbox = Sandbox::empty();
+    let _ = sandbox.local(&["up", "--detach"]).exits(0);
+    let gateway = Gateway::start(&sandbox, &["--budget", "100/1m"]);
+    schema.check("run", gateway.report());
+    for path in ["/user", "/user", "/no/such/thing", "/../.."] {
+        let _ = fetch(&format!("{}{path}", gateway.base_url()));
+    }
+    let status = gateway.run(&sandbox, &["status", "--json"]).exits(0).json();
+    schema.check("status", &status);
+    assert_eq!(status["budgets"][0]["quota"], 100, "{status:#}");
+    schema.check("env", &gateway.run(&sandbox, &["env", "--json"]).exits(0).json());
+    let calls = gateway.calls();
+    assert_eq!(calls.len(), 4, "{calls:#?}");
+    for call in &calls {
+        schema.check("call", call);
+    }
+    let port = gateway.report()["port"].to_string();
+    drop(gateway);
+    let run = |words: &[&str], code: i32| -> Value {
+        let words = [words, &["--port", &port, "--json"]].concat();
+        let ran = sandbox.command("clodo-gateway", &words).output().expect("clodo-gateway starts");
+        clodo_tests::Run::from(ran).exits(code).json()
+    };
+    schema.check("status", &run(&["status"], 0));
+    schema.check("failure", &run(&["env"], 1));
+    schema.check("failure", &run(&["run", "--budget", "many"], 2));
 }
