@@ -109,6 +109,7 @@ impl World {
     }
 }
 
+// conformance: limits | the budget of a token, which eight clients at once share through clodo-gateway | accepted by wrangler
 #[test]
 fn eight_wranglers_stay_within_one_budget_through_the_gateway_and_not_without_it() {
     let world = World::new();
@@ -118,8 +119,7 @@ fn eight_wranglers_stay_within_one_budget_through_the_gateway_and_not_without_it
         let run = run.exits(0);
         assert!(!format!("{}{}", run.stdout, run.stderr).contains("429"), "{run:?}");
         assert!(
-            run.stdout.contains("Deployed")
-                || run.stdout.matches("(100%)").count() == DEPLOYMENTS,
+            run.stdout.contains("Deployed") || run.stdout.matches("(100%)").count() == DEPLOYMENTS,
             "{run:?}"
         );
     }
