@@ -1,4 +1,4 @@
-use crate::{Analytics, D1, D1Options, Kv, PoolOptions, Queues, R2, RateLimits};
+use crate::{Analytics, D1, D1Options, Kv, PoolOptions, Queues, R2, RateLimits, StorageObserver};
 use clodo_types::Clock;
 use std::{path::PathBuf, sync::Arc};
 
@@ -34,6 +34,13 @@ impl Data {
             queues,
             analytics: Analytics::new(root, Arc::clone(&clock), PoolOptions::default()),
             rate_limits: RateLimits::new(clock),
+        }
+    }
+
+    /// Tells `observer` of every operation from now on, on all clones; the first observer stays.
+    pub fn observe(&self, observer: Arc<dyn StorageObserver>) {
+        for watch in [&self.d1.watch, &self.kv.watch, &self.r2.watch] {
+            watch.set(Arc::clone(&observer));
         }
     }
 

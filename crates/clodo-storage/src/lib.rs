@@ -50,6 +50,7 @@ mod bindings;
 mod d1;
 mod data;
 mod kv;
+mod observer;
 mod pool;
 mod queue;
 mod r2;
@@ -68,8 +69,9 @@ pub use d1::{
 pub use data::Data;
 pub use kv::{
     Expiry, Kv, KvEntry, KvError, KvErrorKind, KvKey, KvListOptions, KvListed, KvPage, KvPut,
-    NamespaceRef,
+    KvUsage, NamespaceRef,
 };
+pub use observer::{D1Operation, KvAction, KvOperation, Operation, R2Operation, StorageObserver};
 pub use pool::PoolOptions;
 pub use queue::{
     Backlog, BodyFormat, Exhaustion, LeasesEnded, NewMessage, Pulled, QueueError, QueueErrorKind,

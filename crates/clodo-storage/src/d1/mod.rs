@@ -13,6 +13,7 @@ mod rows;
 mod run;
 mod session;
 mod split;
+mod told;
 mod travel;
 mod types;
 
@@ -24,6 +25,7 @@ pub use types::{
     StatementResult, Timings, TravelTo, Travelled,
 };
 
+use super::observer::Watch;
 use super::pool::{Pool, remove_files};
 use clodo_sqlite::{
     OpenOptions,
@@ -47,6 +49,7 @@ pub struct D1 {
     clock: Arc<dyn Clock>,
     files: Arc<Files>,
     pool: Arc<Pool<Session>>,
+    pub(crate) watch: Watch,
 }
 
 impl D1 {
@@ -54,7 +57,8 @@ impl D1 {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>, clock: Arc<dyn Clock>, options: D1Options) -> Self {
         let pool = Arc::new(Pool::new(options.pool));
-        Self { root: root.into(), options, clock, files: Arc::default(), pool }
+        let (files, watch) = (Arc::default(), Watch::default());
+        Self { root: root.into(), options, clock, files, pool, watch }
     }
 
     /// How a file is opened.
@@ -105,11 +109,16 @@ impl D1 {
     /// `Sql` with D1's own text, `NotFound`, `Storage`.
     pub async fn query(&self, at: &DatabaseRef, request: D1Request) -> Result<D1Answer, D1Error> {
         let request = Arc::new(request);
-        self.run(at, move |runner| {
-            let (results, bookmark) = runner.request(&request)?;
+        let asked = Arc::clone(&request);
+        let answer = self.run(at, move |runner| {
+            let (results, bookmark) = runner.request(&asked)?;
             Ok(D1Answer { results, bookmark })
-        })
-        .await
+        });
+        let answer = answer.await?;
+        if let Some(observer) = self.watch.observer() {
+            told::query(observer, at, &request, &answer.results);
+        }
+        Ok(answer)
     }
 
     /// Size, tables and bookmark.
@@ -142,7 +151,7 @@ impl D1 {
         told: impl Fn(ImportStage<'_>) + Clone + Send + 'static,
     ) -> Result<ImportReport, D1Error> {
         let path = file.to_owned();
-        self.run(at, move |runner| {
+        let ran = self.run(at, move |runner| {
             told(ImportStage::Begins(runner.session.bookmark(runner.db)?));
             let outcome = fs::File::open(&path)
                 .map_err(|error| D1Error::storage(error).at(&path))
@@ -162,8 +171,12 @@ impl D1 {
                 Err(error) => told(ImportStage::Failed(error)),
             }
             outcome
-        })
-        .await
+        });
+        let report = ran.await?;
+        if let Some(observer) = self.watch.observer() {
+            told::ran(observer, at, "", &report.meta);
+        }
+        Ok(report)
     }
 
     /// Writes the database as SQL into `file`, from one snapshot; the file appears when complete.

@@ -216,6 +216,8 @@ impl Runner<'_> {
             size_after,
             rows_read: scanned.max(returned),
             rows_written: written.max(changes),
+            writes: !before.reads,
+            rows_returned: returned,
             served_by_primary: true,
             timings: Timings { sql_duration_ms: duration },
             total_attempts: 1,

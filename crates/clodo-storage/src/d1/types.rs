@@ -110,6 +110,12 @@ pub struct D1Meta {
     pub rows_read: u64,
     /// See above.
     pub rows_written: u64,
+    /// Whether the statement is one that may write; not on the wire.
+    #[serde(skip)]
+    pub writes: bool,
+    /// Rows in the answer; not on the wire.
+    #[serde(skip)]
+    pub rows_returned: u64,
     /// Always true: there are no replicas.
     pub served_by_primary: bool,
     /// The time once more, as D1 nests it.
@@ -130,6 +136,8 @@ impl D1Meta {
         self.size_after = later.size_after;
         self.rows_read += later.rows_read;
         self.rows_written += later.rows_written;
+        self.writes |= later.writes;
+        self.rows_returned += later.rows_returned;
         self.served_by_primary = later.served_by_primary;
         self.timings.sql_duration_ms = self.duration;
     }

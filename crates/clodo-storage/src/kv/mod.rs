@@ -5,10 +5,11 @@ mod types;
 
 pub(crate) use store::end_of;
 pub use types::{
-    Expiry, KvEntry, KvError, KvErrorKind, KvKey, KvListOptions, KvListed, KvPage, KvPut,
+    Expiry, KvEntry, KvError, KvErrorKind, KvKey, KvListOptions, KvListed, KvPage, KvPut, KvUsage,
     NamespaceRef,
 };
 
+use super::observer::{KvAction, KvOperation, Operation, Watch};
 use super::pool::{Pool, PoolOptions, remove_files};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clodo_sqlite::rusqlite::{self, Connection};
@@ -31,13 +32,15 @@ pub struct Kv {
     root: PathBuf,
     clock: Arc<dyn Clock>,
     pool: Arc<Pool<()>>,
+    pub(crate) watch: Watch,
 }
 
 impl Kv {
     /// Namespaces live in `root/<account>/kv/<id>.sqlite`.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>, clock: Arc<dyn Clock>, options: PoolOptions) -> Self {
-        Self { root: root.into(), clock, pool: Arc::new(Pool::new(options)) }
+        let pool = Arc::new(Pool::new(options));
+        Self { root: root.into(), clock, pool, watch: Watch::default() }
     }
 
     fn path(&self, at: &NamespaceRef) -> PathBuf {
@@ -80,7 +83,9 @@ impl Kv {
     /// `NotFound` for the namespace, `Storage`.
     pub async fn get(&self, at: &NamespaceRef, key: &KvKey) -> Result<Option<KvEntry>, KvError> {
         let (key, now) = (key.clone(), self.now());
-        self.run(at, move |db| store::get(db, &key, now)).await
+        let found = self.run(at, move |db| store::get(db, &key, now)).await;
+        self.tell(at, KvAction::Read, 1, &found, |found| found.iter().map(size).sum());
+        found
     }
 
     /// Reads many values from one snapshot, in the order of `keys`.
@@ -92,12 +97,16 @@ impl Kv {
         at: &NamespaceRef,
         keys: Vec<KvKey>,
     ) -> Result<Vec<Option<KvEntry>>, KvError> {
-        let now = self.now();
-        self.run(at, move |db| {
+        let (now, count) = (self.now(), keys.len());
+        let found = self.run(at, move |db| {
             let snapshot = db.transaction()?;
             keys.iter().map(|key| store::get(&snapshot, key, now)).collect()
-        })
-        .await
+        });
+        let found: Result<Vec<Option<KvEntry>>, _> = found.await;
+        self.tell(at, KvAction::Read, count, &found, |found| {
+            found.iter().flatten().map(size).sum()
+        });
+        found
     }
 
     /// Stores a value in place of any older one.
@@ -120,7 +129,11 @@ impl Kv {
         let now = self.now();
         let checked = pairs.into_iter().map(|(key, put)| checked(key, put, now));
         let pairs: Vec<Pair> = checked.collect::<Result<_, _>>()?;
-        self.run(at, move |db| store::put(db, &pairs, now)).await
+        let bytes = pairs.iter().map(|pair| pair.value.len() as u64).sum();
+        let count = pairs.len();
+        let done = self.run(at, move |db| store::put(db, &pairs, now)).await;
+        self.tell(at, KvAction::Write, count, &done, |()| bytes);
+        done
     }
 
     /// Removes keys, all or none; those that are not there are no error.
@@ -128,7 +141,10 @@ impl Kv {
     /// # Errors
     /// `NotFound` for the namespace, `Storage`.
     pub async fn delete(&self, at: &NamespaceRef, keys: Vec<KvKey>) -> Result<(), KvError> {
-        self.run(at, move |db| store::delete(db, &keys)).await
+        let count = keys.len();
+        let done = self.run(at, move |db| store::delete(db, &keys)).await;
+        self.tell(at, KvAction::Delete, count, &done, |()| 0);
+        done
     }
 
     /// Lists keys in byte order; expired ones do not appear.
@@ -143,16 +159,45 @@ impl Kv {
             URL_SAFE_NO_PAD.decode(cursor).map_err(invalid)
         });
         let (after, now) = (after.transpose()?, self.now());
-        let mut keys = self
-            .run(at, move |db| {
-                store::list(db, options.prefix.as_bytes(), after.as_deref(), limit + 1, now)
-            })
-            .await?;
+        let found = self.run(at, move |db| {
+            store::list(db, options.prefix.as_bytes(), after.as_deref(), limit + 1, now)
+        });
+        let found = found.await;
+        self.tell(at, KvAction::List, 1, &found, |_| 0);
+        let mut keys = found?;
         let more = keys.len() > limit;
         keys.truncate(limit);
         let last = keys.last().filter(|_| more);
         let cursor = last.map(|key| URL_SAFE_NO_PAD.encode(&key.name));
         Ok(KvPage { keys, cursor })
+    }
+
+    /// How much a namespace holds, without what has expired.
+    ///
+    /// # Errors
+    /// `NotFound` for the namespace, `Storage`.
+    pub async fn usage(&self, at: &NamespaceRef) -> Result<KvUsage, KvError> {
+        let now = self.now();
+        self.run(at, move |db| store::usage(db, now)).await
+    }
+
+    fn tell<T>(
+        &self,
+        at: &NamespaceRef,
+        action: KvAction,
+        count: usize,
+        outcome: &Result<T, KvError>,
+        bytes: impl FnOnce(&T) -> u64,
+    ) {
+        if let Some(observer) = self.watch.observer() {
+            observer.operated(&Operation::Kv(KvOperation {
+                at,
+                action,
+                count: count as u64,
+                bytes: outcome.as_ref().map_or(0, bytes),
+                ok: outcome.is_ok(),
+            }));
+        }
     }
 
     /// Closes every open namespace and waits until they are closed.
@@ -167,6 +212,10 @@ impl Kv {
     {
         Ok(self.pool.with(&self.path(at), opener, move |db, ()| work(db)).await?)
     }
+}
+
+fn size(entry: &KvEntry) -> u64 {
+    entry.value.len() as u64
 }
 
 fn checked_limit(limit: Option<usize>) -> Result<usize, KvError> {

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use clodo_sqlite::{
     Durability, OpenOptions,
-    rusqlite::{Connection, OptionalExtension, Result, Row, params},
+    rusqlite::{self, Connection, OptionalExtension, Result, Row, params},
 };
 use std::path::Path;
 
-use super::{KvEntry, KvKey, KvListed};
+use super::{KvEntry, KvKey, KvListed, KvUsage};
 
 /// The value stands last, so that a listing never reads its pages.
 const FORMAT: &[&str] =
@@ -39,6 +39,17 @@ pub(super) fn get(db: &Connection, key: &KvKey, now: i64) -> Result<Option<KvEnt
         })
     };
     db.prepare_cached(sql)?.query_row(params![key.as_str().as_bytes(), now], entry).optional()
+}
+
+/// Reads every row: length() of a blob takes no page of its value.
+pub(super) fn usage(db: &Connection, now: i64) -> Result<KvUsage> {
+    let sql = "SELECT count(*), coalesce(sum(length(key) + length(value) \
+               + length(CAST(coalesce(metadata, '') AS BLOB))), 0) FROM pair \
+               WHERE expiration IS NULL OR expiration > ?1";
+    db.query_row(sql, [now], |row| {
+        let number = |at| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.unsigned_abs());
+        Ok(KvUsage { keys: number(0)?, bytes: number(1)? })
+    })
 }
 
 pub(super) fn put(db: &mut Connection, pairs: &[Pair], now: i64) -> Result<()> {

@@ -180,3 +180,12 @@ impl From<clodo_sqlite::SqliteError> for KvError {
         }
     }
 }
+
+/// How much a namespace holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KvUsage {
+    /// Keys.
+    pub keys: u64,
+    /// Bytes of keys, values and metadata.
+    pub bytes: u64,
+}

@@ -10,6 +10,7 @@ mod multipart;
 mod settings;
 mod ssec;
 mod store;
+mod told;
 mod types;
 mod upkeep;
 
@@ -26,6 +27,7 @@ pub use types::{
 };
 pub use upkeep::BucketTotals;
 
+use super::observer::Watch;
 use super::pool::{Pool, PoolOptions, lock};
 use crate::{BodyFormat, NewMessage, QueueRef, Queues};
 use body::{OpenFile, receive};
@@ -58,6 +60,7 @@ pub struct R2 {
     swept: Arc<Mutex<HashSet<PathBuf>>>,
     /// Who hears of changes.
     queues: Option<Queues>,
+    pub(crate) watch: Watch,
 }
 
 impl R2 {
@@ -65,7 +68,8 @@ impl R2 {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>, clock: Arc<dyn Clock>, options: PoolOptions) -> Self {
         let pool = Arc::new(Pool::new(options));
-        Self { root: root.into(), clock, pool, swept: Arc::default(), queues: None }
+        let (swept, watch) = (Arc::default(), Watch::default());
+        Self { root: root.into(), clock, pool, swept, queues: None, watch }
     }
 
     /// Lets buckets send their notifications to these queues.
@@ -121,7 +125,8 @@ impl R2 {
         key: &ObjectKey,
     ) -> Result<Option<ObjectMeta>, R2Error> {
         let key = key.clone();
-        self.run(at, move |db, _| store::head(db, &key).map(Ok)).await
+        let found = self.run(at, move |db, _| store::head(db, &key).map(Ok)).await;
+        self.told((at, "HeadObject", 1), found, |_| 0)
     }
 
     /// Reads an object or a range of it.
@@ -129,6 +134,21 @@ impl R2 {
     /// # Errors
     /// `InvalidRange`, `NoBucket`, `Storage`.
     pub async fn get(
+        &self,
+        at: &BucketRef,
+        key: &ObjectKey,
+        options: GetOptions,
+    ) -> Result<GetOutcome, R2Error> {
+        let found = self.read(at, key, options).await;
+        self.told((at, "GetObject", 1), found, |found| match found {
+            GetOutcome::Found(object) => {
+                object.range.map_or(object.meta.size, |(_, length)| length)
+            }
+            _ => 0,
+        })
+    }
+
+    async fn read(
         &self,
         at: &BucketRef,
         key: &ObjectKey,
@@ -164,6 +184,20 @@ impl R2 {
         options: PutOptions,
         body: ByteStream,
     ) -> Result<PutOutcome, R2Error> {
+        let stored = self.write(at, key, options, body).await;
+        self.told((at, "PutObject", 1), stored, |stored| match stored {
+            PutOutcome::Stored(object) => object.size,
+            PutOutcome::PreconditionFailed => 0,
+        })
+    }
+
+    async fn write(
+        &self,
+        at: &BucketRef,
+        key: &ObjectKey,
+        options: PutOptions,
+        body: ByteStream,
+    ) -> Result<PutOutcome, R2Error> {
         check_custom(&options.custom)?;
         let folder = self.bodies(at).await?;
         let received = receive(&folder, &options.checksums, true, body).await?;
@@ -191,8 +225,9 @@ impl R2 {
     /// # Errors
     /// `NoBucket`, `Storage`.
     pub async fn delete(&self, at: &BucketRef, keys: Vec<ObjectKey>) -> Result<(), R2Error> {
-        let now = self.clock.now().as_millis();
-        self.run(at, move |db, bucket| store::delete(db, bucket, &keys, now)).await
+        let (count, now) = (keys.len(), self.clock.now().as_millis());
+        let done = self.run(at, move |db, bucket| store::delete(db, bucket, &keys, now)).await;
+        self.told((at, "DeleteObject", count), done, |()| 0)
     }
 
     /// Lists objects in byte order of their keys.
@@ -201,7 +236,8 @@ impl R2 {
     /// `Invalid` for a bad limit or cursor; `NoBucket`, `Storage`.
     pub async fn list(&self, at: &BucketRef, options: ListObjects) -> Result<ObjectPage, R2Error> {
         let listing = Listing::new(options)?;
-        self.run(at, move |db, _| listing.page(db).map(Ok)).await
+        let page = self.run(at, move |db, _| listing.page(db).map(Ok)).await;
+        self.told((at, "ListObjects", 1), page, |_| 0)
     }
 
     /// Begins an upload in parts; `only_if` and `checksums` are not looked at.
@@ -225,7 +261,8 @@ impl R2 {
         let upload = UploadId(format!("{}{}", new_id(), new_id()));
         let (id, key) = (upload.clone(), key.clone());
         let now = self.clock.now().as_millis();
-        self.run(at, move |db, _| multipart::create(db, &id, &key, &about, now).map(Ok)).await?;
+        let made = self.run(at, move |db, _| multipart::create(db, &id, &key, &about, now).map(Ok));
+        self.told((at, "CreateMultipartUpload", 1), made.await, |()| 0)?;
         Ok(upload)
     }
 
@@ -251,11 +288,11 @@ impl R2 {
         let received = receive(&folder, &Checksums::default(), false, body).await?;
         let etag = hex::encode(received.checksums.md5.as_deref().unwrap_or_default());
         let part = PartEtag { number, etag };
-        let (stored, received) = (part.clone(), Arc::new(received));
-        self.run(at, move |db, bucket| {
+        let (size, stored, received) = (received.size, part.clone(), Arc::new(received));
+        let done = self.run(at, move |db, bucket| {
             multipart::put_part(db, bucket, (&upload, &key), &stored, &received, ssec.as_ref())
-        })
-        .await?;
+        });
+        self.told((at, "UploadPart", 1), done.await, |_| size)?;
         Ok(part)
     }
 
@@ -271,8 +308,10 @@ impl R2 {
         parts: Vec<PartEtag>,
     ) -> Result<ObjectMeta, R2Error> {
         let (blank, upload) = (self.blank(key), upload.clone());
-        self.run(at, move |db, bucket| multipart::complete(db, bucket, &upload, &parts, blank))
-            .await
+        let joined = self
+            .run(at, move |db, bucket| multipart::complete(db, bucket, &upload, &parts, blank))
+            .await;
+        self.told((at, "CompleteMultipartUpload", 1), joined, |object| object.size)
     }
 
     /// Drops an upload and its parts; one that is gone already is `NoUpload`.
@@ -286,7 +325,9 @@ impl R2 {
         upload: &UploadId,
     ) -> Result<(), R2Error> {
         let (key, upload) = (key.clone(), upload.clone());
-        self.run(at, move |db, bucket| multipart::abort(db, bucket, &upload, &key)).await
+        let gone =
+            self.run(at, move |db, bucket| multipart::abort(db, bucket, &upload, &key)).await;
+        self.told((at, "AbortMultipartUpload", 1), gone, |_| 0)
     }
 
     /// Closes every open bucket and waits until they are closed.
