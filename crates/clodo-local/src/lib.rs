@@ -48,6 +48,7 @@
 //! depends on `clodo-cf-api`: client and server must not share a mistake.
 
 mod access;
+mod analytics;
 mod api;
 mod builder;
 mod events;

@@ -1,6 +1,7 @@
 //! A whole cloud in one process: state, API, data, runtime and front, put together.
 
 use crate::{
+    analytics::Store,
     api::{ApiContext, RequestCount, objects_router, router as api_router},
     builder::CloudBuilder,
     events::{self, EventSources, Events},
@@ -94,6 +95,7 @@ pub struct LocalCloud {
     events: Events,
     state: State,
     data: Data,
+    figures: Store,
     record: CloudRecord,
     run_folder: RunFolder,
     stop_asked: CancellationToken,
@@ -153,7 +155,7 @@ impl LocalCloud {
         let clock = Arc::clone(&options.clock);
         let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock)
             .with_dispatch(engine.dispatch());
-        let observer = context.observer();
+        let (observer, figures) = (context.observer(), context.figures.clone());
         let objects = objects_router(&context);
         let levers = context.levers();
         levers.set_up(options.limits, options.faults);
@@ -187,6 +189,7 @@ impl LocalCloud {
             events,
             state,
             data,
+            figures,
             record,
             run_folder,
             stop_asked,
@@ -277,6 +280,7 @@ impl LocalCloud {
         self.engine.stop().await;
         self.events.settled().await;
         self.data.close().await;
+        self.figures.close().await;
         self.record.clear(self.state.folder());
         self.run_folder.remove();
     }

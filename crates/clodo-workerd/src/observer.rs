@@ -11,7 +11,7 @@ use std::{
 /// Hears what happens while Workers run.
 ///
 /// # Contract
-/// - Both methods are called on the path of requests: they return at once, neither block nor wait
+/// - All methods are called on the path of requests: they return at once, neither block nor wait
 ///   for I/O, and never panic.
 /// - `invoked` is called once for every invocation that reached a Worker, when it has ended:
 ///   requests that static assets answered, and calls from one Worker to another by a service
@@ -21,6 +21,8 @@ use std::{
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// An invocation ended.
     fn invoked(&self, invocation: &Invocation<'_>);
+    /// A Worker called `fetch()`. Which of its versions did is not known.
+    fn fetched(&self, account_id: &str, script: &str);
     /// workerd reported what invocations did.
     fn traced(&self, traces: Traces<'_>);
 }
@@ -134,6 +136,7 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn invoked(&self, _: &Invocation<'_>) {}
+    fn fetched(&self, _: &str, _: &str) {}
     fn traced(&self, _: Traces<'_>) {}
 }
 
@@ -152,6 +155,7 @@ pub struct Invoked {
 #[derive(Debug, Default)]
 pub struct MemoryObserver {
     invocations: Mutex<Vec<Invoked>>,
+    fetches: Mutex<Vec<String>>,
     traces: Mutex<Vec<(String, String, Bytes)>>,
 }
 
@@ -160,6 +164,12 @@ impl MemoryObserver {
     #[must_use]
     pub fn invocations(&self) -> Vec<Invoked> {
         self.invocations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The scripts that called `fetch()`, once per call.
+    #[must_use]
+    pub fn fetches(&self) -> Vec<String> {
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Script, version and events of every batch of traces so far.
@@ -179,6 +189,10 @@ impl Observer for MemoryObserver {
             response_bytes: seen.response_bytes,
         };
         self.invocations.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+    }
+
+    fn fetched(&self, _: &str, script: &str) {
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).push(script.to_owned());
     }
 
     fn traced(&self, seen: Traces<'_>) {

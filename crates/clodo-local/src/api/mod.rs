@@ -54,6 +54,7 @@ pub(crate) use r2_public::objects_router;
 pub use router::router;
 
 use crate::{
+    analytics::{Recorder, Store},
     faults::FaultBook,
     levers::Levers,
     limits::{Budgets, LateWorkers},
@@ -61,7 +62,7 @@ use crate::{
     state::State,
     tail::TailHub,
 };
-use clodo_storage::Data;
+use clodo_storage::{Data, StorageObserver};
 use clodo_types::Clock;
 use clodo_workerd::{Dispatch, Observer, Workers};
 use jobs::Jobs;
@@ -84,6 +85,8 @@ pub struct ApiContext {
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) faults: Arc<FaultBook>,
     pub(crate) tokens_used: TokensUsed,
+    recorder: Arc<Recorder>,
+    pub(crate) figures: Store,
 }
 
 impl ApiContext {
@@ -91,6 +94,9 @@ impl ApiContext {
     /// state's folder.
     #[must_use]
     pub fn new(state: State, workers: Arc<dyn Workers>, data: Data, clock: Arc<dyn Clock>) -> Self {
+        let figures = Store::at(state.folder().join("analytics.sqlite"), Arc::clone(&clock));
+        let recorder = Arc::new(Recorder::new(figures.clone()));
+        data.observe(Arc::clone(&recorder) as Arc<dyn StorageObserver>);
         let log = RequestLog::at(state.folder().join("requests.jsonl"), Arc::clone(&clock));
         let late = LateWorkers::new(workers, state.clone(), Arc::clone(&clock));
         let transfers = Transfers::new(state.clone());
@@ -108,6 +114,8 @@ impl ApiContext {
             budgets: Arc::default(),
             faults: Arc::default(),
             tokens_used: TokensUsed::default(),
+            recorder,
+            figures,
         }
     }
 
@@ -127,12 +135,13 @@ impl ApiContext {
         }
     }
 
-    /// Hears what Workers do, for tails.
+    /// Hears what Workers do, for tails and analytics.
     #[must_use]
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(Observed {
             tails: Arc::clone(&self.tails),
             workers: Arc::downgrade(&self.workers),
+            recorder: Arc::clone(&self.recorder),
         })
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod analytics;
 mod api_assets;
 mod api_data;
 mod api_dns;

@@ -157,6 +157,10 @@ impl Back {
         } else {
             self.front.directory.resolve(&host, parts.uri.path())
         };
+        // A host that is served here is asked about first, and then asked itself.
+        if !asks || found.is_none() {
+            self.front.observer.fetched(resource.account, resource.id);
+        }
         match found {
             None if asks => status(StatusCode::NOT_FOUND),
             Some(_) if asks => status(StatusCode::NO_CONTENT),
