@@ -7,7 +7,10 @@ use std::{
 };
 
 /// Everything that a cloud ever writes below its state folder.
-const OWNED: [&str; 14] = [
+const OWNED: [&str; 17] = [
+    "analytics.sqlite",
+    "analytics.sqlite-shm",
+    "analytics.sqlite-wal",
     "blobs",
     "cloud.json",
     "cloud.log",
