@@ -9,7 +9,7 @@ use crate::state::{ids::random_uuid, model::Database};
 use bytes::Bytes;
 use clodo_storage::{D1Request, D1Statement, DatabaseRef, RowFormat};
 use clodo_types::DatabaseName;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -18,7 +18,23 @@ struct NewDatabase {
     name: String,
     primary_location_hint: Option<String>,
     jurisdiction: Option<String>,
+    read_replication: Option<Replication>,
 }
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Replication {
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Auto,
+    Disabled,
+}
+
+const LOCATIONS: [&str; 6] = ["wnam", "enam", "weur", "eeur", "apac", "oc"];
+const JURISDICTIONS: [&str; 3] = ["eu", "fedramp", "us"];
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -29,10 +45,8 @@ enum Wire {
 
 /// `POST /accounts/{account}/d1/database`
 pub(super) async fn create(call: Call, body: Bytes) -> Answer {
-    let new: NewDatabase = read_json(&body)?;
-    if new.name.parse::<DatabaseName>().is_err() {
-        return Err(ApiError::bad_request(7400, format!("Invalid database name: {}", new.name)));
-    }
+    let new: NewDatabase = read_json(&body).map_err(malformed)?;
+    check(&new)?;
     let account_id = call.account_id()?;
     // Two creates of one name take turns, so that only one makes a file.
     let _turn = call.state().scripts().lock(&format!("{account_id}/d1")).await;
@@ -53,7 +67,7 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
                 created_on: now,
                 location: new.primary_location_hint,
                 jurisdiction: new.jurisdiction,
-                replication: None,
+                replication: new.read_replication.map(|replication| json!(replication)),
             });
             account.databases.insert(id, Arc::clone(&database));
             Ok::<_, ApiError>(database)
@@ -63,6 +77,24 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
     shown["num_tables"] = json!(0);
     shown["file_size"] = json!(12288);
     Reply::ok(&shown)
+}
+
+fn malformed(error: ApiError) -> ApiError {
+    ApiError::bad_request(7400, error.message)
+}
+
+fn check(new: &NewDatabase) -> Result<(), ApiError> {
+    let refuse = |what: &str, given: &str| {
+        Err(ApiError::bad_request(7400, format!("Invalid {what}: {given:.100}")))
+    };
+    if new.name.parse::<DatabaseName>().is_err() {
+        return refuse("database name", &new.name);
+    }
+    match (new.primary_location_hint.as_deref(), new.jurisdiction.as_deref()) {
+        (Some(hint), _) if !LOCATIONS.contains(&hint) => refuse("primary_location_hint", hint),
+        (_, Some(given)) if !JURISDICTIONS.contains(&given) => refuse("jurisdiction", given),
+        _ => Ok(()),
+    }
 }
 
 /// `GET /accounts/{account}/d1/database[?name=]`
@@ -97,20 +129,31 @@ pub(super) async fn get(call: Call) -> Answer {
     let mut shown = shown(&database);
     shown["num_tables"] = json!(info.num_tables);
     shown["file_size"] = json!(info.file_size);
+    if let (Some(fields), Some(all)) = (call.query.get("fields"), shown.as_object_mut()) {
+        let wanted: Vec<&str> = fields.split(',').map(str::trim).collect();
+        if !fields.is_empty() {
+            all.retain(|name, _| wanted.contains(&name.as_str()));
+        }
+    }
     Reply::ok(&shown)
+}
+
+#[derive(Debug, Deserialize)]
+struct Change {
+    read_replication: Option<Replication>,
 }
 
 /// `PUT` and `PATCH /accounts/{account}/d1/database/{database}`: read replication.
 pub(super) async fn update(call: Call, body: Bytes) -> Answer {
-    let wire: Value = read_json(&body)?;
+    let Change { read_replication } = read_json(&body).map_err(malformed)?;
     let (account_id, id) = (call.account_id()?, database(&call)?.id.clone());
     let made = call
         .state()
         .write(move |cloud, _| {
             let account = cloud.account_mut(&account_id).ok_or_else(ApiError::forbidden)?;
             let database = account.databases.get_mut(&id).map(Arc::make_mut).ok_or_else(missing)?;
-            if let Some(replication) = wire.get("read_replication") {
-                database.replication = Some(replication.clone());
+            if let Some(replication) = read_replication {
+                database.replication = Some(json!(replication));
             }
             Ok::<_, ApiError>(database.clone())
         })

@@ -9,10 +9,10 @@ use super::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use clodo_storage::{Expiry, KvKey, KvListOptions, KvPut, NamespaceRef};
-use serde::Deserialize;
+use clodo_storage::{Expiry, KvEntry, KvKey, KvListOptions, KvPut, NamespaceRef};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 /// How many pairs one request may carry.
 const BULK: usize = 10_000;
@@ -94,12 +94,24 @@ pub(super) async fn put(call: Call, body: Bytes) -> Answer {
         Ok(boundary) => fields(boundary, body).await?,
         Err(_) => (body, None),
     };
-    let expiry = expiry(
-        call.query.get("expiration").and_then(|text| text.parse().ok()),
-        call.query.get("expiration_ttl").and_then(|text| text.parse().ok()),
-    );
+    let expiry = expiry(number(&call, "expiration")?, number(&call, "expiration_ttl")?);
+    if metadata.as_deref().is_some_and(|text| parsed(text).is_none()) {
+        return Err(invalid("metadata must be valid JSON"));
+    }
     call.cx.data.kv.put(&at(&call)?, key(&call)?, stored(value, metadata, expiry)).await?;
     Reply::nothing()
+}
+
+fn number<T: FromStr>(call: &Call, name: &str) -> Result<Option<T>, ApiError> {
+    let given = call.query.get(name).filter(|text| !text.is_empty());
+    let wrong =
+        |text: &str| invalid(format!("Invalid {name} of {text}. Please specify an integer."));
+    given.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+}
+
+/// What KV calls a bad argument.
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::bad_request(10033, message)
 }
 
 async fn fields(boundary: String, body: Bytes) -> Result<(Bytes, Option<String>), ApiError> {
@@ -155,11 +167,18 @@ pub(super) async fn bulk_delete(call: Call, body: Bytes) -> Answer {
 /// `POST …/{namespace}/bulk/get`
 pub(super) async fn bulk_get(call: Call, body: Bytes) -> Answer {
     let wanted: BulkGet = read_json(&body)?;
-    if wanted.keys.len() > 100 {
-        return Err(ApiError::bad_request(10029, "At most 100 keys can be read at once."));
+    if wanted.keys.is_empty() || wanted.keys.len() > 100 {
+        return Err(ApiError::bad_request(10029, "Between 1 and 100 keys can be read at once."));
+    }
+    if !matches!(wanted.kind.as_deref(), None | Some("text" | "json")) {
+        return Err(invalid("`type` must be `text` or `json`."));
     }
     let keys: Vec<KvKey> = wanted.keys.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     let entries = call.cx.data.kv.get_many(&at(&call)?, keys).await?;
+    let unread = |entry: &KvEntry| serde_json::from_slice::<IgnoredAny>(&entry.value).is_err();
+    if wanted.kind.as_deref() == Some("json") && entries.iter().flatten().any(unread) {
+        return Err(invalid("At least one of the requested keys corresponds to a non-json value"));
+    }
     let mut values = Map::new();
     for (name, entry) in wanted.keys.into_iter().zip(entries) {
         let shown = entry.map_or(Value::Null, |entry| {

@@ -18,7 +18,7 @@ async fn a_database_is_made_found_by_name_queried_and_deleted() {
     let path = database(&api).await;
     let twice = api.json("POST", "{acc}/d1/database", json!({ "name": "shop-db" })).await;
     assert_eq!(twice.error(), (400, 7502));
-    let by_name = api.get("{acc}/d1/database/shop-db?fields=uuid,name").await.result();
+    let by_name = api.get("{acc}/d1/database/shop-db").await.result();
     assert_eq!(by_name["num_tables"], 0);
     let list = api.get("{acc}/d1/database?per_page=10&page=1").await.result();
     assert_eq!(list[0]["name"], "shop-db");
@@ -39,6 +39,43 @@ async fn a_database_is_made_found_by_name_queried_and_deleted() {
     api.delete(&path).await.result();
     assert_eq!(api.get(&path).await.error(), (404, 7404));
     assert_eq!(api.json("POST", &query, json!({ "sql": "SELECT 1" })).await.error(), (404, 7404));
+}
+
+// conformance: d1 | `POST /accounts/{account}/d1/database` with location, jurisdiction and replication | documented
+// conformance: d1 | `GET /accounts/{account}/d1/database/{database}` with `fields` | accepted by wrangler
+// conformance: d1 | `PUT` and `PATCH /accounts/{account}/d1/database/{database}` | documented
+#[tokio::test]
+async fn a_database_keeps_what_it_was_made_with() {
+    let api = Api::new().await;
+    let body = json!({ "name": "shop-db", "primary_location_hint": "weur", "jurisdiction": "eu",
+        "read_replication": { "mode": "auto" } });
+    let made = api.json("POST", "{acc}/d1/database", body).await.result();
+    assert_eq!(
+        (&made["jurisdiction"], &made["read_replication"]["mode"]),
+        (&json!("eu"), &json!("auto"))
+    );
+    let fields = api.get("{acc}/d1/database/shop-db?fields=uuid,num_tables").await.result();
+    assert_eq!(fields, json!({ "uuid": made["uuid"], "num_tables": 0 }));
+    for method in ["PUT", "PATCH"] {
+        let body = json!({ "read_replication": { "mode": "disabled" } });
+        let changed = api.json(method, "{acc}/d1/database/shop-db", body).await.result();
+        assert_eq!(changed["read_replication"]["mode"], "disabled");
+        let bad = json!({ "read_replication": { "mode": "sometimes" } });
+        let refused = api.json(method, "{acc}/d1/database/shop-db", bad).await;
+        assert_eq!(refused.error(), (400, 7400));
+    }
+    for bad in [
+        json!({}),
+        json!({ "name": "" }),
+        json!({ "name": "x".repeat(65) }),
+        json!({ "name": "a/b" }),
+        json!({ "name": "ok", "primary_location_hint": "moon" }),
+        json!({ "name": "ok", "jurisdiction": "moon" }),
+        json!([]),
+    ] {
+        let answer = api.json("POST", "{acc}/d1/database", bad.clone()).await;
+        assert_eq!(answer.error(), (400, 7400), "{bad}");
+    }
 }
 
 // conformance: d1 | `GET /accounts/{account}/d1/database/{database}/time_travel/bookmark` | documented

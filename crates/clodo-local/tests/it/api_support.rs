@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tower::ServiceExt;
 
 pub(crate) const TOKEN: &str = "local-token";
-const BOUNDARY: &str = "boundary-of-the-test";
+pub(crate) const BOUNDARY: &str = "boundary-of-the-test";
 
 /// One local cloud without workerd.
 pub(crate) struct Api {

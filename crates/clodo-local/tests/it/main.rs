@@ -8,6 +8,7 @@ mod api_data;
 mod api_dns;
 mod api_faults;
 mod api_identity;
+mod api_kv;
 mod api_limits;
 mod api_objects;
 mod api_queues;
