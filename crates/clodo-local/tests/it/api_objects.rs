@@ -423,6 +423,8 @@ async fn objects_are_listed_page_by_page() {
     let second = api.get(&format!("{path}?limit=2&cursor={after}")).await.json();
     assert_eq!(second["result"].as_array().unwrap().len(), 1);
     assert_eq!(second["result_info"]["cursors"]["after"], "");
-    let none = "{acc}/workers/durable_objects/namespaces/..%2f..%2fx/objects";
-    assert_eq!(api.get(none).await.error(), (404, 7003));
+    let other = path.replace(&id, &"0".repeat(32));
+    assert_eq!(api.get(&other).await.error(), (404, 10066));
+    let outside = "{acc}/workers/durable_objects/namespaces/..%2f..%2fx/objects";
+    assert_eq!(api.get(outside).await.status, 404);
 }

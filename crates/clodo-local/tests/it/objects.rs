@@ -3,6 +3,7 @@
 use crate::support::{
     client,
     live::{Live, options},
+    websocket::{Socket, TEXT},
 };
 use clodo_local::{CloudErrorKind, LocalCloud};
 use serde_json::{Value, json};
@@ -206,6 +207,21 @@ async fn objects_live_in_the_version_with_the_largest_share() {
             assert_eq!(live.get("count", "/rang").await, expected);
         }
     }
+    live.cloud.stop().await;
+}
+
+// conformance: durable objects | hibernating websockets (`acceptWebSocket`, `webSocketMessage`) through a Worker | documented
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_talks_over_a_websocket() {
+    let live = Live::new().await;
+    live.deploy("count", first("Counter"), &counter("Counter", "m")).await;
+    live.until("count", "/", "m 1").await;
+    let url = "ws://count.acme.test/ws";
+    let mut socket = Socket::open(live.cloud.port(), url, "chat").await;
+    assert_eq!(socket.status(), 101, "{}", socket.head);
+    socket.frame(TEXT, b"hello", true).await;
+    let (opcode, said) = socket.next().await.unwrap();
+    assert_eq!((opcode, said.as_slice()), (TEXT, &b"m echo hello"[..]));
     live.cloud.stop().await;
 }
 

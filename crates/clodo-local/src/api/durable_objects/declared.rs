@@ -5,6 +5,7 @@ use super::{
     Change,
     entries::{self, Entry},
     migrations::{hand_over, provision},
+    report::Report,
 };
 use crate::state::{model::Account, objects::ObjectNamespace};
 use serde_json::{Value, json};
@@ -12,63 +13,28 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Does what `exports` asks for; all that is wrong with it is said at once.
 pub(super) fn reconcile(change: Change<'_>, exports: Option<&Value>) -> Result<Value, ApiError> {
-    let mut run = Run { change, entries: BTreeMap::new(), report: report(), wrong: Vec::new() };
+    let mut run = Run { change, entries: BTreeMap::new(), report: Report::default() };
     let nothing = json!({});
     for (class, entry) in entries::classes(exports.unwrap_or(&nothing)) {
         match entry {
             Ok(entry) => _ = run.entries.insert(class.clone(), entry),
-            Err(why) => run.refuse("invalid_export", class, &why, "correct the entry", &[]),
+            Err(why) => run.report.refuse("invalid_export", class, &why, "correct the entry", &[]),
         }
     }
-    if run.wrong.is_empty() {
+    if run.report.is_fine() {
         run.undeclared();
         run.all();
     }
-    if run.wrong.is_empty() { Ok(run.finish()) } else { Err(refused(run.wrong)) }
-}
-
-fn report() -> Value {
-    json!({
-        "created": [], "updated": [], "deleted": [], "renamed": [], "transferred": [],
-        "transfer_pending": [], "warnings": [], "info": [], "removable_entries": [],
-    })
-}
-
-fn refused(details: Vec<Value>) -> ApiError {
-    let line = |detail: &Value| {
-        let text = |key: &str| detail[key].as_str().unwrap_or_default().to_owned();
-        format!("[{}] class '{}': {}", text("scenario"), text("class"), text("message"))
-    };
-    let lines: Vec<String> = details.iter().map(line).collect();
-    let message = format!("Durable Object exports reconciliation failed: {}", lines.join("; "));
-    let meta = Some(Box::new(json!({ "details": details })));
-    ApiError { meta, ..ApiError::bad_request(100_402, message) }
+    run.finish()
 }
 
 struct Run<'a> {
     change: Change<'a>,
     entries: BTreeMap<String, Entry>,
-    report: Value,
-    wrong: Vec<Value>,
+    report: Report,
 }
 
 impl Run<'_> {
-    fn refuse(&mut self, scenario: &str, class: &str, why: &str, help: &str, others: &[String]) {
-        let mut detail = json!({
-            "scenario": scenario, "class": class, "message": why, "suggestion": help,
-        });
-        if !others.is_empty() {
-            detail["referencing_scripts"] = json!(others);
-        }
-        self.wrong.push(detail);
-    }
-
-    fn note(&mut self, list: &str, entry: Value) {
-        if let Some(list) = self.report[list].as_array_mut() {
-            list.push(entry);
-        }
-    }
-
     fn own(&self, class: &str) -> Option<Arc<ObjectNamespace>> {
         self.change.account.objects_of(self.change.script, class).cloned()
     }
@@ -96,7 +62,7 @@ impl Run<'_> {
                 space.id
             );
             let help = format!("add '{class}' to `exports`, live or as a tombstone");
-            self.refuse(scenario, &class, &why, &help, &others);
+            self.report.refuse(scenario, &class, &why, &help, &others);
         }
     }
 
@@ -124,22 +90,22 @@ impl Run<'_> {
                 let why =
                     format!("'{class}' is declared but the Worker's code does not export it.");
                 let help = "add the class to the code, or replace the entry with a tombstone";
-                self.refuse("config_export_not_in_code", class, &why, help, &[]);
+                self.report.refuse("config_export_not_in_code", class, &why, help, &[]);
             }
             None if !in_code => {
                 let why = format!("'{class}' is neither in code nor provisioned.");
                 let help = "remove the entry, or add the class to the code";
-                self.refuse("config_references_nonexistent_class", class, &why, help, &[]);
+                self.report.refuse("config_references_nonexistent_class", class, &why, help, &[]);
             }
             Some(space) => self.same_storage(class, sqlite, &space),
             None if !sqlite => {
                 let why = "a new namespace cannot have the storage `legacy-kv`.";
-                self.refuse("invalid_export", class, why, "use the storage `sqlite`", &[]);
+                self.report.refuse("invalid_export", class, why, "use the storage `sqlite`", &[]);
             }
             None => {
                 let (script, now) = (self.change.script, self.change.now);
                 provision(self.change.account, script, class, sqlite, now);
-                self.note("created", json!(class));
+                self.report.note("created", json!(class));
             }
         }
     }
@@ -148,7 +114,7 @@ impl Run<'_> {
         if space.sqlite != sqlite {
             let why = format!("the storage of '{class}' cannot be changed.");
             let help = "declare the storage that the namespace has";
-            self.refuse("storage_type_mismatch", class, &why, help, &[]);
+            self.report.refuse("storage_type_mismatch", class, &why, help, &[]);
         }
     }
 
@@ -158,15 +124,15 @@ impl Run<'_> {
         if self.in_code(class) {
             let why = format!("'{class}' is still exported in code.");
             let help = "remove the class from the code first";
-            self.refuse("tombstone_delete_class_still_in_code", class, &why, help, &[]);
+            self.report.refuse("tombstone_delete_class_still_in_code", class, &why, help, &[]);
         } else if !others.is_empty() {
             let why = format!("other Workers bind the objects of '{class}'.");
             let help = "deploy those Workers without the binding first";
             let scenario = "tombstone_delete_blocked_by_external_bindings";
-            self.refuse(scenario, class, &why, help, &others);
+            self.report.refuse(scenario, class, &why, help, &others);
         } else {
             self.change.account.delete_objects(&space.id, self.change.now);
-            self.note("deleted", json!(class));
+            self.report.note("deleted", json!(class));
         }
     }
 
@@ -174,18 +140,18 @@ impl Run<'_> {
         let Some(Entry::Live { sqlite }) = self.entries.get(to).cloned() else {
             let why = format!("`renamed_to` names '{to}', which is not a live entry of `exports`.");
             let help = format!("declare '{to}' as a live class");
-            return self.refuse("invalid_export", class, &why, &help, &[]);
+            return self.report.refuse("invalid_export", class, &why, &help, &[]);
         };
         let Some(space) = self.own(class) else { return self.stale(class, "renamed") };
         if self.own(to).is_some() {
             let why = format!("'{to}' has objects of its own.");
             let help = format!("delete '{to}' in a deployment before this one");
-            return self.refuse("tombstone_renamed_to_occupied", class, &why, &help, &[]);
+            return self.report.refuse("tombstone_renamed_to_occupied", class, &why, &help, &[]);
         }
         self.same_storage(to, sqlite, &space);
         let script = self.change.script.to_owned();
         hand_over(self.change.account, &space.id, &script, to);
-        self.note("renamed", json!({ "from": class, "to": to }));
+        self.report.note("renamed", json!({ "from": class, "to": to }));
         self.still_in_code(class, "renamed");
     }
 
@@ -199,7 +165,13 @@ impl Run<'_> {
         let account = &self.change.account;
         if !account.workers.contains_key(to) {
             let why = format!("the Worker '{to}' does not exist.");
-            return self.refuse("transferred_target_missing", class, &why, "name another", &[]);
+            return self.report.refuse(
+                "transferred_target_missing",
+                class,
+                &why,
+                "name another",
+                &[],
+            );
         }
         if !expects(account, to) {
             let other = account.workers.keys().find(|name| expects(account, name)).cloned();
@@ -209,13 +181,13 @@ impl Run<'_> {
             };
             let why = format!("the Worker '{to}' does not expect '{class}' from '{script}'.");
             let help = format!("deploy '{to}' with an `expecting-transfer` entry first");
-            return self.refuse(scenario, class, &why, &help, &[]);
+            return self.report.refuse(scenario, class, &why, &help, &[]);
         }
         hand_over(self.change.account, &space.id, to, class);
         if let Some(target) = self.change.account.worker_mut(to) {
             target.expecting.remove(class);
         }
-        self.note("transferred", json!({ "class": class, "phase": "committed", "to": to }));
+        self.report.note("transferred", json!({ "class": class, "phase": "committed", "to": to }));
         self.still_in_code(class, "transferred");
     }
 
@@ -229,16 +201,16 @@ impl Run<'_> {
         if !self.change.account.workers.contains_key(from) {
             let why = format!("the Worker '{from}' does not exist.");
             let help = "correct `transfer_from`";
-            return self.refuse("phase_one_transfer_source_missing", class, &why, help, &[]);
+            return self.report.refuse("phase_one_transfer_source_missing", class, &why, help, &[]);
         }
         let Some(space) = self.change.account.objects_of(from, class).cloned() else {
             let why = format!("the Worker '{from}' has no objects of the class '{class}'.");
             let help = format!("deploy '{from}' with the class first");
             let scenario = "phase_one_transfer_source_namespace_missing";
-            return self.refuse(scenario, class, &why, &help, &[]);
+            return self.report.refuse(scenario, class, &why, &help, &[]);
         };
         self.same_storage(class, sqlite, &space);
-        self.note("transfer_pending", json!({ "class": class, "from": from }));
+        self.report.note("transfer_pending", json!({ "class": class, "from": from }));
     }
 
     fn received(&mut self, class: &str, sqlite: bool, from: &str, space: &ObjectNamespace) {
@@ -246,36 +218,19 @@ impl Run<'_> {
         match space.taken_from.as_deref() {
             Some(source) if source == from => {
                 let message = format!("'{class}' was received from '{from}' already.");
-                self.inform("transfer_receive_already_applied", class, &message, space, &[]);
+                self.report.inform("transfer_receive_already_applied", class, &message, space);
             }
             Some(_) => {
                 let why = format!("'{class}' was received from another Worker than '{from}'.");
                 let scenario = "phase_one_transfer_after_commit_mismatch";
-                self.refuse(scenario, class, &why, "declare it as a live class", &[]);
+                self.report.refuse(scenario, class, &why, "declare it as a live class", &[]);
             }
             None => {
                 let why = format!("this Worker has objects of the class '{class}' already.");
                 let scenario = "phase_one_transfer_target_class_provisioned";
-                self.refuse(scenario, class, &why, "declare it as a live class", &[]);
+                self.report.refuse(scenario, class, &why, "declare it as a live class", &[]);
             }
         }
-    }
-
-    fn inform(
-        &mut self,
-        scenario: &str,
-        class: &str,
-        message: &str,
-        space: &ObjectNamespace,
-        others: &[String],
-    ) {
-        let mut entry = json!({
-            "scenario": scenario, "class": class, "message": message, "namespace_id": space.id,
-        });
-        if !others.is_empty() {
-            entry["referencing_scripts"] = json!(others);
-        }
-        self.note("info", entry);
     }
 
     fn still_in_code(&mut self, class: &str, state: &str) {
@@ -285,7 +240,8 @@ impl Run<'_> {
                  this is the supported pattern for zero-downtime rollouts."
             );
             let scenario = "tombstone_class_still_in_code";
-            self.note("info", json!({ "scenario": scenario, "class": class, "message": message }));
+            self.report
+                .note("info", json!({ "scenario": scenario, "class": class, "message": message }));
         }
     }
 
@@ -298,15 +254,16 @@ impl Run<'_> {
         let mut entry =
             json!({ "scenario": "stale_tombstone", "class": class, "message": message });
         if others.is_empty() {
-            self.note("removable_entries", json!(class));
+            self.report.note("removable_entries", json!(class));
         } else {
             entry["referencing_scripts"] = json!(others);
         }
-        self.note("info", entry);
+        self.report.note("info", entry);
     }
 
-    fn finish(self) -> Value {
+    fn finish(self) -> Result<Value, ApiError> {
         let Self { change, entries, report, .. } = self;
+        let done = report.done()?;
         let declares = !entries.is_empty();
         let account = change.account;
         let expecting = entries.into_iter().filter_map(|(class, entry)| match entry {
@@ -323,7 +280,7 @@ impl Run<'_> {
             worker.declares_exports |= declares;
             worker.expecting = expecting;
         }
-        report
+        Ok(done)
     }
 }
 

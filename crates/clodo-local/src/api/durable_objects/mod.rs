@@ -7,6 +7,7 @@ mod declared;
 mod entries;
 mod lists;
 mod migrations;
+mod report;
 
 pub(super) use lists::{namespaces, objects};
 
