@@ -41,6 +41,12 @@
 //! - All Durable Objects of a Worker run in the version with the largest share of the traffic; on
 //!   Cloudflare each object is assigned a version. workerd wakes objects for their alarms in one
 //!   version only, and two versions must never have one object open.
+//! - Analytics count requests that came through the front and events; calls by service binding are
+//!   none. workerd does not measure CPU time: `cpuTime` is 0 there and in tails. `fetch()` is counted
+//!   with the next invocation of its Worker that ends.
+//! - A tail begins and ends with a new process for its Worker; Durable Objects lose their memory then.
+//! - `CF-EW-Via` counts hops where a Worker hands on its request's headers; a loop of fresh requests
+//!   is not seen.
 //! - A service binding reaches the version with the most traffic, and never static assets first.
 //!
 //! # What this crate leaves to others

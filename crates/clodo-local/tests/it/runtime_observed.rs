@@ -197,3 +197,15 @@ async fn a_cron_run_is_an_invocation_and_leaves_a_trace() {
     assert_eq!(traces[1].2["event"]["cron"], "bad", "{traces:?}");
     assert_eq!(traces[1].2["outcome"], "exception");
 }
+
+// conformance: front | error page 1102 for a Worker that was ended for its time or memory | documented
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_loops_alone_exceeds_its_resources() {
+    let world = World::new().await;
+    world.deploy([worker("busy", "v1", "for (;;);")]);
+    let lost = world.get("busy.test", "/").await;
+    assert_eq!((lost.status.as_u16(), lost.header("x-clodo-error")), (503, "1102"));
+    assert!(lost.text().starts_with("error code: 1102\n"), "{}", lost.text());
+    let seen = until(|| world.observer.invocations().pop()).await;
+    assert_eq!((seen.outcome, seen.status), (Outcome::ExceededResources, Some(503)));
+}

@@ -117,7 +117,8 @@ async fn a_worker_that_loops_keeps_its_neighbours_waiting_for_two_seconds_at_mos
         longest = longest.max(since.elapsed());
         assert!(answer.status == 200 || answer.status == 502, "{}", answer.status);
     }
-    assert_eq!(looping.await.unwrap().status, 502);
+    // Whether it was the only one at work decides whether it is blamed at once.
+    assert!(matches!(looping.await.unwrap().status.as_u16(), 502 | 503));
     assert_eq!(world.get("quiet.test", "/").await.text(), "quiet");
     assert!(longest < Duration::from_millis(2_600), "{longest:?}");
 }

@@ -51,7 +51,6 @@ impl Page {
     }
 
     /// Cloudflare's 1102.
-    #[expect(dead_code, reason = "the keeper does not say yet which Worker it killed")]
     pub(crate) fn out_of_resources(script: &str) -> Self {
         let detail = format!(
             "The Worker `{script}` took too much time or memory for this request and was ended."

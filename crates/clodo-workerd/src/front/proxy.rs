@@ -79,8 +79,12 @@ pub(crate) async fn forward(
                 tracing::debug!(%error, script = to.version.script, "a request was lost");
                 // Whoever hears of the loss and tries again must not meet the same process.
                 let _ = to.account.pool(version, Some(&pool), SETTLE_PATIENCE).await;
-                let page = Page::runtime_ended();
-                watch.failed(Outcome::InternalError, page.status());
+                let (page, outcome) = if pool.is_guilty() {
+                    (Page::out_of_resources(&to.version.script), Outcome::ExceededResources)
+                } else {
+                    (Page::runtime_ended(), Outcome::InternalError)
+                };
+                watch.failed(outcome, page.status());
                 return page.answer(&asked.headers);
             }
         }

@@ -14,7 +14,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -154,6 +154,7 @@ pub(crate) struct Pool {
     idle: Mutex<Vec<SendRequest<RequestBody>>>,
     load: Arc<Load>,
     activity: Activity,
+    guilty: AtomicBool,
 }
 
 const MAX_IDLE: usize = 256;
@@ -167,6 +168,7 @@ impl Pool {
             idle: Mutex::default(),
             load,
             activity: Activity::default(),
+            guilty: AtomicBool::new(false),
         })
     }
 
@@ -179,6 +181,16 @@ impl Pool {
     /// How many answers have begun so far.
     pub(crate) fn answered(&self) -> u64 {
         self.activity.answered.load(Ordering::Relaxed)
+    }
+
+    /// The process is about to be ended for what this Worker does in it.
+    pub(crate) fn convict(&self) {
+        self.guilty.store(true, Ordering::Release);
+    }
+
+    /// Whether the process was ended for what this Worker did in it.
+    pub(crate) fn is_guilty(&self) -> bool {
+        self.guilty.load(Ordering::Acquire)
     }
 
     /// Sends one request and returns as soon as the answer's head is there. A request that never

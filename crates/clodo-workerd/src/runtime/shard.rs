@@ -207,6 +207,11 @@ impl Shard {
                 tracing::error!(account, pid, ?trouble, "workerd is lost; restarting it");
                 self.show_gone();
                 let suspects = now.busy();
+                if suspects.len() == 1 {
+                    // Nobody else was at work: what it was doing is what the process died of.
+                    let guilty = now.ways.iter().filter(|(_, pool)| pool.is_suspect());
+                    guilty.for_each(|(_, pool)| pool.convict());
+                }
                 now.process.kill().await;
                 let what = match trouble {
                     Trouble::Memory(_) => "it outgrew the memory of its process",
