@@ -88,13 +88,13 @@ fn documents(said: &str) -> Vec<Value> {
     stream.map_while(Result::ok).collect()
 }
 
-// conformance: tails | `wrangler tail`, as JSON and for people, with filters | accepted by wrangler
+// conformance: tails | wrangler tail | accepted by wrangler 4.86 and 4.164
 #[test]
 fn wrangler_4_86_tails_a_worker() {
     tails(&Wrangler::v4_86());
 }
 
-// conformance: tails | `wrangler tail`, as JSON and for people, with filters | accepted by wrangler
+// conformance: tails | wrangler tail | accepted by wrangler 4.86 and 4.164
 #[test]
 fn wrangler_4_164_tails_a_worker() {
     tails(&Wrangler::v4_164());
