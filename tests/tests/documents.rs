@@ -81,6 +81,7 @@ fn what_clodo_local_prints_is_what_its_schema_says() {
     schema.check("cloud", &run(&["up", "--detach"], 0));
     schema.check("cloud", &run(&["status"], 0));
     schema.check("env", &run(&["env"], 0));
+    schema.check("failure", &run(&["trigger", "nobody"], 1));
     schema.check("down", &run(&["down"], 0));
     schema.check("reset", &run(&["reset", "--yes"], 0));
     schema.check("reset", &run(&["reset", "--yes"], 0));

@@ -39,6 +39,11 @@ pub(crate) enum Command {
     /// Print the log of a cloud that runs in the background
     #[command(after_help = "Example:\n  clodo-local logs --follow")]
     Logs(LogsArgs),
+    /// Run a Worker's cron trigger now, and tell how it ended
+    #[command(
+        after_help = "Example:\n  clodo-local trigger shop\n  clodo-local trigger shop --cron '0 3 * * *' --time 2026-11-20T03:00:00Z"
+    )]
+    Trigger(TriggerArgs),
     /// Stop the cloud; what is in it stays
     #[command(after_help = "Example:\n  clodo-local down")]
     Down,
@@ -114,6 +119,22 @@ pub(crate) struct LogsArgs {
     /// Go on printing what is added, until Ctrl-C
     #[arg(short, long)]
     pub(crate) follow: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TriggerArgs {
+    /// The Worker's name
+    #[arg(value_name = "WORKER")]
+    pub(crate) script: String,
+    /// The account's name or id, where several have a Worker of that name
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    /// The cron expression that the Worker sees; without one, its first
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) cron: Option<String>,
+    /// The scheduled time that the Worker sees, as 2026-11-20T03:00:00Z or in milliseconds since 1970; without one, now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

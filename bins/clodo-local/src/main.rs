@@ -21,6 +21,7 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Status => commands::status::run(&session, global).await,
         Command::Env(args) => commands::env::run(&session, global, args).await,
         Command::Logs(args) => commands::logs::run(&session, global, args).await,
+        Command::Trigger(args) => commands::trigger::run(&session, global, args).await,
         Command::Down => commands::down::run(&session, global).await,
         Command::Page => commands::page::run(&session, global).await,
         Command::Snapshot(args) => commands::snapshot::run(&session, global, args).await,

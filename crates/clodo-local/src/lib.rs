@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a test or a program that needs a Cloudflare | [`LocalCloud::start`] |
 //! | a program with a command that serves one | [`run_until_stopped`], [`detach_command`] |
+//! | a Worker with a cron trigger, in a cloud that runs | [`Running::trigger`] |
 //! | a state folder, and the question whether its cloud runs | [`find`], [`stop`], [`reset`] |
 //! | a state to keep, to go back to or to compare | [`save_running`], [`restore`], [`diff_states`] |
 //! | data to look at behind the API | [`Data`] |
@@ -76,8 +77,8 @@ pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
 pub use builder::CloudBuilder;
 pub use faults::{Fault, FaultError, FaultKind, RoutePattern};
 pub use lifecycle::{
-    CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, Reset, Running, Stopped, detach_command, find,
-    log_path, reset, run_until_stopped, start_detached, stop,
+    CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, CronRun, CronTrigger, Reset, Running, Stopped,
+    TriggerError, detach_command, find, log_path, reset, run_until_stopped, start_detached, stop,
 };
 pub use limits::{Limits, LimitsError, Plan, Rate};
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};

@@ -9,4 +9,5 @@ pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod snapshot;
 pub(crate) mod status;
+pub(crate) mod trigger;
 pub(crate) mod up;

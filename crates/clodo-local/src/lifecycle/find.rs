@@ -7,7 +7,7 @@ use super::{
 use crate::server::CloudAccount;
 use clodo_types::Secret;
 use http::{Method, Request, Response, header};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
@@ -68,6 +68,19 @@ impl Running {
         let bearer = format!("Bearer {}", self.token.expose());
         let request = Request::post(path).header(header::AUTHORIZATION, bearer);
         send(self.port, request).await
+    }
+
+    /// A call with the token and a JSON body; `None` when nobody answers.
+    pub(crate) async fn post_json(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Option<Response<Incoming>> {
+        let bearer = format!("Bearer {}", self.token.expose());
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, bearer)
+            .header(header::CONTENT_TYPE, "application/json");
+        send_body(self.port, request, body.to_string()).await
     }
 
     /// What points wrangler and the official SDKs at it: name and value.
@@ -168,11 +181,20 @@ async fn ask(record: &CloudRecord, method: Method, path: &str) -> Option<Respons
 }
 
 async fn send(port: u16, request: http::request::Builder) -> Option<Response<Incoming>> {
+    send_body(port, request, String::new()).await
+}
+
+async fn send_body(
+    port: u16,
+    request: http::request::Builder,
+    body: String,
+) -> Option<Response<Incoming>> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
     let host = format!("127.0.0.1:{port}");
-    let request = request.header(header::HOST, host).body(Empty::<bytes::Bytes>::new()).ok()?;
+    let request =
+        request.header(header::HOST, host).body(Full::new(bytes::Bytes::from(body))).ok()?;
     sender.send_request(request).await.ok()
 }
 

@@ -5,6 +5,7 @@ use super::{
     Exhaustion, NewMessage, QueueError, QueueErrorKind, QueueRef, QueuedMessage, Queues, Ready,
     Settled, Settlement, after, before, store,
 };
+use clodo_sqlite::rusqlite::{self, Connection};
 use std::time::Duration;
 
 /// The longest delay, in seconds.
@@ -106,57 +107,75 @@ impl Queues {
         settlement: Settlement,
         exhaustion: &Exhaustion,
     ) -> Result<Settled, QueueError> {
-        let (now, run) = (self.now(), self.run);
-        let ids: Vec<String> = settlement.retries.iter().map(|(id, _)| id.clone()).collect();
-        let failed: Vec<QueuedMessage> = self
-            .run(at, move |db| {
-                let found = ids.iter().map(|id| store::taken(db, id, run));
-                found.filter_map(Result::transpose).collect()
-            })
-            .await?;
+        let failed = self.still_taken(at, &settlement.retries).await?;
         let retries = exhaustion.max_retries;
         let (dead, alive): (Vec<_>, Vec<_>) =
-            failed.into_iter().partition(|message| message.attempts >= retries);
+            failed.into_iter().partition(|(message, _)| message.attempts >= retries);
+        let dead: Vec<QueuedMessage> = dead.into_iter().map(|(message, _)| message).collect();
         let buried = self.bury(exhaustion, &dead).await?;
-        let delays: Vec<(String, Duration)> = settlement.retries;
-        let alive: Vec<(String, i64)> = alive
-            .into_iter()
-            .map(|message| {
-                let delay = delays.iter().find(|(id, _)| *id == message.id);
-                let delay = delay.map_or(Duration::ZERO, |(_, delay)| *delay);
-                (message.id, after(now, delay))
-            })
-            .collect();
-        let dead: Vec<String> = dead.into_iter().map(|message| message.id).collect();
-        let (acks, releases) = (settlement.acks, settlement.releases);
-        let mut settled = self
-            .run(at, move |db| {
-                let tx = db.transaction()?;
-                let mut settled = Settled::default();
-                for id in &acks {
-                    if store::taken(&tx, id, run)?.is_some() {
-                        settled.acked += store::delete(&tx, id)?;
-                    }
-                }
-                for id in &dead {
-                    settled.dropped += store::delete(&tx, id)?;
-                }
-                for (id, visible) in &alive {
-                    settled.retried += store::put_back(&tx, id, *visible, 1)?;
-                }
-                for (id, delay) in &releases {
-                    if store::taken(&tx, id, run)?.is_some() {
-                        store::put_back(&tx, id, after(now, *delay), 0)?;
-                    }
-                }
-                tx.commit()?;
-                Ok(settled)
-            })
-            .await?;
+        let done = Done {
+            acks: settlement.acks,
+            dead: dead.into_iter().map(|message| message.id).collect(),
+            alive: alive.into_iter().map(|(message, delay)| (message.id, delay)).collect(),
+            releases: settlement.releases,
+        };
+        let (now, run) = (self.now(), self.run);
+        let mut settled = self.run(at, move |db| done.write(db, run, now)).await?;
         if buried {
             settled.dead_lettered = std::mem::take(&mut settled.dropped);
         }
         self.announce(at);
+        Ok(settled)
+    }
+
+    /// Those messages that this process still has, each with its delay.
+    async fn still_taken(
+        &self,
+        at: &QueueRef,
+        wanted: &[(String, Duration)],
+    ) -> Result<Vec<(QueuedMessage, Duration)>, QueueError> {
+        let (run, wanted) = (self.run, wanted.to_vec());
+        self.run(at, move |db| {
+            let mut found = Vec::new();
+            for (id, delay) in &wanted {
+                found.extend(store::taken(db, id, run)?.map(|message| (message, *delay)));
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+/// What one transaction writes of a settlement.
+#[derive(Clone)]
+struct Done {
+    acks: Vec<String>,
+    dead: Vec<String>,
+    alive: Vec<(String, Duration)>,
+    releases: Vec<(String, Duration)>,
+}
+
+impl Done {
+    fn write(self, db: &mut Connection, run: i64, now: i64) -> rusqlite::Result<Settled> {
+        let tx = db.transaction()?;
+        let mut settled = Settled::default();
+        for id in &self.acks {
+            if store::taken(&tx, id, run)?.is_some() {
+                settled.acked += store::delete(&tx, id)?;
+            }
+        }
+        for id in &self.dead {
+            settled.dropped += store::delete(&tx, id)?;
+        }
+        for (id, delay) in &self.alive {
+            settled.retried += store::put_back(&tx, id, after(now, *delay), 1)?;
+        }
+        for (id, delay) in &self.releases {
+            if store::taken(&tx, id, run)?.is_some() {
+                store::put_back(&tx, id, after(now, *delay), 0)?;
+            }
+        }
+        tx.commit()?;
         Ok(settled)
     }
 }
