@@ -1,4 +1,4 @@
-//! Chores of the workspace: `cargo xtask floors | docs [--check] | test | coverage`.
+//! Chores of the workspace: `cargo xtask floors | docs [--check] | test | live | coverage`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
@@ -6,6 +6,7 @@ mod conformance;
 mod coverage;
 mod docs;
 mod floors;
+mod live;
 mod shell;
 mod test;
 
@@ -21,6 +22,8 @@ Commands:
   docs [--check]    Write docs/cli.md, conformance.md, exit-codes.md and *.schema.json, and build the crates' docs;
                     --check fails where a file is stale
   test [ARG...]     Install what the tests need, then run all of them; ARGs go to the test runner
+  live [ARG...]     Run the API client's suite against a real account: CLODO_LIVE_TOKEN, CLODO_LIVE_ACCOUNT, and its
+                    id in tests/live-accounts.txt; CLODO_LIVE_ZONE for DNS and routes; never in CI
   coverage          Measure the tests' line coverage per crate; fails below 80 %
 
 Example: cargo xtask test
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["test", rest @ ..] => test::run(rest),
+        ["live", rest @ ..] => live::run(rest),
         ["coverage"] => coverage::run(),
         [] | ["--help" | "-h" | "help"] => {
             print!("{HELP}");

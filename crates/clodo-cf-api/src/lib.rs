@@ -125,7 +125,7 @@ pub use upload::{
 };
 
 // What options and answers speak of.
-pub use clodo_http::{HttpService, RetryPolicy, Sleeper, TokioSleeper};
+pub use clodo_http::{Body, BodyError, HttpService, Response, RetryPolicy, Sleeper, TokioSleeper};
 #[cfg(feature = "reqwest")]
 pub use clodo_http::{ReqwestError, ReqwestHttp, ReqwestOptions};
 pub use clodo_resilience::{BreakerOptions, BreakerState, TripRule};

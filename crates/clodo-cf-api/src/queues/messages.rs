@@ -9,7 +9,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// What a message's body is.
+/// What the body of a message sent over HTTP is; Workers can send more kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContentKind {
@@ -17,8 +17,6 @@ pub enum ContentKind {
     Text,
     /// A JSON value.
     Json,
-    /// Bytes, which travel as base64.
-    Bytes,
 }
 
 /// A message to send.
@@ -42,13 +40,6 @@ impl NewMessage {
     #[must_use]
     pub fn json(value: Value) -> Self {
         Self { body: value, content_type: ContentKind::Json, delay_seconds: None }
-    }
-
-    /// Bytes.
-    #[must_use]
-    pub fn bytes(bytes: &[u8]) -> Self {
-        let body = STANDARD.encode(bytes).into();
-        Self { body, content_type: ContentKind::Bytes, delay_seconds: None }
     }
 
     /// Lets it be received only after a while.
@@ -96,7 +87,7 @@ pub struct PulledMessage {
     /// Proves that it is the caller's.
     #[serde(default, deserialize_with = "or_default")]
     pub lease_id: String,
-    /// The body as it travels: text as it is, JSON and bytes as base64.
+    /// The body as it travels: text as it is, bytes as base64, JSON in either way.
     #[serde(default, deserialize_with = "or_default")]
     pub body: Value,
     /// How often it was delivered, this time included.
@@ -118,14 +109,14 @@ impl PulledMessage {
         of("CF-Content-Type").or_else(|| of("cf-content-type"))
     }
 
-    /// The body's bytes: decoded where the API encodes them.
+    /// The body's bytes, decoded where the API encodes them. Of a body that is no base64 although
+    /// its kind says so, the text itself.
     #[must_use]
-    pub fn bytes(&self) -> Option<Vec<u8>> {
-        match (&self.body, self.content_type()) {
-            (Value::String(text), Some("json" | "bytes" | "v8")) => STANDARD.decode(text).ok(),
-            (Value::String(text), _) => Some(text.clone().into_bytes()),
-            (value, _) => serde_json::to_vec(value).ok(),
-        }
+    pub fn bytes(&self) -> Vec<u8> {
+        let Value::String(text) = &self.body else { return self.body.to_string().into_bytes() };
+        let encoded = matches!(self.content_type(), Some("json" | "bytes" | "v8"));
+        let decoded = encoded.then(|| STANDARD.decode(text).ok()).flatten();
+        decoded.unwrap_or_else(|| text.clone().into_bytes())
     }
 }
 
@@ -250,4 +241,21 @@ pub fn purge_status(account: &AccountId, queue: &QueueId) -> Endpoint<Purge> {
     Endpoint::get("/accounts/{account}/queues/{queue}/purge")
         .at("account", account)
         .at("queue", queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_decoded_by_its_kind() {
+        let message = |body: Value, kind: &str| -> PulledMessage {
+            let wire = json!({ "body": body, "metadata": { "CF-Content-Type": kind } });
+            serde_json::from_value(wire).unwrap()
+        };
+        assert_eq!(message("eA==".into(), "bytes").bytes(), b"x");
+        assert_eq!(message("eA==".into(), "text").bytes(), b"eA==");
+        assert_eq!(message("{\"a\":1}".into(), "json").bytes(), b"{\"a\":1}");
+        assert_eq!(message(json!({"a": 1}), "json").bytes(), b"{\"a\":1}");
+    }
 }

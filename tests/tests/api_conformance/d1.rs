@@ -1,0 +1,139 @@
+use crate::cloud::{Cloud, created};
+use clodo_cf_api::{
+    ApiErrorKind, Origin,
+    d1::{self, ExportOptions, ImportFile, NewDatabase, Sql, TransferError},
+};
+use clodo_types::{AccountId, DatabaseId};
+use serde::Deserialize;
+use serde_json::json;
+
+async fn database(cloud: &Cloud) -> DatabaseId {
+    let new = NewDatabase::named(cloud.name("d1"));
+    created(cloud.client.ensure_database(&cloud.account, &new).await.unwrap()).id
+}
+
+async fn run(cloud: &Cloud, id: &DatabaseId, sql: &str) -> d1::QueryResult {
+    let query = d1::query(&cloud.account, id, &Sql::new(sql));
+    cloud.client.send(query).await.unwrap().pop().unwrap()
+}
+
+async fn remove(cloud: &Cloud, id: &DatabaseId) {
+    cloud.client.send(d1::delete_database(&cloud.account, id)).await.unwrap();
+    assert!(cloud.client.find(d1::database(&cloud.account, id)).await.unwrap().is_none());
+}
+
+// conformance: d1 | POST /accounts/{account}/d1/database | documented
+// conformance: d1 | GET /accounts/{account}/d1/database | documented
+// conformance: d1 | GET /accounts/{account}/d1/database/{database} | documented
+// conformance: d1 | PUT /accounts/{account}/d1/database/{database} | documented
+// conformance: d1 | PATCH /accounts/{account}/d1/database/{database} | documented
+// conformance: d1 | DELETE /accounts/{account}/d1/database/{database} | documented
+#[tokio::test]
+async fn a_database_is_made_once_changed_and_removed() {
+    let cloud = Cloud::open().await;
+    let new = NewDatabase::named(cloud.name("d1"));
+    let made = created(cloud.client.ensure_database(&cloud.account, &new).await.unwrap());
+    let again = cloud.client.ensure_database(&cloud.account, &new).await.unwrap();
+    assert_eq!((again.origin, &again.resource.id), (Origin::Existed, &made.id));
+    let twice = cloud.client.send(d1::create_database(&cloud.account, &new)).await.unwrap_err();
+    assert_eq!(twice.kind(), ApiErrorKind::Exists);
+    let to = d1::ReadReplication { mode: d1::ReplicationMode::Auto };
+    for change in [d1::put_database, d1::patch_database] {
+        cloud.client.send(change(&cloud.account, &made.id, &to)).await.unwrap();
+    }
+    let read = cloud.client.send(d1::database(&cloud.account, &made.id)).await.unwrap();
+    assert_eq!((read.name.as_str(), read.read_replication), (new.name.as_str(), Some(to)));
+    remove(&cloud, &made.id).await;
+    let stranger: AccountId = "ffffffffffffffffffffffffffffffff".parse().unwrap();
+    let error = cloud.client.send(d1::database(&stranger, &made.id)).await.unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            ApiErrorKind::Permission | ApiErrorKind::Auth | ApiErrorKind::NotFound
+        ),
+        "{error}"
+    );
+}
+
+// conformance: d1 | POST /accounts/{account}/d1/database/{database}/query | documented
+// conformance: d1 | POST /accounts/{account}/d1/database/{database}/raw | documented
+#[tokio::test]
+async fn sql_gives_typed_rows_and_a_request_is_one_transaction() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Item {
+        id: i64,
+        name: Option<String>,
+    }
+    let cloud = Cloud::open().await;
+    let (client, account, id) = (&cloud.client, &cloud.account, &database(&cloud).await);
+    run(&cloud, id, "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE)").await;
+    let insert = |name: &str| Sql::new("INSERT INTO items (name) VALUES (?)").bind(name);
+    let done = client.send(d1::batch(account, id, &[insert("a"), insert("b")])).await.unwrap();
+    assert_eq!(done.iter().map(|one| one.meta.changes).collect::<Vec<_>>(), [Some(1), Some(1)]);
+    let failed =
+        client.send(d1::batch(account, id, &[insert("c"), insert("a")])).await.unwrap_err();
+    assert_eq!(failed.kind(), ApiErrorKind::Invalid, "{failed}");
+    let select = Sql::new("SELECT id, name FROM items WHERE id > ? ORDER BY id").bind(0);
+    let read = client.send(d1::read(account, id, &select)).await.unwrap();
+    let item = |id, name: &str| Item { id, name: Some(name.to_owned()) };
+    assert_eq!(read[0].rows::<Item>().unwrap(), [item(1, "a"), item(2, "b")]);
+    assert!(read[0].rows::<u8>().is_err());
+    let raw = client.send(d1::raw(account, id, &select)).await.unwrap();
+    assert_eq!(raw[0].results.columns, ["id", "name"]);
+    assert_eq!(raw[0].results.rows, [[json!(1), json!("a")], [json!(2), json!("b")]]);
+    let both = client.send(d1::raw_batch(account, id, &[select.clone(), select])).await.unwrap();
+    assert_eq!(both.len(), 2);
+    let wrong = client.send(d1::query(account, id, &Sql::new("SELECT * FROM nope"))).await;
+    let wrong = wrong.unwrap_err();
+    assert!(wrong.has_code(7500) && wrong.to_string().contains("no such table: nope"), "{wrong}");
+    remove(&cloud, id).await;
+}
+
+// conformance: d1 | POST /accounts/{account}/d1/database/{database}/import | documented
+// conformance: d1 | POST /accounts/{account}/d1/database/{database}/export | documented
+#[tokio::test]
+async fn a_database_moves_as_a_file() {
+    let cloud = Cloud::open().await;
+    let (client, account) = (&cloud.client, &cloud.account);
+    let (from, to) = (database(&cloud).await, database(&cloud).await);
+    let sql = "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES ('it''s; -- fine'), ('ü');";
+    let done = client.import_database(account, &from, ImportFile::from_bytes(sql), &|_| ()).await;
+    assert!(done.unwrap().num_queries.is_some_and(|count| 2 <= count));
+    let options = ExportOptions::default();
+    let file = client.export_database(account, &from, &options, &|_| ()).await.unwrap();
+    let file = file.body.collect(1 << 20).await.unwrap();
+    client.import_database(account, &to, ImportFile::from_bytes(file), &|_| ()).await.unwrap();
+    let read = run(&cloud, &to, "SELECT a FROM t ORDER BY rowid").await;
+    assert_eq!(read.results[0]["a"], "it's; -- fine");
+    assert_eq!(read.results[1]["a"], "ü");
+    let broken = ImportFile::from_bytes("INSERT INTO t VALUES ('x'); INSERT INTO nope VALUES (1);");
+    let error = client.import_database(account, &to, broken, &|_| ()).await.unwrap_err();
+    assert!(matches!(&error, TransferError::Refused(why) if why.contains("nope")), "{error:?}");
+    assert_eq!(run(&cloud, &to, "SELECT count(*) AS n FROM t").await.results[0]["n"], 2);
+    let schema = ExportOptions { no_data: true, ..ExportOptions::default() };
+    let file = client.export_database(account, &to, &schema, &|_| ()).await.unwrap();
+    let file = file.body.collect(1 << 20).await.unwrap();
+    assert!(!String::from_utf8_lossy(&file).contains("INSERT"), "{file:?}");
+    for id in [from, to] {
+        remove(&cloud, &id).await;
+    }
+}
+
+// conformance: d1 | GET /accounts/{account}/d1/database/{database}/time_travel/bookmark | documented
+// conformance: d1 | POST /accounts/{account}/d1/database/{database}/time_travel/restore | documented
+#[tokio::test]
+async fn a_database_goes_back_and_forth_in_time() {
+    let cloud = Cloud::open().await;
+    let (client, account, id) = (&cloud.client, &cloud.account, &database(&cloud).await);
+    run(&cloud, id, "CREATE TABLE t (a); INSERT INTO t VALUES (1)").await;
+    let before = client.send(d1::bookmark(account, id)).await.unwrap().bookmark;
+    run(&cloud, id, "DELETE FROM t").await;
+    let restored = client.send(d1::restore(account, id, &before)).await.unwrap();
+    let count =
+        async || run(&cloud, id, "SELECT count(*) AS n FROM t").await.results[0]["n"].clone();
+    assert_eq!(count().await, 1);
+    let undo = restored.previous_bookmark.unwrap();
+    client.send(d1::restore(account, id, &undo)).await.unwrap();
+    assert_eq!(count().await, 0);
+    remove(&cloud, id).await;
+}
