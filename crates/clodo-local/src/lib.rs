@@ -35,9 +35,10 @@
 //! ```
 //!
 //! # Limits, on purpose
-//! - One workerd process serves all Workers of an account. A Worker that loops keeps its
-//!   neighbours waiting until it is killed, two seconds at most; it is not yet moved into a
-//!   process of its own.
+//! - A Worker that loops keeps its neighbours waiting until its process is killed, two seconds at
+//!   most, and has a process of its own from then on, until its version changes. Service bindings
+//!   to and from it carry `fetch()` only. It may then compute for 30 seconds without a pause.
+//! - Sockets of `connect()` do not leave this machine.
 //! - A consumer whose settings leave its concurrency open runs ten times at once at most.
 //! - All Durable Objects of a Worker run in the version with the largest share of the traffic; on
 //!   Cloudflare each object is assigned a version. workerd wakes objects for their alarms in one
@@ -48,7 +49,7 @@
 //! - A tail begins and ends with a new process for its Worker; Durable Objects lose their memory then.
 //! - `CF-EW-Via` counts hops where a Worker hands on its request's headers; a loop of fresh requests
 //!   is not seen.
-//! - A service binding reaches the version with the most traffic, and never static assets first.
+//! - A service binding never reaches static assets first.
 //!
 //! # What this crate leaves to others
 //! Installing workerd (`clodo-npm`), arguments and the terminal (the programs), and TLS. It never
@@ -91,4 +92,4 @@ pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind}
 // What options and getters speak of.
 pub use clodo_sqlite::Durability;
 pub use clodo_storage::Data;
-pub use clodo_workerd::{LinkKind, Outbound, Workers};
+pub use clodo_workerd::{HostPort, HostPortError, LinkKind, Outbound, RuntimeStatus, Workers};

@@ -17,7 +17,7 @@ use clodo_sqlite::Durability;
 use clodo_storage::{Data, bindings_router};
 use clodo_types::{AccountId, AccountName, Clock, Secret};
 use clodo_workerd::{
-    Directory, Engine, EngineOptions, LinkKind, Outbound, Serving, check_durable_folder,
+    Directory, Engine, EngineOptions, HostPort, LinkKind, Outbound, Serving, check_durable_folder,
 };
 use std::{
     io,
@@ -42,6 +42,10 @@ pub struct CloudOptions {
     pub temp_folder: PathBuf,
     /// Whether `fetch()` of a Worker may leave this machine.
     pub outbound: Outbound,
+    /// What of this machine and its private network `fetch()` may reach.
+    pub allow_private: Vec<HostPort>,
+    /// Whether every Worker gets a port of its own, beside its hostname.
+    pub port_per_worker: bool,
     /// How workerd and this process reach each other.
     pub link: LinkKind,
     /// Accounts, zones and tokens that must exist. Without an account, one called `local` is made.
@@ -75,6 +79,8 @@ impl CloudOptions {
             port: None,
             temp_folder: PathBuf::from("/tmp"),
             outbound: Outbound::default(),
+            allow_private: Vec::new(),
+            port_per_worker: false,
             link: LinkKind::default(),
             seed: Seed::default(),
             clock,
@@ -335,6 +341,8 @@ async fn engine(options: &CloudOptions, run: &RunFolder) -> Result<Engine, Cloud
     engine.api_hosts.clone_from(&options.hosts);
     engine.outbound = options.outbound;
     engine.link = options.link;
+    engine.allow_private.clone_from(&options.allow_private);
+    engine.ports = options.port_per_worker.then(|| options.state_folder.join("ports.json"));
     if !is_file(&options.workerd) {
         return Err(CloudError::NoWorkerd { path: options.workerd.clone() });
     }

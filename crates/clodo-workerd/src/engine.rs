@@ -1,9 +1,10 @@
 //! Workers on workerd behind one port, for whatever [`Directory`] says is deployed.
 
 use crate::{
+    addresses::HostPort,
     dispatcher::Dispatcher,
     events::Dispatch,
-    front::{Back, Front, serve_back, serve_front},
+    front::{Back, Front, Ports, serve_back, serve_front},
     observer::Observer,
     runtime::{Incoming, Link, Outbound, Runtime, RuntimeOptions, TcpLink},
     seams::{Directory, Workers},
@@ -51,6 +52,9 @@ pub struct EngineOptions {
     pub durable_folder: PathBuf,
     /// Whether `fetch()` may leave this machine.
     pub outbound: Outbound,
+    /// What of this machine and its private network `fetch()` may reach although the internet is
+    /// all that is allowed, or nothing.
+    pub allow_private: Vec<HostPort>,
     /// Flags for V8.
     pub v8_flags: Vec<String>,
     /// The most memory that one workerd process may take beside its code, in bytes; a process that
@@ -59,6 +63,8 @@ pub struct EngineOptions {
     /// How long a Worker that has a process to itself may compute without a pause, before the
     /// process is killed. Among others it has a second, and a process of its own from then on.
     pub cpu_limit: Duration,
+    /// Gives every Worker a port of its own; the file remembers which.
+    pub ports: Option<PathBuf>,
     /// How workerd and this process reach each other.
     pub link: LinkKind,
     /// Says what day it is.
@@ -81,9 +87,11 @@ impl EngineOptions {
             run_folder: run_folder.into(),
             durable_folder: durable_folder.into(),
             outbound: Outbound::default(),
+            allow_private: Vec::new(),
             v8_flags: V8_FLAGS.map(str::to_owned).into(),
             memory_limit: MEMORY_LIMIT,
             cpu_limit: CPU_LIMIT,
+            ports: None,
             link: LinkKind::default(),
             clock,
             api_hosts: Vec::new(),
@@ -113,6 +121,7 @@ pub struct Serving {
 /// Dropping it ends all processes at once; [`Engine::stop`] lets requests in flight finish.
 pub struct Engine {
     runtime: Arc<Runtime>,
+    ports: Option<PathBuf>,
     back: Mutex<Option<Box<dyn Incoming>>>,
     key: Secret,
     api_hosts: Vec<String>,
@@ -146,6 +155,7 @@ impl Engine {
             back_address,
             back_key: key.clone(),
             outbound: options.outbound,
+            allow_private: options.allow_private,
             v8_flags: options.v8_flags,
             memory_limit: options.memory_limit,
             cpu_limit: options.cpu_limit,
@@ -153,6 +163,7 @@ impl Engine {
         })?;
         Ok(Self {
             runtime,
+            ports: options.ports,
             back: Mutex::new(Some(back)),
             key,
             api_hosts: options.api_hosts,
@@ -188,6 +199,16 @@ impl Engine {
         let back = Arc::new(Back::new(bindings, Arc::clone(&front), self.key.clone()));
         self.tasks.spawn(serve_back(listener, back, self.stop_back.clone()));
         self.tasks.spawn(serve_front(port, front, self.stop_front.clone()));
+        if let Some(file) = &self.ports {
+            let ports = Arc::new(Ports::new(file.clone(), self.stop_front.clone()));
+            self.runtime.set_ports(Arc::clone(&ports));
+            let front = self.front.get().cloned();
+            self.tasks.spawn(async move {
+                if let Some(front) = front {
+                    ports.run(front).await;
+                }
+            });
+        }
         self.runtime.serve(directory, observer);
     }
 

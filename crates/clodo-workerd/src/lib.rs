@@ -30,6 +30,7 @@
 //! The REST API and what is deployed (`clodo-local`), what bindings answer (`clodo-storage`), and
 //! installing workerd (`clodo-npm`).
 
+mod addresses;
 mod dispatcher;
 mod engine;
 mod events;
@@ -40,6 +41,7 @@ mod observer;
 mod runtime;
 mod seams;
 
+pub use addresses::{HostPort, HostPortError};
 pub use engine::{Engine, EngineOptions, LinkKind, Serving};
 pub use events::{
     Dispatch, DispatchError, EventOutcome, MessageFormat, QueueBacklog, QueueBatch, QueueMessage,
@@ -51,7 +53,7 @@ pub use memory_workers::MemoryWorkers;
 pub use observer::{Invocation, Invoked, MemoryObserver, Observer, Outcome, Traces, Unobserved};
 pub use runtime::{DurableFolderError, Outbound, check_durable_folder};
 pub use seams::{
-    AssetEntry, Directory, Generation, Handlers, Objects, PartKind, Resolved, RunWorkerFirst,
-    Scripts, ServedAssets, ServedBinding, ServedModule, ServedNamespace, ServedVersion,
-    ServedWorker, Tails, ValidationError, Workers,
+    ApartWorker, AssetEntry, Directory, Generation, Handlers, Objects, PartKind, Resolved,
+    RunWorkerFirst, RuntimeStatus, Scripts, ServedAssets, ServedBinding, ServedModule,
+    ServedNamespace, ServedVersion, ServedWorker, Tails, ValidationError, WorkerPort, Workers,
 };

@@ -1,6 +1,6 @@
 //! A [`Workers`] that runs nothing, for tests of what stands above it.
 
-use crate::seams::{Handlers, ServedVersion, ValidationError, Workers};
+use crate::seams::{Handlers, RuntimeStatus, ServedVersion, ValidationError, Workers};
 use async_trait::async_trait;
 use std::sync::{Mutex, PoisonError};
 
@@ -57,6 +57,10 @@ impl Workers for MemoryWorkers {
     }
 
     async fn settled(&self, _account_id: &str) {}
+
+    fn status(&self) -> RuntimeStatus {
+        RuntimeStatus::default()
+    }
 }
 
 /// What follows `export class` in the modules.

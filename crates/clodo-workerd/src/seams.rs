@@ -290,6 +290,42 @@ pub trait Workers: fmt::Debug + Send + Sync + 'static {
     /// Waits until what `changed` announced before this call serves, or failed to start; not longer
     /// than a start may take.
     async fn settled(&self, account_id: &str);
+    /// What runs now, for people.
+    fn status(&self) -> RuntimeStatus;
+}
+
+/// A Worker that has a port to itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct WorkerPort {
+    /// The account, 32 hex digits.
+    pub account_id: String,
+    /// The Worker's name.
+    pub script: String,
+    /// The port of 127.0.0.1.
+    pub port: u16,
+}
+
+/// A Worker that has a process to itself, since it harmed its neighbours.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ApartWorker {
+    /// The account, 32 hex digits.
+    pub account_id: String,
+    /// The Worker's name.
+    pub script: String,
+    /// What it did.
+    pub why: String,
+}
+
+/// What a runtime says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct RuntimeStatus {
+    /// How many workerd processes serve.
+    pub processes: usize,
+    /// Workers with a port of their own.
+    pub ports: Vec<WorkerPort>,
+    /// Workers with a process of their own. Service bindings to and from them carry `fetch()` only.
+    pub apart: Vec<ApartWorker>,
 }
 
 /// Where a request to the front belongs.

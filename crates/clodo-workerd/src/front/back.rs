@@ -9,23 +9,27 @@ use super::{
     proxy::Caller,
 };
 use crate::{
+    addresses,
     observer::Traces,
     runtime::{KEY_HEADER, RESOURCE_HEADER, RequestBody},
     seams::Resolved,
 };
 use axum::Router;
 use clodo_types::Secret;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
+    time::Duration,
 };
 use tower::Service as _;
 
 /// Asks whether a hostname is served here, without sending the request itself.
 const ASK_HEADER: &str = "x-clodo-ask";
+/// How long a name may take that is only asked for to say what went wrong.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Says whose traces they are: a JSON array of script and version.
 const TRACES_HEADER: &str = "x-clodo-traces";
@@ -150,20 +154,22 @@ impl Back {
         request: Request<Incoming>,
     ) -> Response<FrontBody> {
         let host = host_of(&request).unwrap_or_default();
-        let asks = request.headers().contains_key(ASK_HEADER);
+        let question = request.headers().get(ASK_HEADER).cloned();
         let (parts, body) = request.into_parts();
-        let found = if is_api(&host) {
+        let found = if is_api(&host) || parts.method == Method::CONNECT {
             None
         } else {
             self.front.directory.resolve(&host, parts.uri.path())
         };
         // A host that is served here is asked about first, and then asked itself.
-        if !asks || found.is_none() {
+        let first = question.as_ref().is_none_or(|question| question != "why");
+        if question.is_none() || (found.is_none() && first) {
             self.front.observer.fetched(resource.account, resource.id);
         }
+        if let Some(question) = question {
+            return self.advise(&host, &parts, found.is_some(), question == "why").await;
+        }
         match found {
-            None if asks => status(StatusCode::NOT_FOUND),
-            Some(_) if asks => status(StatusCode::NO_CONTENT),
             None => {
                 tracing::warn!(
                     script = resource.id,
@@ -185,6 +191,40 @@ impl Back {
             }
         }
     }
+
+    /// Says to `js/outbound.js` where a request goes: 204 here, 202 to a private address that is
+    /// allowed, 404 to the internet, anything else is the answer.
+    async fn advise(
+        &self,
+        host: &str,
+        parts: &request::Parts,
+        here: bool,
+        failed: bool,
+    ) -> Response<FrontBody> {
+        if here {
+            return status(StatusCode::NO_CONTENT);
+        }
+        let plain = parts.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "http");
+        let default = if plain { 80 } else { 443 };
+        if self.front.runtime.allow_private().iter().any(|one| one.is_at(host, default)) {
+            return status(StatusCode::ACCEPTED);
+        }
+        let (name, port) = addresses::split(host);
+        let private = addresses::is_private_host(name)
+            // workerd refused to connect, or could not; the name tells which.
+            || (failed && leads_inside(name).await);
+        if private {
+            let port = port.map_or_else(|| default.to_string(), str::to_owned);
+            return Page::private_denied(host, &format!("{name}:{port}")).answer(&HeaderMap::new());
+        }
+        status(StatusCode::NOT_FOUND)
+    }
+}
+
+/// Whether a name resolves to an address of this machine or its network.
+async fn leads_inside(name: &str) -> bool {
+    let found = tokio::time::timeout(RESOLVE_PATIENCE, tokio::net::lookup_host((name, 0))).await;
+    found.is_ok_and(|found| found.is_ok_and(|mut all| all.any(|at| addresses::is_private(at.ip()))))
 }
 
 fn parsed(text: &str) -> Option<Resource<'_>> {

@@ -10,6 +10,7 @@ mod draw;
 mod hygiene;
 mod marks;
 mod pages;
+mod ports;
 mod proxy;
 mod serve;
 mod watch;
@@ -17,6 +18,7 @@ mod watch;
 pub(crate) use back::Back;
 pub(crate) use draw::draw;
 pub use marks::{ClientAddress, Hangup};
+pub(crate) use ports::Ports;
 pub(crate) use serve::{serve_back, serve_front};
 
 use crate::{
@@ -91,6 +93,10 @@ impl Front {
         self.gone.store(true, Ordering::Relaxed);
     }
 
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
     /// Answers one request.
     pub(crate) async fn handle(
         &self,
@@ -103,7 +109,7 @@ impl Front {
         if self.is_api(&host) {
             return routed(&self.api, request, client).await;
         }
-        if self.gone.load(Ordering::Relaxed) {
+        if self.is_gone() {
             return Page::state_gone().answer(request.headers());
         }
         let (parts, body) = request.into_parts();

@@ -107,6 +107,21 @@ impl Page {
         )
     }
 
+    /// A Worker asked for something on this machine or in its private network.
+    pub(crate) fn private_denied(host: &str, exception: &str) -> Self {
+        let detail = format!(
+            "A Worker called fetch() for `{host}`, which is an address of this machine or of its \
+             private network. A Worker reaches one only when the cloud was started with \
+             `--allow-private {exception}`."
+        );
+        Self::new(
+            StatusCode::from_u16(530).unwrap_or(StatusCode::BAD_GATEWAY),
+            "private-denied",
+            "No route to a private address",
+            detail,
+        )
+    }
+
     /// A Worker asked for its own hostname: on Cloudflare that goes to the origin server.
     pub(crate) fn no_origin(host: &str) -> Self {
         let detail = format!(

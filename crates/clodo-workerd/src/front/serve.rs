@@ -51,12 +51,16 @@ pub(crate) async fn serve_back(
     close(connections).await;
 }
 
-async fn until<T>(stop: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
+/// `None` when it is time to stop.
+pub(super) async fn until<T>(
+    stop: &CancellationToken,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     stop.run_until_cancelled(future).await
 }
 
 /// Out of file descriptors, for example: later it may work again.
-async fn accepted_or_wait<T>(accepted: io::Result<T>) -> Option<T> {
+pub(super) async fn accepted_or_wait<T>(accepted: io::Result<T>) -> Option<T> {
     match accepted {
         Ok(connection) => Some(connection),
         Err(error) => {
@@ -67,7 +71,8 @@ async fn accepted_or_wait<T>(accepted: io::Result<T>) -> Option<T> {
     }
 }
 
-async fn close(connections: TaskTracker) {
+/// Lets open connections finish, for a while.
+pub(super) async fn close(connections: TaskTracker) {
     connections.close();
     let _ = tokio::time::timeout(CLOSE_PATIENCE, connections.wait()).await;
 }
@@ -80,7 +85,8 @@ fn unless_hung_up(answer: Response<FrontBody>) -> io::Result<Response<FrontBody>
     }
 }
 
-async fn connection<S, A, F, E>(
+/// Serves one connection until it is closed, or until it is time to stop.
+pub(super) async fn connection<S, A, F, E>(
     stream: S,
     answer: A,
     stop: CancellationToken,

@@ -2,9 +2,10 @@
 
 use super::{
     blueprint::service_name,
+    calls,
     capnp::Fields,
     modules::{self, bare},
-    services::Services,
+    services::{Callee, Services},
 };
 use crate::seams::{Generation, PartKind, ServedBinding, ServedVersion};
 use bytes::Bytes;
@@ -143,6 +144,10 @@ fn service(context: &mut BindingContext<'_, '_>, name: &str, binding: &ServedBin
         return Fields::default();
     };
     let entrypoint = entrypoint.as_deref().filter(|name| *name != "default");
+    let to = Callee { script, entrypoint, props: props.as_ref() };
+    if let Some(drawn) = calls::drawn(context, name, to) {
+        return drawn;
+    }
     let Some(target) = callee(context, name, script, entrypoint) else {
         let wanted = entrypoint.map(str::to_owned).into_iter().collect();
         let stub = format!("clodo:missing:{}:{name}", context.service);
@@ -158,7 +163,7 @@ fn service(context: &mut BindingContext<'_, '_>, name: &str, binding: &ServedBin
     designator(&target, entrypoint, props.as_ref())
 }
 
-fn designator(
+pub(crate) fn designator(
     service: &str,
     entrypoint: Option<&str>,
     props: Option<&serde_json::Value>,

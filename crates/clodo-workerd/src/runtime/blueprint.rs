@@ -31,6 +31,8 @@ pub(crate) struct Surroundings {
     pub(crate) empty_folder: PathBuf,
     /// Whether `fetch()` may leave this machine.
     pub(crate) outbound: Outbound,
+    /// Whether some private addresses may be reached; which, the listener for bindings says.
+    pub(crate) private: bool,
     /// Flags for V8, such as `--max-old-space-size=64`.
     pub(crate) v8_flags: Vec<String>,
     /// The newest compatibility date that this workerd knows; later ones are served as this one.

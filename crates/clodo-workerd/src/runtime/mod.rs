@@ -15,7 +15,9 @@
 mod bindings;
 mod blame;
 mod blueprint;
+mod calls;
 mod capnp;
+mod checks;
 mod complaints;
 mod durable;
 mod gather;

@@ -7,6 +7,7 @@ use super::{
     modules::bare,
     pool::{Load, Pool, RequestBody},
     process::{Launcher, Process, StartError},
+    shard::Numbers,
 };
 use crate::seams::{
     Generation, Handlers, ServedBinding, ServedModule, ServedVersion, ValidationError,
@@ -21,8 +22,93 @@ const PROBE_SOURCE: &str = include_str!("js/probe.js");
 const PATIENCE: Duration = Duration::from_secs(5);
 const EVENTS: [&str; 5] = ["fetch", "scheduled", "queue", "email", "tail"];
 
+/// Runs the versions together in one process, which is gone when this returns or is dropped. A
+/// version that fails, or that could have made another fail, is tried again on its own, so that
+/// what is said of it is true.
+pub(crate) async fn probe_all(
+    launcher: &Launcher,
+    numbers: &Numbers,
+    versions: &[Arc<ServedVersion>],
+    around: &Surroundings,
+) -> Vec<Result<Handlers, ValidationError>> {
+    let mut found = vec![None; versions.len()];
+    if versions.len() > 1 {
+        together(launcher, numbers, versions, around, &mut found).await;
+    }
+    let mut all = Vec::new();
+    for (found, version) in found.into_iter().zip(versions) {
+        all.push(match found {
+            Some(handlers) => Ok(handlers),
+            None => probe(launcher, &numbers.next(), version, around).await,
+        });
+    }
+    all
+}
+
+/// Tries all at once, then once more without those that workerd named as broken.
+async fn together(
+    launcher: &Launcher,
+    numbers: &Numbers,
+    versions: &[Arc<ServedVersion>],
+    around: &Surroundings,
+    found: &mut [Option<Handlers>],
+) {
+    // Names of our own: two uploads may be of the same Worker.
+    let service = |at: usize| format!("check{at}");
+    let mut left: Vec<usize> = (0..versions.len()).collect();
+    for _ in 0..2 {
+        let mut generation = Generation::default();
+        for at in &left {
+            let mut alone = alone(&versions[*at]);
+            for mut version in alone.versions.drain(..).map(Arc::unwrap_or_clone) {
+                (version.script, version.version_id) = (service(*at), at.to_string());
+                generation.versions.push(Arc::new(version));
+            }
+        }
+        let begun = Instant::now();
+        match start_all(launcher, &numbers.next(), &generation, around).await {
+            Ok(process) => {
+                let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let each = took / u64::try_from(left.len()).unwrap_or(1).max(1);
+                for at in left {
+                    found[at] = one_of(launcher, &process, at, &versions[at], each).await;
+                }
+                process.kill().await;
+                return;
+            }
+            Err(StartError::Refused(said)) if launcher.learn_newest_date(&said) => {}
+            Err(StartError::Refused(said)) => {
+                let named = |at: &usize| {
+                    let prefix = format!("service {}:", service(*at));
+                    said.iter().any(|message| message.starts_with(&prefix))
+                };
+                let before = left.len();
+                left.retain(|at| !named(at));
+                if left.len() == before || left.len() < 2 {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+async fn one_of(
+    launcher: &Launcher,
+    process: &Process,
+    at: usize,
+    version: &ServedVersion,
+    startup_time_ms: u64,
+) -> Option<Handlers> {
+    if !wraps(version) {
+        return Some(sorted(vec![("default".into(), events_of_script(version))], startup_time_ms));
+    }
+    let found = timeout(PATIENCE, ask(launcher, process, &at.to_string())).await.ok()??;
+    Some(sorted(found, startup_time_ms))
+}
+
 /// Runs the version in a process of its own, which is gone when this returns or is dropped.
-pub(crate) async fn probe(
+async fn probe(
     launcher: &Launcher,
     name: &str,
     version: &ServedVersion,
@@ -39,7 +125,7 @@ pub(crate) async fn probe(
     let process = process.map_err(refused)?;
     let startup_time_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let found = if wraps(version) {
-        timeout(PATIENCE, ask(launcher, &process)).await.unwrap_or_default()
+        timeout(PATIENCE, ask(launcher, &process, &version.version_id)).await.unwrap_or_default()
     } else {
         Some(vec![("default".to_owned(), events_of_script(version))])
     };
@@ -56,9 +142,18 @@ async fn start(
     version: &ServedVersion,
     around: &Surroundings,
 ) -> Result<Process, StartError> {
+    start_all(launcher, name, &alone(version), around).await
+}
+
+async fn start_all(
+    launcher: &Launcher,
+    name: &str,
+    generation: &Generation,
+    around: &Surroundings,
+) -> Result<Process, StartError> {
     let naming = Naming { prefix: name, link: Some(&*launcher.link) };
     let around = Surroundings { newest_date: launcher.newest_date(), ..around.clone() };
-    let blueprint = Blueprint::of(&alone(version), &around, &Repairs::default(), naming);
+    let blueprint = Blueprint::of(generation, &around, &Repairs::default(), naming);
     launcher.start(name, &blueprint, PATIENCE).await
 }
 
@@ -118,9 +213,13 @@ fn wraps(version: &ServedVersion) -> bool {
         && !version.modules.iter().any(|module| module.content_type.starts_with("text/x-python"))
 }
 
-async fn ask(launcher: &Launcher, process: &Process) -> Option<Vec<(String, Vec<String>)>> {
-    let (_, endpoint) =
-        process.sockets().iter().find(|(target, _)| matches!(target, Target::Version(_)))?;
+async fn ask(
+    launcher: &Launcher,
+    process: &Process,
+    version: &str,
+) -> Option<Vec<(String, Vec<String>)>> {
+    let wanted = |target: &Target| matches!(target, Target::Version(id) if id == version);
+    let (_, endpoint) = process.sockets().iter().find(|(target, _)| wanted(target))?;
     let pool = Pool::new(Arc::clone(&launcher.link), endpoint.clone(), Arc::new(Load::default()));
     let request = http::Request::get("/").header("host", "probe").body(RequestBody::Empty).ok()?;
     let answer = pool.send(request).await.ok()?;

@@ -22,9 +22,21 @@ pub(crate) const RESOURCE_HEADER: &str = "x-clodo-res";
 
 const STUB_DATE: &str = "2024-01-01";
 const EVENTS: &str = "clodo:events";
+const PRIVATE: &str = "clodo:private";
 const OUTBOUND: &str = "clodo:outbound";
 const SINK: &str = "clodo:traces";
 const EXTENSION: &str = "clodo:bindings";
+
+/// What a service binding names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callee<'a> {
+    /// The Worker.
+    pub(crate) script: &'a str,
+    /// What it exports; `None` for the default export.
+    pub(crate) entrypoint: Option<&'a str>,
+    /// What the entrypoint finds in `ctx.props`.
+    pub(crate) props: Option<&'a serde_json::Value>,
+}
 
 /// Collects services by name; asking for one twice makes one.
 #[derive(Debug)]
@@ -81,6 +93,15 @@ impl<'a> Services<'a> {
         name
     }
 
+    /// The Worker that draws a version for every call.
+    pub(crate) fn draw(&mut self, name: &str, bindings: &[String]) {
+        let worker = Fields::default()
+            .list("modules", &[modules::inline("draw.js", DRAW_SOURCE)])
+            .text("compatibilityDate", STUB_DATE)
+            .list("bindings", bindings);
+        self.worker(name, &worker);
+    }
+
     /// A Worker that answers everything with 503 and `why`.
     pub(crate) fn stub(&mut self, name: &str, why: &str, entrypoints: &BTreeSet<String>) {
         let source = stub_source(why, entrypoints);
@@ -94,8 +115,9 @@ impl<'a> Services<'a> {
     pub(crate) fn outbound(&mut self, script: &str) -> String {
         let local = self.resource("outbound", script);
         match self.around.outbound {
-            Outbound::Denied => local,
-            Outbound::Internet => self.internet_after(script, &local),
+            Outbound::Denied if !self.around.private => local,
+            Outbound::Denied => self.beyond(script, &local, ""),
+            Outbound::Internet => self.beyond(script, &local, "1"),
         }
     }
 
@@ -146,16 +168,33 @@ impl<'a> Services<'a> {
         EVENTS
     }
 
-    /// A Worker that asks this process whether it knows the hostname, and goes out if it does not.
-    fn internet_after(&mut self, script: &str, local: &str) -> String {
+    /// A Worker that asks this process whether it knows the hostname, and goes out if it does not
+    /// and may.
+    fn beyond(&mut self, script: &str, local: &str, internet: &str) -> String {
         let name = format!("{OUTBOUND}:{script}:internet");
-        let binding = Fields::default().text("name", "LOCAL").text("service", local);
+        let mut bindings =
+            vec![Fields::default().text("name", "LOCAL").text("service", local).done()];
+        let internet = Fields::default().text("name", "INTERNET").text("text", internet);
+        bindings.push(internet.done());
+        if self.around.private {
+            self.private();
+            bindings
+                .push(Fields::default().text("name", "PRIVATE").text("service", PRIVATE).done());
+        }
         let worker = Fields::default()
             .list("modules", &[modules::inline("outbound.js", OUTBOUND_SOURCE)])
             .text("compatibilityDate", STUB_DATE)
-            .list("bindings", &[binding.done()]);
+            .list("bindings", &bindings);
         self.worker(&name, &worker);
         name
+    }
+
+    /// Reaches any address; only [`Services::beyond`] uses it, for what is allowed.
+    fn private(&mut self) {
+        let tls = Fields::default().raw("trustBrowserCas", "true");
+        let allow: Vec<_> = ["public", "private", "local"].map(capnp::text).into();
+        let network = Fields::default().list("allow", &allow).raw("tlsOptions", &tls.done());
+        self.add(PRIVATE, "network", &network.done());
     }
 
     fn back_options(&self, resource: &str) -> Fields {
@@ -209,6 +248,7 @@ fn extension() -> String {
 }
 
 const EVENTS_SOURCE: &str = include_str!("js/events.js");
+const DRAW_SOURCE: &str = include_str!("js/draw.js");
 const FAR_SOURCE: &str = include_str!("js/far.js");
 const OUTBOUND_SOURCE: &str = include_str!("js/outbound.js");
 const EXTENSION_SOURCE: &str = include_str!("js/bindings.js");

@@ -2,6 +2,7 @@
 
 use super::{
     blueprint::{Outbound, Surroundings},
+    checks::Checks,
     keeper::Keeper,
     link::Link,
     probe,
@@ -11,8 +12,10 @@ use super::{
     watchdog::Watchdog,
 };
 use crate::{
+    addresses::HostPort,
+    front::Ports,
     observer::Observer,
-    seams::{Directory, Handlers, ServedVersion, ValidationError, Workers},
+    seams::{Directory, Handlers, RuntimeStatus, ServedVersion, ValidationError, Workers},
 };
 use async_trait::async_trait;
 use clodo_types::{Clock, Secret};
@@ -23,17 +26,16 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
-/// Uploads that are checked at once; each takes a process.
-const PROBES: usize = 4;
 /// How long a change may take to be served.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(20);
 /// Processes that start at once.
 const STARTS: usize = 3;
-/// Outcomes of checks that are remembered.
-const REMEMBERED: usize = 1_000;
 
 /// What a runtime needs.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub(crate) struct RuntimeOptions {
     pub(crate) back_key: Secret,
     /// Whether `fetch()` may leave this machine.
     pub(crate) outbound: Outbound,
+    /// What of this machine and its network `fetch()` may reach.
+    pub(crate) allow_private: Vec<HostPort>,
     /// Flags for V8.
     pub(crate) v8_flags: Vec<String>,
     /// The most memory that a process may take beside its code, in bytes.
@@ -73,8 +77,9 @@ pub(crate) struct Runtime {
     keepers: Mutex<JoinSet<()>>,
     stop: CancellationToken,
     starts: Arc<Semaphore>,
-    probes: Semaphore,
-    known: Mutex<HashMap<blake3::Hash, Result<Handlers, ValidationError>>>,
+    checks: Checks,
+    changes: Notify,
+    ports: OnceLock<Arc<Ports>>,
 }
 
 impl fmt::Debug for Runtime {
@@ -105,9 +110,25 @@ impl Runtime {
             keepers: Mutex::default(),
             stop: CancellationToken::new(),
             starts: Arc::new(Semaphore::new(STARTS)),
-            probes: Semaphore::new(PROBES),
-            known: Mutex::default(),
+            checks: Checks::new(),
+            changes: Notify::new(),
+            ports: OnceLock::new(),
         }))
+    }
+
+    /// What of this machine and its network `fetch()` may reach.
+    pub(crate) fn allow_private(&self) -> &[HostPort] {
+        &self.options.allow_private
+    }
+
+    /// Waits for the next [`Workers::changed`] of any account.
+    pub(crate) async fn anything_changed(&self) {
+        self.changes.notified().await;
+    }
+
+    /// Whose ports [`Workers::status`] lists.
+    pub(crate) fn set_ports(&self, ports: Arc<Ports>) {
+        let _ = self.ports.set(ports);
     }
 
     /// Who hears of invocations, once there is somebody.
@@ -200,24 +221,10 @@ impl Runtime {
             durable_folder,
             empty_folder: self.options.run_folder.join("empty"),
             outbound: self.options.outbound,
+            private: !self.options.allow_private.is_empty(),
             v8_flags: self.options.v8_flags.clone(),
             newest_date: None,
         }
-    }
-
-    fn remembered(&self, hash: &blake3::Hash) -> Option<Result<Handlers, ValidationError>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
-    }
-
-    fn remember(&self, hash: blake3::Hash, outcome: &Result<Handlers, ValidationError>) {
-        if matches!(outcome, Err(ValidationError::Runtime { .. })) {
-            return; // Next time it may well work.
-        }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(hash, outcome.clone());
     }
 }
 
@@ -230,21 +237,14 @@ impl Workers for Runtime {
             return Ok(Handlers::default());
         }
         let around = self.surroundings("0".repeat(32).as_str(), None);
-        let hash = probe::fingerprint(version, &around);
-        if let Some(outcome) = self.remembered(&hash) {
-            return outcome;
-        }
-        let _permit = self.probes.acquire().await;
-        let name = self.numbers.next();
-        let outcome = probe::probe(&self.launcher, &name, version, &around).await;
-        self.remember(hash, &outcome);
-        outcome
+        self.checks.check(&self.launcher, &self.numbers, version, &around).await
     }
 
     fn changed(&self, account_id: &str) {
         // Before `serve` nothing runs, and it will look at everything.
         if let Some(directory) = self.directory.get() {
             self.account_or_new(account_id, directory).change();
+            self.changes.notify_one();
         }
     }
 
@@ -252,6 +252,19 @@ impl Workers for Runtime {
         if let Some(account) = self.account(account_id) {
             account.settled(SETTLE_PATIENCE).await;
         }
+    }
+
+    fn status(&self) -> RuntimeStatus {
+        let mut status = RuntimeStatus::default();
+        if let Some(ports) = self.ports.get() {
+            status.ports = ports.list();
+        }
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        for account in accounts.values() {
+            status.processes += account.processes();
+            status.apart.extend(account.guilty());
+        }
+        status
     }
 }
 

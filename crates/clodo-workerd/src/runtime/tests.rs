@@ -37,6 +37,7 @@ fn around() -> Surroundings {
         durable_folder: Some("/state/durable".into()),
         empty_folder: "/run/empty".into(),
         outbound: Outbound::Denied,
+        private: false,
         v8_flags: vec!["--single-threaded".into()],
         newest_date: Some("2026-11-17".into()),
     }

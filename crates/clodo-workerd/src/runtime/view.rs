@@ -1,7 +1,7 @@
 //! What the front sees of one account's runtime.
 
 use super::{layout::ShardId, pool::Pool};
-use crate::seams::{Directory, ServedVersion};
+use crate::seams::{ApartWorker, Directory, ServedVersion};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
@@ -216,6 +216,21 @@ impl Account {
     /// The same for one process.
     pub(crate) fn show_shard(&self, id: ShardId, change: impl FnOnce(&mut ShardView)) {
         self.show(|view| change(view.shards.entry(id).or_default()));
+    }
+
+    /// How many processes serve.
+    pub(crate) fn processes(&self) -> usize {
+        self.view.borrow().shards.values().filter(|shard| !shard.pools.is_empty()).count()
+    }
+
+    /// The Workers that run in a process of their own, and why.
+    pub(crate) fn guilty(&self) -> Vec<ApartWorker> {
+        let one = |(script, why): (&String, &&str)| ApartWorker {
+            account_id: self.id.clone(),
+            script: script.clone(),
+            why: (*why).to_owned(),
+        };
+        self.view.borrow().guilty.iter().map(one).collect()
     }
 
     /// Whether a version answered anything in the process that serves it now.
