@@ -1,5 +1,6 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo_cli::{GlobalArgs, ProgramArgs};
+use clodo_local::HostPort;
 use clodo_types::ZoneName;
 use std::path::PathBuf;
 
@@ -85,6 +86,24 @@ pub(crate) struct UpArgs {
     /// Whether fetch() in a Worker may leave this machine
     #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
     pub(crate) outbound: OutboundArg,
+    /// An address of this machine or its network that fetch() may reach; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) allow_private: Vec<HostPort>,
+    /// Give every Worker a port of its own, the same one after a restart; `status` shows them
+    #[arg(long)]
+    pub(crate) port_per_worker: bool,
+    /// Whether a write to the API is on disk before it is answered
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) durability: DurabilityArg,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityArg {
+    /// It is: nothing that was answered is lost, not even when the power fails
+    #[default]
+    Full,
+    /// It is soon: nothing is lost unless the machine goes down
+    Fast,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

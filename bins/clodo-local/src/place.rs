@@ -1,8 +1,11 @@
-use crate::{args::UpArgs, failure};
+use crate::{
+    args::{DurabilityArg, UpArgs},
+    failure,
+};
 use clodo::{cloud_options, ensure_workerd, seed_accounts};
 use clodo_cli::{CliError, GlobalArgs, Session};
 use clodo_config::{FILE_NAME, Portfolio, find_root};
-use clodo_local::{CloudOptions, Outbound, SeedAccount};
+use clodo_local::{CloudOptions, Durability, Outbound, SeedAccount};
 use clodo_npm::{NpmCache, cache_root};
 use std::{
     fs,
@@ -53,6 +56,12 @@ impl Place {
         options.outbound = match args.outbound {
             crate::args::OutboundArg::Denied => Outbound::Denied,
             crate::args::OutboundArg::Internet => Outbound::Internet,
+        };
+        options.allow_private.clone_from(&args.allow_private);
+        options.port_per_worker = args.port_per_worker;
+        options.durability = match args.durability {
+            DurabilityArg::Full => Durability::Full,
+            DurabilityArg::Fast => Durability::Normal,
         };
         Ok(options)
     }

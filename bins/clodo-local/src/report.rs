@@ -17,6 +17,8 @@ pub(crate) struct CloudReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     requests: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     holds: Option<Value>,
 }
 
@@ -59,6 +61,7 @@ impl CloudReport {
             pid: None,
             accounts: Vec::new(),
             requests: None,
+            runtime: None,
             holds: None,
         }
     }
@@ -67,6 +70,7 @@ impl CloudReport {
     pub(crate) fn with_summary(mut self, summary: Option<Value>) -> Self {
         if let Some(mut summary) = summary {
             self.requests = Some(summary["requests"].take());
+            self.runtime = Some(summary["runtime"].take());
             self.holds = Some(summary["accounts"].take());
         }
         self
@@ -83,6 +87,14 @@ impl fmt::Display for CloudReport {
         for held in self.holds.iter().filter_map(Value::as_array).flatten() {
             let (name, workers) = (held["name"].as_str().unwrap_or_default(), &held["workers"]);
             write!(f, "\n  {name}: {workers} Workers, {} databases", held["databases"])?;
+        }
+        for own in self.runtime.iter().filter_map(|now| now["ports"].as_array()).flatten() {
+            let script = own["script"].as_str().unwrap_or_default();
+            write!(f, "\n  {script}: http://127.0.0.1:{}", own["port"])?;
+        }
+        for apart in self.runtime.iter().filter_map(|now| now["apart"].as_array()).flatten() {
+            let text = |key: &str| apart[key].as_str().unwrap_or_default();
+            write!(f, "\n  {} has a process of its own: {}", text("script"), text("why"))?;
         }
         if let Some(requests) = &self.requests {
             write!(

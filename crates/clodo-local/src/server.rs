@@ -46,6 +46,9 @@ pub struct CloudOptions {
     pub allow_private: Vec<HostPort>,
     /// Whether every Worker gets a port of its own, beside its hostname.
     pub port_per_worker: bool,
+    /// Whether an API write is on disk before it is answered. Data of D1, KV, R2 and queues never
+    /// waits for the disk: it survives the end of the process, but perhaps not a power failure.
+    pub durability: Durability,
     /// How workerd and this process reach each other.
     pub link: LinkKind,
     /// Accounts, zones and tokens that must exist. Without an account, one called `local` is made.
@@ -56,8 +59,6 @@ pub struct CloudOptions {
     pub limits: Limits,
     /// Faults from the first call on; [`LocalCloud::add_fault`] adds more.
     pub faults: Vec<Fault>,
-    /// Whether an answered write of the API is on disk, or soon will be.
-    pub durability: Durability,
     /// The address that is listened at. Beyond loopback everybody who reaches it can try tokens,
     /// and Workers answer to everybody.
     pub listen: IpAddr,

@@ -84,6 +84,15 @@ fn again(place: &Place, args: &UpArgs) -> Vec<OsString> {
     if args.outbound == crate::args::OutboundArg::Internet {
         again.extend(["--outbound".into(), "internet".into()]);
     }
+    for address in &args.allow_private {
+        again.extend(["--allow-private".into(), address.to_string().into()]);
+    }
+    if args.port_per_worker {
+        again.push("--port-per-worker".into());
+    }
+    if args.durability == crate::args::DurabilityArg::Fast {
+        again.extend(["--durability".into(), "fast".into()]);
+    }
     again
 }
 

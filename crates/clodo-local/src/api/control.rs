@@ -234,5 +234,6 @@ fn summary(cx: &ApiContext) -> Value {
         "limits": cx.budgets.limits().shown(),
         "faults": { "in_force": cx.faults.list().len(), "hit": hit },
         "refused_by_limits": refused,
+        "runtime": cx.workers.status(),
     })
 }

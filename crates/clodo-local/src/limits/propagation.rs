@@ -3,7 +3,7 @@
 use crate::state::State;
 use async_trait::async_trait;
 use clodo_types::Clock;
-use clodo_workerd::{Handlers, ServedVersion, ValidationError, Workers};
+use clodo_workerd::{Handlers, RuntimeStatus, ServedVersion, ValidationError, Workers};
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
@@ -55,5 +55,9 @@ impl Workers for LateWorkers {
 
     async fn settled(&self, account_id: &str) {
         self.inner.settled(account_id).await;
+    }
+
+    fn status(&self) -> RuntimeStatus {
+        self.inner.status()
     }
 }

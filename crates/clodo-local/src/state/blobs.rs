@@ -14,11 +14,17 @@ use std::{
 #[derive(Clone, Debug)]
 pub(crate) struct Blobs {
     folder: PathBuf,
+    durable: bool,
 }
 
 impl Blobs {
     pub(crate) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, durable: true }
+    }
+
+    /// The same without waiting for the disk.
+    pub(crate) fn fast(self) -> Self {
+        Self { durable: false, ..self }
     }
 
     /// Stores all bodies durably and returns their names, in order.
@@ -48,7 +54,7 @@ impl Blobs {
         if path.exists() {
             return Ok(name);
         }
-        write_whole(&path, body).map_err(|source| StateError::Io {
+        write_whole(&path, body, self.durable).map_err(|source| StateError::Io {
             doing: "write",
             path,
             source,
@@ -90,22 +96,24 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Written beside its place, forced to disk, then renamed: no reader ever sees half a file.
-fn write_whole(path: &Path, body: &[u8]) -> io::Result<()> {
+/// Written beside its place, forced to disk if that is asked for, then renamed: no reader ever sees half a file.
+fn write_whole(path: &Path, body: &[u8], durable: bool) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{}", super::ids::random_hex()));
     let written = (|| {
         let mut file = fs::File::create(&temporary)?;
         file.write_all(body)?;
-        file.sync_all()?;
+        if durable {
+            file.sync_all()?;
+        }
         fs::rename(&temporary, path)
     })();
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     written?;
-    sync_folder(folder)
+    if durable { sync_folder(folder) } else { Ok(()) }
 }
 
 #[cfg(unix)]

@@ -84,10 +84,11 @@ impl State {
         folder: impl Into<PathBuf>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StateError> {
-        Self::open_with(folder, clock, Durability::default()).await
+        Self::open_with(folder, clock, Durability::Full).await
     }
 
-    /// The same, with writes that are on disk when they are answered, or soon after.
+    /// The same; `Durability::Normal` does not wait for the disk when it writes. What was answered
+    /// then survives the end of this process, however it ends, but perhaps not a power failure.
     ///
     /// # Errors
     /// As [`State::open`].
@@ -105,6 +106,7 @@ impl State {
         let rows = sqlite.call(documents::rows).await.map_err(StateError::Database)?;
         let cloud = documents::load(rows)?;
         let blobs = Blobs::in_folder(folder.join("blobs"));
+        let blobs = if durability == Durability::Full { blobs } else { blobs.fast() };
         sweep(blobs.clone(), &cloud);
         let last = newest(&cloud);
         let snapshot = prepare(&Snapshot::default(), cloud);

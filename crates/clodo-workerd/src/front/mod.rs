@@ -7,11 +7,13 @@ mod assets;
 mod back;
 mod body;
 mod draw;
+mod head;
 mod hygiene;
 mod marks;
 mod pages;
 mod ports;
 mod proxy;
+mod relay;
 mod serve;
 mod watch;
 
@@ -216,10 +218,15 @@ async fn routed(
 }
 
 fn with_version(mut answer: Response<FrontBody>, version: &ServedVersion) -> Response<FrontBody> {
-    if let Ok(id) = http::HeaderValue::from_str(&version.version_id) {
-        answer.headers_mut().insert("x-clodo-version", id);
-    }
+    stamp(answer.headers_mut(), version);
     answer
+}
+
+/// Says which version answered.
+fn stamp(headers: &mut HeaderMap, version: &ServedVersion) {
+    if let Ok(id) = http::HeaderValue::from_str(&version.version_id) {
+        headers.insert("x-clodo-version", id);
+    }
 }
 
 /// The authority of an absolute target, else the Host header; empty for HTTP/1.0 without one.

@@ -4,7 +4,8 @@ use super::{
     body::FrontBody,
     hygiene::{self, CF_RAY},
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 
 /// One thing to say: HTML for browsers, JSON for those who ask for it, plain text for everyone
 /// else.
@@ -165,6 +166,15 @@ impl Page {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         answer
+    }
+
+    /// The same in two parts: head and text.
+    pub(crate) fn parts(&self, asked: &HeaderMap) -> (response::Parts, Bytes) {
+        let (parts, body) = self.answer(asked).into_parts();
+        match body {
+            FrontBody::Full(text) => (parts, text.unwrap_or_default()),
+            _ => (parts, Bytes::new()),
+        }
     }
 
     /// Cloudflare's number for it.

@@ -6,13 +6,14 @@ use super::{
     host_of,
     pages::Page,
     proxy::Caller,
-    serve::{connection, until},
+    relay::Relay,
+    serve::{HEAD_PATIENCE, connection, until},
 };
 use crate::{
     runtime::RequestBody,
     seams::{Resolved, Scripts, WorkerPort},
 };
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Every port takes a file descriptor.
@@ -40,7 +41,7 @@ pub(crate) struct Ports {
 }
 
 /// Account and script.
-type Key = (String, String);
+pub(super) type Key = (String, String);
 
 #[derive(Debug)]
 struct Open {
@@ -137,14 +138,24 @@ async fn serve(listener: TcpListener, front: Arc<Front>, key: Key, stop: Cancell
     while let Some(accepted) = until(&stop, listener.accept()).await {
         let Some((stream, peer)) = super::serve::accepted_or_wait(accepted).await else { continue };
         let _ = stream.set_nodelay(true);
-        let (front, key) = (Arc::clone(&front), Arc::clone(&key));
-        let answer = move |request: Request<Incoming>| {
-            let (front, key) = (Arc::clone(&front), Arc::clone(&key));
-            async move { Ok::<_, Infallible>(front.at_own_port(&key, request, peer.ip()).await) }
-        };
-        connections.spawn(connection(stream, answer, stop.clone()));
+        connections
+            .spawn(one(Relay::new(front.clone(), key.clone(), peer.ip(), stream), stop.clone()));
     }
     super::serve::close(connections).await;
+}
+
+/// The short way as long as it will do, then the ordinary one.
+async fn one(mut relay: Relay, stop: CancellationToken) {
+    if relay.run(&stop).await {
+        let Relay { front, key, client, stream, read, .. } = relay;
+        let answer = move |request: Request<Incoming>| {
+            let (front, key) = (Arc::clone(&front), Arc::clone(&key));
+            async move { Ok::<_, Infallible>(front.at_own_port(&key, request, client).await) }
+        };
+        let (from, to) = stream.into_split();
+        let stream = tokio::io::join(io::Cursor::new(read).chain(from), to);
+        connection(stream, answer, stop, Some(HEAD_PATIENCE)).await;
+    }
 }
 
 impl Front {
@@ -161,11 +172,7 @@ impl Front {
         if self.is_gone() {
             return Page::state_gone().answer(request.headers());
         }
-        // Unlike a hostname, a port is where the client really is: by plain http.
-        let proto = request.headers().get(&FORWARDED_PROTO);
-        if proto.is_none() {
-            request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-        }
+        by_plain_http(request.headers_mut());
         let to = Resolved {
             account_id: account_id.clone(),
             script: script.clone(),
@@ -176,6 +183,11 @@ impl Front {
         let from = Caller { client, hops_left: None };
         self.dispatch(&to, parts, RequestBody::Stream(body), from).await
     }
+}
+
+/// Unlike a hostname, a port is where the client really is. Who cares says otherwise.
+pub(super) fn by_plain_http(headers: &mut HeaderMap) {
+    headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
 }
 
 fn read(file: &PathBuf) -> BTreeMap<String, u16> {

@@ -1,6 +1,6 @@
 //! From the front to a Worker and back.
 
-use super::{body::FrontBody, hygiene, pages::Page, watch::Watch};
+use super::{body::FrontBody, hygiene, pages::Page, relay, watch::Watch};
 use crate::{
     observer::{Observer, Outcome},
     runtime::{Account, Pool, PooledBody, RequestBody, SendError, Unavailable},
@@ -145,9 +145,7 @@ fn answered(
 /// workerd's own answer when an exception reaches the top. A Worker that answers the same text
 /// itself has a content type.
 fn is_uncaught(answer: &Response<PooledBody>) -> bool {
-    answer.status() == StatusCode::INTERNAL_SERVER_ERROR
-        && !answer.headers().contains_key(header::CONTENT_TYPE)
-        && answer.body().size_hint().exact() == Some("Internal Server Error".len() as u64)
+    relay::is_uncaught(answer.status(), answer.headers(), answer.body().size_hint().exact())
 }
 
 async fn tunnel(ours: OnUpgrade, theirs: OnUpgrade) {

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a client may take to send a request's head, and keep a connection that it does not use.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves the port until `stop`; returns when all connections are closed.
 pub(crate) async fn serve_front(listener: TcpListener, front: Arc<Front>, stop: CancellationToken) {

@@ -61,6 +61,11 @@ impl Watch {
         (self.outcome, self.status) = (outcome, Some(status));
     }
 
+    /// The client has the whole answer.
+    pub(crate) fn relayed(mut self, status: StatusCode, bytes: u64) {
+        (self.outcome, self.status, self.bytes) = (Outcome::Success, Some(status), bytes);
+    }
+
     /// The answer's head is here; how it ends, its body shows.
     pub(crate) fn answered(mut self, status: StatusCode, body: PooledBody) -> WatchedBody {
         self.status = Some(status);

@@ -44,7 +44,7 @@ pub use durable::{DurableFolderError, check_durable_folder};
 #[cfg(unix)]
 pub(crate) use link::UnixLink;
 pub(crate) use link::{Incoming, Link, Stream, TcpLink};
-pub(crate) use pool::{Pool, PooledBody, RequestBody, SendError};
+pub(crate) use pool::{Pool, PooledBody, RequestBody, SendError, Ticket};
 pub(crate) use services::{KEY_HEADER, RESOURCE_HEADER};
 pub(crate) use supervisor::{Runtime, RuntimeOptions};
 pub(crate) use view::{Account, Unavailable, events_key};

@@ -1,6 +1,6 @@
 //! Kept-alive connections to one socket of one workerd process.
 
-use super::link::{Endpoint, Link};
+use super::link::{Endpoint, Link, Stream};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -111,17 +111,23 @@ struct Activity {
 
 /// One request in flight.
 #[derive(Debug)]
-struct Ticket(Arc<Pool>);
+pub(crate) struct Ticket(Arc<Pool>);
 
 impl Ticket {
-    fn new(pool: &Arc<Pool>) -> Self {
+    pub(crate) fn new(pool: &Arc<Pool>) -> Self {
         pool.load.in_flight.fetch_add(1, Ordering::AcqRel);
         pool.activity.in_flight.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(pool))
     }
 
+    /// The answer has begun.
+    pub(crate) fn answered(&self) {
+        self.0.load.answered.fetch_add(1, Ordering::Relaxed);
+        self.0.activity.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The connection broke before the answer was complete.
-    fn broken(&self) {
+    pub(crate) fn broken(&self) {
         self.0.activity.broken.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -237,8 +243,7 @@ impl Pool {
         ticket: Ticket,
         reusable: bool,
     ) -> Response<PooledBody> {
-        self.load.answered.fetch_add(1, Ordering::Relaxed);
-        self.activity.answered.fetch_add(1, Ordering::Relaxed);
+        ticket.answered();
         let upgraded = answer.status() == http::StatusCode::SWITCHING_PROTOCOLS;
         let keep = (reusable && !upgraded).then(|| (Arc::clone(self), sender));
         answer.map(|body| {
@@ -265,8 +270,13 @@ impl Pool {
         }
     }
 
+    /// A connection that this pool does not keep.
+    pub(crate) async fn dial(&self) -> io::Result<Box<dyn Stream>> {
+        self.link.connect(&self.endpoint).await
+    }
+
     async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
-        let stream = self.link.connect(&self.endpoint).await?;
+        let stream = self.dial().await?;
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection.with_upgrades());

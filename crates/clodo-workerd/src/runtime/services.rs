@@ -21,6 +21,8 @@ pub(crate) const KEY_HEADER: &str = "x-clodo-key";
 pub(crate) const RESOURCE_HEADER: &str = "x-clodo-res";
 
 const STUB_DATE: &str = "2024-01-01";
+/// From then on a service binding can call methods.
+const RPC_DATE: &str = "2024-09-01";
 const EVENTS: &str = "clodo:events";
 const PRIVATE: &str = "clodo:private";
 const OUTBOUND: &str = "clodo:outbound";
@@ -97,7 +99,7 @@ impl<'a> Services<'a> {
     pub(crate) fn draw(&mut self, name: &str, bindings: &[String]) {
         let worker = Fields::default()
             .list("modules", &[modules::inline("draw.js", DRAW_SOURCE)])
-            .text("compatibilityDate", STUB_DATE)
+            .text("compatibilityDate", RPC_DATE)
             .list("bindings", bindings);
         self.worker(name, &worker);
     }
