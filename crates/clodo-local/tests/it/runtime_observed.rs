@@ -72,13 +72,14 @@ async fn every_request_that_reached_a_worker_is_told_once_with_how_it_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_early_is_told_as_such() {
     let world = World::new().await;
-    let code = "globalThis.here = (globalThis.here ?? 0) + 1; \
+    let code = "globalThis.here ??= 0; \
                 if (url.pathname === '/here') return new Response(String(globalThis.here)); \
+                globalThis.here += 1; \
                 await new Promise((done) => setTimeout(done, 60000)); return new Response()";
     world.deploy([worker("slow", "v1", code)]);
     let port = world.port;
     let waiting = tokio::spawn(async move { client::get(port, "slow.test", "/").await });
-    while world.get("slow.test", "/here").await.text().parse::<u32>().unwrap() < 2 {}
+    while world.get("slow.test", "/here").await.text().parse::<u32>().unwrap() < 1 {}
     waiting.abort();
     let left = |seen: Vec<Invoked>| {
         seen.into_iter().find(|one| one.outcome == Outcome::ClientDisconnected)
