@@ -117,7 +117,8 @@ fn eight_wranglers_stay_within_one_budget_through_the_gateway_and_not_without_it
     world.limit();
     for run in world.eight(Some(gateway.base_url())) {
         let run = run.exits(0);
-        assert!(!format!("{}{}", run.stdout, run.stderr).contains("429"), "{run:?}");
+        // Not the bare number: a start may take 429 ms.
+        assert!(!run.stderr.contains("Too Many Requests"), "{run:?}");
         assert!(
             run.stdout.contains("Deployed") || run.stdout.matches("(100%)").count() == DEPLOYMENTS,
             "{run:?}"
