@@ -82,6 +82,12 @@ fn what_clodo_local_prints_is_what_its_schema_says() {
     schema.check("cloud", &run(&["status"], 0));
     schema.check("env", &run(&["env"], 0));
     schema.check("failure", &run(&["trigger", "nobody"], 1));
+    schema.check("limits", &run(&["limits", "real"], 0));
+    schema.check("faults", &run(&["faults", "add", "slow", "--rate", "0", "--delay", "1s"], 0));
+    schema.check("faults", &run(&["faults", "clear"], 0));
+    schema.check("token", &run(&["token", "ci", "--permission", "D1 Read"], 0));
+    schema.check("requests", &run(&["requests"], 0));
+    schema.check("failure", &run(&["limits", "many"], 2));
     schema.check("down", &run(&["down"], 0));
     schema.check("reset", &run(&["reset", "--yes"], 0));
     schema.check("reset", &run(&["reset", "--yes"], 0));

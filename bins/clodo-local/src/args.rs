@@ -2,7 +2,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo_cli::{GlobalArgs, ProgramArgs};
 use clodo_local::HostPort;
 use clodo_types::ZoneName;
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 /// A Cloudflare on loopback: its REST API, and your Workers on the real workerd.
 #[derive(Debug, Parser)]
@@ -45,6 +45,27 @@ pub(crate) enum Command {
         after_help = "Example:\n  clodo-local trigger shop\n  clodo-local trigger shop --cron '0 3 * * *' --time 2026-11-20T03:00:00Z"
     )]
     Trigger(TriggerArgs),
+    /// Print who called what of the API
+    #[command(
+        after_help = "Example:\n  clodo-local requests --follow --route 'PUT /accounts/*/workers/**'"
+    )]
+    Requests(RequestsArgs),
+    /// Show or change the limits of the running cloud
+    #[command(
+        after_help = "Example:\n  clodo-local limits real --plan free\n  clodo-local limits 30/10s\n  clodo-local limits off"
+    )]
+    Limits(LimitsArgs),
+    /// Let calls of the running cloud fail, on purpose and from a seed
+    #[command(
+        after_help = "Example:\n  clodo-local faults add error-after --route 'PUT /accounts/*/workers/scripts/*' --rate 0.2 --seed 7\n  clodo-local faults list\n  clodo-local faults clear"
+    )]
+    Faults(FaultsArgs),
+    /// Make a token with some permissions
+    #[command(
+        after_help = "Example:\n  clodo-local token ci --permission 'Workers Scripts Write' --permission 'D1 Read'\n\n\
+                            Its value is shown once."
+    )]
+    Token(TokenArgs),
     /// Stop the cloud; what is in it stays
     #[command(after_help = "Example:\n  clodo-local down")]
     Down,
@@ -86,6 +107,21 @@ pub(crate) struct UpArgs {
     /// Whether fetch() in a Worker may leave this machine
     #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
     pub(crate) outbound: OutboundArg,
+    /// `off`, `real` (what Cloudflare documents), or calls per time such as `30/10s`
+    #[arg(long, default_value = "off", value_name = "LIMITS")]
+    pub(crate) limits: String,
+    /// The plan whose quotas hold: `free`, `paid` or `none`; `--limits real` alone means `paid`
+    #[arg(long, value_name = "PLAN")]
+    pub(crate) plan: Option<String>,
+    /// How long listings and hostnames go on to show what was before a write, such as `2s`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) propagation: Option<String>,
+    /// The address to listen at; `0.0.0.0` or `::` opens the cloud to every machine that reaches this one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<IpAddr>,
+    /// A name that reaches the API, besides localhost and 127.0.0.1; may be given several times
+    #[arg(long = "host", value_name = "NAME")]
+    pub(crate) hosts: Vec<String>,
     /// An address of this machine or its network that fetch() may reach; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) allow_private: Vec<HostPort>,
@@ -194,4 +230,97 @@ pub(crate) struct DiffArgs {
     /// End with 4 when something differs
     #[arg(long)]
     pub(crate) exit_code: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RequestsArgs {
+    /// Go on printing what is added, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only calls of a route, such as `PUT /accounts/*/workers/scripts/*`, `PUT`, or a path
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) route: Option<String>,
+    /// How many at most, the newest
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub(crate) limit: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LimitsArgs {
+    /// `off`, `real`, or calls per time such as `30/10s`; without anything the limits are shown
+    #[arg(value_name = "LIMITS")]
+    pub(crate) limits: Option<String>,
+    /// The plan whose quotas hold: `free`, `paid` or `none`
+    #[arg(long, value_name = "PLAN")]
+    pub(crate) plan: Option<String>,
+    /// How long listings and hostnames go on to show what was before a write, such as `2s`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) propagation: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FaultsArgs {
+    #[command(subcommand)]
+    pub(crate) command: FaultsCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum FaultsCommand {
+    /// Add a fault; without conditions it hits every call
+    Add(FaultArgs),
+    /// Show the faults in force, and how often each hit
+    List,
+    /// Remove one fault, or all
+    Clear(ClearArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FaultArgs {
+    /// too-many-requests, error-before, error-after, slow, cut-before, cut-after, cut-body, duplicate, html or malformed
+    #[arg(value_name = "KIND")]
+    pub(crate) kind: String,
+    /// Only calls of a route, such as `PUT /accounts/*/workers/scripts/*`
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) route: Option<String>,
+    /// The share of them that is hit, from 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) rate: Option<f64>,
+    /// Only the n-th of them
+    #[arg(long, value_name = "N")]
+    pub(crate) nth: Option<u64>,
+    /// How often at most
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) times: Option<u64>,
+    /// The same seed hits the same calls
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
+    /// The 5xx of error-before, error-after and html
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<u16>,
+    /// The Retry-After of too-many-requests, in seconds; without it there is none
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) retry_after: Option<u64>,
+    /// How late slow is, such as `2s`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) delay: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClearArgs {
+    /// Its number, from `faults list`; without one all are removed
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<u64>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// What to call it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// A permission group, such as `Workers Scripts Write`; may be given several times
+    #[arg(long = "permission", required = true, value_name = "GROUP")]
+    pub(crate) permissions: Vec<String>,
+    /// The account that it is for; without one, all of them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
 }

@@ -9,7 +9,8 @@ pub(crate) fn cloud(error: CloudError) -> CliError {
         CloudErrorKind::NoWorkerd => (Exit::Unreachable, "no_workerd"),
         CloudErrorKind::InUse => (Exit::Unreachable, "in_use"),
         CloudErrorKind::Stuck => (Exit::Unreachable, "stuck"),
-        CloudErrorKind::Seed => (Exit::Usage, "config"),
+        CloudErrorKind::Seed | CloudErrorKind::Config => (Exit::Usage, "config"),
+        CloudErrorKind::Refused => (Exit::Usage, "refused"),
         _ => (Exit::Failed, "state"),
     };
     let hint = error.hint();

@@ -5,10 +5,13 @@ use crate::{
 use clodo::{cloud_options, ensure_workerd, seed_accounts};
 use clodo_cli::{CliError, GlobalArgs, Session};
 use clodo_config::{FILE_NAME, Portfolio, find_root};
-use clodo_local::{CloudOptions, Durability, Outbound, SeedAccount};
+use clodo_local::{
+    CloudError, CloudOptions, Durability, LimitWords, Limits, Outbound, SeedAccount,
+};
 use clodo_npm::{NpmCache, cache_root};
 use std::{
     fs,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
@@ -53,6 +56,9 @@ impl Place {
         let binary = binary(session).await?;
         let mut options = cloud_options(&self.state(), &binary, accounts);
         options.port = args.port;
+        options.limits = limits(args)?;
+        options.listen = listen(args)?;
+        options.hosts.clone_from(&args.hosts);
         options.outbound = match args.outbound {
             crate::args::OutboundArg::Denied => Outbound::Denied,
             crate::args::OutboundArg::Internet => Outbound::Internet,
@@ -85,6 +91,25 @@ impl Place {
         }
         Ok(accounts)
     }
+}
+
+/// Whoever looks for the cloud looks at 127.0.0.1.
+fn listen(args: &UpArgs) -> Result<IpAddr, CliError> {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    match args.listen {
+        None => Ok(loopback),
+        Some(address) if address == loopback || address.is_unspecified() => Ok(address),
+        Some(address) => Err(failure::cloud(CloudError::Listen { address })),
+    }
+}
+
+fn limits(args: &UpArgs) -> Result<Limits, CliError> {
+    let words = LimitWords {
+        limits: Some(&args.limits),
+        plan: args.plan.as_deref(),
+        propagation: args.propagation.as_deref(),
+    };
+    Limits::off().changed(words).map_err(|error| CliError::usage(error.to_string()))
 }
 
 /// The workerd binary: `CLODO_WORKERD`, else the pinned one, installed when it is not there.

@@ -81,7 +81,7 @@ pub use lifecycle::{
     CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, CronRun, CronTrigger, Reset, Running, Stopped,
     TriggerError, detach_command, find, log_path, reset, run_until_stopped, start_detached, stop,
 };
-pub use limits::{Limits, LimitsError, Plan, Rate};
+pub use limits::{LimitWords, Limits, LimitsError, Plan, Rate};
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};
 pub use snapshots::{
     Difference, Differing, Restored, SnapshotError, SnapshotErrorKind, StateDiff, diff_states,

@@ -320,7 +320,12 @@ async fn listen(
     options: &CloudOptions,
     last: Option<&CloudRecord>,
 ) -> Result<TcpListener, CloudError> {
-    let bind = |port: u16| TcpListener::bind((options.listen, port));
+    let address = options.listen;
+    if address != Ipv4Addr::LOCALHOST && !address.is_unspecified() {
+        // Whoever looks for the cloud looks at 127.0.0.1.
+        return Err(CloudError::Listen { address });
+    }
+    let bind = |port: u16| TcpListener::bind((address, port));
     if let Some(port) = options.port {
         return bind(port).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => CloudError::PortTaken { port, source },

@@ -25,6 +25,12 @@ pub(crate) async fn run(
         session.ui.report(&CloudReport::of(&running))?;
         return Ok(Exit::Done);
     }
+    if args.listen.is_some_and(|address| !address.is_loopback()) {
+        session.ui.warn(
+            "every machine that reaches this one can open your Workers and try tokens; \
+             take away `--listen` to keep the cloud to this machine",
+        );
+    }
     clodo::ignore_in_git(&place.root().join(".clodo"));
     if args.detach {
         detached(session, &place, args).await
@@ -80,6 +86,20 @@ fn again(place: &Place, args: &UpArgs) -> Vec<OsString> {
     }
     for zone in &args.zones {
         again.extend(["--zone".into(), zone.as_str().into()]);
+    }
+    again.extend(["--limits".into(), (&args.limits).into()]);
+    let mut also = |flag: &str, value: &str| again.extend([flag.into(), value.into()]);
+    if let Some(plan) = &args.plan {
+        also("--plan", plan);
+    }
+    if let Some(propagation) = &args.propagation {
+        also("--propagation", propagation);
+    }
+    if let Some(address) = args.listen {
+        also("--listen", &address.to_string());
+    }
+    for host in &args.hosts {
+        also("--host", host);
     }
     if args.outbound == crate::args::OutboundArg::Internet {
         again.extend(["--outbound".into(), "internet".into()]);

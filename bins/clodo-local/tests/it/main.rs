@@ -105,6 +105,77 @@ fn a_taken_port_a_missing_workerd_and_a_wrong_config_have_codes_of_their_own() {
 }
 
 #[test]
+fn limits_faults_tokens_and_requests_of_a_running_cloud() {
+    let project = Project::new();
+    project.run(&["faults", "list"]).assert().code(1);
+    let up = project.json(&["up", "--detach", "--json", "--limits", "40/1h", "--plan", "free"]);
+    let shown = project.text(&["limits"]);
+    assert!(shown.contains("calls per user: 40/3600s") && shown.contains("plan: free"), "{shown}");
+    let token = project.text(&["token", "ci", "--permission", "d1 read", "--account", "local"]);
+    let ask = |path: &str| {
+        let head = format!(
+            "GET /client/v4{path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+            token.trim()
+        );
+        talk(&up, &head).unwrap().split(' ').nth(1).unwrap_or("none").to_owned()
+    };
+    let databases = format!("/accounts/{}/d1/database", up["accounts"][0]["id"].as_str().unwrap());
+    assert_eq!((ask(&databases), ask("/user")), ("200".into(), "403".into()));
+    let add = ["faults", "add", "html", "--route", "GET /accounts/*/d1/**", "--times", "1"];
+    let added = project.json(&[&add[..], &["--status", "503", "--json"]].concat());
+    assert_eq!(added["faults"][0]["kind"], "html");
+    assert_eq!((ask(&databases), ask(&databases)), ("503".into(), "200".into()));
+    assert!(project.text(&["faults", "list"]).contains("1 of 2 calls hit"));
+    assert_eq!(project.text(&["faults", "clear"]), "no faults\n");
+    project.text(&["limits", "1/1h", "--plan", "none"]);
+    assert_eq!((ask(&databases), ask(&databases)), ("200".into(), "429".into()));
+    // The log is written by a thread of its own.
+    let lines = loop {
+        let log = project.json(&["requests", "--route", "/accounts/*/d1/**", "--json"]);
+        let lines = log["requests"].as_array().unwrap().clone();
+        if lines.len() == 5 {
+            break lines;
+        }
+    };
+    assert_eq!((&lines[1]["fault"], &lines[4]["limited"]), (&"html".into(), &true.into()));
+    assert_eq!(lines[0]["token"]["name"], "ci");
+    let text = project.text(&["requests", "--limit", "1", "--route", "/accounts/*/d1/**"]);
+    assert!(text.contains("refused by a limit") && text.lines().count() == 1, "{text}");
+    for (args, code) in [
+        (&["faults", "add", "boom"][..], 2),
+        (&["faults", "clear", "7"], 2),
+        (&["limits", "many"], 2),
+        (&["token", "x", "--permission", "Workers"], 2),
+        (&["token", "x", "--permission", "D1 Read", "--account", "nobody"], 2),
+        (&["requests", "--route", "zones"], 2),
+        (&["requests", "--follow", "--json"], 2),
+        (&["up", "--limits", "many"], 0),
+    ] {
+        project.run(args).assert().code(code);
+    }
+}
+
+#[test]
+fn a_cloud_listens_beyond_loopback_only_when_told_and_says_so() {
+    let project = Project::new();
+    project.run(&["up", "--detach", "--listen", "127.0.0.7"]).assert().code(2);
+    let up = project.run(&["up", "--detach", "--listen", "0.0.0.0", "--host", "cloud.test"]);
+    let done = { up }.assert().success();
+    let said = String::from_utf8_lossy(&done.get_output().stderr).into_owned();
+    assert!(said.contains("every machine that reaches this one"), "{said}");
+    let status = project.json(&["status", "--json"]);
+    let ask = |host: &str| {
+        let head =
+            format!("GET /clodo/status HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        talk(&status, &head).unwrap().split(' ').nth(1).unwrap_or("none").to_owned()
+    };
+    assert_eq!(
+        (ask("cloud.test"), ask("192.168.1.7"), ask("evil.test")),
+        ("200".into(), "200".into(), "404".into())
+    );
+}
+
+#[test]
 fn a_reset_without_a_terminal_asks_for_the_flag() {
     let project = Project::new();
     project.text(&["up", "--detach"]);

@@ -10,8 +10,7 @@ use super::{
 use crate::{
     access::{Caller, in_force},
     faults::{Fault, FaultWire, RoutePattern},
-    limits::{Limits, Plan},
-    span,
+    limits::LimitWords,
     state::{Seed, model::Token},
 };
 use axum::{
@@ -147,25 +146,12 @@ pub(super) async fn set_limits(
     body: Bytes,
 ) -> Answer {
     let wire: LimitsWire = read_json(&body)?;
-    let mut limits = cx.budgets.limits();
-    if let Some(text) = &wire.limits {
-        let propagation = limits.propagation;
-        limits = text.parse::<Limits>().map_err(ApiError::bad_body)?.with_propagation(propagation);
-    }
-    match wire.plan.as_deref() {
-        None => {}
-        Some("none") => limits.plan = None,
-        Some(text) => {
-            let plan: Plan = text
-                .parse()
-                .map_err(|()| ApiError::bad_body("`plan` is `free`, `paid` or `none`"))?;
-            limits.plan = Some(plan);
-        }
-    }
-    if let Some(text) = &wire.propagation {
-        limits.propagation = span::parse(text)
-            .ok_or_else(|| ApiError::bad_body("`propagation` is a time such as `2s`"))?;
-    }
+    let words = LimitWords {
+        limits: wire.limits.as_deref(),
+        plan: wire.plan.as_deref(),
+        propagation: wire.propagation.as_deref(),
+    };
+    let limits = cx.budgets.limits().changed(words).map_err(ApiError::bad_body)?;
     cx.levers().set_limits(limits);
     Reply::ok(&cx.budgets.limits().shown())
 }

@@ -45,6 +45,23 @@ pub enum CloudError {
     /// A cloud that must not run does.
     #[error("the local Cloudflare is running")]
     StillRunning,
+    /// It runs, and a call was not answered.
+    #[error("the local Cloudflare does not answer")]
+    NoAnswer,
+    /// It does not do what it was asked to.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Why not.
+        message: String,
+    },
+    /// Other programs of this machine would not find it there.
+    #[error("a local Cloudflare cannot listen at {address} only")]
+    Listen {
+        /// The address that was asked for.
+        address: std::net::IpAddr,
+    },
     /// The file system or the network refused.
     #[error("could not {doing} {what}")]
     Io {
@@ -74,6 +91,10 @@ pub enum CloudErrorKind {
     Storage,
     /// The cloud does not start, answer or stop.
     Stuck,
+    /// A call asks for what cannot be.
+    Refused,
+    /// An option asks for what cannot be.
+    Config,
 }
 
 impl CloudError {
@@ -89,9 +110,12 @@ impl CloudError {
             Self::PortTaken { .. } => CloudErrorKind::PortTaken,
             Self::NoWorkerd { .. } => CloudErrorKind::NoWorkerd,
             Self::StillRunning => CloudErrorKind::InUse,
-            Self::EndedAtOnce { .. } | Self::NotReady { .. } | Self::DoesNotStop => {
-                CloudErrorKind::Stuck
-            }
+            Self::EndedAtOnce { .. }
+            | Self::NotReady { .. }
+            | Self::DoesNotStop
+            | Self::NoAnswer => CloudErrorKind::Stuck,
+            Self::Refused { .. } => CloudErrorKind::Refused,
+            Self::Listen { .. } => CloudErrorKind::Config,
             Self::Objects(_) | Self::Io { .. } => CloudErrorKind::Storage,
         }
     }
@@ -118,7 +142,10 @@ impl CloudError {
                 _ => Some("`clodo-local logs` shows what it said".to_owned()),
             },
             CloudErrorKind::Storage => self.storage_hint().map(str::to_owned),
-            CloudErrorKind::Seed => None,
+            CloudErrorKind::Config => {
+                Some("`--listen 0.0.0.0` or `--listen ::` listens at every address".to_owned())
+            }
+            CloudErrorKind::Seed | CloudErrorKind::Refused => None,
         }
     }
 

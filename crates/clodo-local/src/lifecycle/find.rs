@@ -19,6 +19,7 @@ use tokio::{
 /// Answers without a token.
 const STATUS_PATH: &str = "/clodo/status";
 const ASK_PATIENCE: Duration = Duration::from_secs(3);
+const CALL_PATIENCE: Duration = Duration::from_secs(30);
 const KILL_PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -61,6 +62,34 @@ impl Running {
         let body = answer.into_body().collect().await.ok()?.to_bytes();
         let mut answer: serde_json::Value = serde_json::from_slice(&body).ok()?;
         Some(answer["result"].take())
+    }
+
+    /// A call of the API (`/client/v4/…`) or of the cloud's own control routes (`/clodo/…`) with
+    /// the token that may do everything; the result of its envelope.
+    ///
+    /// # Errors
+    /// When nobody answers, or the answer is no.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value, CloudError> {
+        let bearer = format!("Bearer {}", self.token.expose());
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::AUTHORIZATION, bearer);
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let asked = timeout(CALL_PATIENCE, send_body(self.port, request, body)).await;
+        let answer = asked.ok().flatten().ok_or(CloudError::NoAnswer)?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|_| CloudError::NoAnswer)?.to_bytes();
+        let mut answer: serde_json::Value =
+            serde_json::from_slice(&body).map_err(|_| CloudError::NoAnswer)?;
+        if answer["success"] == true {
+            return Ok(answer["result"].take());
+        }
+        let message = answer["errors"][0]["message"].as_str().unwrap_or("it did not say why");
+        Err(CloudError::Refused { status: status.as_u16(), message: message.to_owned() })
     }
 
     /// A call with the token and without a body; `None` when nobody answers.

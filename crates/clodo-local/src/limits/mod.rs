@@ -29,11 +29,29 @@ pub struct Limits {
     pub propagation: Duration,
 }
 
-/// A limit is not written as `off`, `real` or `30/10s`.
+/// Words that are no limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is no limit: write `off`, `real`, or calls per time such as `30/10s`")]
+#[error("`{given}` is no {what}")]
 pub struct LimitsError {
     given: String,
+    what: &'static str,
+}
+
+impl LimitsError {
+    fn new(given: &str, what: &'static str) -> Self {
+        Self { given: given.to_owned(), what }
+    }
+}
+
+/// Changes to limits, as people write them; what is `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LimitWords<'a> {
+    /// `off`, `real`, or calls per time such as `30/10s`. Sets the plan as well.
+    pub limits: Option<&'a str>,
+    /// `free`, `paid` or `none`.
+    pub plan: Option<&'a str>,
+    /// Such as `2s`.
+    pub propagation: Option<&'a str>,
 }
 
 impl Limits {
@@ -77,6 +95,30 @@ impl Limits {
         self
     }
 
+    /// The same, with what the words change.
+    ///
+    /// # Errors
+    /// When a word is none.
+    pub fn changed(&self, words: LimitWords<'_>) -> Result<Self, LimitsError> {
+        let mut limits = match words.limits {
+            Some(text) => Self { propagation: self.propagation, ..text.parse()? },
+            None => self.clone(),
+        };
+        match words.plan {
+            None => {}
+            Some("none") => limits.plan = None,
+            Some(text) => {
+                let wrong = |()| LimitsError::new(text, "plan: write `free`, `paid` or `none`");
+                limits.plan = Some(text.parse().map_err(wrong)?);
+            }
+        }
+        if let Some(text) = words.propagation {
+            let wrong = || LimitsError::new(text, "time: write such as `2s` or `500ms`");
+            limits.propagation = span::parse(text).ok_or_else(wrong)?;
+        }
+        Ok(limits)
+    }
+
     /// For the control API.
     pub(crate) fn shown(&self) -> serde_json::Value {
         let rate = |rate: Option<Rate>| rate.map(|rate| rate.to_string());
@@ -98,8 +140,8 @@ impl FromStr for Limits {
             "off" => Ok(Self::off()),
             "real" => Ok(Self::real(Plan::Paid)),
             other => {
-                let rate: Rate =
-                    other.parse().map_err(|()| LimitsError { given: other.to_owned() })?;
+                let what = "limit: write `off`, `real`, or calls per time such as `30/10s`";
+                let rate: Rate = other.parse().map_err(|()| LimitsError::new(other, what))?;
                 Ok(Self { calls: Some(rate), ..Self::default() })
             }
         }
