@@ -12,13 +12,17 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let setting = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let account = setting("CLODO_LIVE_ACCOUNT");
     let (Some(account), Some(_)) = (account, setting("CLODO_LIVE_TOKEN")) else {
-        return Err("set CLODO_LIVE_TOKEN and CLODO_LIVE_ACCOUNT: the suite makes and removes Workers, \
+        return Err(
+            "set CLODO_LIVE_TOKEN and CLODO_LIVE_ACCOUNT: the suite makes and removes Workers, \
                     databases, buckets and more in that account"
-            .into());
+                .into(),
+        );
     };
     let listed = fs::read_to_string(root().join(ALLOWED))?;
     allowed(&account, &listed, setting("CI").is_some())?;
-    println!("Running the suite against account {account}. What a failed test leaves behind is named clodo-suite-*.");
+    println!(
+        "Running the suite against account {account}. What a failed test leaves behind is named clodo-suite-*."
+    );
     shell::run(
         cargo()
             .args(["test", "--package", "clodo-tests", "--test", "api_conformance", "--"])
@@ -35,7 +39,9 @@ fn allowed(account: &str, listed: &str, in_ci: bool) -> Result<(), String> {
     let lines = listed.lines().filter(|line| !line.starts_with('#'));
     let mut ids = lines.filter_map(|line| line.split_whitespace().next());
     if !ids.any(|id| id == account) {
-        return Err(format!("account {account} is not in {ALLOWED}: its owner must write it there"));
+        return Err(format!(
+            "account {account} is not in {ALLOWED}: its owner must write it there"
+        ));
     }
     Ok(())
 }
