@@ -52,6 +52,7 @@ impl Schema {
                 "const" => value == rule,
                 "enum" => list(rule).contains(value),
                 "minimum" => value.as_f64() >= rule.as_f64(),
+                "maximum" => value.as_f64() <= rule.as_f64(),
                 "anyOf" => list(rule).iter().any(|one| self.fits(one, value)),
                 "required" => list(rule).iter().all(|name| value.get(text(name)).is_some()),
                 "properties" => {
@@ -110,6 +111,7 @@ fn is_a(name: &Value, value: &Value) -> bool {
     match text(name) {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
         "integer" => value.is_i64() || value.is_u64(),
         "string" => value.is_string(),
         "array" => value.is_array(),

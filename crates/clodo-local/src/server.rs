@@ -115,23 +115,37 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// A cloud for a test: in this process, beside as many others as there are tests.
     ///
-    /// ```no_run
+    /// ```
     /// use clodo_local::{Fault, FaultKind, Limits, LocalCloud};
-    /// use clodo_types::{ManualClock, Timestamp};
+    /// use clodo_types::SystemClock;
     /// use std::{path::Path, sync::Arc, time::Duration};
     ///
-    /// # async fn test() -> Result<(), Box<dyn std::error::Error>> {
-    /// let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_790_000_000_000)));
+    /// # async fn test(workerd: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    /// // An upload that is done, and whose answer never arrives: one in five, the same each time.
     /// let lost = Fault::new(FaultKind::CutAfter).on("PUT /accounts/*/workers/scripts/*")?;
-    /// let cloud = LocalCloud::builder(Path::new("/opt/workerd"), clock)
+    /// let cloud = LocalCloud::builder(workerd, Arc::new(SystemClock))
     ///     .account("main".parse()?, ["acme.test".parse()?])
     ///     .limits(Limits::of_calls(30, Duration::from_secs(10)))
     ///     .fault(lost.with_rate(0.2).with_seed(7))
     ///     .start()
     ///     .await?;
-    /// println!("{}", cloud.api_base_url());
+    /// assert!(cloud.api_base_url().starts_with("http://127.0.0.1:"));
+    /// assert_eq!(cloud.requests().writes, 0);
     /// cloud.stop().await;
     /// # Ok(()) }
+    /// # // workerd as the other tests have it; `clodo-npm` installs it.
+    /// # #[allow(clippy::disallowed_methods)]
+    /// # fn environment(name: &str) -> Option<std::ffi::OsString> { std::env::var_os(name) }
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// #     let cache = clodo_npm::NpmCache::new(clodo_npm::cache_root(&environment).ok_or("a cache")?);
+    /// #     let workerd = match environment("CLODO_WORKERD") {
+    /// #         Some(path) => path.into(),
+    /// #         None => cache.ensure(&clodo_npm::workerd()?).await?.binary().to_owned(),
+    /// #     };
+    /// #     test(&workerd).await
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn builder(workerd: &Path, clock: Arc<dyn Clock>) -> CloudBuilder {
         CloudBuilder::new(workerd, clock)
