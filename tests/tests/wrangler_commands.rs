@@ -7,7 +7,7 @@ use clodo_tests::{Run, Sandbox, Wrangler};
 use std::{collections::BTreeSet, fs, path::Path, thread};
 
 /// Commands that only lead to others.
-const GROUPS: [&str; 26] = [
+const GROUPS: [&str; 27] = [
     "versions",
     "versions secret",
     "deployments",
@@ -25,6 +25,7 @@ const GROUPS: [&str; 26] = [
     "r2 bucket domain",
     "r2 bucket dev-url",
     "r2 bucket lifecycle",
+    "r2 bucket local-uploads",
     "r2 bucket cors",
     "r2 bucket lock",
     "d1",
