@@ -1,25 +1,48 @@
 //! Compares Clodo with wrangler and Miniflare, side by side in one run, and prints Markdown for
 //! `docs/performance.md`.
 //!
-//! `cargo run --release -p clodo-benches` after `cargo build --release --workspace --bins`. The load
-//! tool is `wrk` (Debian package `wrk`); without it the throughput rows say so.
+//! `cargo run --release -p clodo-benches` after `cargo build --release --workspace --bins`; names
+//! after `--` choose parts: `help`, `start`, `throughput`, `swap`, `many`, `rest`, `large`, `deploy`.
+//! The load tool is `wrk` (Debian package `wrk`); without it the throughput rows say so.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 #![expect(clippy::disallowed_methods, reason = "it measures wall-clock time")]
 
 mod calls;
 mod deploy;
-mod hello;
+mod many;
 mod measure;
 mod memory;
+mod rest;
+mod site;
+mod start;
+mod swap;
 mod table;
+mod throughput;
 
 use table::Table;
 
+/// A part of the comparison and its name.
+type Part = (&'static str, fn(&mut Table));
+
+const PARTS: [Part; 8] = [
+    ("help", deploy::help),
+    ("start", start::run),
+    ("throughput", throughput::run),
+    ("swap", swap::run),
+    ("many", many::run),
+    ("rest", rest::run),
+    ("large", many::large),
+    ("deploy", deploy::run),
+];
+
 fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
     let mut table = Table::default();
-    deploy::help(&mut table);
-    hello::run(&mut table);
-    deploy::run(&mut table);
+    for (name, part) in PARTS {
+        if chosen.is_empty() || chosen.iter().any(|word| word == name) {
+            part(&mut table);
+        }
+    }
     println!("{table}");
 }

@@ -30,6 +30,23 @@ pub(crate) fn tree_megabytes(pid: u32) -> Option<f64> {
     Some(megabytes(own + below))
 }
 
+/// The processor time of a process and of all below it, those that ended included.
+pub(crate) fn processor_time(pid: u32) -> Option<Duration> {
+    let own = ticks(pid)?;
+    let below: u64 = children(pid).into_iter().filter_map(ticks).sum();
+    // The unit in which Linux counts for its users.
+    Some(Duration::from_millis((own + below) * 10))
+}
+
+/// User and system time of a process and of the children that it has waited for.
+fn ticks(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold spaces and brackets; what follows the last one are numbers.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let numbers = rest.split(' ').skip(11).take(4);
+    Some(numbers.filter_map(|number| number.parse::<u64>().ok()).sum())
+}
+
 /// The most memory that a command's own process had while it ran, looked at every two milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Peak {
