@@ -11,7 +11,7 @@ use crate::{
 use clodo_types::{Clock, DeploymentId};
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroUsize,
     sync::{Arc, Mutex},
     time::Duration,
@@ -95,11 +95,11 @@ pub async fn run(
     let graph = graph_of(&steps)?;
     cx.journal.open(&header).await.map_err(RunError::Journal)?;
     cx.listener.hear(&Event::RunOpened(header.id.clone()));
-    let known = |id: &StepId| steps.iter().any(|step| step.id() == id);
-    let earlier: BTreeMap<_, _> = earlier.into_iter().filter(|(id, _)| known(id)).collect();
+    let known: HashSet<&StepId> = steps.iter().map(|step| step.id()).collect();
+    let earlier = earlier.into_iter().filter(|(id, _)| known.contains(id)).collect();
     let core = core(cx, header.id, earlier);
     adopt(&core).await.map_err(RunError::Journal)?;
-    let all = Schedule::new(graph.clone());
+    let all = Schedule::new(&graph);
     execute(core, steps, graph, all, None, cx, closing).await
 }
 
@@ -121,7 +121,7 @@ pub async fn resume(
     }
     let progress = Progress::of(&cx.journal.entries(&id).await.map_err(RunError::Journal)?);
     let core = core(cx, id, progress.before);
-    let mut rest = Schedule::new(graph.clone());
+    let mut rest = Schedule::new(&graph);
     for (at, step) in steps.iter().enumerate() {
         if let Some(output) = progress.outputs.get(step.id()) {
             core.outputs.put(step.id().clone(), output.clone());
@@ -219,7 +219,7 @@ async fn go_forward(
             Ok((task, outcome)) => (task, outcome),
             Err(panic) => (panic.id(), Err(Stop::Failed("the step panicked".into()))),
         };
-        let node = nodes[&task];
+        let node = nodes.remove(&task).expect("each task was noted when it began");
         match outcome {
             Ok(()) => schedule.finish(node),
             Err(Stop::LeaseLost) => forward.lease_lost = true,
@@ -232,7 +232,7 @@ async fn go_forward(
         }
     }
     let stopped = forward.failures.is_empty() && !forward.lease_lost;
-    if stopped && schedule.next().is_some() {
+    if stopped && schedule.has_next() {
         forward.cancelled = true;
         core.tell(Event::Cancelled);
     }

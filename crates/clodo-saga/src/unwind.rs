@@ -31,7 +31,7 @@ pub(crate) async fn unwind(
     core.tell(Event::UnwindingBegan);
     let mut left = Unwinding::default();
     let mut held: BTreeMap<usize, String> = BTreeMap::new();
-    let mut schedule = Schedule::new(graph.reversed());
+    let mut schedule = Schedule::new(&graph.reversed());
     let mut running = JoinSet::new();
     let mut nodes = HashMap::new();
     loop {
@@ -54,7 +54,7 @@ pub(crate) async fn unwind(
             Ok((task, outcome)) => (task, outcome),
             Err(panic) => (panic.id(), Err(Stop::Failed("its undo panicked".into()))),
         };
-        let node = nodes[&task];
+        let node = nodes.remove(&task).expect("each task was noted when it began");
         let id = steps[node].id();
         match outcome {
             Ok(Undo::Undone) => {
