@@ -6,6 +6,7 @@
 //! | a change that can be taken back | implement [`Step`] |
 //! | several of them | [`run`] with a [`RunContext`] |
 //! | a run whose process died | [`RunQuery::unfinished`], then [`resume`], or [`Progress`] for a new plan |
+//! | a run to hold up for a while | [`Brake`] |
 //! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
 //! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
 //! | another kind of store | implement [`JournalStore`], [`LeaseStore`] and pass `conformance` |
@@ -67,6 +68,7 @@
 //! # Features
 //! - `conformance`: the module `conformance`, the suite that every store passes.
 
+mod brake;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod core;
@@ -75,6 +77,7 @@ mod graph;
 mod guard;
 mod journal;
 mod lease;
+mod march;
 mod memory;
 mod report;
 mod run;
@@ -82,6 +85,7 @@ mod sqlite;
 mod step;
 mod unwind;
 
+pub use brake::Brake;
 pub use event::{Deaf, Event, Listener};
 pub use graph::GraphError;
 pub use guard::{LeaseError, LeaseGuard, LeaseOptions};

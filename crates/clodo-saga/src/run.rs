@@ -1,9 +1,11 @@
 use crate::{
-    core::{Core, Stop, chain},
+    brake::Brake,
+    core::Core,
     event::{Event, Listener},
     graph::{Graph, GraphError, Schedule},
     guard::LeaseGuard,
     journal::{Closing, Ending, Entry, JournalError, JournalStore, Progress, RunHeader},
+    march::{Forward, go_forward},
     report::{Failure, FailureCause, RunReport},
     step::{Outputs, Step, StepId},
     unwind::{Unwinding, unwind},
@@ -11,12 +13,11 @@ use crate::{
 use clodo_types::{Clock, DeploymentId};
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     num::NonZeroUsize,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// What a run needs from outside.
@@ -31,6 +32,8 @@ pub struct RunContext {
     pub listener: Arc<dyn Listener>,
     /// Asks for an end: no further step begins, and what was done is taken back.
     pub cancel: CancellationToken,
+    /// Holds the run up for as long as it is on.
+    pub brake: Brake,
     /// The lease under which the run writes; once it is lost, nothing is written any more.
     pub lease: Option<Arc<LeaseGuard>>,
     /// How much longer the lease must last when a step begins: as long as its longest request.
@@ -41,7 +44,7 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// Without listener, cancellation and lease.
+    /// Without listener, cancellation, brake and lease.
     #[must_use]
     pub fn new(journal: Arc<dyn JournalStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -49,6 +52,7 @@ impl RunContext {
             clock,
             listener: Arc::new(crate::event::Deaf),
             cancel: CancellationToken::new(),
+            brake: Brake::default(),
             lease: None,
             margin: Duration::from_secs(5),
             concurrency: NonZeroUsize::new(8).expect("8 is not 0"),
@@ -189,67 +193,6 @@ async fn execute(
     report.journal_error = core.journal.close(&core.run, &end).await.err();
     core.tell(Event::RunClosed(report.ending));
     Ok(report)
-}
-
-#[derive(Debug, Default)]
-struct Forward {
-    failures: Vec<Failure>,
-    cancelled: bool,
-    lease_lost: bool,
-}
-
-async fn go_forward(
-    core: &Arc<Core>,
-    steps: &[Arc<dyn Step>],
-    mut schedule: Schedule,
-    cx: &RunContext,
-) -> Forward {
-    let mut forward = Forward::default();
-    let mut running = JoinSet::new();
-    let mut nodes = HashMap::new();
-    loop {
-        let free = forward.failures.is_empty() && !forward.lease_lost;
-        while free && running.len() < cx.concurrency.get() && !cx.cancel.is_cancelled() {
-            let Some(node) = schedule.next() else { break };
-            let task = running.spawn(Arc::clone(core).perform(Arc::clone(&steps[node])));
-            nodes.insert(task.id(), node);
-        }
-        let Some(ended) = running.join_next_with_id().await else { break };
-        let (task, outcome) = match ended {
-            Ok((task, outcome)) => (task, outcome),
-            Err(panic) => (panic.id(), Err(Stop::Failed("the step panicked".into()))),
-        };
-        let node = nodes.remove(&task).expect("each task was noted when it began");
-        match outcome {
-            Ok(()) => schedule.finish(node),
-            Err(Stop::LeaseLost) => forward.lease_lost = true,
-            Err(Stop::Failed(error)) => {
-                forward.failures.push(failed(core, steps[node].id(), error.into()).await);
-            }
-            Err(Stop::Journal(error)) => {
-                forward.failures.push(failed(core, steps[node].id(), error.into()).await);
-            }
-        }
-    }
-    let stopped = forward.failures.is_empty() && !forward.lease_lost;
-    if stopped && schedule.has_next() {
-        forward.cancelled = true;
-        core.tell(Event::Cancelled);
-    }
-    forward
-}
-
-async fn failed(core: &Core, step: &StepId, cause: FailureCause) -> Failure {
-    let step = step.clone();
-    let error = match &cause {
-        FailureCause::Step(error) => chain(&**error),
-        FailureCause::Journal(error) => chain(error),
-        FailureCause::Recorded(text) => text.clone(),
-    };
-    // If the journal fails too, the report still says what happened.
-    let _ = core.write(Entry::Failed { step: step.clone(), error: error.clone() }).await;
-    core.tell(Event::StepFailed { step: step.clone(), error });
-    Failure { step, cause }
 }
 
 impl RunReport {
