@@ -72,6 +72,7 @@ mod brake;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod core;
+mod error;
 mod event;
 mod graph;
 mod guard;
@@ -86,16 +87,15 @@ mod step;
 mod unwind;
 
 pub use brake::Brake;
+pub use error::{JournalError, JournalErrorKind, LeaseStoreError, StoreError, StoreErrorKind};
 pub use event::{Deaf, Event, Listener};
 pub use graph::GraphError;
 pub use guard::{LeaseError, LeaseGuard, LeaseOptions};
 pub use journal::{
-    Closing, Ending, Entry, JournalError, JournalErrorKind, JournalStore, Progress, RunHeader,
-    RunQuery, RunRecord,
+    Addition, Closing, Ending, Entry, EntryRecord, JournalStore, Progress, RunHeader, RunQuery,
+    RunRecord,
 };
-pub use lease::{
-    Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, LeaseStoreError, Liveness,
-};
+pub use lease::{Fence, Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, Liveness};
 pub use memory::MemoryStore;
 pub use report::{Failure, FailureCause, RunReport};
 pub use run::{RunContext, RunError, resume, run};

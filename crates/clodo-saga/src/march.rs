@@ -1,11 +1,11 @@
 use crate::{
-    core::{Core, Stop, chain},
+    core::{Core, Stop, chain, is_fenced},
     event::Event,
     graph::Schedule,
     journal::Entry,
     report::{Failure, FailureCause},
     run::RunContext,
-    step::{Step, StepId},
+    step::Step,
 };
 use std::{collections::HashMap, sync::Arc};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -116,20 +116,21 @@ impl March<'_> {
             Err(Stop::Failed(error)) => error.into(),
             Err(Stop::Journal(error)) => error.into(),
         };
-        let failure = failed(self.core, self.steps[node].id(), cause).await;
-        self.forward.failures.push(failure);
+        let step = self.steps[node].id().clone();
+        let error = text_of(&cause);
+        let entry = Entry::Failed { step: step.clone(), error: error.clone() };
+        // If the journal fails too, the report still says what happened.
+        let written = self.core.write(entry).await;
+        self.forward.lease_lost |= is_fenced(&written);
+        self.core.tell(Event::StepFailed { step: step.clone(), error });
+        self.forward.failures.push(Failure { step, cause });
     }
 }
 
-async fn failed(core: &Core, step: &StepId, cause: FailureCause) -> Failure {
-    let step = step.clone();
-    let error = match &cause {
+fn text_of(cause: &FailureCause) -> String {
+    match cause {
         FailureCause::Step(error) => chain(&**error),
         FailureCause::Journal(error) => chain(error),
         FailureCause::Recorded(text) => text.clone(),
-    };
-    // If the journal fails too, the report still says what happened.
-    let _ = core.write(Entry::Failed { step: step.clone(), error: error.clone() }).await;
-    core.tell(Event::StepFailed { step: step.clone(), error });
-    Failure { step, cause }
+    }
 }

@@ -1,10 +1,11 @@
 use crate::{
     brake::Brake,
     core::Core,
+    error::{JournalError, JournalErrorKind},
     event::{Event, Listener},
     graph::{Graph, GraphError, Schedule},
     guard::LeaseGuard,
-    journal::{Closing, Ending, Entry, JournalError, JournalStore, Progress, RunHeader},
+    journal::{Closing, Ending, Entry, JournalStore, Progress, RunHeader},
     march::{Forward, go_forward},
     report::{Failure, FailureCause, RunReport},
     step::{Outputs, Step, StepId},
@@ -34,7 +35,8 @@ pub struct RunContext {
     pub cancel: CancellationToken,
     /// Holds the run up for as long as it is on.
     pub brake: Brake,
-    /// The lease under which the run writes; once it is lost, nothing is written any more.
+    /// The lease under which the run writes; once it is lost, nothing is written any more. The
+    /// journal's store must be the one that granted it.
     pub lease: Option<Arc<LeaseGuard>>,
     /// How much longer the lease must last when a step begins: as long as its longest request.
     /// 5 s unless set.
@@ -79,6 +81,15 @@ pub enum RunError {
     LeaseLost,
 }
 
+impl From<JournalError> for RunError {
+    fn from(error: JournalError) -> Self {
+        match error.kind() {
+            JournalErrorKind::Fenced => Self::LeaseLost,
+            _ => Self::Journal(error),
+        }
+    }
+}
+
 /// Runs `steps`, side by side where their needs allow it, and takes all back when one fails.
 ///
 /// `earlier` holds what steps of an interrupted run had seen before they acted: it becomes part of
@@ -97,12 +108,13 @@ pub async fn run(
     closing: impl FnOnce(&RunReport) -> Value + Send,
 ) -> Result<RunReport, RunError> {
     let graph = graph_of(&steps)?;
-    cx.journal.open(&header).await.map_err(RunError::Journal)?;
+    let fence = cx.lease.as_ref().map(|lease| lease.fence());
+    cx.journal.open(&header, fence.as_ref()).await?;
     cx.listener.hear(&Event::RunOpened(header.id.clone()));
     let known: HashSet<&StepId> = steps.iter().map(|step| step.id()).collect();
     let earlier = earlier.into_iter().filter(|(id, _)| known.contains(id)).collect();
     let core = core(cx, header.id, earlier);
-    adopt(&core).await.map_err(RunError::Journal)?;
+    adopt(&core).await?;
     let all = Schedule::new(&graph);
     execute(core, steps, graph, all, None, cx, closing).await
 }
@@ -119,11 +131,11 @@ pub async fn resume(
     closing: impl FnOnce(&RunReport) -> Value + Send,
 ) -> Result<RunReport, RunError> {
     let graph = graph_of(&steps)?;
-    let found = cx.journal.find(&id).await.map_err(RunError::Journal)?;
+    let found = cx.journal.find(&id).await?;
     if found.is_none_or(|run| run.closing.is_some()) {
         return Err(RunError::NotResumable(id));
     }
-    let progress = Progress::of(&cx.journal.entries(&id).await.map_err(RunError::Journal)?);
+    let progress = Progress::of(&cx.journal.entries(&id).await?);
     let core = core(cx, id, progress.before);
     let mut rest = Schedule::new(&graph);
     for (at, step) in steps.iter().enumerate() {
@@ -148,6 +160,7 @@ fn core(cx: &RunContext, run: DeploymentId, begun: BTreeMap<StepId, Value>) -> A
         journal: Arc::clone(&cx.journal),
         clock: Arc::clone(&cx.clock),
         listener: Arc::clone(&cx.listener),
+        fence: cx.lease.as_ref().map(|lease| lease.fence()),
         lease: cx.lease.clone(),
         margin: cx.margin,
         outputs: Outputs::default(),
@@ -156,10 +169,12 @@ fn core(cx: &RunContext, run: DeploymentId, begun: BTreeMap<StepId, Value>) -> A
 }
 
 /// Makes the journal of this run complete by itself.
-async fn adopt(core: &Core) -> Result<(), JournalError> {
+async fn adopt(core: &Core) -> Result<(), RunError> {
     let begun = core.begun.lock().expect("no holder panics").clone();
-    for (step, before) in begun {
-        core.write(Entry::Started { step, before }).await?;
+    let started = |(step, before)| Entry::Started { step, before };
+    let entries: Vec<Entry> = begun.into_iter().map(started).collect();
+    if !entries.is_empty() {
+        core.write_all(&entries).await?;
     }
     Ok(())
 }
@@ -190,7 +205,10 @@ async fn execute(
     let mut report = RunReport::new(&core, forward.cancelled, forward.failures, unwinding);
     let data = closing(&report);
     let end = Closing { at: cx.clock.now(), ending: report.ending, data };
-    report.journal_error = core.journal.close(&core.run, &end).await.err();
+    report.journal_error = match core.journal.close(&core.run, &end, core.fence.as_ref()).await {
+        Err(error) if error.kind() == JournalErrorKind::Fenced => return Err(RunError::LeaseLost),
+        closed => closed.err(),
+    };
     core.tell(Event::RunClosed(report.ending));
     Ok(report)
 }

@@ -1,5 +1,5 @@
 use crate::{
-    core::{Core, Stop, chain},
+    core::{Core, Stop, chain, is_fenced},
     event::Event,
     graph::{Graph, Schedule},
     journal::Entry,
@@ -58,7 +58,7 @@ pub(crate) async fn unwind(
         let id = steps[node].id();
         match outcome {
             Ok(Undo::Undone) => {
-                let _ = core.write(Entry::Undone { step: id.clone() }).await;
+                note(core, &mut left, Entry::Undone { step: id.clone() }).await;
                 core.tell(Event::StepUndone(id.clone()));
             }
             Ok(Undo::Kept(reason)) => {
@@ -83,14 +83,21 @@ fn hold(held: &mut BTreeMap<usize, String>, graph: &Graph, node: usize, id: &Ste
     }
 }
 
+/// Writes down what an undo came to. A journal that fails stops no unwinding; another process that
+/// goes on with the run does.
+async fn note(core: &Core, left: &mut Unwinding, entry: Entry) {
+    let written = core.write(entry).await;
+    left.lease_lost |= is_fenced(&written);
+}
+
 async fn keep(core: &Core, left: &mut Unwinding, step: &StepId, reason: String) {
-    let _ = core.write(Entry::Kept { step: step.clone(), reason: reason.clone() }).await;
+    note(core, left, Entry::Kept { step: step.clone(), reason: reason.clone() }).await;
     core.tell(Event::StepKept { step: step.clone(), reason: reason.clone() });
     left.kept.push((step.clone(), reason));
 }
 
 async fn stick(core: &Core, left: &mut Unwinding, step: &StepId, error: String) {
-    let _ = core.write(Entry::Stuck { step: step.clone(), error: error.clone() }).await;
+    note(core, left, Entry::Stuck { step: step.clone(), error: error.clone() }).await;
     core.tell(Event::StepStuck { step: step.clone(), error: error.clone() });
     left.stuck.push((step.clone(), error));
 }
