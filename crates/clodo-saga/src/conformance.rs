@@ -4,7 +4,9 @@
 mod fences;
 mod journal;
 mod leases;
+mod signals;
 
 pub use fences::fences;
 pub use journal::journal_store;
 pub use leases::lease_store;
+pub use signals::signal_store;

@@ -9,7 +9,8 @@
 //! | a run to hold up for a while | [`Brake`] |
 //! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
 //! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
-//! | another kind of store | implement [`JournalStore`], [`LeaseStore`] and pass `conformance` |
+//! | a word for a run in another process | [`SignalStore`] |
+//! | another kind of store | implement [`JournalStore`], [`LeaseStore`] … and pass `conformance` |
 //!
 //! # Example
 //! ```
@@ -82,6 +83,7 @@ mod march;
 mod memory;
 mod report;
 mod run;
+mod signal;
 mod sqlite;
 mod step;
 mod unwind;
@@ -99,5 +101,6 @@ pub use lease::{Fence, Grant, Holder, HolderError, Lease, LeaseRequest, LeaseSto
 pub use memory::MemoryStore;
 pub use report::{Failure, FailureCause, RunReport};
 pub use run::{RunContext, RunError, resume, run};
+pub use signal::{Signal, SignalKind, SignalStore};
 pub use sqlite::SqliteStore;
 pub use step::{Look, Outputs, Step, StepError, StepId, Undo};

@@ -1,5 +1,6 @@
 mod journal;
 mod leases;
+mod signals;
 
 use self::{journal::Run, leases::Slot};
 use std::{

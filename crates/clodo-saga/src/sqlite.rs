@@ -1,6 +1,7 @@
 mod format;
 mod journal;
 mod leases;
+mod signals;
 
 use crate::{
     error::{StoreError, StoreErrorKind},

@@ -3,6 +3,7 @@ use crate::{
     error::{JournalError, JournalErrorKind},
     journal::{Addition, Closing, EntryRecord, JournalStore, RunHeader, RunQuery, RunRecord},
     lease::Fence,
+    signal::Signal,
 };
 use async_trait::async_trait;
 use clodo_types::DeploymentId;
@@ -12,10 +13,11 @@ use clodo_types::DeploymentId;
 pub(super) struct Run {
     pub(super) record: RunRecord,
     entries: Vec<EntryRecord>,
+    pub(super) signals: Vec<Signal>,
 }
 
 impl Shelves {
-    fn run(&self, id: &DeploymentId) -> Option<&Run> {
+    pub(super) fn run(&self, id: &DeploymentId) -> Option<&Run> {
         self.runs.iter().find(|run| run.record.header.id == *id)
     }
 
@@ -44,7 +46,7 @@ impl JournalStore for MemoryStore {
             return Err(JournalError::new(JournalErrorKind::Conflict, DOING));
         }
         let record = RunRecord { header: run.clone(), closing: None };
-        shelves.runs.push(Run { record, entries: Vec::new() });
+        shelves.runs.push(Run { record, entries: Vec::new(), signals: Vec::new() });
         Ok(())
     }
 

@@ -26,9 +26,15 @@ pub(super) const FORMAT: &[&str] = &[
             expires_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
     ",
-    // 2: the lease under which an entry was written.
+    // 2: the lease under which an entry was written; signals.
     "
         ALTER TABLE entry ADD COLUMN lease TEXT;
         ALTER TABLE entry ADD COLUMN fence INTEGER;
+        CREATE TABLE signal (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES run (number),
+            signal TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX signal_by_run ON signal (run, number);
     ",
 ];

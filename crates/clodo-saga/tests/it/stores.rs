@@ -12,6 +12,7 @@ async fn memory_keeps_its_promises() {
     conformance::journal_store(&MemoryStore::default()).await;
     conformance::lease_store(&MemoryStore::default()).await;
     conformance::fences(&MemoryStore::default()).await;
+    conformance::signal_store(&MemoryStore::default()).await;
 }
 
 #[tokio::test]
@@ -21,6 +22,7 @@ async fn sqlite_keeps_its_promises() {
     conformance::journal_store(&store).await;
     conformance::lease_store(&store).await;
     conformance::fences(&store).await;
+    conformance::signal_store(&store).await;
 }
 
 #[tokio::test]
