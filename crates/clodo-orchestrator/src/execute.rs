@@ -41,7 +41,7 @@ pub(crate) async fn execute(
     } else {
         apply(cx, &work, lock).await?
     };
-    report.superseded = supersede(cx, &work).await;
+    report.superseded = supersede(cx, &work, lock).await;
     report.took = cx.clock.now().since(work.began);
     Ok(report)
 }
@@ -150,7 +150,7 @@ fn describe(cx: &DeployContext, work: &Work, facts: &Facts, run: RunReport) -> D
 
 /// Closes interrupted deployments that have nothing left to finish. One that touched Workers which
 /// are no part of this deployment stays open.
-async fn supersede(cx: &DeployContext, work: &Work) -> Vec<DeploymentId> {
+async fn supersede(cx: &DeployContext, work: &Work, lock: &LeaseGuard) -> Vec<DeploymentId> {
     let own: BTreeSet<&WorkerRef> =
         work.prepared.plan.targets.iter().map(|target| &target.worker).collect();
     let covered = |past: &Past| past.opening.workers().iter().all(|worker| own.contains(worker));
@@ -160,7 +160,7 @@ async fn supersede(cx: &DeployContext, work: &Work) -> Vec<DeploymentId> {
         let data = Finish { superseded_by: by, ..past.finish };
         let data = serde_json::to_value(data).unwrap_or(Value::Null);
         let closing = Closing { at: cx.clock.now(), ending: Ending::Superseded, data };
-        match cx.journal.close(&past.id, &closing).await {
+        match cx.journal.close(&past.id, &closing, Some(&lock.fence())).await {
             Ok(()) => closed.push(past.id),
             Err(error) => tracing::warn!(%error, "an interrupted deployment was not closed"),
         }

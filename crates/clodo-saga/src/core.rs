@@ -1,7 +1,9 @@
 use crate::{
+    error::{JournalError, JournalErrorKind},
     event::{Event, Listener},
     guard::LeaseGuard,
-    journal::{Entry, JournalError, JournalStore},
+    journal::{Addition, Entry, JournalStore},
+    lease::Fence,
     step::{Outputs, Step, StepError, StepId, Undo},
 };
 use clodo_types::{Clock, DeploymentId};
@@ -21,6 +23,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) lease: Option<Arc<LeaseGuard>>,
+    pub(crate) fence: Option<Fence>,
     pub(crate) margin: Duration,
     pub(crate) outputs: Outputs,
     /// What each step that was begun goes back to.
@@ -35,13 +38,29 @@ pub(crate) enum Stop {
     LeaseLost,
 }
 
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        match error.kind() {
+            JournalErrorKind::Fenced => Self::LeaseLost,
+            _ => Self::Journal(error),
+        }
+    }
+}
+
 impl Core {
     pub(crate) fn tell(&self, event: Event) {
         self.listener.hear(&event);
     }
 
     pub(crate) async fn write(&self, entry: Entry) -> Result<(), JournalError> {
-        self.journal.append(&self.run, self.clock.now(), &entry).await
+        self.write_all(&[entry]).await
+    }
+
+    /// Writes entries that belong together.
+    pub(crate) async fn write_all(&self, entries: &[Entry]) -> Result<(), JournalError> {
+        let at = self.clock.now();
+        let added = Addition { at, entries, fence: self.fence.as_ref() };
+        self.journal.append(&self.run, &added).await
     }
 
     pub(crate) fn before(&self, step: &StepId) -> Option<Value> {
@@ -66,7 +85,7 @@ impl Core {
         // What an interrupted run saw counts: now the world holds that run's own doing.
         let before = self.before(&id).unwrap_or(look.before);
         let entry = Entry::Started { step: id.clone(), before: before.clone() };
-        self.write(entry).await.map_err(Stop::Journal)?;
+        self.write(entry).await?;
         self.begin(&id, before);
         let output = match look.already {
             Some(output) => {
@@ -80,7 +99,7 @@ impl Core {
         };
         self.outputs.put(id.clone(), output.clone());
         let entry = Entry::Done { step: id.clone(), output };
-        self.write(entry).await.map_err(Stop::Journal)?;
+        self.write(entry).await?;
         self.tell(Event::StepDone { step: id, took: self.clock.now().since(began) });
         Ok(())
     }
@@ -93,6 +112,11 @@ impl Core {
         let output = self.outputs.get(&id);
         step.undo(&before, output.as_ref(), &self.outputs).await.map_err(Stop::Failed)
     }
+}
+
+/// Whether a write was refused because another process has the lease now.
+pub(crate) fn is_fenced(written: &Result<(), JournalError>) -> bool {
+    written.as_ref().is_err_and(|error| error.kind() == JournalErrorKind::Fenced)
 }
 
 /// The text of an error with all its causes, for the journal.

@@ -26,6 +26,10 @@ pub enum Event {
         /// Why, with all causes.
         error: String,
     },
+    /// The brake was found on: no further step begins.
+    Paused,
+    /// The brake was taken off again.
+    Resumed,
     /// Cancellation was asked for and no further step begins.
     Cancelled,
     /// No step runs any more, and what was done is being taken back.

@@ -1,5 +1,6 @@
-use crate::lease::{
-    Grant, Holder, Lease, LeaseRequest, LeaseStore, LeaseStoreError, Liveness, after,
+use crate::{
+    error::LeaseStoreError,
+    lease::{Fence, Grant, Holder, Lease, LeaseRequest, LeaseStore, Liveness, after},
 };
 use clodo_types::{Clock, Timestamp};
 use std::{
@@ -7,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::Instant};
 
 /// How a lease is asked for and kept.
 #[derive(Clone)]
@@ -77,13 +78,33 @@ pub enum LeaseError {
     },
 }
 
+/// A clock that is never set back: it runs at least as fast as the machine's own.
+#[derive(Clone, Debug)]
+struct SteadyClock {
+    clock: Arc<dyn Clock>,
+    began: (Timestamp, Instant),
+}
+
+impl SteadyClock {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let began = (clock.now(), Instant::now());
+        Self { clock, began }
+    }
+
+    fn now(&self) -> Timestamp {
+        let (moment, instant) = self.began;
+        self.clock.now().max(after(moment, instant.elapsed()))
+    }
+}
+
 /// A lease that is renewed for as long as this guard lives.
 ///
-/// Dropped without [`LeaseGuard::release`], it is no longer renewed and expires.
+/// Dropped without [`LeaseGuard::release`], it is no longer renewed and expires. A process that was
+/// stopped for longer than the lease lasts finds it lost, also when the clock was set back.
 #[derive(Debug)]
 pub struct LeaseGuard {
     store: Arc<dyn LeaseStore>,
-    clock: Arc<dyn Clock>,
+    clock: SteadyClock,
     lease: Lease,
     valid_until: Arc<Mutex<Option<Timestamp>>>,
     renewal: AbortHandle,
@@ -100,45 +121,52 @@ impl LeaseGuard {
         options: LeaseOptions,
     ) -> Result<Self, LeaseError> {
         let failed = |source| LeaseError::Store { name: options.name.clone(), source };
-        let lease = match Self::ask(&*store, &*clock, &options).await.map_err(failed)? {
+        let clock = SteadyClock::new(clock);
+        let lease = match ask(&*store, &clock, &options).await.map_err(failed)? {
             Grant::Granted(lease) => lease,
             Grant::Held(other) if (options.liveness)(&other.holder) == Liveness::Dead => {
                 // Only the dead holder's own grant goes: if another process was quicker, its newer
                 // number keeps this from touching it.
                 store.release(&other).await.map_err(failed)?;
-                match Self::ask(&*store, &*clock, &options).await.map_err(failed)? {
+                match ask(&*store, &clock, &options).await.map_err(failed)? {
                     Grant::Granted(lease) => lease,
                     Grant::Held(other) => return Err(LeaseError::Held(other)),
                 }
             }
             Grant::Held(other) => return Err(LeaseError::Held(other)),
         };
-        let valid_until = Arc::new(Mutex::new(Some(lease.expires_at)));
-        let task = renew(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            lease.clone(),
-            options.ttl,
-            Arc::clone(&valid_until),
-        );
-        let renewal = tokio::spawn(task).abort_handle();
-        Ok(Self { store, clock, lease, valid_until, renewal })
+        Ok(Self::keep(store, clock, lease, options.ttl))
     }
 
-    async fn ask(
-        store: &dyn LeaseStore,
-        clock: &dyn Clock,
-        options: &LeaseOptions,
-    ) -> Result<Grant, LeaseStoreError> {
-        let LeaseOptions { name, holder, ttl, .. } = options;
-        let (name, holder) = (name.clone(), holder.clone());
-        store.acquire(&LeaseRequest { name, holder, now: clock.now(), ttl: *ttl }).await
+    /// Begins to renew a lease that was granted already, such as a claimed job's.
+    #[must_use]
+    pub fn adopt(
+        store: Arc<dyn LeaseStore>,
+        clock: Arc<dyn Clock>,
+        lease: Lease,
+        ttl: Duration,
+    ) -> Self {
+        Self::keep(store, SteadyClock::new(clock), lease, ttl)
+    }
+
+    fn keep(store: Arc<dyn LeaseStore>, clock: SteadyClock, lease: Lease, ttl: Duration) -> Self {
+        let valid_until = Arc::new(Mutex::new(Some(lease.expires_at)));
+        let renewed = (lease.clone(), ttl);
+        let task = renew(Arc::clone(&store), clock.clone(), renewed, Arc::clone(&valid_until));
+        let renewal = tokio::spawn(task).abort_handle();
+        Self { store, clock, lease, valid_until, renewal }
     }
 
     /// The fencing number.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.lease.number
+    }
+
+    /// What writes under this lease carry.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.lease.fence()
     }
 
     /// True while the lease lasts at least `margin` longer. Ask before each write, with a margin as
@@ -165,16 +193,26 @@ impl Drop for LeaseGuard {
     }
 }
 
+async fn ask(
+    store: &dyn LeaseStore,
+    clock: &SteadyClock,
+    options: &LeaseOptions,
+) -> Result<Grant, LeaseStoreError> {
+    let LeaseOptions { name, holder, ttl, .. } = options;
+    let (name, holder) = (name.clone(), holder.clone());
+    store.acquire(&LeaseRequest { name, holder, now: clock.now(), ttl: *ttl }).await
+}
+
 async fn renew(
     store: Arc<dyn LeaseStore>,
-    clock: Arc<dyn Clock>,
-    lease: Lease,
-    ttl: Duration,
+    clock: SteadyClock,
+    (lease, ttl): (Lease, Duration),
     valid_until: Arc<Mutex<Option<Timestamp>>>,
 ) {
     let set = |until| *valid_until.lock().expect("no holder panics") = until;
     loop {
         tokio::time::sleep(ttl / 3).await;
+        // Taken before the store is asked: if that takes long, the lease lasts no longer for it.
         let until = after(clock.now(), ttl);
         match store.renew(&lease, until).await {
             Ok(true) => set(Some(until)),

@@ -1,42 +1,48 @@
-use crate::step::StepId;
+use crate::{error::JournalError, lease::Fence, step::StepId};
 use async_trait::async_trait;
 use clodo_types::{DeploymentId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, error, fmt};
+use std::{collections::BTreeMap, fmt};
 
 /// Where runs are written down.
 ///
 /// # Contract
-/// - A method that writes returns only once what it wrote survives the end of the process.
-/// - `entries` keeps the order in which `append` returned; `runs` the order of `open`, newest first,
-///   whatever the clock said.
+/// - A method that writes returns only once what it wrote survives the end of the process, and
+///   writes all of it or nothing.
+/// - What comes with a fence is written only while that lease is the current one of its name; else
+///   it is refused as [`Fenced`](crate::StoreErrorKind::Fenced), whatever else might be wrong. The
+///   leases are those of the same store. Whether the lease has expired makes no difference: for as
+///   long as nobody else was granted it, nobody else writes.
+/// - `entries` and `records` keep the order in which `append` returned; `runs` the order of `open`,
+///   newest first, whatever the clock said.
 /// - `open` of an id that is known, and `append` and `close` of one that is unknown or closed, are
 ///   refused and change nothing.
+/// - Nothing is written twice, also when an answer is lost on its way and the store asks again.
 #[async_trait]
 pub trait JournalStore: fmt::Debug + Send + Sync + 'static {
     /// Begins a run.
     ///
     /// # Errors
-    /// When the id is taken or the store fails.
-    async fn open(&self, run: &RunHeader) -> Result<(), JournalError>;
+    /// When the id is taken, the lease is lost, or the store fails.
+    async fn open(&self, run: &RunHeader, fence: Option<&Fence>) -> Result<(), JournalError>;
 
-    /// Adds an entry to an open run.
+    /// Adds entries to an open run.
     ///
     /// # Errors
-    /// When the run is not open or the store fails.
-    async fn append(
-        &self,
-        run: &DeploymentId,
-        at: Timestamp,
-        entry: &Entry,
-    ) -> Result<(), JournalError>;
+    /// When the run is not open, the lease is lost, or the store fails.
+    async fn append(&self, run: &DeploymentId, added: &Addition<'_>) -> Result<(), JournalError>;
 
     /// Ends a run.
     ///
     /// # Errors
-    /// When the run is not open or the store fails.
-    async fn close(&self, run: &DeploymentId, closing: &Closing) -> Result<(), JournalError>;
+    /// When the run is not open, the lease is lost, or the store fails.
+    async fn close(
+        &self,
+        run: &DeploymentId,
+        closing: &Closing,
+        fence: Option<&Fence>,
+    ) -> Result<(), JournalError>;
 
     /// Runs that match, newest first.
     ///
@@ -50,11 +56,49 @@ pub trait JournalStore: fmt::Debug + Send + Sync + 'static {
     /// When the store fails.
     async fn find(&self, run: &DeploymentId) -> Result<Option<RunRecord>, JournalError>;
 
-    /// The entries of one run, oldest first; none for an unknown run.
+    /// The entries of one run that were added after the one of this number (0: all), oldest first;
+    /// none for an unknown run. Who follows a run asks again and again.
     ///
     /// # Errors
     /// When the store fails.
-    async fn entries(&self, run: &DeploymentId) -> Result<Vec<Entry>, JournalError>;
+    async fn records(
+        &self,
+        run: &DeploymentId,
+        after: u64,
+    ) -> Result<Vec<EntryRecord>, JournalError>;
+
+    /// All entries of one run, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn entries(&self, run: &DeploymentId) -> Result<Vec<Entry>, JournalError> {
+        let records = self.records(run, 0).await?;
+        Ok(records.into_iter().map(|record| record.entry).collect())
+    }
+}
+
+/// Entries that belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct Addition<'a> {
+    /// When they happened.
+    pub at: Timestamp,
+    /// What happened, oldest first.
+    pub entries: &'a [Entry],
+    /// The lease under which they are written.
+    pub fence: Option<&'a Fence>,
+}
+
+/// An entry in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntryRecord {
+    /// Its number: later ones of the run have higher ones, not always the next.
+    pub number: u64,
+    /// When it happened, by the clock of who wrote it.
+    pub at: Timestamp,
+    /// The lease under which it was written.
+    pub fence: Option<Fence>,
+    /// What happened.
+    pub entry: Entry,
 }
 
 /// How a run begins.
@@ -236,52 +280,5 @@ impl Progress {
             }
             Entry::Stuck { .. } => {}
         }
-    }
-}
-
-/// What a caller can decide on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JournalErrorKind {
-    /// The run is unknown.
-    Unknown,
-    /// The run is closed, or its id is taken.
-    Conflict,
-    /// A newer program wrote the store.
-    NewerFormat,
-    /// The store was deleted while it was in use.
-    Gone,
-    /// The store failed.
-    Store,
-}
-
-/// The journal could not be written or read.
-#[derive(Debug, thiserror::Error)]
-#[error("could not {doing}")]
-pub struct JournalError {
-    doing: &'static str,
-    kind: JournalErrorKind,
-    #[source]
-    source: Option<Box<dyn error::Error + Send + Sync>>,
-}
-
-impl JournalError {
-    /// Says what failed, as a verb phrase such as `open a run`.
-    #[must_use]
-    pub fn new(kind: JournalErrorKind, doing: &'static str) -> Self {
-        Self { doing, kind, source: None }
-    }
-
-    /// Adds the cause.
-    #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-
-    /// What kind of failure it was.
-    #[must_use]
-    pub fn kind(&self) -> JournalErrorKind {
-        self.kind
     }
 }

@@ -1,6 +1,8 @@
+use crate::error::LeaseStoreError;
 use async_trait::async_trait;
 use clodo_types::Timestamp;
-use std::{error, fmt, str::FromStr, time::Duration};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr, time::Duration};
 
 /// Where leases are kept: who may change something right now.
 ///
@@ -78,6 +80,24 @@ pub struct Lease {
     pub expires_at: Timestamp,
 }
 
+impl Lease {
+    /// What writes under this lease carry.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        Fence { name: self.name.clone(), number: self.number }
+    }
+}
+
+/// The lease under which somebody writes. A store refuses the write once the name was granted
+/// again, or given back: so a process that slept through the end of its lease changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fence {
+    /// What is locked.
+    pub name: String,
+    /// The fencing number of the grant.
+    pub number: u64,
+}
+
 /// A process: `host:pid:start time`. The start time tells a process from a later one that got the
 /// same number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -147,24 +167,4 @@ pub enum Liveness {
     Dead,
     /// It cannot be told: it is on another machine.
     Unknown,
-}
-
-/// The lease store failed.
-#[derive(Debug, thiserror::Error)]
-#[error("could not {doing}")]
-pub struct LeaseStoreError {
-    doing: &'static str,
-    #[source]
-    source: Box<dyn error::Error + Send + Sync>,
-}
-
-impl LeaseStoreError {
-    /// Says what failed, as a verb phrase such as `renew a lease`.
-    #[must_use]
-    pub fn new(
-        doing: &'static str,
-        source: impl Into<Box<dyn error::Error + Send + Sync>>,
-    ) -> Self {
-        Self { doing, source: source.into() }
-    }
 }

@@ -6,9 +6,11 @@
 //! | a change that can be taken back | implement [`Step`] |
 //! | several of them | [`run`] with a [`RunContext`] |
 //! | a run whose process died | [`RunQuery::unfinished`], then [`resume`], or [`Progress`] for a new plan |
+//! | a run to hold up for a while | [`Brake`] |
 //! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
 //! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
-//! | another kind of store | implement [`JournalStore`], [`LeaseStore`] and pass `conformance` |
+//! | a word for a run in another process | [`SignalStore`] |
+//! | another kind of store | implement [`JournalStore`], [`LeaseStore`] … and pass `conformance` |
 //!
 //! # Example
 //! ```
@@ -67,33 +69,38 @@
 //! # Features
 //! - `conformance`: the module `conformance`, the suite that every store passes.
 
+mod brake;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod core;
+mod error;
 mod event;
 mod graph;
 mod guard;
 mod journal;
 mod lease;
+mod march;
 mod memory;
 mod report;
 mod run;
+mod signal;
 mod sqlite;
 mod step;
 mod unwind;
 
+pub use brake::Brake;
+pub use error::{JournalError, JournalErrorKind, LeaseStoreError, StoreError, StoreErrorKind};
 pub use event::{Deaf, Event, Listener};
 pub use graph::GraphError;
 pub use guard::{LeaseError, LeaseGuard, LeaseOptions};
 pub use journal::{
-    Closing, Ending, Entry, JournalError, JournalErrorKind, JournalStore, Progress, RunHeader,
-    RunQuery, RunRecord,
+    Addition, Closing, Ending, Entry, EntryRecord, JournalStore, Progress, RunHeader, RunQuery,
+    RunRecord,
 };
-pub use lease::{
-    Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, LeaseStoreError, Liveness,
-};
+pub use lease::{Fence, Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, Liveness};
 pub use memory::MemoryStore;
 pub use report::{Failure, FailureCause, RunReport};
 pub use run::{RunContext, RunError, resume, run};
+pub use signal::{Signal, SignalKind, SignalStore};
 pub use sqlite::SqliteStore;
 pub use step::{Look, Outputs, Step, StepError, StepId, Undo};

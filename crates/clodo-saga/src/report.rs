@@ -1,5 +1,6 @@
 use crate::{
-    journal::{Ending, JournalError},
+    error::JournalError,
+    journal::Ending,
     step::{StepError, StepId},
 };
 use clodo_types::DeploymentId;

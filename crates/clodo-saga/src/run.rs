@@ -1,9 +1,12 @@
 use crate::{
-    core::{Core, Stop, chain},
+    brake::Brake,
+    core::Core,
+    error::{JournalError, JournalErrorKind},
     event::{Event, Listener},
     graph::{Graph, GraphError, Schedule},
     guard::LeaseGuard,
-    journal::{Closing, Ending, Entry, JournalError, JournalStore, Progress, RunHeader},
+    journal::{Closing, Ending, Entry, JournalStore, Progress, RunHeader},
+    march::{Forward, go_forward},
     report::{Failure, FailureCause, RunReport},
     step::{Outputs, Step, StepId},
     unwind::{Unwinding, unwind},
@@ -11,12 +14,11 @@ use crate::{
 use clodo_types::{Clock, DeploymentId};
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
     num::NonZeroUsize,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// What a run needs from outside.
@@ -31,7 +33,10 @@ pub struct RunContext {
     pub listener: Arc<dyn Listener>,
     /// Asks for an end: no further step begins, and what was done is taken back.
     pub cancel: CancellationToken,
-    /// The lease under which the run writes; once it is lost, nothing is written any more.
+    /// Holds the run up for as long as it is on.
+    pub brake: Brake,
+    /// The lease under which the run writes; once it is lost, nothing is written any more. The
+    /// journal's store must be the one that granted it.
     pub lease: Option<Arc<LeaseGuard>>,
     /// How much longer the lease must last when a step begins: as long as its longest request.
     /// 5 s unless set.
@@ -41,7 +46,7 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// Without listener, cancellation and lease.
+    /// Without listener, cancellation, brake and lease.
     #[must_use]
     pub fn new(journal: Arc<dyn JournalStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -49,6 +54,7 @@ impl RunContext {
             clock,
             listener: Arc::new(crate::event::Deaf),
             cancel: CancellationToken::new(),
+            brake: Brake::default(),
             lease: None,
             margin: Duration::from_secs(5),
             concurrency: NonZeroUsize::new(8).expect("8 is not 0"),
@@ -75,6 +81,15 @@ pub enum RunError {
     LeaseLost,
 }
 
+impl From<JournalError> for RunError {
+    fn from(error: JournalError) -> Self {
+        match error.kind() {
+            JournalErrorKind::Fenced => Self::LeaseLost,
+            _ => Self::Journal(error),
+        }
+    }
+}
+
 /// Runs `steps`, side by side where their needs allow it, and takes all back when one fails.
 ///
 /// `earlier` holds what steps of an interrupted run had seen before they acted: it becomes part of
@@ -93,13 +108,14 @@ pub async fn run(
     closing: impl FnOnce(&RunReport) -> Value + Send,
 ) -> Result<RunReport, RunError> {
     let graph = graph_of(&steps)?;
-    cx.journal.open(&header).await.map_err(RunError::Journal)?;
+    let fence = cx.lease.as_ref().map(|lease| lease.fence());
+    cx.journal.open(&header, fence.as_ref()).await?;
     cx.listener.hear(&Event::RunOpened(header.id.clone()));
-    let known = |id: &StepId| steps.iter().any(|step| step.id() == id);
-    let earlier: BTreeMap<_, _> = earlier.into_iter().filter(|(id, _)| known(id)).collect();
+    let known: HashSet<&StepId> = steps.iter().map(|step| step.id()).collect();
+    let earlier = earlier.into_iter().filter(|(id, _)| known.contains(id)).collect();
     let core = core(cx, header.id, earlier);
-    adopt(&core).await.map_err(RunError::Journal)?;
-    let all = Schedule::new(graph.clone());
+    adopt(&core).await?;
+    let all = Schedule::new(&graph);
     execute(core, steps, graph, all, None, cx, closing).await
 }
 
@@ -115,13 +131,13 @@ pub async fn resume(
     closing: impl FnOnce(&RunReport) -> Value + Send,
 ) -> Result<RunReport, RunError> {
     let graph = graph_of(&steps)?;
-    let found = cx.journal.find(&id).await.map_err(RunError::Journal)?;
+    let found = cx.journal.find(&id).await?;
     if found.is_none_or(|run| run.closing.is_some()) {
         return Err(RunError::NotResumable(id));
     }
-    let progress = Progress::of(&cx.journal.entries(&id).await.map_err(RunError::Journal)?);
+    let progress = Progress::of(&cx.journal.entries(&id).await?);
     let core = core(cx, id, progress.before);
-    let mut rest = Schedule::new(graph.clone());
+    let mut rest = Schedule::new(&graph);
     for (at, step) in steps.iter().enumerate() {
         if let Some(output) = progress.outputs.get(step.id()) {
             core.outputs.put(step.id().clone(), output.clone());
@@ -144,6 +160,7 @@ fn core(cx: &RunContext, run: DeploymentId, begun: BTreeMap<StepId, Value>) -> A
         journal: Arc::clone(&cx.journal),
         clock: Arc::clone(&cx.clock),
         listener: Arc::clone(&cx.listener),
+        fence: cx.lease.as_ref().map(|lease| lease.fence()),
         lease: cx.lease.clone(),
         margin: cx.margin,
         outputs: Outputs::default(),
@@ -152,10 +169,12 @@ fn core(cx: &RunContext, run: DeploymentId, begun: BTreeMap<StepId, Value>) -> A
 }
 
 /// Makes the journal of this run complete by itself.
-async fn adopt(core: &Core) -> Result<(), JournalError> {
+async fn adopt(core: &Core) -> Result<(), RunError> {
     let begun = core.begun.lock().expect("no holder panics").clone();
-    for (step, before) in begun {
-        core.write(Entry::Started { step, before }).await?;
+    let started = |(step, before)| Entry::Started { step, before };
+    let entries: Vec<Entry> = begun.into_iter().map(started).collect();
+    if !entries.is_empty() {
+        core.write_all(&entries).await?;
     }
     Ok(())
 }
@@ -186,70 +205,12 @@ async fn execute(
     let mut report = RunReport::new(&core, forward.cancelled, forward.failures, unwinding);
     let data = closing(&report);
     let end = Closing { at: cx.clock.now(), ending: report.ending, data };
-    report.journal_error = core.journal.close(&core.run, &end).await.err();
+    report.journal_error = match core.journal.close(&core.run, &end, core.fence.as_ref()).await {
+        Err(error) if error.kind() == JournalErrorKind::Fenced => return Err(RunError::LeaseLost),
+        closed => closed.err(),
+    };
     core.tell(Event::RunClosed(report.ending));
     Ok(report)
-}
-
-#[derive(Debug, Default)]
-struct Forward {
-    failures: Vec<Failure>,
-    cancelled: bool,
-    lease_lost: bool,
-}
-
-async fn go_forward(
-    core: &Arc<Core>,
-    steps: &[Arc<dyn Step>],
-    mut schedule: Schedule,
-    cx: &RunContext,
-) -> Forward {
-    let mut forward = Forward::default();
-    let mut running = JoinSet::new();
-    let mut nodes = HashMap::new();
-    loop {
-        let free = forward.failures.is_empty() && !forward.lease_lost;
-        while free && running.len() < cx.concurrency.get() && !cx.cancel.is_cancelled() {
-            let Some(node) = schedule.next() else { break };
-            let task = running.spawn(Arc::clone(core).perform(Arc::clone(&steps[node])));
-            nodes.insert(task.id(), node);
-        }
-        let Some(ended) = running.join_next_with_id().await else { break };
-        let (task, outcome) = match ended {
-            Ok((task, outcome)) => (task, outcome),
-            Err(panic) => (panic.id(), Err(Stop::Failed("the step panicked".into()))),
-        };
-        let node = nodes[&task];
-        match outcome {
-            Ok(()) => schedule.finish(node),
-            Err(Stop::LeaseLost) => forward.lease_lost = true,
-            Err(Stop::Failed(error)) => {
-                forward.failures.push(failed(core, steps[node].id(), error.into()).await);
-            }
-            Err(Stop::Journal(error)) => {
-                forward.failures.push(failed(core, steps[node].id(), error.into()).await);
-            }
-        }
-    }
-    let stopped = forward.failures.is_empty() && !forward.lease_lost;
-    if stopped && schedule.next().is_some() {
-        forward.cancelled = true;
-        core.tell(Event::Cancelled);
-    }
-    forward
-}
-
-async fn failed(core: &Core, step: &StepId, cause: FailureCause) -> Failure {
-    let step = step.clone();
-    let error = match &cause {
-        FailureCause::Step(error) => chain(&**error),
-        FailureCause::Journal(error) => chain(error),
-        FailureCause::Recorded(text) => text.clone(),
-    };
-    // If the journal fails too, the report still says what happened.
-    let _ = core.write(Entry::Failed { step: step.clone(), error: error.clone() }).await;
-    core.tell(Event::StepFailed { step: step.clone(), error });
-    Failure { step, cause }
 }
 
 impl RunReport {

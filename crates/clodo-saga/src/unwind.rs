@@ -1,5 +1,5 @@
 use crate::{
-    core::{Core, Stop, chain},
+    core::{Core, Stop, chain, is_fenced},
     event::Event,
     graph::{Graph, Schedule},
     journal::Entry,
@@ -31,7 +31,7 @@ pub(crate) async fn unwind(
     core.tell(Event::UnwindingBegan);
     let mut left = Unwinding::default();
     let mut held: BTreeMap<usize, String> = BTreeMap::new();
-    let mut schedule = Schedule::new(graph.reversed());
+    let mut schedule = Schedule::new(&graph.reversed());
     let mut running = JoinSet::new();
     let mut nodes = HashMap::new();
     loop {
@@ -54,11 +54,11 @@ pub(crate) async fn unwind(
             Ok((task, outcome)) => (task, outcome),
             Err(panic) => (panic.id(), Err(Stop::Failed("its undo panicked".into()))),
         };
-        let node = nodes[&task];
+        let node = nodes.remove(&task).expect("each task was noted when it began");
         let id = steps[node].id();
         match outcome {
             Ok(Undo::Undone) => {
-                let _ = core.write(Entry::Undone { step: id.clone() }).await;
+                note(core, &mut left, Entry::Undone { step: id.clone() }).await;
                 core.tell(Event::StepUndone(id.clone()));
             }
             Ok(Undo::Kept(reason)) => {
@@ -83,14 +83,21 @@ fn hold(held: &mut BTreeMap<usize, String>, graph: &Graph, node: usize, id: &Ste
     }
 }
 
+/// Writes down what an undo came to. A journal that fails stops no unwinding; another process that
+/// goes on with the run does.
+async fn note(core: &Core, left: &mut Unwinding, entry: Entry) {
+    let written = core.write(entry).await;
+    left.lease_lost |= is_fenced(&written);
+}
+
 async fn keep(core: &Core, left: &mut Unwinding, step: &StepId, reason: String) {
-    let _ = core.write(Entry::Kept { step: step.clone(), reason: reason.clone() }).await;
+    note(core, left, Entry::Kept { step: step.clone(), reason: reason.clone() }).await;
     core.tell(Event::StepKept { step: step.clone(), reason: reason.clone() });
     left.kept.push((step.clone(), reason));
 }
 
 async fn stick(core: &Core, left: &mut Unwinding, step: &StepId, error: String) {
-    let _ = core.write(Entry::Stuck { step: step.clone(), error: error.clone() }).await;
+    note(core, left, Entry::Stuck { step: step.clone(), error: error.clone() }).await;
     core.tell(Event::StepStuck { step: step.clone(), error: error.clone() });
     left.stuck.push((step.clone(), error));
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fencing;
 mod leases;
+mod pausing;
 mod runs;
 mod stores;
 mod world;

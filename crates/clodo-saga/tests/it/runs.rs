@@ -1,7 +1,7 @@
 use crate::world::{Ears, Fault, World, context, header, id, memory, no_data, steps};
 use clodo_saga::{
-    Ending, Event, GraphError, Holder, JournalStore, LeaseGuard, LeaseOptions, MemoryStore,
-    Progress, RunError, RunQuery, SqliteStore, StepId, resume, run,
+    Addition, Ending, Event, GraphError, Holder, JournalStore, LeaseGuard, LeaseOptions,
+    MemoryStore, Progress, RunError, RunQuery, SqliteStore, StepId, resume, run,
 };
 use clodo_types::{Clock, ManualClock};
 use serde_json::json;
@@ -193,12 +193,11 @@ async fn an_unwinding_that_died_goes_on() {
     run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
     // The same entries, as if the process had died before the run was closed.
     let (again, cx) = memory();
-    again.open(&header(1)).await.unwrap();
-    for entry in store.entries(&id(1)).await.unwrap() {
-        if !matches!(entry, clodo_saga::Entry::Kept { .. }) {
-            again.append(&id(1), cx.clock.now(), &entry).await.unwrap();
-        }
-    }
+    again.open(&header(1), None).await.unwrap();
+    let mut entries = store.entries(&id(1)).await.unwrap();
+    entries.retain(|entry| !matches!(entry, clodo_saga::Entry::Kept { .. }));
+    let added = Addition { at: cx.clock.now(), entries: &entries, fence: None };
+    again.append(&id(1), &added).await.unwrap();
     world.mend();
     let report = resume(steps(&world, SHAPE), id(1), &cx, no_data).await.unwrap();
     assert_eq!(report.ending, Ending::Unwound);

@@ -1,13 +1,14 @@
 use async_trait::async_trait;
 use clodo_saga::{
-    Event, JournalStore, Listener, Look, MemoryStore, Outputs, RunContext, RunHeader, RunReport,
-    Step, StepError, StepId, Undo,
+    Event, Grant, Holder, JournalStore, LeaseRequest, LeaseStore, Listener, Look, MemoryStore,
+    Outputs, RunContext, RunHeader, RunReport, Step, StepError, StepId, Undo,
 };
-use clodo_types::{DeploymentId, ManualClock};
+use clodo_types::{DeploymentId, ManualClock, Timestamp};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,8 @@ pub(crate) struct World {
     pub(crate) faults: Mutex<BTreeMap<String, Fault>>,
     pub(crate) data: BTreeSet<&'static str>,
     pub(crate) cancel_in: Option<(&'static str, CancellationToken)>,
+    /// Somebody whose clock is far ahead takes the lease when this is in the log.
+    pub(crate) thief: Option<(String, Arc<MemoryStore>)>,
 }
 
 impl World {
@@ -47,8 +50,12 @@ impl World {
         self.faults.lock().unwrap().get(step).copied()
     }
 
-    fn say(&self, what: &str, step: &str) {
-        self.log.lock().unwrap().push(format!("{what} {step}"));
+    async fn say(&self, what: &str, step: &str) {
+        let line = format!("{what} {step}");
+        self.log.lock().unwrap().push(line.clone());
+        if let Some((_, store)) = self.thief.as_ref().filter(|(at, _)| *at == line) {
+            steal(store).await;
+        }
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -62,6 +69,17 @@ impl World {
     pub(crate) fn things(&self) -> Vec<String> {
         self.things.lock().unwrap().iter().cloned().collect()
     }
+}
+
+/// Takes the lease `shop` for somebody whose clock is a day ahead.
+pub(crate) async fn steal(store: &MemoryStore) {
+    let request = LeaseRequest {
+        name: "shop".into(),
+        holder: Holder::new("elsewhere", 1, "0"),
+        now: Timestamp::from_millis(86_400_000),
+        ttl: Duration::from_secs(30),
+    };
+    assert!(matches!(store.acquire(&request).await.unwrap(), Grant::Granted(_)));
 }
 
 #[derive(Debug)]
@@ -110,7 +128,7 @@ impl Step for Put {
         // Lets neighbours begin, so that steps really overlap.
         tokio::task::yield_now().await;
         self.world.things.lock().unwrap().insert(name.to_owned());
-        self.world.say("act", name);
+        self.world.say("act", name).await;
         if let Some((_, cancel)) = self.world.cancel_in.as_ref().filter(|(at, _)| *at == name) {
             cancel.cancel();
         }
@@ -129,7 +147,7 @@ impl Step for Put {
         _outputs: &Outputs,
     ) -> Result<Undo, StepError> {
         let name = self.id.as_str();
-        self.world.say("undo", name);
+        self.world.say("undo", name).await;
         if self.world.fault(name) == Some(Fault::Undo) {
             return Err("cannot undo".into());
         }
@@ -157,7 +175,7 @@ pub(crate) fn id(number: u32) -> DeploymentId {
 }
 
 pub(crate) fn header(number: u32) -> RunHeader {
-    let started_at = clodo_types::Timestamp::from_millis(0);
+    let started_at = Timestamp::from_millis(0);
     RunHeader { id: id(number), scope: "shop".into(), started_at, data: Value::Null }
 }
 
