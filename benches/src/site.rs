@@ -121,9 +121,8 @@ impl Site {
 pub(crate) fn wait_for(url: &str, wanted: Option<&str>) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let request = Request { method: "GET", url, headers: &[], body: "" };
-    let there = |answer: Answer| {
-        answer.status == 200 && wanted.is_none_or(|wanted| answer.body == wanted)
-    };
+    let there =
+        |answer: Answer| answer.status == 200 && wanted.is_none_or(|wanted| answer.body == wanted);
     while !request.send().is_ok_and(there) {
         assert!(Instant::now() < deadline, "{url} did not answer {wanted:?}");
         std::thread::sleep(Duration::from_millis(1));

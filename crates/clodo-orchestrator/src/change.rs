@@ -5,7 +5,7 @@ use crate::{
 };
 use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, DeploymentId, Hostname, NamespaceId,
-    NamespaceTitle, VersionId, WorkerName,
+    NamespaceTitle, PortfolioName, VersionId, WorkerName,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,6 +40,14 @@ pub enum Change {
         name: BucketName,
         /// The jurisdiction, such as `eu`.
         jurisdiction: Option<String>,
+    },
+    /// Create a Worker without code of its own, so that others can be bound to it before its code,
+    /// which is bound to them, can be uploaded. It answers 503 until then.
+    CreateStub {
+        /// The Worker.
+        worker: WorkerRef,
+        /// Whose Worker it is.
+        owner: PortfolioName,
     },
     /// Upload a version with its assets and its secrets.
     Upload(Upload),
@@ -111,8 +119,60 @@ pub struct Upload {
 pub enum Traffic {
     /// All of it to the version that this deployment uploaded ([`Inputs::version`]).
     Uploaded,
+    /// So many percent to that version, and the rest to the one that had the most before
+    /// ([`Inputs::before`]), which stays at hand even when nothing is left for it.
+    Split(f64),
     /// These shares; they sum up to 100.
     Shares(Vec<TrafficShare>),
+}
+
+impl Traffic {
+    /// The shares that this means: `uploaded` is the version that this deployment uploaded, `before`
+    /// says who had the traffic before it. `None` when the version is needed and not known.
+    #[must_use]
+    pub fn shares(
+        &self,
+        uploaded: Option<&VersionId>,
+        before: &[TrafficShare],
+    ) -> Option<Vec<TrafficShare>> {
+        let part = match self {
+            Self::Shares(shares) => return Some(shares.clone()),
+            Self::Uploaded => None,
+            Self::Split(part) => Some(*part),
+        };
+        let uploaded =
+            TrafficShare { version: uploaded?.clone(), percentage: part.unwrap_or(100.0) };
+        let old = part.and_then(|part| {
+            let version = main_version(before)?.clone();
+            Some(TrafficShare { version, percentage: 100.0 - part })
+        });
+        Some(match old {
+            Some(old) => vec![old, uploaded],
+            // There is nothing to share with.
+            None => vec![TrafficShare { percentage: 100.0, ..uploaded }],
+        })
+    }
+}
+
+/// The version that has the most traffic; the earlier one of equals.
+#[must_use]
+pub fn main_version(shares: &[TrafficShare]) -> Option<&VersionId> {
+    let best = shares.iter().reduce(|a, b| if b.percentage > a.percentage { b } else { a });
+    best.map(|share| &share.version)
+}
+
+/// Who had the traffic before a deployment gave `uploaded` a share of it, told from who has it now.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "there are two versions at most")]
+pub fn traffic_before(now: &[TrafficShare], uploaded: &VersionId) -> Vec<TrafficShare> {
+    let mut others: Vec<TrafficShare> =
+        now.iter().filter(|share| share.version != *uploaded).cloned().collect();
+    let sum: f64 = others.iter().map(|share| share.percentage).sum();
+    let equal = 100.0 / others.len().max(1) as f64;
+    for share in &mut others {
+        share.percentage = if sum > 0.0 { share.percentage / sum * 100.0 } else { equal };
+    }
+    others
 }
 
 impl Change {
@@ -124,7 +184,8 @@ impl Change {
             | Self::CreateNamespace { account, .. }
             | Self::CreateBucket { account, .. } => account,
             Self::Upload(upload) => &upload.target.id.account,
-            Self::SetTraffic { worker, .. }
+            Self::CreateStub { worker, .. }
+            | Self::SetTraffic { worker, .. }
             | Self::SetWorkersDev { worker, .. }
             | Self::SetDomains { worker, .. }
             | Self::SetRoutes { worker, .. }
@@ -138,7 +199,8 @@ impl Change {
     pub fn worker(&self) -> Option<&WorkerName> {
         match self {
             Self::Upload(upload) => Some(&upload.target.worker),
-            Self::SetTraffic { worker, .. }
+            Self::CreateStub { worker, .. }
+            | Self::SetTraffic { worker, .. }
             | Self::SetWorkersDev { worker, .. }
             | Self::SetDomains { worker, .. }
             | Self::SetRoutes { worker, .. }
@@ -161,6 +223,8 @@ pub struct Inputs {
     pub namespaces: BTreeMap<NamespaceTitle, NamespaceId>,
     /// The version that this deployment uploaded for the same target.
     pub version: Option<VersionId>,
+    /// Who had the traffic before this deployment touched it, once a step has found out.
+    pub before: Option<Vec<TrafficShare>>,
     /// The Worker as the listing showed it; `None` when it is being created.
     pub worker: Option<crate::observed::ObservedWorker>,
     /// For domains: where the hostnames that the Worker had or gets lead, as the listing showed it.
@@ -181,6 +245,7 @@ impl Inputs {
             databases: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             version: None,
+            before: None,
             worker: None,
             domains: BTreeMap::new(),
             search: true,
@@ -241,7 +306,7 @@ impl Look {
 }
 
 /// What a change brought about that later steps need.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Applied {
@@ -253,6 +318,8 @@ pub enum Applied {
     Namespace(NamespaceId),
     /// A version with this id.
     Version(VersionId),
+    /// A split of the traffic, which this was before.
+    Split(Vec<TrafficShare>),
 }
 
 /// How undoing a change ended.
@@ -262,4 +329,45 @@ pub enum Undone {
     Restored,
     /// It stays, for this reason: it holds data, or somebody else changed it since.
     Kept(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: u32) -> VersionId {
+        format!("00000000-0000-4000-8000-{number:012}").parse().expect("this is a UUID")
+    }
+
+    fn shares(rows: &[(u32, f64)]) -> Vec<TrafficShare> {
+        let share = |(number, percentage): &(u32, f64)| TrafficShare {
+            version: version(*number),
+            percentage: *percentage,
+        };
+        rows.iter().map(share).collect()
+    }
+
+    #[track_caller]
+    fn check(to: &Traffic, before: &[(u32, f64)], expected: &[(u32, f64)]) {
+        assert_eq!(to.shares(Some(&version(9)), &shares(before)), Some(shares(expected)));
+    }
+
+    #[test]
+    fn a_split_shares_with_the_version_that_had_the_most() {
+        check(&Traffic::Split(5.0), &[(1, 100.0)], &[(1, 95.0), (9, 5.0)]);
+        check(&Traffic::Split(5.0), &[(1, 30.0), (2, 70.0)], &[(2, 95.0), (9, 5.0)]);
+        check(&Traffic::Split(100.0), &[(1, 100.0)], &[(1, 0.0), (9, 100.0)]);
+        check(&Traffic::Split(5.0), &[], &[(9, 100.0)]);
+        check(&Traffic::Uploaded, &[(1, 100.0)], &[(9, 100.0)]);
+        assert_eq!(Traffic::Split(5.0).shares(None, &shares(&[(1, 100.0)])), None);
+    }
+
+    #[test]
+    fn who_had_the_traffic_is_told_from_who_has_it_now() {
+        let before = |now: &[(u32, f64)]| traffic_before(&shares(now), &version(9));
+        assert_eq!(before(&[(1, 95.0), (9, 5.0)]), shares(&[(1, 100.0)]));
+        assert_eq!(before(&[(1, 0.0), (9, 100.0)]), shares(&[(1, 100.0)]));
+        assert_eq!(before(&[(1, 100.0)]), shares(&[(1, 100.0)]));
+        assert!(before(&[(9, 100.0)]).is_empty());
+    }
 }

@@ -9,10 +9,10 @@ use crate::{
     observed::{ObservedAccount, Scope},
     platform::Platform,
     ports::Migrator,
-    trigger::{Route, TrafficShare, WorkersDev},
+    trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_bundle::{Bundle, Module, ModuleKind};
-use clodo_types::{AccountName, DeploymentId, TargetId, VersionId, ZoneName};
+use clodo_types::{AccountName, DeploymentId, PortfolioName, TargetId, VersionId, ZoneName};
 use serde_json::Map;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -28,6 +28,7 @@ pub struct Playground {
 /// Everything about platforms. What it makes it takes away again.
 pub async fn platform(platform: &dyn Platform, place: &Playground) {
     resources_are_made_once_and_go_only_if_new(platform, place).await;
+    a_stub_can_be_bound_to_and_goes_again(platform, place).await;
     a_first_upload_creates_a_marked_worker(platform, place).await;
     versions_and_traffic_go_forth_and_back(platform, place).await;
     triggers_and_mark_go_forth_and_back(platform, place).await;
@@ -144,6 +145,25 @@ async fn resources_are_made_once_and_go_only_if_new(platform: &dyn Platform, pla
     }
 }
 
+async fn a_stub_can_be_bound_to_and_goes_again(platform: &dyn Platform, place: &Playground) {
+    let worker = WorkerRef {
+        account: place.account.clone(),
+        worker: "conformance-stub".parse().expect("this is a name"),
+    };
+    let owner: PortfolioName = "conformance".parse().expect("this is a name");
+    let change = Change::CreateStub { worker: worker.clone(), owner: owner.clone() };
+    assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
+    apply(platform, &change, &inputs()).await;
+    let seen = observe(platform, place).await.workers.remove(&worker.worker);
+    let unfinished = Mark { owner: Some(owner), hashes: None };
+    assert_eq!(seen.expect("it is there").mark(), unfinished, "it has an owner, and no hashes");
+    for _ in 0..2 {
+        let undone = platform.undo(&change, &Before::Absent, None, &inputs()).await;
+        assert_eq!(undone.expect("undoing works"), Undone::Restored);
+    }
+    assert!(!observe(platform, place).await.workers.contains_key(&worker.worker), "it is gone");
+}
+
 async fn a_first_upload_creates_a_marked_worker(platform: &dyn Platform, place: &Playground) {
     let (change, mark) = upload(place, "one", true);
     let worker = change.worker().expect("an upload has a worker").clone();
@@ -181,6 +201,7 @@ async fn versions_and_traffic_go_forth_and_back(platform: &dyn Platform, place: 
     let traffic = Change::SetTraffic { worker: worker.clone(), to: Traffic::Uploaded };
     let uploaded = Inputs { version: Some(two.clone()), ..inputs() };
     let before = Before::Traffic(all_to(&one));
+    splits_go_back_to_where_the_first_began(platform, &worker, &uploaded, &one).await;
     assert_eq!(look(platform, &traffic, &uploaded).await, Look::pending(before.clone()));
     apply(platform, &traffic, &uploaded).await;
     assert!(look(platform, &traffic, &uploaded).await.already.is_some(), "it has the traffic");
@@ -190,6 +211,28 @@ async fn versions_and_traffic_go_forth_and_back(platform: &dyn Platform, place: 
     assert_eq!(undone, Undone::Restored);
     assert_eq!(look(platform, &traffic, &uploaded).await, Look::pending(before));
     apply(platform, &traffic, &uploaded).await;
+}
+
+async fn splits_go_back_to_where_the_first_began(
+    platform: &dyn Platform,
+    worker: &WorkerRef,
+    uploaded: &Inputs,
+    one: &VersionId,
+) {
+    let mut inputs = uploaded.clone();
+    let before = Before::Traffic(all_to(one));
+    for part in [0.0, 10.0, 60.0, 100.0] {
+        let change = Change::SetTraffic { worker: worker.clone(), to: Traffic::Split(part) };
+        assert_eq!(look(platform, &change, &inputs).await, Look::pending(before.clone()));
+        let applied = apply(platform, &change, &inputs).await;
+        assert_eq!(applied, Applied::Split(all_to(one)), "it says who had the traffic before");
+        let again = look(platform, &change, uploaded).await;
+        assert_eq!(again, Look::done(before.clone(), applied), "it is found again");
+        inputs.before = Some(all_to(one));
+    }
+    let last = Change::SetTraffic { worker: worker.clone(), to: Traffic::Split(10.0) };
+    let undone = platform.undo(&last, &before, None, &inputs).await.expect("undoing works");
+    assert_eq!(undone, Undone::Restored);
 }
 
 async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Playground) {

@@ -2,8 +2,9 @@ use crate::{
     event::{DeployListener, Silent},
     platform::Platform,
     ports::{Gate, Migrator, SecretSource, Verifier},
+    telemetry::Telemetry,
 };
-use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness};
+use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness, SignalStore};
 use clodo_types::{Clock, DeploymentId, TargetId};
 use std::{collections::BTreeSet, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,12 @@ pub struct DeployContext {
     pub verifier: Arc<dyn Verifier>,
     /// Where values of secrets come from.
     pub secrets: Arc<dyn SecretSource>,
+    /// What canaries are judged by; without it there are none.
+    pub telemetry: Option<Arc<dyn Telemetry>>,
+    /// Where people leave word for a running deployment; without it nobody is heard.
+    pub signals: Option<Arc<dyn SignalStore>>,
+    /// Who deploys, as the record should say: `ada@laptop`.
+    pub by: String,
     /// Who may refuse the plan, in the order in which they are asked.
     pub gates: Vec<Arc<dyn Gate>>,
     /// Where deployments are written down.
@@ -73,6 +80,9 @@ impl DeployContext {
             migrator,
             verifier,
             secrets,
+            telemetry: None,
+            signals: None,
+            by: format!("process {} on {}", holder.pid(), holder.host()),
             gates: Vec::new(),
             journal,
             leases,

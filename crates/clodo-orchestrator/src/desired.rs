@@ -3,6 +3,7 @@ use crate::{
     resource::{
         DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace, DesiredService,
     },
+    strategy::{Rollout, Strategy},
     trigger::{Route, WorkerRef, WorkersDev},
 };
 use clodo_bundle::Bundle;
@@ -25,6 +26,8 @@ pub struct Desired {
     pub targets: Vec<Arc<DesiredTarget>>,
     /// The revision of the source, such as a commit id; it goes into each version's message.
     pub revision: Option<String>,
+    /// In which order groups of targets come.
+    pub rollout: Rollout,
 }
 
 impl Desired {
@@ -32,7 +35,7 @@ impl Desired {
     #[must_use]
     pub fn new(portfolio: PortfolioName, targets: impl IntoIterator<Item = DesiredTarget>) -> Self {
         let targets = targets.into_iter().map(Arc::new).collect();
-        Self { portfolio, targets, revision: None }
+        Self { portfolio, targets, revision: None, rollout: Rollout::default() }
     }
 
     /// What has to be read to plan this.
@@ -107,6 +110,8 @@ pub struct DesiredTarget {
     pub depends_on: BTreeSet<TargetId>,
     /// The path that the health probe asks for.
     pub health: Option<String>,
+    /// How a new version takes over.
+    pub strategy: Strategy,
     /// Take over a Worker, or a domain, that this portfolio did not deploy.
     pub adopt: bool,
 }
@@ -140,6 +145,7 @@ impl DesiredTarget {
             crons: None,
             depends_on: BTreeSet::new(),
             health: None,
+            strategy: Strategy::default(),
             adopt: false,
         }
     }
@@ -148,6 +154,11 @@ impl DesiredTarget {
     #[must_use]
     pub fn worker_ref(&self) -> WorkerRef {
         WorkerRef { account: self.id.account.clone(), worker: self.worker.clone() }
+    }
+
+    /// Whether a binding needs a class of Durable Objects that only `worker`'s code brings.
+    pub(crate) fn needs_class_of(&self, worker: &WorkerName) -> bool {
+        self.durable_objects.iter().any(|object| object.worker.as_ref() == Some(worker))
     }
 
     /// The Workers that the code calls by a binding: services, and holders of Durable Objects.

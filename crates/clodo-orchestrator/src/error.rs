@@ -37,6 +37,10 @@ pub enum DeployError {
     /// There is nothing that can be rolled back.
     #[error("there is no earlier deployment to go back to")]
     NothingToRollBack,
+    /// A canary is left where it is, since nobody could say in time whether it is good: a person
+    /// decides.
+    #[error("deployment {0} is left as it is: there is no verdict about its canary")]
+    Suspended(DeploymentId),
     /// Another process took the lock over; what was begun is that process's to finish.
     #[error("the lock was lost in the middle of the deployment")]
     LockLost,
@@ -59,6 +63,8 @@ pub enum DeployErrorKind {
     Unavailable,
     /// The local state is not usable.
     State,
+    /// It is half done and waits for a person.
+    Suspended,
     /// Anything else.
     Failed,
 }
@@ -79,6 +85,7 @@ impl DeployError {
                 PlatformErrorKind::Unavailable => DeployErrorKind::Unavailable,
                 PlatformErrorKind::Refused => DeployErrorKind::Failed,
             },
+            Self::Suspended(_) => DeployErrorKind::Suspended,
             Self::Run(_) => DeployErrorKind::Failed,
         }
     }
@@ -95,6 +102,9 @@ impl DeployError {
             Self::Observe(error) | Self::Secrets(error) => error.hint(),
             Self::UnknownDeployment(_) | Self::NothingToRollBack => {
                 Some("`deployments` lists what there is")
+            }
+            Self::Suspended(_) => {
+                Some("`resume` judges it further, `continue` promotes it, `abort` takes it back")
             }
             Self::LockLost => Some("deploy again: what is done already is found and not repeated"),
             _ => None,

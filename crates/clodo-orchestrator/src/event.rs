@@ -1,4 +1,6 @@
 use crate::plan::Plan;
+use clodo_judge::JudgeReport;
+use clodo_saga::StepId;
 use clodo_types::{DeploymentId, Finding};
 use std::{fmt, sync::Arc};
 
@@ -14,6 +16,15 @@ pub enum DeployEvent {
     Planned(Arc<Plan>),
     /// A gate, or the plan itself, said no. Nothing was written.
     Refused(Vec<Finding>),
+    /// A step waits for time to pass, or for a person.
+    Waiting(StepId),
+    /// A canary was looked at.
+    Judged {
+        /// The step that judges it.
+        step: StepId,
+        /// What is known.
+        report: Box<JudgeReport>,
+    },
     /// Something about a step, or about the run as a whole.
     Run(clodo_saga::Event),
 }

@@ -9,9 +9,10 @@ use crate::{
     report::{DeployReport, FailureReport, Leftover, Outcome},
     step::{Facts, steps},
     trigger::WorkerRef,
+    word::Ear,
 };
 use clodo_saga::{
-    Closing, Ending, LeaseGuard, Outputs, RunContext, RunHeader, RunReport, StepId, run,
+    Closing, Ending, LeaseGuard, Outputs, RunContext, RunError, RunHeader, RunReport, StepId, run,
 };
 use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp};
 use serde_json::Value;
@@ -54,8 +55,14 @@ async fn apply(
     let plan = &work.prepared.plan;
     let observed = work.prepared.observed.clone();
     let settled = settled(work);
-    let facts = Arc::new(Facts::new(work.deployment.clone(), observed, settled, plan));
     let mut run_cx = RunContext::new(Arc::clone(&cx.journal), Arc::clone(&cx.clock));
+    let ear = Ear::listen(cx, &work.deployment, &run_cx.brake);
+    let mut facts = Facts::new(work.deployment.clone(), observed, settled, plan);
+    facts.fence = Some(lock.fence());
+    facts.word = ear.word();
+    facts.notes.clone_from(&work.history.notes);
+    facts.waited.clone_from(&work.history.waited);
+    let facts = Arc::new(facts);
     run_cx.listener = Arc::new(Forward(Arc::clone(&cx.listener)));
     run_cx.cancel = cx.cancel.clone();
     run_cx.lease = Some(Arc::clone(lock));
@@ -70,8 +77,11 @@ async fn apply(
     let finish =
         |run: &RunReport| serde_json::to_value(finish(work, &facts, run)).unwrap_or_default();
     let steps = steps(plan, &facts, cx);
-    let report = run(steps, header, work.history.before.clone(), &run_cx, finish).await?;
-    Ok(describe(cx, work, &facts, report))
+    match run(steps, header, work.history.before.clone(), &run_cx, finish).await {
+        Ok(report) => Ok(describe(cx, work, &facts, report)),
+        Err(RunError::Suspended) => Err(DeployError::Suspended(work.deployment.clone())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn settled(work: &Work) -> BTreeSet<WorkerRef> {

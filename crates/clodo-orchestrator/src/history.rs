@@ -58,6 +58,10 @@ pub(crate) struct History {
     pub(crate) past: Vec<Past>,
     /// Of unfinished runs: what each step that was begun has to go back to.
     pub(crate) before: BTreeMap<StepId, Value>,
+    /// Of unfinished runs: what steps noted last.
+    pub(crate) notes: BTreeMap<StepId, Value>,
+    /// Of unfinished runs: how steps ended that waited for a verdict, for time or for a person.
+    pub(crate) waited: BTreeMap<StepId, Value>,
 }
 
 impl History {
@@ -81,6 +85,8 @@ impl History {
         // From the newest to the oldest, so that the oldest rollback point of a step wins.
         for past in history.unfinished() {
             let progress = Progress::of(&journal.entries(&past.id).await?);
+            history.notes.extend(progress.notes.clone());
+            history.waited.extend(waited(&past.opening, &progress));
             history.before.extend(rollback_points(&past.opening, progress));
         }
         Ok(history)
@@ -137,6 +143,16 @@ impl History {
         let same = |a: Hashes, b: Hashes| a.content == b.content && a.config == b.config;
         hashes.zip(live).is_some_and(|(then, now)| same(then, now)).then_some(version)
     }
+}
+
+/// How the steps of an interrupted deployment ended that need not wait again.
+fn waited(opening: &Opening, progress: &Progress) -> BTreeMap<StepId, Value> {
+    let steps = opening.steps.iter().filter(|step| matches!(&*step.kind, "judge" | "hold"));
+    let ended = steps.filter_map(|step| {
+        let output = progress.outputs.get(&step.id)?;
+        Some((step.id.clone(), output.clone()))
+    });
+    ended.collect()
 }
 
 /// What an interrupted deployment has to go back to, except for Workers that it finished.

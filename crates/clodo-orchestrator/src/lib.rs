@@ -103,9 +103,15 @@ mod resource;
 mod restore;
 mod rollback;
 mod step;
+mod strategy;
+mod telemetry;
 mod trigger;
+mod vigil;
+mod word;
 
-pub use change::{Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload};
+pub use change::{
+    Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload, main_version, traffic_before,
+};
 pub use context::{DeployContext, DeployOptions, Ports};
 pub use deploy::{Prepared, deploy, prepare};
 pub use desired::{Desired, DesiredTarget};
@@ -113,13 +119,13 @@ pub use error::{DeployError, DeployErrorKind};
 pub use event::{DeployEvent, DeployListener, Silent};
 pub use mark::{Hashes, Mark, MessageError, VersionMessage};
 #[cfg(feature = "fake")]
-pub use memory::{Fault, MemoryPlatform, MemorySecrets, MemoryVerifier};
+pub use memory::{Fault, MemoryPlatform, MemorySecrets, MemoryTelemetry, MemoryVerifier};
 pub use migration::{AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget};
 pub use migration_gate::MigrationGate;
 pub use observed::{
     AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedWorker, Scope,
 };
-pub use plan::{Action, Fate, Migration, Plan, PlannedStep, PlannedTarget};
+pub use plan::{Action, Fate, Hold, Judgement, Migration, Plan, PlannedStep, PlannedTarget};
 pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
 pub use platform::{Platform, PlatformError, PlatformErrorKind};
 pub use ports::{Gate, Migrator, SecretSource, Verdict, Verifier};
@@ -130,4 +136,8 @@ pub use resource::{
     DesiredService, NamespaceRef, ResourceRef,
 };
 pub use rollback::{RollbackOptions, prepare_rollback, rollback};
-pub use trigger::{Addresses, Check, Route, TrafficShare, WorkerRef, WorkersDev};
+pub use strategy::{
+    Approval, BatchSize, BlueGreen, Canary, Inconclusive, Rolling, Rollout, Strategy, Wave,
+};
+pub use telemetry::{Reading, Telemetry, TelemetryQuestion};
+pub use trigger::{Addresses, Check, Route, Through, TrafficShare, WorkerRef, WorkersDev};

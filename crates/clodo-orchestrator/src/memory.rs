@@ -3,9 +3,11 @@
 mod apply;
 mod ports;
 mod state;
+mod telemetry;
 mod undo;
 
 pub use ports::{MemorySecrets, MemoryVerifier};
+pub use telemetry::MemoryTelemetry;
 
 use crate::{
     change::{Applied, Before, Change, Inputs, Look, Undone},

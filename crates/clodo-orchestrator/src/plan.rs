@@ -3,12 +3,14 @@ use crate::{
     mark::Hashes,
     migration::MigrationFile,
     resource::DatabaseRef,
+    strategy::{Approval, Canary},
     trigger::{Check, WorkerRef},
 };
 use clodo_saga::StepId;
-use clodo_types::{AccountName, Finding, PortfolioName, Severity, TargetId};
+use clodo_types::{AccountName, ContentHash, Finding, PortfolioName, Severity, TargetId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The ordered steps that take the observed state to the desired one. Only [`plan`](crate::plan())
 /// and [`prepare_rollback`](crate::prepare_rollback) make one.
@@ -126,6 +128,34 @@ pub enum Action {
     Migrate(Migration),
     /// Something that the [`Verifier`](crate::Verifier) does.
     Verify(Check),
+    /// Watch a canary until it is judged.
+    Judge(Judgement),
+    /// Wait for health, time or a person before anything else begins.
+    Hold(Hold),
+}
+
+/// A canary that serves some of the traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The target.
+    pub check: Check,
+    /// The share of the traffic that it has, in percent.
+    pub percentage: f64,
+    /// How it is judged.
+    pub canary: Canary,
+}
+
+/// What lies between the targets that are done and those that come next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hold {
+    /// How long the targets must stay healthy.
+    pub bake: Duration,
+    /// Whose yes is needed.
+    pub approval: Option<Approval>,
+    /// The targets to look at meanwhile.
+    pub checks: Vec<Check>,
+    /// What a yes is given to; it is worth nothing for anything else.
+    pub subject: ContentHash,
 }
 
 /// One file for one database.
@@ -148,10 +178,13 @@ impl Action {
         match self {
             Self::Migrate(_) => "migrate",
             Self::Verify(_) => "verify",
+            Self::Judge(_) => "judge",
+            Self::Hold(_) => "hold",
             Self::Change(change) => match change {
                 Change::CreateDatabase { .. } => "create-database",
                 Change::CreateNamespace { .. } => "create-namespace",
                 Change::CreateBucket { .. } => "create-bucket",
+                Change::CreateStub { .. } => "stub",
                 Change::Upload(_) => "upload",
                 Change::SetTraffic { .. } => "traffic",
                 Change::SetWorkersDev { .. } => "workers-dev",

@@ -1,25 +1,40 @@
+mod arrange;
 mod check;
+mod cycle;
 mod error;
+mod holds;
+mod index;
 mod migrations;
 mod order;
 mod resources;
+mod stages;
+mod takeover;
 mod target;
 mod triggers;
 
 pub use error::PlanError;
 
+pub(crate) use arrange::arrange;
+pub(crate) use takeover::shown;
+
 use crate::{
-    change::Change,
+    change::{Change, Traffic},
     desired::Desired,
     mark::Hashes,
     observed::Observed,
-    plan::{Action, Migration, Plan, PlannedStep},
+    plan::{Action, Fate, Migration, Plan, PlannedStep, PlannedTarget},
+    strategy::{Rollout, Strategy},
     trigger::WorkerRef,
 };
 use clodo_saga::StepId;
 use clodo_types::{Finding, Severity, TargetId};
+use index::Index;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use stages::Stages;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    mem,
+};
 
 /// What else a plan depends on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,23 +70,18 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     check::check(desired, observed)?;
     let order = order::order(desired, observed)?;
-    let mut draft = Draft {
-        desired,
-        observed,
-        options,
-        order: &order,
-        steps: Vec::new(),
-        findings: Vec::new(),
-        gates: BTreeMap::new(),
-        uploads: BTreeMap::new(),
-    };
-    let mut targets: BTreeMap<usize, _> = BTreeMap::new();
-    for at in &order.sequence {
-        targets.insert(*at, target::plan_target(&mut draft, *at)?);
+    let all: BTreeSet<usize> = (0..desired.targets.len()).collect();
+    let draft = |stages: Stages| Draft::new(desired, observed, options, &order, stages);
+    let one_by_one = desired.rollout != Rollout::default()
+        || desired.targets.iter().any(|target| matches!(target.strategy, Strategy::Rolling(_)));
+    if !one_by_one {
+        return draft(Stages::together(desired.targets.len())).finish();
     }
-    let Draft { steps, findings, .. } = draft;
-    let portfolio = desired.portfolio.clone();
-    Ok(Plan { portfolio, targets: targets.into_values().collect(), steps, findings })
+    // Only targets that change are counted when batches are made.
+    let flat = draft(Stages::together(desired.targets.len())).finish()?;
+    let changed = |at: &usize| flat.targets[*at].fate != Fate::Unchanged;
+    let changed: BTreeSet<usize> = all.into_iter().filter(changed).collect();
+    draft(stages::stages(desired, &order, &changed)).finish()
 }
 
 /// A plan that is being made.
@@ -80,19 +90,68 @@ struct Draft<'a> {
     observed: &'a Observed,
     options: &'a PlanOptions,
     order: &'a order::Order,
+    index: Index<'a>,
+    stages: Stages,
     steps: Vec<PlannedStep>,
+    known: HashSet<StepId>,
     findings: Vec<Finding>,
     /// By target: the step after which its new version is known to answer.
     gates: BTreeMap<usize, StepId>,
-    /// By target: the step that creates its Worker.
-    uploads: BTreeMap<usize, StepId>,
+    /// By target: the step that makes its Worker.
+    makers: BTreeMap<usize, StepId>,
+    /// The holds between stages, in order.
+    holds: Vec<StepId>,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    fn new(
+        desired: &'a Desired,
+        observed: &'a Observed,
+        options: &'a PlanOptions,
+        order: &'a order::Order,
+        stages: Stages,
+    ) -> Self {
+        Self {
+            desired,
+            observed,
+            options,
+            order,
+            index: Index::new(desired, observed),
+            stages,
+            steps: Vec::new(),
+            known: HashSet::new(),
+            findings: Vec::new(),
+            gates: BTreeMap::new(),
+            makers: BTreeMap::new(),
+            holds: Vec::new(),
+        }
+    }
+
+    fn finish(mut self) -> Result<Plan, PlanError> {
+        let mut sequence = self.order.sequence.clone();
+        // What another target waits for is in no later stage, so this is an order as well.
+        sequence.sort_by_key(|at| self.stages.of(*at));
+        self.stubs();
+        let mut targets: BTreeMap<usize, PlannedTarget> = BTreeMap::new();
+        let mut stage = Vec::new();
+        for at in sequence {
+            if self.stages.of(at) > self.holds.len() {
+                self.hold(&mem::take(&mut stage), &targets);
+            }
+            targets.insert(at, target::plan_target(&mut self, at)?);
+            stage.push(at);
+        }
+        self.approval(&targets);
+        let portfolio = self.desired.portfolio.clone();
+        let steps = arrange(self.steps);
+        let targets = targets.into_values().collect();
+        Ok(Plan { portfolio, targets, steps, findings: self.findings })
+    }
+
     /// Adds a step, unless one of that name is there: then several targets share it.
     fn add(&mut self, step: PlannedStep) -> StepId {
         let id = step.id.clone();
-        if !self.steps.iter().any(|known| known.id == id) {
+        if self.known.insert(id.clone()) {
             self.steps.push(step);
         }
         id
@@ -125,7 +184,12 @@ pub(crate) fn change_id(change: &Change) -> StepId {
         Change::CreateBucket { name, .. } => name.to_string(),
         _ => change.worker().map(ToString::to_string).unwrap_or_default(),
     };
-    step_id(&Action::Change(change.clone()), &format!("{}/{subject}", change.account()))
+    // All traffic is the end of every strategy; what comes before it has a share in its name.
+    let share = match change {
+        Change::SetTraffic { to: Traffic::Split(part), .. } if *part < 100.0 => format!(" {part}%"),
+        _ => String::new(),
+    };
+    step_id(&Action::Change(change.clone()), &format!("{}/{subject}{share}", change.account()))
 }
 
 /// The name of the step that applies this file.

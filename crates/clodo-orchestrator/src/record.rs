@@ -1,7 +1,7 @@
 use crate::{
     history::Past,
     mark::Hashes,
-    plan::{Action, Fate, Plan, PlannedStep},
+    plan::{Action, Fate, Judgement, Plan, PlannedStep},
     ports::Verdict,
     report::{FailureReport, Outcome},
     trigger::{Check, WorkerRef},
@@ -71,8 +71,10 @@ fn recorded(step: &PlannedStep) -> RecordedStep {
         Action::Change(change) => change
             .worker()
             .map(|worker| WorkerRef { account: change.account().clone(), worker: worker.clone() }),
-        Action::Verify(check) => Some(check.addresses.worker.clone()),
-        Action::Migrate(_) => None,
+        Action::Verify(check) | Action::Judge(Judgement { check, .. }) => {
+            Some(check.addresses.worker.clone())
+        }
+        Action::Migrate(_) | Action::Hold(_) => None,
     };
     RecordedStep { id: step.id.clone(), kind: step.action.kind().to_owned(), worker }
 }

@@ -6,7 +6,7 @@ use crate::{
     mark::Mark,
     observed::{Observed, ObservedWorker},
     plan::{Action, Fate, Plan, PlannedStep, PlannedTarget},
-    planner::{change_id, step_id},
+    planner::{arrange, change_id, step_id},
     record::{DeploymentState, RecordedTarget},
     trigger::{Check, WorkerRef},
 };
@@ -51,22 +51,8 @@ pub(crate) fn plan_rollback(
         }
     }
     restore.give_back(&domains);
-    restore.plan.steps = in_order(restore.plan.steps);
+    restore.plan.steps = arrange(restore.plan.steps);
     restore.plan
-}
-
-/// Puts each step after those that it needs, and leaves the order as it is otherwise.
-fn in_order(mut steps: Vec<PlannedStep>) -> Vec<PlannedStep> {
-    let mut ordered: Vec<PlannedStep> = Vec::with_capacity(steps.len());
-    while !steps.is_empty() {
-        let waits = |step: &PlannedStep| {
-            step.needs.iter().any(|need| steps.iter().any(|other| other.id == *need))
-        };
-        // Without a step that is free there would be a cycle, which running refuses by name.
-        let next = steps.iter().position(|step| !waits(step)).unwrap_or(0);
-        ordered.push(steps.remove(next));
-    }
-    ordered
 }
 
 struct Restore<'a> {

@@ -1,23 +1,26 @@
 use crate::{
-    change::{Applied, Before, Change, Inputs, Traffic, Undone},
+    change::{Applied, Before, Change, Inputs, Traffic, Undone, main_version},
     context::DeployContext,
     migration::MigrationTarget,
     observed::{Observed, ObservedAccount},
-    plan::{Action, Migration, Plan, PlannedStep},
+    plan::{Action, Hold, Judgement, Migration, Plan, PlannedStep},
     platform::{PlatformError, PlatformErrorKind},
     ports::Verdict,
     report::NotHealthy,
     resource::ResourceRef,
-    trigger::{Check, WorkerRef},
+    trigger::{Check, TrafficShare, WorkerRef},
+    vigil::{Promoted, Released, Vigil},
+    word::Word,
 };
 use async_trait::async_trait;
-use clodo_saga::{Look, Outputs, Step, StepError, StepId, Undo};
+use clodo_saga::{Fence, Look, Outputs, Step, StepError, StepId, Undo};
 use clodo_types::{AccountName, DatabaseId, DeploymentId, VersionId};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+use tokio::sync::watch;
 
 /// What all steps of one deployment know.
 #[derive(Debug)]
@@ -28,7 +31,15 @@ pub(crate) struct Facts {
     pub(crate) settled: BTreeSet<WorkerRef>,
     uploads: BTreeMap<WorkerRef, StepId>,
     fixed: BTreeMap<WorkerRef, VersionId>,
+    splits: BTreeMap<WorkerRef, StepId>,
     creations: Vec<(StepId, Change)>,
+    /// The lease under which the deployment writes.
+    pub(crate) fence: Option<Fence>,
+    /// What people say meanwhile.
+    pub(crate) word: watch::Receiver<Word>,
+    /// Of interrupted runs: what steps noted last, and how those that waited ended.
+    pub(crate) notes: BTreeMap<StepId, Value>,
+    pub(crate) waited: BTreeMap<StepId, Value>,
 }
 
 impl Facts {
@@ -38,17 +49,20 @@ impl Facts {
         settled: BTreeSet<WorkerRef>,
         plan: &Plan,
     ) -> Self {
-        let (mut uploads, mut fixed, mut creations) =
-            (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut uploads, mut fixed, mut splits) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut creations = Vec::new();
         for step in &plan.steps {
             match &step.action {
+                Action::Change(Change::SetTraffic { worker, to: Traffic::Split(_) }) => {
+                    splits.entry(worker.clone()).or_insert_with(|| step.id.clone());
+                }
                 Action::Change(Change::Upload(upload)) => {
                     uploads.insert(upload.target.worker_ref(), step.id.clone());
                 }
                 Action::Change(Change::SetTraffic { worker, to: Traffic::Shares(shares) }) => {
-                    let largest = |a: &&_, b: &&_| share(a).total_cmp(&share(b));
-                    if let Some(main) = shares.iter().max_by(largest) {
-                        fixed.insert(worker.clone(), main.version.clone());
+                    if let Some(main) = main_version(shares) {
+                        fixed.insert(worker.clone(), main.clone());
                     }
                 }
                 Action::Change(
@@ -57,7 +71,21 @@ impl Facts {
                 _ => {}
             }
         }
-        Self { deployment, observed, settled, uploads, fixed, creations }
+        let (fence, word) = (None, watch::channel(Word::default()).1);
+        let (notes, waited) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            deployment,
+            observed,
+            settled,
+            uploads,
+            fixed,
+            splits,
+            creations,
+            fence,
+            word,
+            notes,
+            waited,
+        }
     }
 
     /// The version that should answer at a Worker's addresses.
@@ -66,6 +94,15 @@ impl Facts {
         match uploaded.map(serde_json::from_value) {
             Some(Ok(Applied::Version(version))) => Some(version),
             _ => self.fixed.get(worker).cloned(),
+        }
+    }
+
+    /// Who had a Worker's traffic before the deployment gave its new version a share.
+    fn before(&self, worker: &WorkerRef, outputs: &Outputs) -> Option<Vec<TrafficShare>> {
+        let output = outputs.get(self.splits.get(worker)?)?;
+        match serde_json::from_value(output).ok()? {
+            Applied::Split(before) => Some(before),
+            _ => None,
         }
     }
 
@@ -79,6 +116,7 @@ impl Facts {
         if let Some(name) = change.worker() {
             let worker = WorkerRef { account: change.account().clone(), worker: name.clone() };
             inputs.version = self.version(&worker, outputs);
+            inputs.before = self.before(&worker, outputs);
             inputs.worker = account.and_then(|account| account.workers.get(name)).cloned();
             inputs.search = !self.settled.contains(&worker);
         }
@@ -139,10 +177,6 @@ impl Facts {
     }
 }
 
-fn share(share: &crate::trigger::TrafficShare) -> f64 {
-    share.percentage
-}
-
 /// A step of a plan, as the saga runs it.
 #[derive(Debug)]
 pub(crate) struct PlanStep {
@@ -177,6 +211,14 @@ impl Step for PlanStep {
                 return Ok(Look { before: Value::Null, already });
             }
             Action::Verify(_) => return Ok(Look { before: Value::Null, already: None }),
+            Action::Judge(judgement) => {
+                let already = self.was_judged(judgement, outputs);
+                return Ok(Look { before: Value::Null, already });
+            }
+            Action::Hold(hold) => {
+                let already = self.was_released(hold);
+                return Ok(Look { before: Value::Null, already });
+            }
         };
         let inputs = self.facts.inputs(change, outputs);
         let look = self.cx.platform.look(change, &inputs).await?;
@@ -197,6 +239,17 @@ impl Step for PlanStep {
                 Ok(Value::Null)
             }
             Action::Verify(check) => self.verify(check, outputs).await,
+            Action::Judge(judgement) => {
+                let worker = &judgement.check.addresses.worker;
+                let canary =
+                    self.facts.version(worker, outputs).ok_or("there is no new version")?;
+                let before = self.facts.before(worker, outputs).unwrap_or_default();
+                let baseline = main_version(&before).cloned();
+                let baseline = baseline.ok_or("there is no old version to compare with")?;
+                let promoted = self.vigil().judge(judgement, canary, baseline).await?;
+                Ok(serde_json::to_value(promoted)?)
+            }
+            Action::Hold(hold) => Ok(serde_json::to_value(self.vigil().hold(hold).await?)?),
         }
     }
 
@@ -219,12 +272,39 @@ impl Step for PlanStep {
                 })
             }
             Action::Migrate(migration) => self.undo_migration(migration, output, outputs).await,
-            Action::Verify(_) => Ok(Undo::Undone),
+            Action::Verify(_) | Action::Judge(_) | Action::Hold(_) => Ok(Undo::Undone),
         }
     }
 }
 
 impl PlanStep {
+    fn vigil(&self) -> Vigil<'_> {
+        Vigil {
+            cx: &self.cx,
+            run: &self.facts.deployment,
+            step: &self.planned.id,
+            fence: self.facts.fence.clone(),
+            by: &self.cx.by,
+            word: self.facts.word.clone(),
+            note: self.facts.notes.get(&self.planned.id).cloned(),
+        }
+    }
+
+    /// A canary that an interrupted run found good is judged no second time.
+    fn was_judged(&self, judgement: &Judgement, outputs: &Outputs) -> Option<Value> {
+        let output = self.facts.waited.get(&self.planned.id)?;
+        let promoted: Promoted = serde_json::from_value(output.clone()).ok()?;
+        let version = self.facts.version(&judgement.check.addresses.worker, outputs)?;
+        (promoted.version == version).then(|| output.clone())
+    }
+
+    /// A yes, or time that has passed, counts for the same targets as they were then.
+    fn was_released(&self, hold: &Hold) -> Option<Value> {
+        let output = self.facts.waited.get(&self.planned.id)?;
+        let released: Released = serde_json::from_value(output.clone()).ok()?;
+        (released.subject == hold.subject).then(|| output.clone())
+    }
+
     fn migration_target(
         &self,
         migration: &Migration,

@@ -72,4 +72,19 @@ pub struct Check {
     /// Whether the code has a binding that tells it its version. Without one the health answer
     /// cannot prove which version gave it.
     pub knows_version: bool,
+    /// Which version is asked.
+    #[serde(default)]
+    pub through: Through,
+}
+
+/// Which version of a Worker a probe asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Through {
+    /// Whichever the addresses lead to: after a deployment that is the new one.
+    #[default]
+    Addresses,
+    /// The new one alone, however little traffic it gets: by its preview URL, or by a header that
+    /// overrides the draw at the addresses.
+    Version,
 }

@@ -206,6 +206,13 @@ pub enum Entry {
         /// What later steps need to know.
         output: Value,
     },
+    /// The step is under way, and this is what it knows: whoever goes on with it begins there.
+    Noted {
+        /// Which step.
+        step: StepId,
+        /// What it knows. No secrets.
+        note: Value,
+    },
     /// The step failed; unwinding begins.
     Failed {
         /// Which step.
@@ -241,6 +248,8 @@ pub struct Progress {
     pub before: BTreeMap<StepId, Value>,
     /// The outputs of steps that are done.
     pub outputs: BTreeMap<StepId, Value>,
+    /// What each step noted last.
+    pub notes: BTreeMap<StepId, Value>,
     /// The first step that failed.
     pub failed: Option<(StepId, String)>,
     /// Steps whose change stays, and why.
@@ -267,12 +276,16 @@ impl Progress {
             Entry::Done { step, output } => {
                 self.outputs.insert(step.clone(), output.clone());
             }
+            Entry::Noted { step, note } => {
+                self.notes.insert(step.clone(), note.clone());
+            }
             Entry::Failed { step, error } => {
                 self.failed.get_or_insert_with(|| (step.clone(), error.clone()));
             }
             Entry::Undone { step } => {
                 self.before.remove(step);
                 self.outputs.remove(step);
+                self.notes.remove(step);
             }
             Entry::Kept { step, reason } => {
                 self.before.remove(step);

@@ -103,4 +103,4 @@ pub use report::{Failure, FailureCause, RunReport};
 pub use run::{RunContext, RunError, resume, run};
 pub use signal::{Signal, SignalKind, SignalStore};
 pub use sqlite::SqliteStore;
-pub use step::{Look, Outputs, Step, StepError, StepId, Undo};
+pub use step::{Look, Outputs, Step, StepError, StepId, Suspended, Undo};

@@ -5,7 +5,7 @@ use crate::{
     journal::Entry,
     report::{Failure, FailureCause},
     run::RunContext,
-    step::Step,
+    step::{Step, Suspended},
 };
 use std::{collections::HashMap, sync::Arc};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -16,6 +16,7 @@ pub(crate) struct Forward {
     pub(crate) failures: Vec<Failure>,
     pub(crate) cancelled: bool,
     pub(crate) lease_lost: bool,
+    pub(crate) suspended: bool,
 }
 
 /// A run on its way forward.
@@ -71,7 +72,8 @@ pub(crate) async fn go_forward(
 
 impl March<'_> {
     fn goes_on(&self) -> bool {
-        self.forward.failures.is_empty() && !self.forward.lease_lost
+        let Forward { failures, lease_lost, suspended, .. } = &self.forward;
+        failures.is_empty() && !lease_lost && !suspended
     }
 
     /// Whether steps are left and only the brake keeps them from beginning.
@@ -111,6 +113,10 @@ impl March<'_> {
             Ok(()) => return self.schedule.finish(node),
             Err(Stop::LeaseLost) => {
                 self.forward.lease_lost = true;
+                return;
+            }
+            Err(Stop::Failed(error)) if error.is::<Suspended>() => {
+                self.forward.suspended = true;
                 return;
             }
             Err(Stop::Failed(error)) => error.into(),

@@ -76,6 +76,9 @@ pub enum RunError {
     /// The run to resume is unknown or closed.
     #[error("there is no unfinished run {0}")]
     NotResumable(DeploymentId),
+    /// A step wants the run to end here; it stays unfinished, for somebody to resume.
+    #[error("the run was left as it is")]
+    Suspended,
     /// Another process took the lease. Nothing was undone: the run is that process's to finish.
     #[error("the lease was lost while steps were running")]
     LeaseLost,
@@ -194,6 +197,9 @@ async fn execute(
     };
     if forward.lease_lost {
         return Err(RunError::LeaseLost);
+    }
+    if forward.suspended && forward.failures.is_empty() {
+        return Err(RunError::Suspended);
     }
     let mut unwinding = Unwinding::default();
     if forward.cancelled || !forward.failures.is_empty() {

@@ -34,6 +34,12 @@ impl fmt::Display for StepId {
 /// What a step may fail with; the runner adds which step it was.
 pub type StepError = Box<dyn error::Error + Send + Sync>;
 
+/// What a step fails with when the run is to end here, neither completed nor taken back: it stays
+/// unfinished, and whoever resumes it goes on with this step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the run was left as it is")]
+pub struct Suspended;
+
 /// One change that can be taken back.
 ///
 /// # Contract

@@ -1,7 +1,7 @@
 use crate::load_error::chain;
 use async_trait::async_trait;
 use clodo_http::{Body, HttpService, Request};
-use clodo_orchestrator::{Check, Verdict, Verifier};
+use clodo_orchestrator::{Check, Through, Verdict, Verifier};
 use clodo_types::VersionId;
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::Value;
@@ -22,6 +22,9 @@ pub struct HealthProbe {
 const ANSWER_LIMIT: usize = 256 * 1024;
 /// The header by which the local Cloudflare says that an answer is its own.
 const NOT_THE_WORKER: &str = "x-clodo-error";
+/// Names the version that is to answer, whatever the traffic's split; it must be part of it.
+/// <https://developers.cloudflare.com/workers/configuration/versions-and-deployments/gradual-deployments/>
+const OVERRIDES: &str = "cloudflare-workers-version-overrides";
 /// Between two questions: the first pause, and the longest. A new version is live within
 /// milliseconds on the local Cloudflare and within seconds on the real one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(500));
@@ -35,10 +38,13 @@ impl HealthProbe {
         Self { http, patience }
     }
 
-    async fn ask(&self, url: &str) -> Heard {
-        let Some(request) = question(url) else {
+    async fn ask(&self, url: &str, only: Option<&HeaderValue>) -> Heard {
+        let Some(mut request) = question(url) else {
             return Heard::Nothing(format!("`{url}` is no URL to ask"));
         };
+        if let Some(only) = only {
+            request.headers_mut().insert(OVERRIDES, only.clone());
+        }
         let response = match self.http.call(request).await {
             Ok(response) => response,
             Err(error) => return Heard::Nothing(chain(&error)),
@@ -68,11 +74,12 @@ impl Verifier for HealthProbe {
         let Some(base) = urls.first() else { return Verdict::NotReachable };
         let path = check.health.as_deref().unwrap_or("/");
         let url = format!("{base}{path}");
+        let only = override_of(check, version);
         let deadline = Instant::now() + self.patience;
         let mut pause = PAUSES.0;
         let mut bad = 0;
         loop {
-            let judgement = judge(check, version, self.ask(&url).await);
+            let judgement = judge(check, version, self.ask(&url, only.as_ref()).await);
             let why = match judgement {
                 Judgement::Verdict(verdict) => return verdict,
                 Judgement::Bad(why) if bad + 1 >= BAD_ANSWERS => return failed(&url, &why),
@@ -90,6 +97,12 @@ impl Verifier for HealthProbe {
             pause = (pause * 2).min(PAUSES.1);
         }
     }
+}
+
+/// The header's value for a version that is asked for by name.
+fn override_of(check: &Check, version: Option<&VersionId>) -> Option<HeaderValue> {
+    let version = version.filter(|_| check.through == Through::Version)?;
+    HeaderValue::from_str(&format!("{}=\"{version}\"", check.addresses.worker.worker)).ok()
 }
 
 /// What one answer means.
@@ -172,8 +185,13 @@ mod tests {
         };
         let worker = WorkerRef { account: "main".parse().unwrap(), worker: "web".parse().unwrap() };
         let addresses = Addresses { worker, domains: BTreeSet::new(), workers_dev: true };
-        let check =
-            Check { target, addresses, health: Some("/health".into()), knows_version: true };
+        let check = Check {
+            target,
+            addresses,
+            health: Some("/health".into()),
+            knows_version: true,
+            through: Through::Addresses,
+        };
         let urls = ["http://web.acme.test.localhost:8787".to_owned()];
         let verdict = probe.verify(&check, &urls, Some(&NEW.parse().unwrap())).await;
         assert_eq!(format!("{verdict:?}"), want);

@@ -1,9 +1,9 @@
 use super::{
     refused,
-    state::{Account, Database, State, Worker, all_to},
+    state::{Account, Database, State, Worker},
 };
 use crate::{
-    change::{Applied, Before, Change, Inputs, Look, Traffic, Upload},
+    change::{Applied, Before, Change, Inputs, Look, Traffic, Upload, traffic_before},
     desired::DesiredTarget,
     mark::{Mark, VersionMessage},
     platform::PlatformError,
@@ -46,11 +46,17 @@ impl State {
                 found(account.buckets.contains(name).then_some(Applied::Done))
             }
             Change::Upload(upload) => look_for_version(account, upload, inputs),
+            Change::CreateStub { worker, .. } => {
+                let there = account.workers.contains_key(&worker.worker);
+                found(there.then_some(Applied::Done))
+            }
             Change::SetTraffic { worker, to } => {
-                let to = shares(to, inputs)?;
                 let now = self.worker(worker)?.traffic.clone();
-                let is_same = now == to;
-                same(Before::Traffic(now), is_same)
+                let before = before(to, &now, inputs);
+                let wanted = shares(to, inputs, &before)?;
+                let applied = traffic_applied(to, &before);
+                let already = (now == wanted).then_some(applied);
+                Look { before: Before::Traffic(before), already }
             }
             Change::SetWorkersDev { worker, to } => {
                 let now = self.worker(worker)?.workers_dev;
@@ -110,8 +116,19 @@ impl State {
             Change::CreateBucket { name, .. } => {
                 self.account(change)?.buckets.insert(name.clone());
             }
+            Change::CreateStub { worker, owner } => {
+                let version = self.next_version(None);
+                let mut stub = Worker::serving(version);
+                stub.tags = Mark { owner: Some(owner.clone()), hashes: None }.to_tags::<&str>(&[]);
+                self.account(change)?.workers.insert(worker.worker.clone(), stub);
+            }
             Change::Upload(upload) => return self.upload(upload, inputs),
-            Change::SetTraffic { worker, to } => self.set_traffic(worker, shares(to, inputs)?)?,
+            Change::SetTraffic { worker, to } => {
+                let now = self.worker(worker)?.traffic.clone();
+                let before = before(to, &now, inputs);
+                self.set_traffic(worker, shares(to, inputs, &before)?)?;
+                return Ok(traffic_applied(to, &before));
+            }
             Change::SetWorkersDev { worker, to } => self.worker(worker)?.workers_dev = *to,
             Change::SetDomains { worker, to } => {
                 self.worker(worker)?;
@@ -198,13 +215,28 @@ fn message(upload: &Upload, inputs: &Inputs) -> Option<VersionMessage> {
     })
 }
 
-fn shares(to: &Traffic, inputs: &Inputs) -> Result<Vec<TrafficShare>, PlatformError> {
+fn shares(
+    to: &Traffic,
+    inputs: &Inputs,
+    before: &[TrafficShare],
+) -> Result<Vec<TrafficShare>, PlatformError> {
+    let shares = to.shares(inputs.version.as_ref(), before);
+    shares.ok_or_else(|| refused("no version was uploaded"))
+}
+
+/// Who had the traffic before the deployment touched it.
+fn before(to: &Traffic, now: &[TrafficShare], inputs: &Inputs) -> Vec<TrafficShare> {
+    match (to, &inputs.before, &inputs.version) {
+        (Traffic::Split(_), Some(before), _) => before.clone(),
+        (Traffic::Split(_), None, Some(uploaded)) => traffic_before(now, uploaded),
+        _ => now.to_vec(),
+    }
+}
+
+fn traffic_applied(to: &Traffic, before: &[TrafficShare]) -> Applied {
     match to {
-        Traffic::Shares(shares) => Ok(shares.clone()),
-        Traffic::Uploaded => match &inputs.version {
-            Some(version) => Ok(all_to(version)),
-            None => Err(refused("no version was uploaded")),
-        },
+        Traffic::Split(_) => Applied::Split(before.to_vec()),
+        _ => Applied::Done,
     }
 }
 

@@ -64,6 +64,9 @@ impl State {
             Change::CreateBucket { name, .. } => {
                 account.buckets.remove(name);
             }
+            Change::CreateStub { worker, .. } => {
+                account.workers.remove(&worker.worker);
+            }
             Change::Upload(upload) => {
                 account.workers.remove(&upload.target.worker);
                 account.domains.retain(|_, by| *by != upload.target.worker);

@@ -1,4 +1,4 @@
-use super::error::PlanError;
+use super::{cycle::Cycles, error::PlanError};
 use crate::{desired::Desired, observed::Observed};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +8,9 @@ pub(super) struct Order {
     /// All targets, each after those that it waits for.
     pub(super) sequence: Vec<usize>,
     waits_for: Vec<BTreeSet<usize>>,
+    binds: Vec<BTreeSet<usize>>,
+    stubs: BTreeSet<usize>,
+    late: Vec<BTreeSet<usize>>,
 }
 
 impl Order {
@@ -15,30 +18,86 @@ impl Order {
     pub(super) fn waits_for(&self, target: usize) -> &BTreeSet<usize> {
         &self.waits_for[target]
     }
-}
 
-pub(super) fn order(desired: &Desired, observed: &Observed) -> Result<Order, PlanError> {
-    let (mut waits_for, soft) = edges(desired, observed);
-    loop {
-        let sequence = sort(&waits_for);
-        if sequence.len() == waits_for.len() {
-            return Ok(Order { sequence, waits_for });
-        }
-        let cycle = cycle(&waits_for, &sequence);
-        // Workers that call each other and all exist keep answering each other with their old
-        // versions meanwhile, so one of them may go first.
-        let links = cycle.iter().zip(cycle.iter().cycle().skip(1));
-        match links.map(|(from, to)| (*from, *to)).find(|link| soft.contains(link)) {
-            Some((from, to)) => waits_for[from].remove(&to),
-            None => return Err(named(desired, &cycle)),
-        };
+    /// The targets that this one is bound to. They must exist, as a stub at least, before a version
+    /// that is bound to them is uploaded; also those that it does not wait for, to break a cycle.
+    pub(super) fn binds(&self, target: usize) -> &BTreeSet<usize> {
+        &self.binds[target]
+    }
+
+    /// The targets that this one calls, and that come after it nevertheless: until they serve, only
+    /// their stubs answer.
+    pub(super) fn late(&self, target: usize) -> &BTreeSet<usize> {
+        &self.late[target]
+    }
+
+    /// The targets whose Workers are first made without code of their own.
+    pub(super) fn stubs(&self) -> impl Iterator<Item = usize> {
+        self.stubs.iter().copied()
+    }
+
+    /// Whether the target's Worker is first made without code of its own, since Workers that call
+    /// each other cannot all come first.
+    pub(super) fn needs_stub(&self, target: usize) -> bool {
+        self.stubs.contains(&target)
     }
 }
 
-type Edges = (Vec<BTreeSet<usize>>, BTreeSet<(usize, usize)>);
+/// What one target has to do with another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// A binding to a Worker that exists: its old version answers meanwhile, so either may go first.
+    Live,
+    /// A service binding to a Worker that does not exist yet: a stub of it may come first.
+    Stub,
+    /// Nothing may be put in the way: `depends_on`, or a class of Durable Objects that only the
+    /// other's code brings.
+    Firm,
+}
 
-/// All edges, and those of them that may be dropped: a binding to a Worker that exists.
-fn edges(desired: &Desired, observed: &Observed) -> Edges {
+pub(super) fn order(desired: &Desired, observed: &Observed) -> Result<Order, PlanError> {
+    let (mut waits_for, links) = edges(desired, observed);
+    let binds = waits_for
+        .iter()
+        .enumerate()
+        .map(|(from, waits)| {
+            let bound = waits.iter().filter(|to| links.contains_key(&(from, **to)));
+            bound.copied().collect()
+        })
+        .collect();
+    let (mut stubs, mut late) = (BTreeSet::new(), vec![BTreeSet::new(); waits_for.len()]);
+    loop {
+        let sequence = sort(&waits_for);
+        if sequence.len() == waits_for.len() {
+            return Ok(Order { sequence, waits_for, binds, stubs, late });
+        }
+        // One link of each cycle goes; a cycle may lie within another, so look again.
+        let cycles: Vec<Vec<usize>> = Cycles::of(&waits_for, &sequence).collect();
+        for cycle in cycles {
+            let (from, to, link) = weakest(&cycle, &links).ok_or_else(|| named(desired, &cycle))?;
+            waits_for[from].remove(&to);
+            if link == Link::Stub {
+                stubs.insert(to);
+                late[from].insert(to);
+            }
+        }
+    }
+}
+
+/// The link of a cycle that may best be given up.
+fn weakest(cycle: &[usize], links: &Links) -> Option<(usize, usize, Link)> {
+    let pairs = cycle.iter().zip(cycle.iter().cycle().skip(1)).map(|(from, to)| (*from, *to));
+    let links = pairs.map(|(from, to)| (from, to, links.get(&(from, to)).copied()));
+    let found = links.filter_map(|(from, to, link)| Some((from, to, link?))).collect::<Vec<_>>();
+    let of = |wanted: Link| found.iter().find(|(_, _, link)| *link == wanted).copied();
+    of(Link::Live).or_else(|| of(Link::Stub))
+}
+
+/// What each binding is to the target that has it.
+type Links = BTreeMap<(usize, usize), Link>;
+
+/// All edges, and what those that stand for bindings are.
+fn edges(desired: &Desired, observed: &Observed) -> (Vec<BTreeSet<usize>>, Links) {
     let by_id: BTreeMap<_, _> =
         desired.targets.iter().enumerate().map(|(at, target)| (&target.id, at)).collect();
     let by_worker: BTreeMap<_, _> = desired
@@ -47,58 +106,60 @@ fn edges(desired: &Desired, observed: &Observed) -> Edges {
         .enumerate()
         .map(|(at, target)| ((&target.id.account, &target.worker), at))
         .collect();
-    let mut soft = BTreeSet::new();
-    let mut waits_for = Vec::new();
+    let mut links = Links::new();
+    let mut waits_for = Vec::with_capacity(desired.targets.len());
     for (at, target) in desired.targets.iter().enumerate() {
         let mut waits: BTreeSet<usize> = BTreeSet::new();
+        let account = observed.accounts.get(&target.id.account);
         for worker in target.bound_workers() {
             let Some(to) = by_worker.get(&(&target.id.account, worker)) else { continue };
             waits.insert(*to);
-            let account = observed.accounts.get(&target.id.account);
-            if account.is_some_and(|account| account.workers.contains_key(worker)) {
-                soft.insert((at, *to));
-            }
+            let lives = account.is_some_and(|account| account.workers.contains_key(worker));
+            let link = match (lives, target.needs_class_of(worker)) {
+                (true, _) => Link::Live,
+                (false, true) => Link::Firm,
+                (false, false) => Link::Stub,
+            };
+            links.insert((at, *to), link);
         }
         // What is not part of this deployment is as ready as it will be.
         for to in target.depends_on.iter().filter_map(|id| by_id.get(id)) {
             waits.insert(*to);
-            soft.remove(&(at, *to));
+            if let Some(link) = links.get_mut(&(at, *to)) {
+                *link = Link::Firm;
+            }
         }
         waits_for.push(waits);
     }
-    (waits_for, soft)
+    (waits_for, links)
 }
 
-/// As many targets as can be put in order.
+/// As many targets as can be put in order, those that could begin together side by side.
 fn sort(waits_for: &[BTreeSet<usize>]) -> Vec<usize> {
-    let mut sequence = Vec::new();
-    let mut open: BTreeSet<usize> = (0..waits_for.len()).collect();
-    loop {
-        let free: Vec<usize> =
-            open.iter().copied().filter(|at| waits_for[*at].is_disjoint(&open)).collect();
-        if free.is_empty() {
-            return sequence;
+    let mut open: Vec<usize> = waits_for.iter().map(BTreeSet::len).collect();
+    let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); waits_for.len()];
+    for (at, waits) in waits_for.iter().enumerate() {
+        for to in waits {
+            waiting[*to].push(at);
         }
+    }
+    let mut sequence = Vec::with_capacity(waits_for.len());
+    let mut free: Vec<usize> = (0..open.len()).filter(|at| open[*at] == 0).collect();
+    while !free.is_empty() {
+        let mut next = Vec::new();
         for at in free {
-            open.remove(&at);
             sequence.push(at);
+            for waiter in &waiting[at] {
+                open[*waiter] -= 1;
+                if open[*waiter] == 0 {
+                    next.push(*waiter);
+                }
+            }
         }
+        next.sort_unstable();
+        free = next;
     }
-}
-
-/// A cycle among the targets that could not be put in order; each waits for the next.
-fn cycle(waits_for: &[BTreeSet<usize>], sequence: &[usize]) -> Vec<usize> {
-    let open: BTreeSet<usize> = (0..waits_for.len()).filter(|at| !sequence.contains(at)).collect();
-    let mut path: Vec<usize> = open.first().copied().into_iter().collect();
-    while let Some(next) =
-        path.last().and_then(|last| waits_for[*last].intersection(&open).next().copied())
-    {
-        if let Some(begin) = path.iter().position(|at| *at == next) {
-            return path.split_off(begin);
-        }
-        path.push(next);
-    }
-    path
+    sequence
 }
 
 fn named(desired: &Desired, cycle: &[usize]) -> PlanError {

@@ -2,7 +2,6 @@ use super::{
     Draft, change_id,
     error::PlanError,
     resources::{self, Waits},
-    step_id,
 };
 use crate::{
     change::{Change, Traffic, Upload},
@@ -11,10 +10,10 @@ use crate::{
     mark::{Hashes, Mark},
     observed::{ObservedAccount, ObservedWorker},
     plan::{Action, Fate, PlannedStep, PlannedTarget},
-    trigger::{Addresses, Check},
+    trigger::{Addresses, Check, Through},
 };
 use clodo_saga::StepId;
-use clodo_types::Severity;
+use clodo_types::{ContentHash, Severity};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -53,6 +52,7 @@ fn check_of(target: &DesiredTarget) -> Check {
         },
         health: target.health.clone(),
         knows_version: target.version_metadata.is_some(),
+        through: Through::Addresses,
     }
 }
 
@@ -82,11 +82,10 @@ fn object_to_strangers(
             "deploy with `--adopt` to take it over, or give the service another name",
         );
     }
-    for (hostname, owner) in &account.domains {
-        if target.domains.contains(hostname)
-            && *owner != target.worker
-            && account.workers.get(owner).is_none_or(|w| w.mark().owner.as_ref() != Some(portfolio))
-        {
+    for hostname in &target.domains {
+        let Some(owner) = account.domains.get(hostname) else { continue };
+        let is_ours = |worker: &ObservedWorker| worker.mark().owner.as_ref() == Some(portfolio);
+        if *owner != target.worker && !account.workers.get(owner).is_some_and(is_ours) {
             draft.object(
                 "domain-taken",
                 Severity::Block,
@@ -100,7 +99,7 @@ fn object_to_strangers(
 /// Writes the steps of one target.
 pub(super) struct Writer<'a, 'b> {
     pub(super) draft: &'a mut Draft<'b>,
-    at: usize,
+    pub(super) at: usize,
     pub(super) target: &'a Arc<DesiredTarget>,
     pub(super) account: &'a ObservedAccount,
     pub(super) live: Option<&'a ObservedWorker>,
@@ -138,23 +137,65 @@ impl<'a, 'b> Writer<'a, 'b> {
         // A resource that is made anew has another id, which the bindings must learn.
         let must = self.must_upload() || waits.creates;
         let upload = must.then(|| self.upload(waits));
-        let serving = match (&upload, self.live) {
-            (Some(upload), Some(_)) => Some(self.traffic(upload)),
-            (upload, _) => upload.clone(),
+        let serving = match upload {
+            Some(upload) if !self.is_first() => Some(self.take_over(upload)),
+            upload => upload,
+        };
+        let begin: Vec<StepId> = match &serving {
+            Some(serving) => vec![serving.clone()],
+            None => self.turn(),
         };
         let mut addresses: Vec<StepId> = serving.iter().cloned().collect();
-        addresses.extend(self.workers_dev(serving.as_ref()));
-        addresses.extend(self.domains(serving.as_ref()));
-        addresses.extend(self.routes(serving.as_ref()));
-        self.schedules(serving.as_ref());
-        let verified = self.verify(addresses);
-        if let Some(ready) = verified.or(serving) {
+        addresses.extend(self.workers_dev(&begin));
+        addresses.extend(self.domains(&begin));
+        addresses.extend(self.routes(&begin));
+        self.schedules(&begin);
+        if !addresses.is_empty() {
+            addresses.extend(self.late_callees());
+        }
+        let check = self.check();
+        let verified = self.verify_with(check, addresses).map(|healthy| self.watch(healthy));
+        // Whoever is called by a Worker that this one called too early would wait for ever.
+        let is_early = !self.draft.order.late(self.at).is_empty();
+        let ready = if is_early { serving } else { verified.or(serving) };
+        if let Some(ready) = ready {
             self.draft.gates.insert(self.at, ready);
         }
         let finished = self.mark.hashes == Some(self.hashes);
         if self.dirty() || !finished {
             self.commit();
         }
+    }
+
+    /// True when the upload creates the Worker.
+    fn is_first(&self) -> bool {
+        self.live.is_none() && !self.draft.order.needs_stub(self.at)
+    }
+
+    pub(super) fn check(&self) -> Check {
+        check_of(self.target)
+    }
+
+    /// What a yes to this target's new version is worth.
+    pub(super) fn subject(&self) -> ContentHash {
+        self.hashes.content
+    }
+
+    /// The steps after which it is this target's turn to change what the world sees of it.
+    pub(super) fn turn(&self) -> Vec<StepId> {
+        let draft = &self.draft;
+        let mut turn = self.ready_callees();
+        turn.extend(draft.stage_gate(self.at));
+        let before = draft.stages.after.get(&self.at);
+        turn.extend(before.and_then(|before| draft.gates.get(before).cloned()));
+        turn
+    }
+
+    /// The Workers that this one calls and that come after it: its health may hang on them.
+    fn late_callees(&self) -> Vec<StepId> {
+        let worker = |at: &usize| self.draft.desired.targets[*at].worker_ref();
+        let serving = |worker| change_id(&Change::SetTraffic { worker, to: Traffic::Uploaded });
+        self.draft.order.late(self.at).iter().map(|at| serving(worker(at))).collect()
     }
 
     fn must_upload(&self) -> bool {
@@ -178,14 +219,15 @@ impl<'a, 'b> Writer<'a, 'b> {
     }
 
     fn upload(&mut self, waits: Waits) -> StepId {
-        let first = self.live.is_none();
+        let first = self.is_first();
         let mut waits = waits.steps;
         if first {
             // The first upload of a Worker serves at once.
-            waits.extend(self.ready_callees());
+            waits.extend(self.turn());
         }
-        let callees = self.draft.order.waits_for(self.at).iter();
-        waits.extend(callees.filter_map(|callee| self.draft.uploads.get(callee).cloned()));
+        let draft = &self.draft;
+        let makers = draft.order.binds(self.at).iter().filter_map(|at| draft.makers.get(at));
+        waits.extend(makers.chain(draft.makers.get(&self.at)).cloned());
         let change = self.upload_change();
         let summary = match first {
             true => format!("create worker {}", self.target.worker),
@@ -194,7 +236,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         let details = self.upload_details();
         let id = self.push(change, waits.into_iter().collect(), summary, details);
         if first {
-            self.draft.uploads.insert(self.at, id.clone());
+            self.draft.makers.insert(self.at, id.clone());
         }
         id
     }
@@ -202,7 +244,7 @@ impl<'a, 'b> Writer<'a, 'b> {
     fn upload_change(&self) -> Change {
         Change::Upload(Upload {
             target: Arc::clone(self.target),
-            first: self.live.is_none(),
+            first: self.is_first(),
             mark: self.full_mark(),
             revision: self.draft.desired.revision.clone(),
         })
@@ -228,39 +270,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         lines
     }
 
-    fn traffic(&mut self, upload: &StepId) -> StepId {
-        let mut needs = vec![upload.clone()];
-        needs.extend(self.ready_callees());
-        let change = Change::SetTraffic { worker: self.target.worker_ref(), to: Traffic::Uploaded };
-        let summary = format!("give {}'s new version all traffic", self.target.worker);
-        self.push(change, needs, summary, Vec::new())
-    }
-
     pub(super) fn was_interrupted(&self, change: &Change) -> bool {
         self.draft.was_interrupted(&change_id(change))
-    }
-
-    fn verify(&mut self, needs: Vec<StepId>) -> Option<StepId> {
-        let check = check_of(self.target);
-        let reachable = check.addresses.workers_dev
-            || !check.addresses.domains.is_empty()
-            || !self.target.routes.is_empty();
-        if needs.is_empty() || !reachable {
-            return None;
-        }
-        let summary = format!("wait until {} answers", self.target.worker);
-        let action = Action::Verify(check);
-        let id = step_id(&action, &self.target.worker_ref().to_string());
-        self.own.push(id.clone());
-        let target = Some(self.target.id.clone());
-        Some(self.draft.add(PlannedStep {
-            id,
-            target,
-            action,
-            needs,
-            summary,
-            details: Vec::new(),
-        }))
     }
 
     fn commit(&mut self) {
@@ -279,15 +290,14 @@ impl<'a, 'b> Writer<'a, 'b> {
         Mark { owner, hashes: Some(self.hashes) }
     }
 
-    pub(super) fn push(
+    pub(super) fn push_action(
         &mut self,
-        change: Change,
+        id: StepId,
+        action: Action,
         needs: Vec<StepId>,
         summary: String,
         details: Vec<String>,
     ) -> StepId {
-        let id = change_id(&change);
-        let action = Action::Change(change);
         self.own.push(id.clone());
         let target = Some(self.target.id.clone());
         self.draft.add(PlannedStep { id, target, action, needs, summary, details })

@@ -1,13 +1,13 @@
 use super::target::Writer;
-use crate::{change::Change, config::differences, desired::Desired, trigger::WorkersDev};
+use crate::{change::Change, config::differences, trigger::WorkersDev};
 use clodo_saga::StepId;
 use clodo_types::Hostname;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What leads to a Worker, and when it is called.
-impl<'b> Writer<'_, 'b> {
-    pub(super) fn workers_dev(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+impl Writer<'_, '_> {
+    pub(super) fn workers_dev(&mut self, needs: &[StepId]) -> Option<StepId> {
         let to = self.target.workers_dev;
         let now = match self.live {
             None => Some(WorkersDev::default()),
@@ -28,41 +28,39 @@ impl<'b> Writer<'_, 'b> {
             }
             _ => Vec::new(),
         };
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+        Some(self.push(change, needs.to_vec(), summary, details))
     }
 
-    pub(super) fn domains(&mut self, serving: Option<&StepId>) -> Option<StepId> {
-        let now = self.account.domains_of(&self.target.worker);
+    pub(super) fn domains(&mut self, needs: &[StepId]) -> Option<StepId> {
+        let now = self.draft.index.domains_of(&self.target.id.account, &self.target.worker);
         let to = &self.target.domains;
         // What another target takes over needs no step of its own here.
-        let taken: BTreeSet<&Hostname> = self.claimed_by_others();
-        let left: BTreeSet<&Hostname> = now.iter().filter(|host| !taken.contains(host)).collect();
+        let left: BTreeSet<&Hostname> =
+            now.iter().copied().filter(|host| !self.is_claimed_by_another(host)).collect();
         let worker = self.target.worker_ref();
         let change = Change::SetDomains { worker, to: to.clone() };
         if left.into_iter().eq(to.iter()) && !self.was_interrupted(&change) {
             return None;
         }
-        let moved: BTreeMap<_, _> = self.account.domains.iter().collect();
-        let mut details: Vec<String> = to
-            .difference(&now)
-            .map(|host| match moved.get(host) {
+        let new = to.iter().filter(|host| !now.contains(host));
+        let mut details: Vec<String> = new
+            .map(|host| match self.account.domains.get(host) {
                 Some(from) => format!("+ {host} (was {from}'s)"),
                 None => format!("+ {host}"),
             })
             .collect();
-        details.extend(now.difference(to).map(|host| format!("- {host}")));
+        let gone = now.iter().filter(|host| !to.contains(**host));
+        details.extend(gone.map(|host| format!("- {host}")));
         let summary = format!("set the domains of {}", self.target.worker);
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+        Some(self.push(change, needs.to_vec(), summary, details))
     }
 
-    fn claimed_by_others(&self) -> BTreeSet<&'b Hostname> {
-        let desired: &'b Desired = self.draft.desired;
-        let others = desired.targets.iter().filter(|other| other.id != self.target.id);
-        let same_account = others.filter(|other| other.id.account == self.target.id.account);
-        same_account.flat_map(|other| &other.domains).collect()
+    fn is_claimed_by_another(&self, host: &Hostname) -> bool {
+        let claimed = self.draft.index.claims.get(&(&self.target.id.account, host));
+        claimed.is_some_and(|at| *at != self.at)
     }
 
-    pub(super) fn routes(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+    pub(super) fn routes(&mut self, needs: &[StepId]) -> Option<StepId> {
         // A Worker that is new, or new to Clodo, keeps the routes that its config does not name.
         let forget = self.live.is_some() && self.mark.hashes.is_some();
         if !self.triggers_changed() || (self.target.routes.is_empty() && !forget) {
@@ -76,10 +74,10 @@ impl<'b> Writer<'_, 'b> {
         let details = self.recorded_details("routes");
         let change = Change::SetRoutes { worker: self.target.worker_ref(), to };
         let summary = format!("set the routes of {}", self.target.worker);
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+        Some(self.push(change, needs.to_vec(), summary, details))
     }
 
-    pub(super) fn schedules(&mut self, serving: Option<&StepId>) -> Option<StepId> {
+    pub(super) fn schedules(&mut self, needs: &[StepId]) -> Option<StepId> {
         let to = self.target.crons.clone()?;
         if !self.triggers_changed() || (to.is_empty() && self.live.is_none()) {
             return None;
@@ -90,7 +88,7 @@ impl<'b> Writer<'_, 'b> {
         let details = self.recorded_details("crons");
         let change = Change::SetSchedules { worker: self.target.worker_ref(), to };
         let summary = format!("set the schedules of {}", self.target.worker);
-        Some(self.push(change, serving.cloned().into_iter().collect(), summary, details))
+        Some(self.push(change, needs.to_vec(), summary, details))
     }
 
     fn recorded_same(&self, key: &str) -> bool {

@@ -8,4 +8,6 @@ mod faults;
 mod plans;
 mod properties;
 mod rollbacks;
+mod stages;
+mod strategies;
 mod world;

@@ -1,8 +1,9 @@
 use clodo_bundle::{Bundle, Module, ModuleKind};
 use clodo_orchestrator::{
     DeployContext, DeployError, DeployOptions, DeployReport, Desired, DesiredDatabase,
-    DesiredNamespace, DesiredService, DesiredTarget, MemoryPlatform, MemorySecrets, MemoryVerifier,
-    MigrationFile, Observed, Plan, Platform, Ports, ResourceRef, WorkerRef, deploy, prepare,
+    DesiredNamespace, DesiredService, DesiredTarget, MemoryPlatform, MemorySecrets,
+    MemoryTelemetry, MemoryVerifier, MigrationFile, Observed, Plan, Platform, Ports, ResourceRef,
+    WorkerRef, deploy, prepare,
 };
 use clodo_saga::{Holder, Liveness, MemoryStore};
 use clodo_types::{
@@ -55,7 +56,7 @@ pub(crate) fn host(service: &str) -> Hostname {
 
 pub(crate) fn calls(target: &mut DesiredTarget, service: &str) {
     target.services.push(DesiredService {
-        binding: name(&service.to_uppercase()),
+        binding: name(&service.to_uppercase().replace('-', "_")),
         worker: name(service),
         entrypoint: None,
         props: None,
@@ -112,6 +113,8 @@ pub(crate) struct World {
     pub(crate) platform: Arc<MemoryPlatform>,
     pub(crate) verifier: Arc<MemoryVerifier>,
     pub(crate) store: Arc<MemoryStore>,
+    pub(crate) telemetry: Arc<MemoryTelemetry>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) cx: DeployContext,
     next: AtomicU32,
 }
@@ -127,7 +130,8 @@ impl World {
     /// Another machine: nothing but the platform is the same.
     pub(crate) fn on(platform: Arc<MemoryPlatform>) -> Self {
         let verifier = Arc::new(MemoryVerifier::new(Arc::clone(&platform)));
-        let store = Arc::<MemoryStore>::default();
+        let (store, telemetry) = (Arc::<MemoryStore>::default(), Arc::default());
+        let clock = Arc::<ManualClock>::default();
         let secrets = MemorySecrets::default().with(
             &target_id("orders"),
             &name("KEY"),
@@ -140,12 +144,15 @@ impl World {
             secrets: Arc::new(secrets),
             journal: Arc::<MemoryStore>::clone(&store),
             leases: Arc::<MemoryStore>::clone(&store),
-            clock: Arc::<ManualClock>::default(),
+            clock: Arc::<ManualClock>::clone(&clock),
         };
         let mut cx = DeployContext::new(ports, Holder::new("here", 1, "0"));
         // A future that was dropped is a process that died.
         cx.liveness = |_| Liveness::Dead;
-        Self { platform, verifier, store, cx, next: AtomicU32::new(1) }
+        cx.telemetry = Some(Arc::<MemoryTelemetry>::clone(&telemetry));
+        cx.signals = Some(Arc::<MemoryStore>::clone(&store));
+        let next = AtomicU32::new(1);
+        Self { platform, verifier, store, telemetry, clock, cx, next }
     }
 
     pub(crate) fn options(&self) -> DeployOptions {

@@ -10,7 +10,6 @@ mod upload;
 mod zones;
 
 pub(crate) use errors::failed;
-use traffic::wanted;
 
 use crate::secrets::Secrets;
 use async_trait::async_trait;
@@ -129,6 +128,7 @@ impl Platform for CloudflarePlatform {
             Change::CreateBucket { account, name, .. } => {
                 self.look_bucket(account, name, inputs).await
             }
+            Change::CreateStub { .. } => Ok(Self::look_stub(inputs)),
             Change::Upload(upload) => self.look_upload(upload, inputs).await,
             Change::SetTraffic { worker, to } => self.look_traffic(worker, to, inputs).await,
             Change::SetWorkersDev { worker, to } => {
@@ -151,6 +151,7 @@ impl Platform for CloudflarePlatform {
                 self.create_namespace(account, title).await
             }
             Change::CreateBucket { account, name, .. } => self.create_bucket(account, name).await,
+            Change::CreateStub { worker, owner } => self.create_stub(worker, owner).await,
             Change::Upload(upload) => self.upload(upload, inputs).await,
             Change::SetTraffic { worker, to } => self.set_traffic(worker, to, inputs).await,
             Change::SetWorkersDev { worker, to } => self.set_workers_dev(worker, *to).await,
@@ -182,9 +183,10 @@ impl Platform for CloudflarePlatform {
             (Change::CreateBucket { account, name, .. }, _) => {
                 self.undo_bucket(account, name).await
             }
+            (Change::CreateStub { worker, .. }, _) => self.remove_worker(worker).await,
             (Change::Upload(upload), Before::Absent) => self.undo_upload(upload).await,
             (Change::SetTraffic { worker, to }, Before::Traffic(shares)) => {
-                self.undo_traffic(worker, wanted(to, inputs).ok().as_deref(), shares).await
+                self.undo_traffic(worker, to, inputs, shares).await
             }
             (Change::SetWorkersDev { worker, .. }, Before::WorkersDev(was)) => {
                 self.set_workers_dev(worker, *was).await.map(|_| Undone::Restored)

@@ -2,7 +2,7 @@ use super::{CloudflarePlatform, errors::failed};
 use clodo_cf_api::versions::{self, Caution, NewDeployment, Share, TrafficSplit};
 use clodo_orchestrator::{
     Applied, Before, Inputs, Look, PlatformError, PlatformErrorKind, Traffic, TrafficShare, Undone,
-    WorkerRef,
+    WorkerRef, traffic_before,
 };
 use futures_util::TryStreamExt;
 use std::pin::pin;
@@ -15,10 +15,11 @@ impl CloudflarePlatform {
         inputs: &Inputs,
     ) -> Result<Look, PlatformError> {
         let now = self.shares(worker).await?;
-        let wanted = wanted(to, inputs)?;
-        let before = Before::Traffic(now.clone());
-        let there = same(&now, &wanted);
-        Ok(if there { Look::done(before, Applied::Done) } else { Look::pending(before) })
+        let before = before(to, &now, inputs);
+        let there = same(&now, &wanted(to, inputs, &before)?);
+        let applied = applied(to, &before);
+        let before = Before::Traffic(before);
+        Ok(if there { Look::done(before, applied) } else { Look::pending(before) })
     }
 
     pub(super) async fn set_traffic(
@@ -28,15 +29,21 @@ impl CloudflarePlatform {
         inputs: &Inputs,
     ) -> Result<Applied, PlatformError> {
         let message = format!("clodo {}", inputs.deployment);
-        self.give(worker, &wanted(to, inputs)?, &message).await?;
-        Ok(Applied::Done)
+        // Only a share of the traffic is a matter of who had it before.
+        let now = match (to, &inputs.before) {
+            (Traffic::Split(_), None) => self.shares(worker).await?,
+            _ => Vec::new(),
+        };
+        let before = before(to, &now, inputs);
+        self.give(worker, &wanted(to, inputs, &before)?, &message).await?;
+        Ok(applied(to, &before))
     }
 
-    /// `given` is what the change gave, when that is known.
     pub(super) async fn undo_traffic(
         &self,
         worker: &WorkerRef,
-        given: Option<&[TrafficShare]>,
+        to: &Traffic,
+        inputs: &Inputs,
         shares: &[TrafficShare],
     ) -> Result<Undone, PlatformError> {
         if shares.is_empty() {
@@ -47,7 +54,7 @@ impl CloudflarePlatform {
         if same(&now, shares) {
             return Ok(Undone::Restored);
         }
-        if given.is_some_and(|given| !same(&now, given)) {
+        if !is_ours(&now, to, inputs, shares) {
             let why = format!("somebody else changed the traffic of `{}` since", worker.worker);
             return Ok(Undone::Kept(why));
         }
@@ -98,16 +105,43 @@ impl CloudflarePlatform {
     }
 }
 
-pub(super) fn wanted(to: &Traffic, inputs: &Inputs) -> Result<Vec<TrafficShare>, PlatformError> {
-    match (to, &inputs.version) {
-        (Traffic::Shares(shares), _) => Ok(shares.clone()),
-        (Traffic::Uploaded, Some(version)) => {
-            Ok(vec![TrafficShare { version: version.clone(), percentage: 100.0 }])
-        }
-        (Traffic::Uploaded, None) => {
-            let doing = "the version that should get the traffic is not known";
-            Err(PlatformError::new(PlatformErrorKind::Refused, doing))
-        }
+fn wanted(
+    to: &Traffic,
+    inputs: &Inputs,
+    before: &[TrafficShare],
+) -> Result<Vec<TrafficShare>, PlatformError> {
+    to.shares(inputs.version.as_ref(), before).ok_or_else(|| {
+        let doing = "the version that should get the traffic is not known";
+        PlatformError::new(PlatformErrorKind::Refused, doing)
+    })
+}
+
+/// Who had the traffic before the deployment gave its version a share.
+fn before(to: &Traffic, now: &[TrafficShare], inputs: &Inputs) -> Vec<TrafficShare> {
+    match (to, &inputs.before, &inputs.version) {
+        (Traffic::Split(_), Some(before), _) => before.clone(),
+        (Traffic::Split(_), None, Some(uploaded)) => traffic_before(now, uploaded),
+        _ => now.to_vec(),
+    }
+}
+
+fn applied(to: &Traffic, before: &[TrafficShare]) -> Applied {
+    match to {
+        Traffic::Split(_) => Applied::Split(before.to_vec()),
+        _ => Applied::Done,
+    }
+}
+
+/// True unless somebody else changed the traffic since the change was made.
+fn is_ours(now: &[TrafficShare], to: &Traffic, inputs: &Inputs, before: &[TrafficShare]) -> bool {
+    let Some(given) = to.shares(inputs.version.as_ref(), before) else { return true };
+    match to {
+        // Later steps gave it more.
+        Traffic::Split(_) => now.iter().all(|share| {
+            let known = |other: &TrafficShare| other.version == share.version;
+            before.iter().any(known) || given.iter().any(known)
+        }),
+        _ => same(now, &given),
     }
 }
 

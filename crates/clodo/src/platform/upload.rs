@@ -2,12 +2,13 @@ mod assets;
 mod objects;
 mod request;
 mod secrets;
+mod stub;
 
 use super::{CloudflarePlatform, errors::failed, places};
 use clodo_cf_api::{ApiError, UploadError, WorkerUpload, versions, workers};
 use clodo_orchestrator::{
     Applied, Before, DesiredTarget, Inputs, Look, PlatformError, PlatformErrorKind, Undone, Upload,
-    VersionMessage,
+    VersionMessage, WorkerRef,
 };
 use clodo_types::{AccountId, VersionId};
 use futures_util::TryStreamExt;
@@ -145,12 +146,16 @@ impl CloudflarePlatform {
             let why = format!("`{}` may hold data of Durable Objects", target.worker);
             return Ok(Undone::Kept(why));
         }
-        let account = self.account(&target.id.account)?;
-        let delete = workers::delete_worker(account, &target.worker, workers::Removal::Forced);
+        self.remove_worker(&target.worker_ref()).await
+    }
+
+    pub(super) async fn remove_worker(&self, worker: &WorkerRef) -> Result<Undone, PlatformError> {
+        let (account, name) = (self.account(&worker.account)?, &worker.worker);
+        let delete = workers::delete_worker(account, name, workers::Removal::Forced);
         match self.client.send(delete).await {
             Ok(()) => Ok(Undone::Restored),
             Err(error) if error.is_not_found() => Ok(Undone::Restored),
-            Err(error) => Err(failed(format!("could not remove `{}` again", target.worker))(error)),
+            Err(error) => Err(failed(format!("could not remove `{name}` again"))(error)),
         }
     }
 }
