@@ -1,6 +1,7 @@
 use crate::{SourceMap, hash::bundle_hash, names::names_in};
 use bytes::Bytes;
 use clodo_types::{BindingName, ContentHash, Finding};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// What is uploaded for one Worker: its modules and its assets.
@@ -71,7 +72,8 @@ pub struct Module {
 }
 
 /// What a module is; each kind has a content type in the upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ModuleKind {
     /// An ES module.

@@ -9,6 +9,7 @@
 //! | a folder with a Worker and its config | [`Project::new`] |
 //! | projects | [`Bundler::bundle`] |
 //! | modules from somewhere else | [`Bundle::new`] |
+//! | a bundle for another machine | [`Bundle::pack`], [`Bundle::unpack`] |
 //! | an error of the runtime, `at index.js:1:53` | [`Bundle::source_map`], then [`SourceMap::locate`] |
 //! | a failure to explain | [`BundleError::places`], [`BundleError::hint`] |
 //!
@@ -38,6 +39,7 @@
 //! # What this crate leaves to others
 //! Reading the config file (clodo-wrangler), installing esbuild (clodo-npm), and uploading.
 
+mod archive;
 mod assets;
 mod bundle;
 mod bundler;
@@ -54,6 +56,7 @@ mod project;
 mod rules;
 mod source_map;
 
+pub use archive::ArchiveError;
 pub use assets::AssetLimits;
 pub use bundle::{AssetFile, AssetSet, Bundle, Module, ModuleKind};
 pub use bundler::Bundler;

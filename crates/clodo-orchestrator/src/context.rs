@@ -2,6 +2,7 @@ use crate::{
     event::{DeployListener, Silent},
     platform::Platform,
     ports::{Gate, Migrator, SecretSource, Verifier},
+    saved::SavedPlan,
     telemetry::Telemetry,
 };
 use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness, SignalStore};
@@ -115,12 +116,14 @@ pub struct DeployOptions {
     pub deployment: DeploymentId,
     /// Targets to upload again even if nothing changed.
     pub redeploy: BTreeSet<TargetId>,
+    /// The plan that somebody agreed to: any other is refused.
+    pub agreed: Option<Arc<SavedPlan>>,
 }
 
 impl DeployOptions {
     /// Deploys what changed.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
-        Self { deployment, redeploy: BTreeSet::new() }
+        Self { deployment, redeploy: BTreeSet::new(), agreed: None }
     }
 }

@@ -141,6 +141,10 @@ async fn prepare_with_history(
         redeploy: options.redeploy.clone(),
     };
     let plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
+    let mut plan = plan;
+    if let Some(agreed) = &options.agreed {
+        plan.findings.extend(agreed.objection(&plan));
+    }
     let prepared = gate(cx, Arc::new(plan), desired, observed, &history).await;
     Ok((prepared, history))
 }

@@ -8,8 +8,10 @@ use crate::{
 };
 use clodo_bundle::Bundle;
 use clodo_types::{
-    AccountName, BindingName, Hostname, PortfolioName, SecretName, TargetId, WorkerName,
+    AccountName, BindingName, ContentHash, Hostname, PortfolioName, SecretName, TargetId,
+    WorkerName,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +19,7 @@ use std::{
 };
 
 /// What should be there after a deployment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Desired {
     /// The portfolio; it marks the Workers that belong to it, and only one run at a time changes it.
@@ -36,6 +38,26 @@ impl Desired {
     pub fn new(portfolio: PortfolioName, targets: impl IntoIterator<Item = DesiredTarget>) -> Self {
         let targets = targets.into_iter().map(Arc::new).collect();
         Self { portfolio, targets, revision: None, rollout: Rollout::default() }
+    }
+
+    /// Puts the bundles back that a text form cannot hold.
+    ///
+    /// # Errors
+    /// With the hashes that `bundles` lacks; then nothing was put back.
+    pub fn attach(
+        &mut self,
+        bundles: &BTreeMap<ContentHash, Arc<Bundle>>,
+    ) -> Result<(), BTreeSet<ContentHash>> {
+        let wanted = self.targets.iter().map(|target| target.bundle.hash);
+        let missing: BTreeSet<_> = wanted.filter(|hash| !bundles.contains_key(hash)).collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        for target in &mut self.targets {
+            let target = Arc::make_mut(target);
+            target.bundle = Arc::clone(&bundles[&target.bundle.hash]);
+        }
+        Ok(())
     }
 
     /// What has to be read to plan this.
@@ -58,14 +80,15 @@ impl Desired {
 ///
 /// Its fields are public; there is no invariant between them that [`plan`](crate::plan) does not
 /// check.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DesiredTarget {
     /// Which target.
     pub id: TargetId,
     /// The Worker's name in its account.
     pub worker: WorkerName,
-    /// What is uploaded.
+    /// What is uploaded. In text there is only its hash: see [`Desired::attach`].
+    #[serde(with = "by_hash")]
     pub bundle: Arc<Bundle>,
     /// `YYYY-MM-DD`.
     pub compatibility_date: Option<String>,
@@ -167,5 +190,23 @@ impl DesiredTarget {
         let holders = self.durable_objects.iter().filter_map(|object| object.worker.as_ref());
         // A Worker may call itself; that is no dependency.
         services.chain(holders).filter(move |worker| **worker != self.worker)
+    }
+}
+
+/// A bundle by its hash; what is read has no content yet.
+mod by_hash {
+    use clodo_bundle::Bundle;
+    use clodo_types::ContentHash;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<S: Serializer>(bundle: &Arc<Bundle>, to: S) -> Result<S::Ok, S::Error> {
+        bundle.hash.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Bundle>, D::Error> {
+        let mut empty = Bundle::new(None, Vec::new(), None);
+        empty.hash = ContentHash::deserialize(from)?;
+        Ok(Arc::new(empty))
     }
 }

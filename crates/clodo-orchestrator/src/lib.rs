@@ -102,6 +102,7 @@ mod report;
 mod resource;
 mod restore;
 mod rollback;
+mod saved;
 mod step;
 mod strategy;
 mod telemetry;
@@ -136,6 +137,7 @@ pub use resource::{
     DesiredService, NamespaceRef, ResourceRef,
 };
 pub use rollback::{RollbackOptions, prepare_rollback, rollback};
+pub use saved::{SavedPlan, SavedPlanError};
 pub use strategy::{
     Approval, BatchSize, BlueGreen, Canary, Inconclusive, Rolling, Rollout, Strategy, Wave,
 };

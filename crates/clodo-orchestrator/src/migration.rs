@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for Checksum {
 }
 
 /// One migration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MigrationFile {
     /// The file's name without folders, as `d1_migrations` records it: `0001_init.sql`.

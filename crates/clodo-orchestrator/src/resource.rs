@@ -22,7 +22,7 @@ pub type DatabaseRef = ResourceRef<DatabaseName, DatabaseId>;
 pub type NamespaceRef = ResourceRef<NamespaceTitle, NamespaceId>;
 
 /// A D1 binding and the migrations that the database should have.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DesiredDatabase {
     /// `env.NAME` in the code.
     pub binding: BindingName,
@@ -35,7 +35,7 @@ pub struct DesiredDatabase {
 }
 
 /// A KV binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredNamespace {
     /// `env.NAME` in the code.
     pub binding: BindingName,
@@ -44,7 +44,7 @@ pub struct DesiredNamespace {
 }
 
 /// An R2 binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredBucket {
     /// `env.NAME` in the code.
     pub binding: BindingName,
@@ -55,7 +55,7 @@ pub struct DesiredBucket {
 }
 
 /// A binding to another Worker of the same account.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DesiredService {
     /// `env.NAME` in the code.
     pub binding: BindingName,
@@ -68,7 +68,7 @@ pub struct DesiredService {
 }
 
 /// A Durable Object binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredDurableObject {
     /// `env.NAME` in the code.
     pub binding: BindingName,

@@ -314,3 +314,42 @@ async fn a_plan_in_json_has_neither_code_nor_secrets() {
     assert_eq!(step["details"], serde_json::json!(["+ catalog.acme.test"]));
     assert_eq!(value["targets"][0]["fate"], "create");
 }
+
+#[tokio::test]
+async fn a_saved_plan_is_carried_out_elsewhere_and_refused_when_the_world_has_moved() {
+    use clodo_orchestrator::{Outcome, SavedPlan, deploy};
+    use std::sync::Arc;
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    let mut targets = storefront();
+    targets[0].bundle = bundle("web, changed");
+    let wanted = desired(targets);
+    let made = world.options();
+    let plan = world.plan(&wanted).await;
+    let at = clodo_types::Timestamp::from_millis(0);
+    let saved = SavedPlan::new(&plan, &wanted, &made, at, "ada");
+    let text = saved.to_json().unwrap();
+    assert!(!String::from_utf8_lossy(&text).contains("web, changed"), "no code is in the text");
+    let read = SavedPlan::from_json(&text).unwrap();
+    let mut again = read.desired().clone();
+    assert_eq!(again.attach(&Default::default()).unwrap_err(), read.bundles());
+    let bundles = wanted.targets.iter().map(|target| (target.bundle.hash, target.bundle.clone()));
+    again.attach(&bundles.collect()).unwrap();
+    assert_eq!(again, wanted);
+    assert!(read.moved(&plan).is_empty());
+
+    // Meanwhile somebody else deploys something else.
+    let mut other = storefront();
+    other[0].bundle = bundle("web, of somebody else");
+    world.deploy(&desired(other)).await.unwrap();
+    let mut options = world.options();
+    options.agreed = Some(Arc::new(read));
+    let report = deploy(&world.cx, &again, &options).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Refused);
+    assert_eq!(report.findings[0].rule, "stale-plan");
+    assert!(report.findings[0].message.contains("not as it was: upload a new version of web"));
+
+    world.deploy(&desired(storefront())).await.unwrap();
+    options.deployment = world.options().deployment;
+    assert_eq!(deploy(&world.cx, &again, &options).await.unwrap().outcome, Outcome::Done);
+}

@@ -114,7 +114,6 @@ pub(crate) struct World {
     pub(crate) verifier: Arc<MemoryVerifier>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) telemetry: Arc<MemoryTelemetry>,
-    pub(crate) clock: Arc<ManualClock>,
     pub(crate) cx: DeployContext,
     next: AtomicU32,
 }
@@ -131,7 +130,6 @@ impl World {
     pub(crate) fn on(platform: Arc<MemoryPlatform>) -> Self {
         let verifier = Arc::new(MemoryVerifier::new(Arc::clone(&platform)));
         let (store, telemetry) = (Arc::<MemoryStore>::default(), Arc::default());
-        let clock = Arc::<ManualClock>::default();
         let secrets = MemorySecrets::default().with(
             &target_id("orders"),
             &name("KEY"),
@@ -144,7 +142,7 @@ impl World {
             secrets: Arc::new(secrets),
             journal: Arc::<MemoryStore>::clone(&store),
             leases: Arc::<MemoryStore>::clone(&store),
-            clock: Arc::<ManualClock>::clone(&clock),
+            clock: Arc::<ManualClock>::default(),
         };
         let mut cx = DeployContext::new(ports, Holder::new("here", 1, "0"));
         // A future that was dropped is a process that died.
@@ -152,7 +150,7 @@ impl World {
         cx.telemetry = Some(Arc::<MemoryTelemetry>::clone(&telemetry));
         cx.signals = Some(Arc::<MemoryStore>::clone(&store));
         let next = AtomicU32::new(1);
-        Self { platform, verifier, store, telemetry, clock, cx, next }
+        Self { platform, verifier, store, telemetry, cx, next }
     }
 
     pub(crate) fn options(&self) -> DeployOptions {
