@@ -34,6 +34,11 @@ pub(crate) enum Command {
     /// Show what a deployment would change, old and new; nothing is written
     #[command(after_help = "Example:\n  clodo-deploy plan --env production --exit-code")]
     Plan(PlanArgs),
+    /// Carry out a plan that was saved and looked at; refused when the world has moved since
+    #[command(
+        after_help = "Example:\n  clodo-deploy plan --env production --out release.plan\n  clodo-deploy apply release.plan"
+    )]
+    Apply(ApplyArgs),
     /// Show what runs now, and whether it is what the files say
     #[command(after_help = "Example:\n  clodo-deploy status --env production --json")]
     Status(TargetArgs),
@@ -120,6 +125,9 @@ pub(crate) struct PlanArgs {
     /// Exit with 4 when there is something to change
     #[arg(long)]
     pub(crate) exit_code: bool,
+    /// Save the plan with all that it needs, but for values of secrets, to a file for `apply`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     /// Plan to take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
@@ -129,6 +137,24 @@ pub(crate) struct PlanArgs {
     /// A file with values of secrets, `NAME=value` a line
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// A file that `plan --out` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// A file with values of secrets, `NAME=value` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets_file: Option<PathBuf>,
+    /// How many steps may run side by side
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -38,6 +38,14 @@ impl<'a> Context<'a> {
         self.session.environment.get(name).map(str::to_owned)
     }
 
+    /// Who deploys, for the record: `ada@laptop`.
+    pub(crate) fn person(&self) -> String {
+        let user = ["CLODO_USER", "USER", "LOGNAME", "USERNAME"];
+        let user = user.iter().find_map(|name| self.setting(name)).filter(|user| !user.is_empty());
+        let user = user.unwrap_or_else(|| "somebody".to_owned());
+        format!("{user}@{}", clodo::this_process().host())
+    }
+
     /// The calls of the platform's API so far.
     pub(crate) fn calls(&self) -> Counts {
         self.counter.counts()
@@ -77,6 +85,17 @@ impl<'a> Context<'a> {
         Ok(selection)
     }
 
+    /// The values of secrets that a file holds.
+    pub(crate) fn secrets(&self, file: Option<&Path>) -> Result<Secrets, CliError> {
+        let Some(path) = file else { return Ok(Secrets::new()) };
+        let text = std::fs::read_to_string(self.session.directory.join(path));
+        let text = text.map_err(|error| {
+            let message = format!("could not read the secrets file {}", path.display());
+            CliError::usage(message).with_source(error)
+        })?;
+        Ok(Secrets::new().with_file(&text))
+    }
+
     /// Reads and builds what the selected targets need.
     pub(crate) async fn load(
         &self,
@@ -84,15 +103,7 @@ impl<'a> Context<'a> {
         platform: Platform,
         from: &LoadFrom<'_>,
     ) -> Result<Loaded, CliError> {
-        let mut secrets = Secrets::new();
-        if let Some(path) = from.secrets_file {
-            let text = std::fs::read_to_string(self.session.directory.join(path));
-            let text = text.map_err(|error| {
-                let message = format!("could not read the secrets file {}", path.display());
-                CliError::usage(message).with_source(error)
-            })?;
-            secrets = secrets.with_file(&text);
-        }
+        let secrets = self.secrets(from.secrets_file)?;
         let environment = |name: &str| self.setting(name);
         let options = LoadOptions {
             selection,

@@ -4,10 +4,16 @@ use clodo::{
 };
 use clodo_cli::{CliError, Exit};
 use clodo_config::{Platform, Protection};
-use clodo_orchestrator::{DeployContext, DeployOptions, MigrationGate, Ports};
+use clodo_orchestrator::{DeployContext, DeployOptions, Desired, MigrationGate, Ports};
 use clodo_saga::{JournalErrorKind, SqliteStore};
 use clodo_types::{DeploymentId, SystemClock, TargetId};
-use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 /// How long a new version may take until it answers: on this machine, and on Cloudflare.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(90));
@@ -43,7 +49,7 @@ impl Engine {
             platform,
             secrets: secrets.clone(),
             journal: store.clone(),
-            leases: store,
+            leases: store.clone(),
             clock: Arc::new(SystemClock),
         };
         let ui = &context.session.ui;
@@ -54,6 +60,8 @@ impl Engine {
             vec![Arc::new(MigrationGate), Arc::new(SecretGate::new(secrets)), confirmation.clone()];
         cx.listener = Arc::new(Teller::new(ui));
         cx.cancel = context.session.cancel.clone();
+        cx.signals = Some(store);
+        cx.by = context.person();
         Ok(Self { cx, confirmation })
     }
 
@@ -125,22 +133,30 @@ pub(crate) fn new_deployment() -> DeploymentId {
 
 /// Whether a person must say yes, and to what.
 pub(crate) fn question(
-    loaded: &Loaded,
+    context: &Context<'_>,
+    desired: &Desired,
     platform: Platform,
     yes: bool,
-) -> Result<Option<String>, CliError> {
-    let protection =
-        loaded.specs.iter().map(|spec| spec.protection).max().unwrap_or(Protection::None);
-    if protection == Protection::Approve {
-        let message = "this environment asks for an approval, and approvals are not supported yet";
-        return Err(CliError::new(Exit::Refused, "approval", message)
-            .with_hint("set `protection = \"confirm\"` for the environment in clodo.toml"));
+) -> Option<String> {
+    let described = context.project.portfolio().environments();
+    let protections = desired.targets.iter().filter_map(|target| {
+        let environment = described.get(&target.id.environment)?;
+        Some(environment.protection)
+    });
+    let protection = protections.max().unwrap_or(Protection::None);
+    // Where an approval is asked for, that is the question.
+    let unasked = match protection {
+        Protection::None => platform == Platform::Local,
+        Protection::Confirm => false,
+        Protection::Approve => true,
+    };
+    if yes || unasked {
+        return None;
     }
-    if yes || (platform == Platform::Local && protection == Protection::None) {
-        return Ok(None);
-    }
-    let environment = loaded.specs.first().map(|spec| spec.id.environment.to_string());
-    Ok(Some(format!("Deploy this to {} on {platform}?", environment.unwrap_or_default())))
+    let environments: BTreeSet<&str> =
+        desired.targets.iter().map(|target| target.id.environment.as_str()).collect();
+    let environments = environments.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("Deploy this to {environments} on {platform}?"))
 }
 
 /// The error of a deployment that could not begin.

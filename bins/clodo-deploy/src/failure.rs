@@ -45,6 +45,7 @@ pub(crate) fn of_deploy(error: DeployError) -> CliError {
         DeployErrorKind::NotAllowed => (Exit::NotAllowed, "not_allowed"),
         DeployErrorKind::Unavailable => (Exit::Unreachable, "unavailable"),
         DeployErrorKind::State => (Exit::Failed, "state"),
+        DeployErrorKind::Suspended => (Exit::Partly, "suspended"),
         _ => (Exit::Failed, "failed"),
     };
     let otherwise = (error.kind() == DeployErrorKind::State).then_some(STATE_HINT);

@@ -22,6 +22,7 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
     match &cli.command {
         Command::Deploy(args) => commands::deploy::run(&session, global, args).await,
         Command::Plan(args) => commands::plan::run(&session, global, args).await,
+        Command::Apply(args) => commands::apply::run(&session, global, args).await,
         Command::Status(args) => commands::status::run(&session, global, args).await,
         Command::Deployments(args) => commands::deployments::run(&session, global, args).await,
         Command::Rollback(args) => commands::rollback::run(&session, global, args).await,

@@ -6,6 +6,7 @@
 //! | a folder with a `clodo.toml` or a wrangler config | [`Project::open`] |
 //! | a project and a choice of targets | [`load`] |
 //! | an account, or the local Cloudflare | [`Connection`], [`CloudflarePlatform`] |
+//! | a plan to carry out later | [`write_plan`], [`read_plan`] |
 //! | a machine without an account | `find_or_start` (feature `local`) |
 //! | D1 databases to migrate | [`D1Migrator`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
@@ -52,6 +53,7 @@
 //! - `local`: find or start the local Cloudflare, and serve it from a program.
 
 mod connect;
+mod declare;
 mod holder;
 mod load;
 mod load_error;
@@ -61,6 +63,7 @@ mod migrations;
 mod migrator;
 mod naming;
 mod notes;
+mod plan_file;
 mod platform;
 mod project;
 mod secret_gate;
@@ -72,6 +75,7 @@ mod verifier;
 
 pub use clodo_cf_api::Client;
 pub use connect::{ConnectError, Connection};
+pub use declare::declare_secrets;
 pub use holder::{liveness, this_process};
 pub use load::{LoadOptions, Loaded, load};
 pub use load_error::{LoadError, LoadErrorKind};
@@ -80,6 +84,7 @@ pub use local::{
     CloudProgram, LocalError, cloud_options, ensure_workerd, find_or_start, seed_accounts,
 };
 pub use migrator::D1Migrator;
+pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};
 pub use project::{Project, ignore_in_git};
 pub use secret_gate::SecretGate;

@@ -1,4 +1,5 @@
 use crate::{
+    declare::declare,
     load_error::{LoadError, LoadErrorKind},
     notes,
     project::Project,
@@ -7,8 +8,8 @@ use crate::{
     target::Parts,
 };
 use clodo_bundle::Bundler;
-use clodo_config::{Generate, Platform, SecretDeclaration, Selection, TargetSpec};
-use clodo_orchestrator::{Desired, DesiredTarget};
+use clodo_config::{Platform, Protection, Selection, TargetSpec};
+use clodo_orchestrator::{Approval, Desired, DesiredTarget};
 use clodo_types::{
     AccountName, CustomerName, Finding, PortfolioName, SecretName, Severity, TargetId, WorkerName,
 };
@@ -85,7 +86,7 @@ pub async fn load(
     for spec in &specs {
         let mut target = loader.target(spec, &mut notes)?;
         target.adopt = options.adopt;
-        loader.declare_secrets(spec, &target, &mut secrets, options.environment);
+        declare(Some(spec), &target, options.platform, &mut secrets, options.environment);
         targets.push(target);
     }
     no_worker_twice(&targets)?;
@@ -98,7 +99,10 @@ pub async fn load(
         (spec.id.clone(), shown.parent().map(PathBuf::from).unwrap_or_default())
     });
     let folders = folders.collect();
-    let desired = Desired::new(project.portfolio().name().clone(), targets);
+    let mut desired = Desired::new(project.portfolio().name().clone(), targets);
+    if specs.iter().any(|spec| spec.protection == Protection::Approve) {
+        desired.rollout.approval = Some(Approval::SomebodyElse);
+    }
     Ok(Loaded { desired, secrets, specs, folders, notes })
 }
 
@@ -137,25 +141,6 @@ impl Loader<'_> {
             .map(|service| TargetId { service: service.clone(), ..spec.id.clone() });
         target.depends_on = needed.filter(|id| selected.contains(id)).collect();
         Ok(target)
-    }
-
-    fn declare_secrets(
-        &self,
-        spec: &TargetSpec,
-        target: &DesiredTarget,
-        secrets: &mut Secrets,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) {
-        for name in &target.secrets {
-            let declared = spec.secrets.iter().find(|secret| secret.name == *name);
-            let variable = declared
-                .map_or_else(|| format!("CLODO_SECRET_{name}"), SecretDeclaration::variable);
-            secrets.declare(&spec.id, name, &variable, environment);
-            let generate = declared.and_then(|secret| secret.generate);
-            if self.platform == Platform::Local && generate == Some(Generate::Local) {
-                secrets.allow_generated(&spec.id, name);
-            }
-        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) async fn run(
         let plan = PlanArgs {
             targets: args.targets.clone(),
             exit_code: false,
+            out: None,
             adopt: args.adopt,
             redeploy: args.redeploy,
             secrets_file: args.secrets_file.clone(),
@@ -30,7 +31,7 @@ pub(crate) async fn run(
     let from = LoadFrom { adopt: args.adopt, secrets_file: args.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);
-    let question = question(&loaded, platform, args.yes)?;
+    let question = question(&context, &loaded.desired, platform, args.yes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
     let engine = engine.with_concurrency(args.concurrency);

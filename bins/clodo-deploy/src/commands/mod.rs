@@ -1,3 +1,4 @@
+pub(crate) mod apply;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
 pub(crate) mod list;

@@ -4,9 +4,11 @@ use crate::{
     engine::{Engine, not_begun, options},
     report::{DeployDocument, refusal, say_findings},
 };
+use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{Prepared, prepare};
+use clodo_orchestrator::{DeployOptions, Prepared, SavedPlan, prepare};
 use clodo_types::{Clock as _, SystemClock, Timestamp};
+use std::path::Path;
 
 /// `clodo-deploy plan`, and `deploy --dry-run`
 pub(crate) async fn run(
@@ -25,10 +27,30 @@ pub(crate) async fn run(
     let engine = Engine::new(&context, &to, &mut loaded, None).await?.without_question();
     let options = options(&loaded, args.redeploy);
     let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
+    if let Some(out) = args.out.as_ref().filter(|_| !prepared.is_refused()) {
+        save(&context, &engine, &prepared, &loaded, &options, out)?;
+    }
     match show(&context, &prepared, began)? {
         Exit::Done if args.exit_code && !prepared.plan.is_empty() => Ok(Exit::Found),
         exit => Ok(exit),
     }
+}
+
+fn save(
+    context: &Context<'_>,
+    engine: &Engine,
+    prepared: &Prepared,
+    loaded: &Loaded,
+    options: &DeployOptions,
+    out: &Path,
+) -> Result<(), CliError> {
+    let path = context.session.directory.join(out);
+    let (now, by) = (SystemClock.now(), engine.cx.by.clone());
+    let saved = SavedPlan::new(&prepared.plan, &loaded.desired, options, now, by);
+    clodo::write_plan(&path, &saved)
+        .map_err(|error| CliError::of(Exit::Failed, "plan_file", error))?;
+    context.session.ui.say(&format!("Saved to {}.", out.display()));
+    Ok(())
 }
 
 /// Says what a plan would do, or why it is refused.
