@@ -5,6 +5,8 @@ mod codes;
 mod error;
 mod export;
 mod functions;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod guard;
 mod history;
 mod json;
@@ -18,6 +20,8 @@ mod travel;
 mod types;
 
 pub use error::{D1Error, D1ErrorKind};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzzing::{d1_params, d1_queries, d1_statements};
 pub use param::Param;
 pub use types::{
     Bookmark, BookmarkError, D1Answer, D1Meta, D1Options, D1Request, D1Statement, DatabaseInfo,

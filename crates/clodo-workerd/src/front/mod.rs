@@ -17,8 +17,12 @@ mod relay;
 mod serve;
 mod watch;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use assets::asset_rules;
 pub(crate) use back::Back;
 pub(crate) use draw::draw;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use head::http_heads;
 pub use marks::{ClientAddress, Hangup};
 pub(crate) use ports::Ports;
 pub(crate) use serve::{serve_back, serve_front};
