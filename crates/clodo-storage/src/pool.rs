@@ -57,7 +57,7 @@ impl<S: Send + Sync + 'static> Pool<S> {
         Self { options, open: Mutex::new(HashMap::new()) }
     }
 
-    /// Makes the file; false when it is there already.
+    /// Makes the file; false when it is there already. When it cannot be made, nothing of it stays.
     pub(crate) async fn create(
         &self,
         path: &Path,
@@ -67,7 +67,13 @@ impl<S: Send + Sync + 'static> Pool<S> {
             return Ok(false);
         }
         let (options, _state) = how(path);
-        Sqlite::open(path, options.with_create(true)).await?.close().await;
+        match Sqlite::open(path, options.with_create(true)).await {
+            Ok(made) => made.close().await,
+            Err(error) => {
+                let _ = remove_files(path);
+                return Err(error);
+            }
+        }
         Ok(true)
     }
 

@@ -30,7 +30,7 @@ pub use types::{
 };
 
 use super::observer::Watch;
-use super::pool::{Pool, remove_files};
+use super::pool::{Pool, remove_files, told_with_cause};
 use clodo_sqlite::{
     OpenOptions,
     rusqlite::{self, Connection},
@@ -86,9 +86,15 @@ impl D1 {
     pub async fn create(&self, at: &DatabaseRef) -> Result<(), D1Error> {
         let path = self.path(at);
         match self.pool.create(&path, self.opener()).await {
-            Ok(true) => self.first_moment(at).await,
+            Ok(true) => {
+                let made = self.first_moment(at).await;
+                if made.is_err() {
+                    let _ = self.delete(at).await;
+                }
+                made
+            }
             Ok(false) => Err(D1Error::new(D1ErrorKind::Exists, "The database exists already")),
-            Err(error) => Err(D1Error::storage(error)),
+            Err(error) => Err(D1Error::storage(told_with_cause(&error))),
         }
     }
 
