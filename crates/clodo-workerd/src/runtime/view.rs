@@ -1,6 +1,9 @@
 //! What the front sees of one account's runtime.
 
-use super::{layout::ShardId, pool::Pool};
+use super::{
+    layout::ShardId,
+    pool::{Pool, Ticket},
+};
 use crate::seams::{ApartWorker, Directory, ServedVersion};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -265,14 +268,15 @@ impl Account {
         let _ = timeout(patience, view.wait_for(there)).await;
     }
 
-    /// The way to a version. While a process starts this waits, for at most `patience`; so it
-    /// does as long as the way is still `dead`, at which nobody answered.
+    /// The way to a version, with the request counted in: the process is not ended before that was
+    /// answered. While a process starts this waits, for at most `patience`; so it does as long as
+    /// the way is still `dead`, at which nobody answered.
     pub(crate) async fn pool(
         &self,
         version: &str,
         dead: Option<&Arc<Pool>>,
         patience: Duration,
-    ) -> Result<Arc<Pool>, Unavailable> {
+    ) -> Result<Ticket, Unavailable> {
         if let Some(found) = self.look(&self.view.borrow(), version, dead) {
             return found;
         }
@@ -290,13 +294,14 @@ impl Account {
         timeout(patience, ready).await.unwrap_or(Err(Unavailable::Late))
     }
 
-    /// `None` as long as it is worth waiting.
+    /// `None` as long as it is worth waiting. The view is locked meanwhile: whoever changes it
+    /// finds every request counted that was shown the old one.
     fn look(
         &self,
         view: &View,
         version: &str,
         dead: Option<&Arc<Pool>>,
-    ) -> Option<Result<Arc<Pool>, Unavailable>> {
+    ) -> Option<Result<Ticket, Unavailable>> {
         let current = view.planned >= self.wanted();
         let Some(id) = view.placement.get(version) else {
             return current.then_some(Err(Unavailable::NotServed));
@@ -312,7 +317,7 @@ impl Account {
         let elsewhere = || view.shards.values().find_map(|shard| shard.pools.get(version));
         if let Some(pool) = shard.pools.get(version).or_else(elsewhere) {
             let usable = dead.is_none_or(|dead| !Arc::ptr_eq(dead, pool));
-            return usable.then(|| Ok(Arc::clone(pool)));
+            return usable.then(|| Ok(Ticket::new(pool)));
         }
         if !current || shard.reached < shard.given {
             return None;
@@ -383,6 +388,21 @@ mod tests {
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
     }
 
+    #[tokio::test]
+    async fn a_process_is_busy_as_soon_as_somebody_was_shown_the_way_to_it() {
+        let account = Account::new("a");
+        planned(&account);
+        let load = Arc::<Load>::default();
+        let way = Pool::new(Arc::new(TcpLink), Endpoint::Port(9), Arc::clone(&load));
+        account.show_shard(SHARD, |shard| drop(shard.pools.insert("v1".to_owned(), way)));
+        let chosen = account.pool("v1", None, Duration::from_secs(5)).await.unwrap();
+        // Now the process is to be ended, and nothing has been sent to it yet.
+        account.show_shard(SHARD, |shard| shard.held = true);
+        assert_eq!(load.in_flight(), 1);
+        drop(chosen);
+        assert_eq!(load.in_flight(), 0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_way_at_which_nobody_answers_is_not_offered_again() {
         let account = Account::new("a");
@@ -397,7 +417,8 @@ mod tests {
         let late = account.pool("v1", Some(&dead), patience).await.unwrap_err();
         assert_eq!(late, Unavailable::Late);
         show(&fresh);
-        assert!(Arc::ptr_eq(&account.pool("v1", Some(&dead), patience).await.unwrap(), &fresh));
+        let found = account.pool("v1", Some(&dead), patience).await.unwrap();
+        assert!(Arc::ptr_eq(found.pool(), &fresh));
     }
 
     #[tokio::test(start_paused = true)]
