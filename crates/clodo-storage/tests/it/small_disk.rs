@@ -30,7 +30,8 @@ pub(crate) fn on_a_disk_of(bytes: u32, body: impl FnOnce(SmallDisk)) {
     }
     command.args(["--mount", "sh", "-c", &mount]);
     command.arg(std::env::current_exe().unwrap()).args([&name, "--exact", "--nocapture"]);
-    match command.env(MARK, folder.path()).output() {
+    // What the test makes for itself lies there, too.
+    match command.env(MARK, folder.path()).env("TMPDIR", folder.path()).output() {
         Ok(run) if run.status.code() == Some(77) || !started(&run.stdout) => {
             eprintln!(
                 "skipped: no disk can be mounted here: {}",

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long a request waits for a generation that is starting.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const START_PATIENCE: Duration = Duration::from_secs(20);
 /// How long it takes at most until a process that broke its connections is known to have ended.
 const SETTLE_PATIENCE: Duration = Duration::from_millis(100);
 

@@ -270,15 +270,19 @@ impl Account {
 
     /// The way to a version, with the request counted in: the process is not ended before that was
     /// answered. While a process starts this waits, for at most `patience`; so it does as long as
-    /// the way is still `dead`, at which nobody answered.
+    /// the way is still `dead`, at which nobody answered. Whoever asks may have seen what is
+    /// deployed before the account heard of it: nothing is called not served by a plan that is
+    /// older than the question.
     pub(crate) async fn pool(
         &self,
         version: &str,
         dead: Option<&Arc<Pool>>,
         patience: Duration,
     ) -> Result<Ticket, Unavailable> {
-        if let Some(found) = self.look(&self.view.borrow(), version, dead) {
-            return found;
+        match self.look(&self.view.borrow(), version, dead) {
+            Some(Err(Unavailable::NotServed)) => self.change(),
+            Some(found) => return found,
+            None => {}
         }
         let mut view = self.view.subscribe();
         let ready = async {
@@ -376,6 +380,7 @@ mod tests {
         let account = Account::new("a");
         account.change();
         planned(&account);
+        let keeper = keeper(&account);
         let patience = Duration::from_secs(5);
         assert_eq!(account.pool("v2", None, patience).await.unwrap_err(), Unavailable::NotServed);
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
@@ -384,8 +389,42 @@ mod tests {
         account.show_shard(SHARD, |shard| shard.failure = Some("boom".to_owned()));
         let failed = Unavailable::Failed("boom".to_owned());
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), failed);
+        keeper.abort();
         account.change();
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
+    }
+
+    /// Takes note of every change, and plans the same again.
+    fn keeper(account: &Arc<Account>) -> tokio::task::JoinHandle<()> {
+        let account = Arc::clone(account);
+        tokio::spawn(async move {
+            loop {
+                account.dirty.notified().await;
+                let wanted = account.wanted();
+                account.show(|view| view.planned = wanted);
+            }
+        })
+    }
+
+    // Found by deploying under load: a version was drawn from the new split a moment before the
+    // account was told of the change.
+    #[tokio::test(start_paused = true)]
+    async fn a_version_that_was_deployed_a_moment_ago_is_waited_for() {
+        let account = Account::new("a");
+        planned(&account);
+        let asked = {
+            let account = Arc::clone(&account);
+            tokio::spawn(async move { account.pool("v2", None, Duration::from_secs(5)).await })
+        };
+        let told = timeout(Duration::from_secs(1), account.dirty.notified()).await;
+        assert!(told.is_ok(), "the question leads to a new plan");
+        let wanted = account.wanted();
+        account.show(|view| {
+            view.planned = wanted;
+            view.placement.insert("v2".to_owned(), SHARD);
+            view.shards.entry(SHARD).or_default().pools.insert("v2".to_owned(), pool());
+        });
+        assert!(asked.await.unwrap().is_ok());
     }
 
     #[tokio::test]
