@@ -29,7 +29,11 @@ fn a_deployment_without_room_leaves_the_old_version_and_the_next_one_is_done() {
         let report = sandbox.deploy(&DEPLOY).exits(0).json();
         let url = report["targets"][0]["urls"][0].as_str().expect("a URL").to_owned();
         let health = get_json(&format!("{url}/health"));
-        sandbox.edit("services/catalog/src/index.ts", "export default {", "// new\nexport default {");
+        sandbox.edit(
+            "services/catalog/src/index.ts",
+            "export default {",
+            "// new\nexport default {",
+        );
         disk.fill();
         let run = says_full(sandbox.deploy(&DEPLOY));
         assert_eq!(run.json()["outcome"], "failed", "{}", run.stdout);

@@ -190,7 +190,11 @@ impl Cloud {
         self.pid = status["pid"].as_u64().unwrap().try_into().unwrap();
         let settings = self.sandbox.settings();
         let of = |wanted: &str| {
-            settings.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone()).unwrap()
+            settings
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.clone())
+                .unwrap()
         };
         self.account = of("CLOUDFLARE_ACCOUNT_ID");
         self.token = of("CLOUDFLARE_API_TOKEN");
@@ -204,7 +208,8 @@ impl Cloud {
     /// One of everything that is written to.
     fn furnish(&mut self) {
         let client = self.client();
-        let made = |path: &str, body: Value| client.result("POST", path, body.to_string().as_bytes());
+        let made =
+            |path: &str, body: Value| client.result("POST", path, body.to_string().as_bytes());
         let id = |made: Value, field: &str| made[field].as_str().unwrap().to_owned();
         self.ids = Ids {
             zone: id(client.result("GET", "/zones?name=acme.test", b"")[0].clone(), "id"),
@@ -366,10 +371,12 @@ fn check_files(state: &Path) {
         let name = path.file_name().unwrap().to_str().unwrap();
         if name.ends_with(".sqlite") {
             let db = Connection::open(&path).unwrap();
-            let said: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            let said: String =
+                db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
             assert_eq!(said, "ok", "{}", path.display());
             databases += 1;
-        } else if path.components().any(|part| part.as_os_str() == "blobs") && !name.starts_with('.')
+        } else if path.components().any(|part| part.as_os_str() == "blobs")
+            && !name.starts_with('.')
         {
             let digest = sha2::Sha256::digest(fs::read(&path).unwrap());
             let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -453,7 +460,7 @@ fn killed_again_and_again(durability: &'static str, kills: u32) {
     assert_eq!(kinds.len(), 11, "everything was written to: {kinds:?}");
 }
 
-// conformance: durability | `kill -9` under load loses no acknowledged write and leaves no process | guessed: nobody kills Cloudflare
+// conformance: limits and faults | `kill -9` under load loses no acknowledged write and leaves no process | guessed: nobody kills Cloudflare
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill() {
     #[expect(clippy::disallowed_methods, reason = "a test is a program")]

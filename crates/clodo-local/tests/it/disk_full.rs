@@ -110,7 +110,7 @@ async fn until_full(api: &Api, disk: &SmallDisk) -> (BTreeSet<String>, usize) {
     (kept, full.expect("a small disk is full at some time"))
 }
 
-// conformance: limits | a full disk: API writes are refused with 500 and change nothing | guessed: Cloudflare's disks are not ours
+// conformance: limits and faults | a full disk: API writes are refused with 500 and change nothing | guessed: Cloudflare's disks are not ours
 #[test]
 fn the_api_keeps_what_it_acknowledged_and_goes_on_when_there_is_room() {
     on_a_disk_of(DISK, |disk| {

@@ -29,6 +29,7 @@ mod cloud_builder;
 mod cloud_events;
 mod disk_full;
 mod objects;
+mod own_network;
 mod runtime_apart;
 mod runtime_bindings;
 mod runtime_events;
