@@ -19,6 +19,7 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     path::Path,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -70,9 +71,11 @@ impl Client {
     fn send(&self, method: &str, host: &str, path: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        let form = body.starts_with(b"--B");
+        let kind = if form { "multipart/form-data; boundary=B" } else { "text/plain" };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
-             authorization: Bearer {}\r\ncontent-type: multipart/form-data; boundary=B\r\n\
+             authorization: Bearer {}\r\ncontent-type: {kind}\r\n\
              content-length: {}\r\n\r\n",
             self.token,
             body.len()
@@ -235,7 +238,7 @@ impl Cloud {
         let domain = json!({ "hostname": "shop.acme.test", "service": "shop",
             "zone_name": "acme.test", "environment": "production" });
         client.result("PUT", "/workers/domains", domain.to_string().as_bytes());
-        let (status, _) = client.send("GET", "shop.acme.test", "/", b"").unwrap();
+        let (status, _) = client.send("GET", "shop.acme.test", "/?n=0", b"").unwrap();
         assert_eq!(status, 200, "the Worker runs");
     }
 
@@ -293,8 +296,8 @@ fn writer(
 }
 
 fn signal(pid: u32, signal: &str) {
-    let done = std::process::Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]);
-    assert!({ done }.status().unwrap().success(), "{pid} could not be sent {signal}");
+    let sent = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status();
+    assert!(sent.unwrap().success(), "{pid} could not be sent {signal}");
 }
 
 /// Every acknowledged write is there.

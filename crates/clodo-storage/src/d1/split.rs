@@ -54,7 +54,7 @@ impl<'db> Splitter<'db> {
         text: &str,
         mut run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
     ) -> Result<(), D1Error> {
-        let rest = self.all_but_the_end(text, &mut run)?;
+        let rest = self.all_but_the_end(up_to_nul(text), &mut run)?;
         let mut statements = Batch::new(self.db, rest);
         while let Some(statement) = statements.next()? {
             run(statement)?;
@@ -75,7 +75,7 @@ impl<'db> Splitter<'db> {
             let read = (&mut file).take(wanted).read_to_end(&mut buffer);
             let at_end = (read.map_err(D1Error::storage)? as u64) < wanted;
             let text = whole_characters(&buffer, at_end)?;
-            if at_end {
+            if at_end || text.contains('\0') {
                 return self.text(text, run);
             }
             let rest = self.all_but_the_end(text, &mut run)?.len();
@@ -124,6 +124,11 @@ impl<'db> Splitter<'db> {
         }
         Err(D1Error::sql("statement too long: SQLITE_TOOBIG"))
     }
+}
+
+/// For SQLite a text ends at its first NUL.
+fn up_to_nul(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
 }
 
 /// The text so far; a character that the window cuts off comes with the next one.
@@ -290,6 +295,21 @@ mod tests {
         }
         let (_, error) = by_us(|run| each_statement_of(&db, &b"SELECT '\xff'"[..], run));
         assert_eq!(error.as_deref(), Some("the file is not UTF-8"));
+    }
+
+    #[test]
+    fn nothing_behind_a_nul_is_looked_at_however_long_the_text_is() {
+        let filler = "SELECT 1; ".repeat(MAX_STATEMENT / 9);
+        for text in [
+            format!("SELECT 1; -- \0\nSELEC 2;{filler}"),
+            format!("{filler}SELECT 1; -- \0\nSELEC 2;{filler}"),
+        ] {
+            let db = Connection::open_in_memory().unwrap();
+            let expected = by_tail(&db, &text);
+            assert_eq!(expected.1, None);
+            assert!(by_us(|run| each_statement(&db, &text, run)) == expected);
+            assert!(by_us(|run| each_statement_of(&db, text.as_bytes(), run)) == expected);
+        }
     }
 
     #[test]
