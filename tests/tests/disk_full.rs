@@ -32,7 +32,7 @@ fn a_deployment_without_room_leaves_the_old_version_and_the_next_one_is_done() {
         sandbox.edit(
             "services/catalog/src/index.ts",
             "export default {",
-            "// new\nexport default {",
+            "console.debug(1);\nexport default {",
         );
         disk.fill();
         let run = says_full(sandbox.deploy(&DEPLOY));

@@ -193,9 +193,9 @@ pub(crate) fn remove_files(path: &Path) -> std::io::Result<bool> {
     Ok(there)
 }
 
-/// The error, which names the file, and what SQLite said of it.
+/// The error, which names the file, and what SQLite or the system said of it.
 pub(crate) fn told_with_cause(error: &SqliteError) -> String {
-    match error.as_rusqlite() {
+    match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
