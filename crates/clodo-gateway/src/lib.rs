@@ -51,6 +51,9 @@ mod budget_cap;
 mod calls;
 mod counts;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod headers;
 mod log_file;

@@ -1,6 +1,7 @@
 use crate::gateway::Gateway;
+use bytes::Bytes;
 use clodo_http::{Body, BodyError};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _, stream};
 use http::{Request, Response};
 use http_body_util::BodyStream;
 use hyper::{
@@ -17,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a connection may be idle, or take for the head of a request.
+/// How long a connection may be idle, or take for the head of a request, or pause in its body.
 const IDLE: Duration = Duration::from_secs(75);
 /// The longest head of a request, and the most that is read ahead of a body.
 const BUFFER: usize = 64 << 10;
@@ -121,5 +122,35 @@ fn incoming(body: Incoming) -> Body {
         let chunk = frame.map(|frame| frame.into_data().ok());
         ready(chunk.map_err(|error| BodyError::Interrupted(error.into())).transpose())
     });
-    Body::from_stream(chunks, length)
+    Body::from_stream(patient(chunks), length)
+}
+
+/// Ends with an error when the client sends nothing for too long: its call would keep the place of
+/// another in the token's budget.
+fn patient<S>(chunks: S) -> impl Stream<Item = Result<Bytes, BodyError>> + Send
+where
+    S: Stream<Item = Result<Bytes, BodyError>> + Send,
+{
+    stream::unfold(Some(Box::pin(chunks)), |chunks| async {
+        let mut chunks = chunks?;
+        match timeout(IDLE, chunks.next()).await {
+            Err(_) => Some((Err(BodyError::Stalled), None)),
+            Ok(chunk) => chunk.map(|chunk| (chunk, Some(chunks))),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_ends() {
+        let first = stream::iter([Ok(Bytes::from_static(b"half"))]);
+        let body = Body::from_stream(patient(first.chain(stream::pending())), Some(1_000));
+        assert!(matches!(body.collect(1_000).await, Err(BodyError::Stalled)));
+        let whole = stream::iter([Ok(Bytes::from_static(b"whole"))]);
+        let body = Body::from_stream(patient(whole), None);
+        assert_eq!(body.collect(1_000).await.unwrap(), "whole");
+    }
 }

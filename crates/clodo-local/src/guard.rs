@@ -16,7 +16,12 @@ use axum::{
 };
 use futures_util::stream;
 use http_body_util::BodyExt as _;
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::timeout;
 
 /// How long a request's body may pause.
@@ -80,8 +85,12 @@ impl Door {
     }
 
     fn is_ours(&self, name: &str) -> bool {
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = bare.parse::<IpAddr>() {
+        let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let address = match inner {
+            Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            None => name.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        };
+        if let Some(address) = address {
             return self.any_address || address.is_loopback();
         }
         name.eq_ignore_ascii_case("localhost")
@@ -181,6 +190,25 @@ mod tests {
             ("127.0.0.1.evil.test", 421, 421),
             ("0x7f.1", 421, 421),
             ("127.0.0.1@evil.test", 421, 421),
+            ("evil.test@127.0.0.1", 421, 421),
+            ("user@localhost:8787", 421, 421),
+            ("localhost.", 421, 421),
+            ("localhost.:8787", 421, 421),
+            ("127.0.0.1.", 421, 421),
+            ("127.1", 421, 421),
+            ("2130706433", 421, 421),
+            ("0177.0.0.1", 421, 421),
+            ("[::1", 421, 421),
+            ("::1]:8787", 421, 421),
+            ("[::1]evil.test", 421, 421),
+            ("[::ffff:127.0.0.1]:8787", 421, 200),
+            ("[0:0:0:0:0:0:0:1]", 200, 200),
+            ("127.0.0.1:8787:80", 421, 421),
+            ("127.0.0.1:x", 421, 421),
+            ("127.0.0.1 evil.test", 421, 421),
+            ("127.0.0.1,evil.test", 421, 421),
+            ("Cloud.Test", 421, 200),
+            ("xn--lcalhost-54a", 421, 421),
             ("", 421, 421),
             ("\u{e9}", 400, 400),
         ] {
@@ -193,6 +221,12 @@ mod tests {
         let target = "http://127.0.0.1:1/client/v4/user";
         assert_eq!(status(&usual, target, &[("host", "127.0.0.1:1")]), 200);
         assert_eq!(status(&usual, target, &[("host", "127.0.0.1:2")]), 400);
+        for target in ["http://evil.test/client/v4/user", "http://user@127.0.0.1:1/client/v4/user"]
+        {
+            assert_eq!(status(&usual, target, &[("host", "127.0.0.1:1")]), 400, "{target}");
+        }
+        let both = [("host", "evil.test")];
+        assert_eq!(status(&usual, "http://evil.test/client/v4/user", &both), 421);
     }
 
     // conformance: security | no page of another origin can call the API | guessed: Cloudflare has nothing like it
@@ -206,6 +240,13 @@ mod tests {
             ("origin", "http://127.0.0.1:9999", 403),
             ("origin", "http://evil.test", 403),
             ("origin", "null", 403),
+            ("origin", "HTTP://127.0.0.1:8787", 200),
+            ("origin", "http://127.0.0.1", 403),
+            ("origin", "http://127.0.0.1:8787/", 403),
+            ("origin", "http://127.0.0.1:8787.evil.test", 403),
+            ("origin", "http://user@127.0.0.1:8787", 403),
+            ("origin", "http://[::1]:8787", 403),
+            ("origin", "127.0.0.1:8787", 403),
             ("origin", "", 403),
             ("sec-fetch-site", "none", 200),
             ("sec-fetch-site", "same-origin", 200),

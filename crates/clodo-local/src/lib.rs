@@ -61,6 +61,9 @@ mod api;
 mod builder;
 mod events;
 mod faults;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod levers;
 mod lifecycle;

@@ -225,6 +225,12 @@ pub(crate) fn plain_host(header: &str) -> String {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[path = "routing_fuzzing.rs"]
+mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzzing::route_patterns;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,9 +49,26 @@ pub(crate) enum Fault {
     Closed,
 }
 
+impl Fault {
+    /// Without room for the index of its log SQLite speaks of an I/O error only.
+    fn in_plain_words(self) -> Self {
+        let no_room = |source: &rusqlite::Error| {
+            let code = source.sqlite_error().map(|error| error.extended_code);
+            code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+        };
+        match self {
+            Self::Sqlite { doing, source } if no_room(&source) => {
+                let source = io::Error::new(io::ErrorKind::StorageFull, "the disk is full");
+                Self::Io { doing, source }
+            }
+            other => other,
+        }
+    }
+}
+
 impl SqliteError {
     pub(crate) fn new(file: impl Into<String>, fault: Fault) -> Self {
-        Self { file: file.into(), fault }
+        Self { file: file.into(), fault: fault.in_plain_words() }
     }
 
     /// What kind of failure it was.
@@ -135,5 +152,20 @@ fn kind_of_io(error: &io::Error) -> SqliteErrorKind {
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SqliteErrorKind::Full,
         _ => SqliteErrorKind::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_for_the_log_s_index_is_called_full() {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+        let source = rusqlite::Error::SqliteFailure(code, None);
+        let error = SqliteError::new("x", Fault::Sqlite { doing: "open", source });
+        assert_eq!(error.kind(), SqliteErrorKind::Full);
+        let cause = error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("the disk is full"));
     }
 }

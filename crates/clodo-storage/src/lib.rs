@@ -49,6 +49,9 @@ mod analytics;
 mod bindings;
 mod d1;
 mod data;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod kv;
 mod observer;
 mod pool;

@@ -57,7 +57,7 @@ impl<S: Send + Sync + 'static> Pool<S> {
         Self { options, open: Mutex::new(HashMap::new()) }
     }
 
-    /// Makes the file; false when it is there already.
+    /// Makes the file; false when it is there already. When it cannot be made, nothing of it stays.
     pub(crate) async fn create(
         &self,
         path: &Path,
@@ -67,7 +67,13 @@ impl<S: Send + Sync + 'static> Pool<S> {
             return Ok(false);
         }
         let (options, _state) = how(path);
-        Sqlite::open(path, options.with_create(true)).await?.close().await;
+        match Sqlite::open(path, options.with_create(true)).await {
+            Ok(made) => made.close().await,
+            Err(error) => {
+                let _ = remove_files(path);
+                return Err(error);
+            }
+        }
         Ok(true)
     }
 
@@ -187,9 +193,9 @@ pub(crate) fn remove_files(path: &Path) -> std::io::Result<bool> {
     Ok(there)
 }
 
-/// The error, which names the file, and what SQLite said of it.
+/// The error, which names the file, and what SQLite or the system said of it.
 pub(crate) fn told_with_cause(error: &SqliteError) -> String {
-    match error.as_rusqlite() {
+    match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }

@@ -12,7 +12,7 @@ use crate::{
     },
     front::draw,
     observer::Invocation,
-    runtime::{Account, Pool, RequestBody, Runtime, SendError, Unavailable, events_key},
+    runtime::{Account, Pool, RequestBody, Runtime, SendError, Ticket, Unavailable, events_key},
     seams::Generation,
 };
 use async_trait::async_trait;
@@ -116,9 +116,10 @@ impl Dispatcher {
         let mut dead: Option<Arc<Pool>> = None;
         loop {
             let key = events_key(&target.version);
-            let pool = target.account.pool(&key, dead.as_ref(), START_PATIENCE).await;
-            let pool = pool.map_err(unavailable)?;
-            match timeout(RUN_PATIENCE, ask(&pool, &target.version, body.clone())).await {
+            let ticket = target.account.pool(&key, dead.as_ref(), START_PATIENCE).await;
+            let ticket = ticket.map_err(unavailable)?;
+            let pool = Arc::clone(ticket.pool());
+            match timeout(RUN_PATIENCE, ask(ticket, &target.version, body.clone())).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(Ask::Unreachable)) => dead = Some(pool),
                 Ok(Err(Ask::NotHere)) => return Err(DispatchError::NotDeployed),
@@ -138,14 +139,14 @@ enum Ask {
     Lost,
 }
 
-async fn ask(pool: &Arc<Pool>, version: &str, body: Bytes) -> Result<Answer, Ask> {
+async fn ask(ticket: Ticket, version: &str, body: Bytes) -> Result<Answer, Ask> {
     let request = Request::post("/")
         .header("host", "events")
         .header("content-length", body.len())
         .header(VERSION_HEADER, version)
         .body(RequestBody::Full(Some(body)))
         .map_err(|_| Ask::NotHere)?;
-    let answer = pool.send(request).await.map_err(|error| match error {
+    let answer = ticket.send(request).await.map_err(|error| match error {
         SendError::Connect(..) => Ask::Unreachable,
         SendError::Broken(_) => Ask::Lost,
     })?;

@@ -35,6 +35,9 @@ mod dispatcher;
 mod engine;
 mod events;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory_dispatch;
 mod memory_workers;
 mod observer;

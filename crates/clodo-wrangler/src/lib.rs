@@ -52,6 +52,9 @@ mod edit;
 mod environment;
 mod fields;
 mod find;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod javascript;
 mod node;
 mod paths;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::{
     collections::{BTreeMap, VecDeque},
     fs,
-    io::Write,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -249,6 +249,59 @@ fn append(path: &PathBuf, text: &str) -> std::io::Result<()> {
     if fs::metadata(path).is_ok_and(|file| file.len() > ROTATE_AT) {
         fs::rename(path, path.with_extension("1.jsonl"))?;
     }
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(text.as_bytes())
+    let mut file = fs::OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    let length = whole_lines(&file)?;
+    let written = file.write_all(text.as_bytes());
+    if written.is_err() {
+        // Half a line is worse than none.
+        file.set_len(length)?;
+    }
+    written
+}
+
+/// The length of a file, after half a line at its end, which a killed process left, is cut off.
+fn whole_lines(mut file: &fs::File) -> std::io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut end = length;
+    let mut last = [0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(last.len() as u64);
+        let piece = &mut last[..usize::try_from(end - start).unwrap_or_default()];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(piece)?;
+        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < length {
+        file.set_len(end)?;
+    }
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_that_a_kill_left_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("requests.jsonl");
+        let long = "x".repeat(10_000);
+        for (left, expected) in [
+            ("", ""),
+            ("{}\n", "{}\n"),
+            ("{}\n{\"ha", "{}\n"),
+            ("{\"ha", ""),
+            (&format!("{{}}\n{long}"), "{}\n"),
+            (&long, ""),
+        ] {
+            fs::write(&path, left).unwrap();
+            append(&path, "{\"next\":1}\n").unwrap();
+            let now = fs::read_to_string(&path).unwrap();
+            assert_eq!(now, format!("{expected}{{\"next\":1}}\n"), "{left:.20}");
+        }
+    }
 }

@@ -16,6 +16,8 @@ mod domains;
 mod durable_objects;
 mod error;
 mod form_fields;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod gate;
 mod graphql;
 mod identity;
@@ -49,6 +51,8 @@ mod workers;
 mod zones;
 
 pub(crate) use error::ApiError;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzzing::upload_forms;
 pub use log::{RequestCount, RequestLog};
 pub(crate) use r2_public::objects_router;
 pub use router::router;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::state::model::Bucket;
 use bytes::Bytes;
-use clodo_storage::{BucketRef, BucketSettings, BucketTotals};
+use clodo_storage::{BucketRef, BucketSettings, BucketTotals, R2, R2Error, R2ErrorKind};
 use clodo_types::BucketName;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
         return Err(ApiError::conflict(10004, message));
     }
     let at = reference(&account_id, &new.name)?;
-    call.cx.data.r2.create(&at).await?;
+    made_anew(&call.cx.data.r2, &at).await?;
     call.cx.data.r2.change_settings(&at, |settings| *settings = first_settings()).await?;
     let made = call
         .state()
@@ -96,6 +96,18 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
         })
         .await?;
     Reply::ok(&shown(&made))
+}
+
+/// Makes a bucket that the state does not know. One that is there all the same was never
+/// acknowledged: whoever made it was killed, or had no room to write it down.
+async fn made_anew(r2: &R2, at: &BucketRef) -> Result<(), R2Error> {
+    match r2.create(at).await {
+        Err(error) if error.kind() == R2ErrorKind::BucketExists => {
+            r2.drop_bucket(at).await?;
+            r2.create(at).await
+        }
+        made => made,
+    }
 }
 
 /// A new bucket has one rule, as on Cloudflare.

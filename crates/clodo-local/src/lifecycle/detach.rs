@@ -4,6 +4,7 @@ use super::{
     CloudError,
     find::{Running, find, is_locked},
 };
+use crate::state::link_in;
 use std::{
     ffi::OsStr,
     fs::{self, File},
@@ -60,6 +61,10 @@ pub fn detach_command<A: AsRef<OsStr>>(
     state_folder: &Path,
 ) -> io::Result<Command> {
     fs::create_dir_all(state_folder)?;
+    if let Some(link) = link_in(state_folder)? {
+        let message = format!("`{}` is a symbolic link", link.display());
+        return Err(io::Error::other(message));
+    }
     let log = File::options().create(true).append(true).open(log_path(state_folder))?;
     let mut command = Command::new(program);
     command.args(args).env_clear().stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

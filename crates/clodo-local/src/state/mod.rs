@@ -264,6 +264,10 @@ fn claim(folder: &Path) -> Result<fs::File, StateError> {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
             .map_err(failed("protect", folder))?;
     }
+    if let Some(link) = link_in(folder).map_err(failed("read", folder))? {
+        let source = std::io::Error::other("it is a symbolic link, and this program makes none");
+        return Err(failed("use", &link)(source));
+    }
     let path = folder.join("state.lock");
     let file = fs::File::create(&path).map_err(failed("create", &path))?;
     match file.try_lock() {
@@ -271,6 +275,18 @@ fn claim(folder: &Path) -> Result<fs::File, StateError> {
         Err(fs::TryLockError::WouldBlock) => Err(StateError::InUse { folder: folder.to_owned() }),
         Err(fs::TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
     }
+}
+
+/// A link among what lies in a state folder. A folder that came with somebody's project could lead
+/// what is written here to other files of whoever starts the cloud.
+pub(crate) fn link_in(folder: &Path) -> std::io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_symlink() {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
 }
 
 /// Removes old blobs while the cloud serves already. A folder that cannot be swept is only a

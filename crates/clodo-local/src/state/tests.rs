@@ -135,3 +135,31 @@ async fn a_token_is_never_written_down() {
         }
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_that_somebody_planted_leads_nothing_elsewhere() {
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    fs::write(outside.path(), "precious").unwrap();
+    for name in ["state.lock", "state.sqlite", "requests.jsonl", "cloud.log", "blobs"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join(name)).unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let error = State::open(folder.path(), clock).await.unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+        assert!(crate::detach_command(Path::new("x"), ["y"], folder.path()).is_err());
+    }
+    assert_eq!(fs::read_to_string(outside.path()).unwrap(), "precious");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_gets_into_the_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    let _open = State::open(&state, Arc::new(ManualClock::default())).await.unwrap();
+    assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+}

@@ -56,7 +56,10 @@ impl Answer {
 
 impl Api {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap()).await
+    }
+
+    pub(crate) async fn in_folder(folder: tempfile::TempDir) -> Self {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_763_640_000_000)));
         Self::over(folder, clock).await
     }

@@ -9,7 +9,10 @@ use clodo_local::LocalCloud;
 use clodo_types::SystemClock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -54,6 +57,31 @@ fn malformed(auth: &str) -> Vec<(&'static str, String, Vec<&'static str>)> {
             "a foreign Host",
             "GET /clodo/status HTTP/1.1\r\nhost: 10.0.0.1\r\nconnection: close\r\n\r\n".into(),
             vec!["421"],
+        ),
+        (
+            "a websocket of a foreign page",
+            format!(
+                "GET /clodo/tails/x HTTP/1.1\r\n{auth}origin: http://evil.test\r\nupgrade: websocket\r\n\
+                 connection: upgrade, close\r\nsec-websocket-version: 13\r\n\
+                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            ),
+            vec!["403"],
+        ),
+        (
+            "more than was announced",
+            format!(
+                "POST /clodo/faults HTTP/1.1\r\n{auth}content-length: 2\r\n\r\n{{}}{}",
+                "x".repeat(100) + "\r\n\r\n"
+            ),
+            vec!["400", "400"],
+        ),
+        (
+            "a chunk that has no size",
+            format!(
+                "POST /clodo/faults HTTP/1.1\r\n{auth}connection: close\r\n\
+                 transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n{{}}\r\n0\r\n\r\n"
+            ),
+            vec!["400"],
         ),
         (
             "two lengths",
@@ -271,6 +299,25 @@ async fn forms_that_are_none_are_refused() {
     assert_eq!(uploaded(&api, form, good.clone().into_bytes()).await, (200, true));
     // Cloudflare's own SDKs leave it out, and the body says it all the same.
     assert_eq!(uploaded(&api, "multipart/form-data", good.into_bytes()).await, (200, true));
+}
+
+// conformance: security | an upload that never ends is refused at 300 MiB | guessed: Cloudflare refuses sooner
+#[tokio::test]
+async fn an_upload_without_end_is_refused_and_not_read_on() {
+    let api = Api::new().await;
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&pulled);
+    let chunk = bytes::Bytes::from(vec![b'x'; 1 << 20]);
+    let endless = futures_util::stream::repeat_with(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, std::io::Error>(chunk.clone())
+    });
+    let request = api.request("PUT", "{acc}/workers/scripts/evil");
+    let request = request.header("content-type", "multipart/form-data; boundary=B");
+    let answer = api.send(request.body(Body::from_stream(endless)).unwrap()).await;
+    assert_eq!(answer.status, 413);
+    assert!(pulled.load(Ordering::Relaxed) <= 302, "{pulled:?} MiB were read");
+    assert_eq!(api.get("{acc}/workers/scripts").await.result(), json!([]));
 }
 
 proptest! {

@@ -27,7 +27,9 @@ mod cloud;
 mod cloud_attacks;
 mod cloud_builder;
 mod cloud_events;
+mod disk_full;
 mod objects;
+mod own_network;
 mod runtime_apart;
 mod runtime_bindings;
 mod runtime_events;
@@ -35,5 +37,7 @@ mod runtime_lazy;
 mod runtime_observed;
 mod runtime_outbound;
 mod runtime_process;
+#[path = "../../../clodo-storage/tests/it/small_disk.rs"]
+mod small_disk;
 mod support;
 mod tails;

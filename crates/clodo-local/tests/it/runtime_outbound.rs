@@ -1,6 +1,9 @@
 //! What a Worker can reach beyond this cloud: nothing of this machine, unless it is allowed.
 
-use crate::support::{World, client, worker};
+use crate::{
+    own_network::{ADDRESSES, ADDRESSES_6, NAME, in_a_network_of_its_own},
+    support::{World, client, worker},
+};
 use clodo_workerd::Outbound;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -9,7 +12,10 @@ use tokio::{
 
 /// A service on this machine that no Worker should reach, and its port.
 async fn inner() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    serving_secret(TcpListener::bind("127.0.0.1:0").await.unwrap())
+}
+
+fn serving_secret(listener: TcpListener) -> u16 {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -147,4 +153,40 @@ async fn a_worker_sees_no_file_and_no_environment_of_the_host() {
     assert_eq!(told["found"], serde_json::json!([]), "{told}");
     assert!(!told["env"].to_string().contains("PATH"), "{told}");
     assert_eq!(client::get(world.port, "127.0.0.1", "/").await.text(), "the API");
+}
+
+// conformance: security | a Worker cannot reach private addresses, link-local ones (169.254.169.254) and names that lead to them | guessed: on Cloudflare there are none to reach
+#[test]
+fn no_private_address_and_no_name_of_one_is_reached() {
+    in_a_network_of_its_own(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(private_addresses());
+    });
+}
+
+async fn private_addresses() {
+    let listener = TcpListener::bind("[::]:0").await.unwrap();
+    let port = serving_secret(listener);
+    let allowed = format!("{}:{port}", ADDRESSES[0]);
+    let world = World::with(|options| {
+        options.outbound = Outbound::Internet;
+        options.allow_private = vec![allowed.parse().unwrap()];
+    })
+    .await;
+    world.deploy([worker("proxy", "p1", PROXY)]);
+    let get = async |path: &str, to: &str| world.get("proxy.test", &query(path, to)).await.text();
+    // There is somebody: whoever may gets an answer.
+    assert_eq!(get("/", &format!("http://{allowed}/")).await, "secret");
+    let six = ADDRESSES_6.map(|address| format!("[{address}]"));
+    let mapped = ADDRESSES[1..].iter().map(|address| format!("[::ffff:{address}]"));
+    let plain = ADDRESSES[1..].iter().map(|address| (*address).to_owned());
+    for host in plain.chain(mapped).chain(six).chain([NAME.to_owned(), "localhost".to_owned()]) {
+        let to = format!("http://{host}:{port}/");
+        for (path, to) in
+            [("/", to.clone()), ("/socket", format!("{host}:{port}")), ("/websocket", to)]
+        {
+            let said = get(path, &to).await;
+            assert!(!said.contains("secret"), "{path} {host}: {said}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ const MAX_VALUE: usize = 25 * 1024 * 1024;
 const MAX_BULK: usize = 100;
 
 /// A request that ends early, with its status and the text that the Worker sees.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(StatusCode, String);
 
 impl Refusal {
     fn bad(text: impl Into<String>) -> Self {
@@ -61,10 +61,10 @@ pub(super) async fn serve(kv: &Kv, at: &NamespaceRef, request: Request) -> Respo
     outcome.unwrap_or_else(|Refusal(status, text)| with_reason(status, &text))
 }
 
-struct Query(HashMap<String, String>);
+pub(super) struct Query(HashMap<String, String>);
 
 impl Query {
-    fn of(text: Option<&str>) -> Self {
+    pub(super) fn of(text: Option<&str>) -> Self {
         let decoded = |part: &str| {
             let spaced = part.replace('+', " ");
             percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
@@ -74,7 +74,7 @@ impl Query {
         Self(pairs.map(|(name, value)| (decoded(name), decoded(value))).collect())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
@@ -86,7 +86,7 @@ impl Query {
     }
 }
 
-fn key_of(path: &str) -> Result<KvKey, Refusal> {
+pub(super) fn key_of(path: &str) -> Result<KvKey, Refusal> {
     let decoded: Cow<'_, str> = percent_decode_str(path.strip_prefix('/').unwrap_or(path))
         .decode_utf8()
         .map_err(|_| Refusal::bad("Could not URL-decode key name"))?;

@@ -6,6 +6,8 @@
 
 mod analytics;
 mod d1;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod kv;
 mod queue;
 mod r2;
@@ -13,6 +15,8 @@ mod r2_wire;
 mod rate_limit;
 mod resource;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzzing::binding_keys;
 pub use resource::{RESOURCE_HEADER, Resource, ResourceError};
 
 use crate::Data;

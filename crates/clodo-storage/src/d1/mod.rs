@@ -5,6 +5,8 @@ mod codes;
 mod error;
 mod export;
 mod functions;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod guard;
 mod history;
 mod json;
@@ -18,6 +20,8 @@ mod travel;
 mod types;
 
 pub use error::{D1Error, D1ErrorKind};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzzing::{d1_params, d1_queries, d1_statements};
 pub use param::Param;
 pub use types::{
     Bookmark, BookmarkError, D1Answer, D1Meta, D1Options, D1Request, D1Statement, DatabaseInfo,
@@ -26,7 +30,7 @@ pub use types::{
 };
 
 use super::observer::Watch;
-use super::pool::{Pool, remove_files};
+use super::pool::{Pool, remove_files, told_with_cause};
 use clodo_sqlite::{
     OpenOptions,
     rusqlite::{self, Connection},
@@ -82,9 +86,15 @@ impl D1 {
     pub async fn create(&self, at: &DatabaseRef) -> Result<(), D1Error> {
         let path = self.path(at);
         match self.pool.create(&path, self.opener()).await {
-            Ok(true) => self.first_moment(at).await,
+            Ok(true) => {
+                let made = self.first_moment(at).await;
+                if made.is_err() {
+                    let _ = self.delete(at).await;
+                }
+                made
+            }
             Ok(false) => Err(D1Error::new(D1ErrorKind::Exists, "The database exists already")),
-            Err(error) => Err(D1Error::storage(error)),
+            Err(error) => Err(D1Error::storage(told_with_cause(&error))),
         }
     }
 

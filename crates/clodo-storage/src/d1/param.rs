@@ -91,6 +91,14 @@ impl<'de> Visitor<'de> for ParamVisitor {
 mod tests {
     use super::*;
 
+    // Found by the fuzz target `d1_params`: serde_json is one off in the last digit unless it is
+    // told to be exact, and JavaScript is exact.
+    #[test]
+    fn a_number_is_the_nearest_double() {
+        let params: Vec<Param> = serde_json::from_str("[1.7976931925394741]").unwrap();
+        assert_eq!(params, [Param::Real(1.797_693_192_539_474_1)]);
+    }
+
     #[test]
     fn json_becomes_what_d1_binds() {
         let text =

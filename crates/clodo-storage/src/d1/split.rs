@@ -8,10 +8,7 @@ use std::io::Read;
 use super::D1Error;
 
 /// The longest statement that D1 takes, in bytes.
-pub(super) const MAX_STATEMENT: usize = 100_000;
-
-/// How much of a file is looked at together, in bytes; more only for a comment that is longer.
-const WINDOW: usize = 10 * MAX_STATEMENT;
+const MAX_STATEMENT: usize = 100_000;
 
 /// Hands each statement of `text` to `run`, in order, having prepared it only after the one before
 /// it ran. Nothing but comments, white space and semicolons = no statement.
@@ -21,37 +18,117 @@ const WINDOW: usize = 10 * MAX_STATEMENT;
 pub(super) fn each_statement(
     db: &Connection,
     text: &str,
-    mut run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
+    run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
 ) -> Result<(), D1Error> {
-    let rest = all_but_the_end(db, text, &mut run)?;
-    let mut statements = Batch::new(db, rest);
-    while let Some(statement) = statements.next()? {
-        run(statement)?;
-    }
-    Ok(())
+    Splitter::of(db).text(text, run)
 }
 
 /// As `each_statement`, for a file of any length.
 pub(super) fn each_statement_of(
     db: &Connection,
-    mut file: impl Read,
-    mut run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
+    file: impl Read,
+    run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
 ) -> Result<(), D1Error> {
-    let (mut buffer, mut window) = (Vec::new(), WINDOW);
-    loop {
-        let wanted = window.saturating_sub(buffer.len()) as u64;
-        let read = (&mut file).take(wanted).read_to_end(&mut buffer).map_err(D1Error::storage)?;
-        let at_end = (read as u64) < wanted;
-        let text = whole_characters(&buffer, at_end)?;
-        if at_end {
-            return each_statement(db, text, run);
-        }
-        let rest = all_but_the_end(db, text, &mut run)?.len();
-        let consumed = text.len() - rest;
-        // A comment may fill the window and go on behind it.
-        window = if consumed == 0 { window * 2 } else { WINDOW };
-        buffer.drain(..consumed);
+    Splitter::of(db).file(file, run)
+}
+
+/// Where SQLite is asked, and how much it is shown at once.
+#[derive(Clone, Copy)]
+pub(super) struct Splitter<'db> {
+    db: &'db Connection,
+    /// The longest statement, in bytes.
+    longest: usize,
+}
+
+impl<'db> Splitter<'db> {
+    fn of(db: &'db Connection) -> Self {
+        Self::with_longest(db, MAX_STATEMENT)
     }
+
+    pub(super) fn with_longest(db: &'db Connection, longest: usize) -> Self {
+        Self { db, longest }
+    }
+
+    pub(super) fn text(
+        self,
+        text: &str,
+        mut run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
+    ) -> Result<(), D1Error> {
+        let rest = self.all_but_the_end(up_to_nul(text), &mut run)?;
+        let mut statements = Batch::new(self.db, rest);
+        while let Some(statement) = statements.next()? {
+            run(statement)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn file(
+        self,
+        mut file: impl Read,
+        mut run: impl FnMut(Statement<'_>) -> Result<(), D1Error>,
+    ) -> Result<(), D1Error> {
+        // How much of a file is looked at together; more only for a comment that is longer.
+        let usual = 10 * self.longest;
+        let (mut buffer, mut window) = (Vec::new(), usual);
+        loop {
+            let wanted = window.saturating_sub(buffer.len()) as u64;
+            let read = (&mut file).take(wanted).read_to_end(&mut buffer);
+            let at_end = (read.map_err(D1Error::storage)? as u64) < wanted;
+            let text = whole_characters(&buffer, at_end)?;
+            if at_end || text.contains('\0') {
+                return self.text(text, run);
+            }
+            let rest = self.all_but_the_end(text, &mut run)?.len();
+            let consumed = text.len() - rest;
+            // A comment may fill the window and go on behind it.
+            window = if consumed == 0 { window * 2 } else { usual };
+            buffer.drain(..consumed);
+        }
+    }
+
+    /// Runs the statements of a long text until what is left may be a statement without its end.
+    fn all_but_the_end<'t>(
+        self,
+        text: &'t str,
+        run: &mut impl FnMut(Statement<'_>) -> Result<(), D1Error>,
+    ) -> Result<&'t str, D1Error> {
+        let mut rest = text;
+        while rest.len() > self.longest {
+            let skipped = skip_blank(rest);
+            if skipped.in_comment || skipped.text.len() <= self.longest {
+                return Ok(skipped.text);
+            }
+            rest = skipped.text;
+            let (statement, length) = self.first_of_long(rest)?;
+            run(statement)?;
+            rest = &rest[length..];
+        }
+        Ok(rest)
+    }
+
+    fn first_of_long(self, text: &str) -> Result<(Statement<'db>, usize), D1Error> {
+        for window in [self.longest / 24, self.longest + 1] {
+            let shown = &text[..text.floor_char_boundary(window)];
+            match Batch::new(self.db, shown).next() {
+                Ok(Some(statement)) => {
+                    if let Some(length) = length_of(&statement, shown)? {
+                        return Ok((statement, length));
+                    }
+                }
+                Ok(None) => {}
+                Err(error) if window > self.longest && !for_want_of_text(&error, shown) => {
+                    return Err(error.into());
+                }
+                Err(_) => {}
+            }
+        }
+        Err(D1Error::sql("statement too long: SQLITE_TOOBIG"))
+    }
+}
+
+/// For SQLite a text ends at its first NUL.
+fn up_to_nul(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
 }
 
 /// The text so far; a character that the window cuts off comes with the next one.
@@ -66,45 +143,6 @@ fn whole_characters(bytes: &[u8], at_end: bool) -> Result<&str, D1Error> {
     }
 }
 
-/// Runs the statements of a long text until what is left may be a statement without its end.
-fn all_but_the_end<'t>(
-    db: &Connection,
-    text: &'t str,
-    run: &mut impl FnMut(Statement<'_>) -> Result<(), D1Error>,
-) -> Result<&'t str, D1Error> {
-    let mut rest = text;
-    while rest.len() > MAX_STATEMENT {
-        let skipped = skip_blank(rest);
-        if skipped.in_comment || skipped.text.len() <= MAX_STATEMENT {
-            return Ok(skipped.text);
-        }
-        rest = skipped.text;
-        let (statement, length) = first_of_long(db, rest)?;
-        run(statement)?;
-        rest = &rest[length..];
-    }
-    Ok(rest)
-}
-
-fn first_of_long<'db>(db: &'db Connection, text: &str) -> Result<(Statement<'db>, usize), D1Error> {
-    for window in [4_096, MAX_STATEMENT + 1] {
-        let shown = &text[..text.floor_char_boundary(window)];
-        match Batch::new(db, shown).next() {
-            Ok(Some(statement)) => {
-                if let Some(length) = length_of(&statement, shown)? {
-                    return Ok((statement, length));
-                }
-            }
-            Ok(None) => {}
-            Err(error) if window > MAX_STATEMENT && !for_want_of_text(&error) => {
-                return Err(error.into());
-            }
-            Err(_) => {}
-        }
-    }
-    Err(D1Error::sql("statement too long: SQLITE_TOOBIG"))
-}
-
 /// The statement's length in bytes, if it surely ends within `shown`.
 fn length_of(statement: &Statement<'_>, shown: &str) -> Result<Option<usize>, D1Error> {
     if statement.parameter_count() > 0 {
@@ -117,26 +155,35 @@ fn length_of(statement: &Statement<'_>, shown: &str) -> Result<Option<usize>, D1
     Ok(ends.then_some(length))
 }
 
-fn for_want_of_text(error: &Error) -> bool {
-    let text = match error {
-        Error::SqlInputError { msg, .. } => msg,
-        Error::SqliteFailure(_, Some(text)) => text,
+/// Whether the statement may go on behind `shown`: it is not complete, or what SQLite stumbled over
+/// is the last word, which may have been cut.
+fn for_want_of_text(error: &Error, shown: &str) -> bool {
+    let (text, at) = match error {
+        Error::SqlInputError { msg, offset, .. } => (msg, usize::try_from(*offset).ok()),
+        Error::SqliteFailure(_, Some(text)) => (text, None),
         _ => return false,
     };
-    text.starts_with("incomplete input") || text.starts_with("unrecognized token")
+    let is_last = |rest: &str| !rest.contains([' ', '\t', '\n', '\r', '\u{c}', ';']);
+    text.starts_with("incomplete input")
+        || text.starts_with("unrecognized token")
+        || at.and_then(|at| shown.get(at..)).is_some_and(is_last)
 }
 
 /// What is left of a text behind blanks.
-struct Skipped<'t> {
-    text: &'t str,
+pub(super) struct Skipped<'t> {
+    pub(super) text: &'t str,
     /// It begins with a comment that does not end in it.
     in_comment: bool,
 }
 
 /// Skips what belongs to no statement, so that a statement's text starts where `text` does.
-fn skip_blank(mut text: &str) -> Skipped<'_> {
+pub(super) fn skip_blank(mut text: &str) -> Skipped<'_> {
     loop {
-        let trimmed = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{c}', ';']);
+        let trimmed = skip_spaces(text).trim_start_matches(';');
+        if trimmed.len() < text.len() {
+            text = trimmed;
+            continue;
+        }
         let end = if let Some(comment) = trimmed.strip_prefix("--") {
             comment.find('\n').map(|end| &comment[end..])
         } else if let Some(comment) = trimmed.strip_prefix("/*") {
@@ -149,10 +196,30 @@ fn skip_blank(mut text: &str) -> Skipped<'_> {
     }
 }
 
+/// A vertical tab goes on with a space and begins none, says SQLite.
+fn skip_spaces(text: &str) -> &str {
+    const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{c}'];
+    if text.starts_with(SPACES) {
+        text.trim_start_matches(|c| SPACES.contains(&c) || c == '\u{b}')
+    } else {
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::fuzzing::{Pieces, by_tail, collected},
+        *,
+    };
     use proptest::prelude::{Just, ProptestConfig, Strategy, prop, prop_oneof, proptest};
+
+    /// What the splitter makes of a text, and its refusal as SQLite words it.
+    fn by_us(
+        split: impl FnOnce(&mut dyn FnMut(Statement<'_>) -> Result<(), D1Error>) -> Result<(), D1Error>,
+    ) -> Pieces {
+        collected(split)
+    }
 
     fn count(text: &str) -> Result<usize, String> {
         let db = Connection::open_in_memory().unwrap();
@@ -231,6 +298,32 @@ mod tests {
     }
 
     #[test]
+    fn nothing_behind_a_nul_is_looked_at_however_long_the_text_is() {
+        let filler = "SELECT 1; ".repeat(MAX_STATEMENT / 9);
+        for text in [
+            format!("SELECT 1; -- \0\nSELEC 2;{filler}"),
+            format!("{filler}SELECT 1; -- \0\nSELEC 2;{filler}"),
+        ] {
+            let db = Connection::open_in_memory().unwrap();
+            let expected = by_tail(&db, &text);
+            assert_eq!(expected.1, None);
+            assert!(by_us(|run| each_statement(&db, &text, run)) == expected);
+            assert!(by_us(|run| each_statement_of(&db, text.as_bytes(), run)) == expected);
+        }
+    }
+
+    #[test]
+    fn a_word_that_the_window_cuts_is_no_error_of_its_own() {
+        let body = "UPDATE t SET a = 1; ".repeat(MAX_STATEMENT / 20);
+        let head = "CREATE TRIGGER r AFTER INSERT ON t BEGIN ";
+        for shift in 0..20 {
+            let text = format!("{head}{}{body}END;", " ".repeat(shift));
+            let expected = "statement too long: SQLITE_TOOBIG".to_owned();
+            assert_eq!(count(&text), Err(expected), "{shift}");
+        }
+    }
+
+    #[test]
     fn an_error_in_a_long_text_is_sqlites_own() {
         let text = format!("SELEC 1; {}", "SELECT 1;".repeat(20_000));
         assert_eq!(
@@ -258,41 +351,6 @@ mod tests {
             noise.prop_map(|text| (text.to_owned(), 0)),
             statement.prop_map(|text| (text, 1))
         ]
-    }
-
-    /// A statement's text without the blanks before it.
-    fn bare(statement: &Statement<'_>) -> String {
-        skip_blank(&statement.expanded_sql().unwrap_or_default()).text.to_owned()
-    }
-
-    /// What SQLite's own tail pointer makes of a text: each statement's text, or its refusal.
-    fn by_tail(db: &Connection, text: &str) -> (Vec<String>, Option<String>) {
-        let (mut found, mut batch) = (Vec::new(), Batch::new(db, text));
-        loop {
-            match batch.next() {
-                Ok(Some(statement)) => found.push(bare(&statement)),
-                Ok(None) => return (found, None),
-                // Offsets count from where the preparing began, which is up to the splitter.
-                Err(Error::SqlInputError { msg, .. }) => return (found, Some(msg)),
-                Err(error) => return (found, Some(error.to_string())),
-            }
-        }
-    }
-
-    fn by_us(
-        split: impl FnOnce(&mut dyn FnMut(Statement<'_>) -> Result<(), D1Error>) -> Result<(), D1Error>,
-    ) -> (Vec<String>, Option<String>) {
-        let mut found = Vec::new();
-        let outcome = split(&mut |statement| {
-            found.push(bare(&statement));
-            Ok(())
-        });
-        let plain = |error: D1Error| {
-            let text = error.to_string();
-            let text = text.strip_suffix(": SQLITE_ERROR").unwrap_or(&text).to_owned();
-            text.split(" at offset ").next().unwrap_or_default().to_owned()
-        };
-        (found, outcome.err().map(plain))
     }
 
     /// Any order of what matters to a splitter; most of it is no SQL.

@@ -1,5 +1,11 @@
 //! Heads and framing of HTTP/1.1, as far as [`super::relay`] needs them.
 
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzzing::http_heads;
+
 use super::relay::is_uncaught;
 use crate::runtime::Stream;
 use bytes::{Buf as _, BytesMut};

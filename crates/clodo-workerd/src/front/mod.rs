@@ -17,8 +17,12 @@ mod relay;
 mod serve;
 mod watch;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use assets::asset_rules;
 pub(crate) use back::Back;
 pub(crate) use draw::draw;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use head::http_heads;
 pub use marks::{ClientAddress, Hangup};
 pub(crate) use ports::Ports;
 pub(crate) use serve::{serve_back, serve_front};
@@ -42,6 +46,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use tokio::time::Instant;
 use tower::Service as _;
 
 /// How many Workers the page for an unknown hostname names.
@@ -140,8 +145,9 @@ impl Front {
         let Some(account) = self.runtime.account(&to.account_id) else {
             return Page::not_deployed(&to.script).answer(&parts.headers);
         };
-        // A version that was drawn may be replaced before its process is there.
-        for last in [false, false, true] {
+        let patience = Instant::now() + proxy::START_PATIENCE;
+        let mut refused = None;
+        loop {
             let Some(version) = self.choose(&account, to, &parts.headers).await else {
                 return Page::not_deployed(&to.script).answer(&parts.headers);
             };
@@ -157,7 +163,12 @@ impl Front {
                 }
             }
             let way = proxy::way(&account, &version.version_id).await;
-            if way.as_ref().is_err_and(|why| *why == Unavailable::NotServed) && !last {
+            // A version that was drawn may be replaced before its process is there, as often as
+            // somebody deploys.
+            let gone = way.as_ref().is_err_and(|why| *why == Unavailable::NotServed);
+            let another = refused.as_ref() != Some(&version.version_id);
+            if gone && another && Instant::now() < patience {
+                refused = Some(version.version_id.clone());
                 continue;
             }
             let forward = Forward {
@@ -170,7 +181,6 @@ impl Front {
             };
             return proxy::forward(&forward, way, parts, body).await;
         }
-        Page::not_deployed(&to.script).answer(&parts.headers)
     }
 
     /// The version that answers; from now on it runs.

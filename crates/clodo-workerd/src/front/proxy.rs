@@ -3,7 +3,7 @@
 use super::{body::FrontBody, hygiene, pages::Page, relay, watch::Watch};
 use crate::{
     observer::{Observer, Outcome},
-    runtime::{Account, Pool, PooledBody, RequestBody, SendError, Unavailable},
+    runtime::{Account, PooledBody, RequestBody, SendError, Ticket, Unavailable},
     seams::ServedVersion,
 };
 use clodo_types::Timestamp;
@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long a request waits for a generation that is starting.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const START_PATIENCE: Duration = Duration::from_secs(20);
 /// How long it takes at most until a process that broke its connections is known to have ended.
 const SETTLE_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -45,14 +45,14 @@ pub(crate) struct Caller {
 }
 
 /// The way to a version; waits while its process starts.
-pub(crate) async fn way(account: &Account, version: &str) -> Result<Arc<Pool>, Unavailable> {
+pub(crate) async fn way(account: &Account, version: &str) -> Result<Ticket, Unavailable> {
     account.pool(version, None, START_PATIENCE).await
 }
 
 /// Sends the request to the Worker; whatever goes wrong becomes an answer.
 pub(crate) async fn forward(
     to: &Forward<'_>,
-    mut way: Result<Arc<Pool>, Unavailable>,
+    mut way: Result<Ticket, Unavailable>,
     mut parts: request::Parts,
     body: RequestBody,
 ) -> Response<FrontBody> {
@@ -62,12 +62,13 @@ pub(crate) async fn forward(
     let mut request = Request::from_parts(parts, body);
     let version = &to.version.version_id;
     loop {
-        let pool = match way {
-            Ok(pool) => pool,
+        let ticket = match way {
+            Ok(ticket) => ticket,
             Err(why) => return unavailable(&to.version.script, &why).answer(&asked.headers),
         };
         watch.reached(true);
-        match pool.send(request).await {
+        let pool = Arc::clone(ticket.pool());
+        match ticket.send(request).await {
             Ok(answer) => return answered(to, &asked, answer, watch),
             // The process has just ended; the next one is on its way.
             Err(SendError::Connect(_, unsent)) => {

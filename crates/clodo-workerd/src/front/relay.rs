@@ -50,6 +50,7 @@ struct Way {
     account: Arc<Account>,
     version: Arc<ServedVersion>,
     pool: Arc<Pool>,
+    ticket: Ticket,
 }
 
 /// How an exchange ended.
@@ -91,7 +92,7 @@ impl Relay {
                 }
             };
             let Some(way) = way(&self.front, &self.key).await else { return true };
-            match self.exchange(request, &way).await {
+            match self.exchange(request, way).await {
                 Ok(Exchange::Done) => {}
                 Ok(Exchange::Closed) | Err(_) => return false,
                 Ok(Exchange::NotHere) => return true,
@@ -99,7 +100,8 @@ impl Relay {
         }
     }
 
-    async fn exchange(&mut self, request: Plain, way: &Way) -> io::Result<Exchange> {
+    async fn exchange(&mut self, request: Plain, way: Way) -> io::Result<Exchange> {
+        let Way { account, version, pool, ticket } = way;
         let (length, keep_alive, is_head) = (request.length, request.keep_alive, request.is_head);
         let mut parts = request.parts;
         let accept = parts.headers.get(http::header::ACCEPT).cloned();
@@ -109,9 +111,8 @@ impl Relay {
         let ray = hygiene::clean_request(&mut parts, &host, from);
         let out = super::head::request(&parts);
         let now = self.front.runtime.now();
-        let mut watch = Watch::begin(&self.front.observer, &way.account, &way.version, now);
-        let ticket = Ticket::new(&way.pool);
-        let Some((mut inner, mut buffer)) = self.ask(way, &out).await else {
+        let mut watch = Watch::begin(&self.front.observer, &account, &version, now);
+        let Some((mut inner, mut buffer)) = self.ask(&pool, &out).await else {
             return Ok(Exchange::NotHere);
         };
         watch.reached(true);
@@ -127,7 +128,7 @@ impl Relay {
         };
         ticket.answered();
         if answer.is_uncaught() {
-            let page = Page::exception(&way.version.script);
+            let page = Page::exception(&version.script);
             watch.failed(Outcome::ScriptThrewException, page.status());
             let mut asked = HeaderMap::new();
             asked.extend(accept.map(|accept| (http::header::ACCEPT, accept)));
@@ -135,13 +136,13 @@ impl Relay {
             return self.say(&page, &asked).await;
         }
         hygiene::clean_answer(&mut answer.headers);
-        super::stamp(&mut answer.headers, &way.version);
+        super::stamp(&mut answer.headers, &version);
         let status = answer.status;
         let passed = answer.pass(&mut *inner, &mut buffer, &mut self.stream, keep_alive).await;
         match passed {
             Ok((bytes, reusable)) => {
                 watch.relayed(status, bytes);
-                self.inner = reusable.then(|| (Arc::clone(&way.pool), inner));
+                self.inner = reusable.then(|| (pool, inner));
                 Ok(if keep_alive && reusable { Exchange::Done } else { Exchange::Closed })
             }
             Err(error) => Err(error),
@@ -150,8 +151,8 @@ impl Relay {
 
     /// Sends the request and waits for the first bytes of the answer. A connection that was kept
     /// may be closed by now: then once more on a fresh one.
-    async fn ask(&mut self, way: &Way, out: &[u8]) -> Option<(Box<dyn Stream>, BytesMut)> {
-        let kept = self.inner.take().filter(|(pool, _)| Arc::ptr_eq(pool, &way.pool));
+    async fn ask(&mut self, pool: &Arc<Pool>, out: &[u8]) -> Option<(Box<dyn Stream>, BytesMut)> {
+        let kept = self.inner.take().filter(|(kept, _)| Arc::ptr_eq(kept, pool));
         let mut buffer = BytesMut::with_capacity(BUFFER);
         if let Some((_, mut inner)) = kept
             && inner.write_all(out).await.is_ok()
@@ -159,7 +160,7 @@ impl Relay {
         {
             return Some((inner, buffer));
         }
-        let mut inner = way.pool.dial().await.ok()?;
+        let mut inner = pool.dial().await.ok()?;
         inner.write_all(out).await.ok()?;
         // Nothing at all is an answer too: the process has ended.
         let _ = inner.read_buf(&mut buffer).await;
@@ -191,8 +192,8 @@ async fn way(front: &Front, (account_id, script): &Key) -> Option<Way> {
     if version.assets.is_some() {
         return None;
     }
-    let pool = proxy::way(&account, id).await.ok()?;
-    Some(Way { account, version, pool })
+    let ticket = proxy::way(&account, id).await.ok()?;
+    Some(Way { account, version, pool: Arc::clone(ticket.pool()), ticket })
 }
 
 /// Whether workerd said that an exception reached the top.

@@ -109,7 +109,8 @@ struct Activity {
     broken: AtomicU64,
 }
 
-/// One request in flight.
+/// One request in flight: from the choice of its way on, so that no process is ended between the
+/// choice and the sending.
 #[derive(Debug)]
 pub(crate) struct Ticket(Arc<Pool>);
 
@@ -118,6 +119,20 @@ impl Ticket {
         pool.load.in_flight.fetch_add(1, Ordering::AcqRel);
         pool.activity.in_flight.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(pool))
+    }
+
+    /// The way that it is for.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.0
+    }
+
+    /// Sends the request that it is for; see [`Pool::send`].
+    pub(crate) async fn send(
+        self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<PooledBody>, SendError> {
+        let pool = Arc::clone(&self.0);
+        pool.send_with(self, request).await
     }
 
     /// The answer has begun.
@@ -203,9 +218,16 @@ impl Pool {
     /// reached the Worker because its connection had been closed is sent again.
     pub(crate) async fn send(
         self: &Arc<Self>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<PooledBody>, SendError> {
+        self.send_with(Ticket::new(self), request).await
+    }
+
+    async fn send_with(
+        self: &Arc<Self>,
+        ticket: Ticket,
         mut request: Request<RequestBody>,
     ) -> Result<Response<PooledBody>, SendError> {
-        let ticket = Ticket::new(self);
         // An unfinished upload keeps its connection busy after the answer has ended.
         let reusable = request.body().is_end_stream();
         loop {

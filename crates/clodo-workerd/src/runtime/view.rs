@@ -1,6 +1,9 @@
 //! What the front sees of one account's runtime.
 
-use super::{layout::ShardId, pool::Pool};
+use super::{
+    layout::ShardId,
+    pool::{Pool, Ticket},
+};
 use crate::seams::{ApartWorker, Directory, ServedVersion};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -265,16 +268,21 @@ impl Account {
         let _ = timeout(patience, view.wait_for(there)).await;
     }
 
-    /// The way to a version. While a process starts this waits, for at most `patience`; so it
-    /// does as long as the way is still `dead`, at which nobody answered.
+    /// The way to a version, with the request counted in: the process is not ended before that was
+    /// answered. While a process starts this waits, for at most `patience`; so it does as long as
+    /// the way is still `dead`, at which nobody answered. Whoever asks may have seen what is
+    /// deployed before the account heard of it: nothing is called not served by a plan that is
+    /// older than the question.
     pub(crate) async fn pool(
         &self,
         version: &str,
         dead: Option<&Arc<Pool>>,
         patience: Duration,
-    ) -> Result<Arc<Pool>, Unavailable> {
-        if let Some(found) = self.look(&self.view.borrow(), version, dead) {
-            return found;
+    ) -> Result<Ticket, Unavailable> {
+        match self.look(&self.view.borrow(), version, dead) {
+            Some(Err(Unavailable::NotServed)) => self.change(),
+            Some(found) => return found,
+            None => {}
         }
         let mut view = self.view.subscribe();
         let ready = async {
@@ -290,13 +298,14 @@ impl Account {
         timeout(patience, ready).await.unwrap_or(Err(Unavailable::Late))
     }
 
-    /// `None` as long as it is worth waiting.
+    /// `None` as long as it is worth waiting. The view is locked meanwhile: whoever changes it
+    /// finds every request counted that was shown the old one.
     fn look(
         &self,
         view: &View,
         version: &str,
         dead: Option<&Arc<Pool>>,
-    ) -> Option<Result<Arc<Pool>, Unavailable>> {
+    ) -> Option<Result<Ticket, Unavailable>> {
         let current = view.planned >= self.wanted();
         let Some(id) = view.placement.get(version) else {
             return current.then_some(Err(Unavailable::NotServed));
@@ -312,7 +321,7 @@ impl Account {
         let elsewhere = || view.shards.values().find_map(|shard| shard.pools.get(version));
         if let Some(pool) = shard.pools.get(version).or_else(elsewhere) {
             let usable = dead.is_none_or(|dead| !Arc::ptr_eq(dead, pool));
-            return usable.then(|| Ok(Arc::clone(pool)));
+            return usable.then(|| Ok(Ticket::new(pool)));
         }
         if !current || shard.reached < shard.given {
             return None;
@@ -371,6 +380,7 @@ mod tests {
         let account = Account::new("a");
         account.change();
         planned(&account);
+        let keeper = keeper(&account);
         let patience = Duration::from_secs(5);
         assert_eq!(account.pool("v2", None, patience).await.unwrap_err(), Unavailable::NotServed);
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
@@ -379,8 +389,57 @@ mod tests {
         account.show_shard(SHARD, |shard| shard.failure = Some("boom".to_owned()));
         let failed = Unavailable::Failed("boom".to_owned());
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), failed);
+        keeper.abort();
         account.change();
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
+    }
+
+    /// Takes note of every change, and plans the same again.
+    fn keeper(account: &Arc<Account>) -> tokio::task::JoinHandle<()> {
+        let account = Arc::clone(account);
+        tokio::spawn(async move {
+            loop {
+                account.dirty.notified().await;
+                let wanted = account.wanted();
+                account.show(|view| view.planned = wanted);
+            }
+        })
+    }
+
+    // Found by deploying under load: a version was drawn from the new split a moment before the
+    // account was told of the change.
+    #[tokio::test(start_paused = true)]
+    async fn a_version_that_was_deployed_a_moment_ago_is_waited_for() {
+        let account = Account::new("a");
+        planned(&account);
+        let asked = {
+            let account = Arc::clone(&account);
+            tokio::spawn(async move { account.pool("v2", None, Duration::from_secs(5)).await })
+        };
+        let told = timeout(Duration::from_secs(1), account.dirty.notified()).await;
+        assert!(told.is_ok(), "the question leads to a new plan");
+        let wanted = account.wanted();
+        account.show(|view| {
+            view.planned = wanted;
+            view.placement.insert("v2".to_owned(), SHARD);
+            view.shards.entry(SHARD).or_default().pools.insert("v2".to_owned(), pool());
+        });
+        assert!(asked.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_process_is_busy_as_soon_as_somebody_was_shown_the_way_to_it() {
+        let account = Account::new("a");
+        planned(&account);
+        let load = Arc::<Load>::default();
+        let way = Pool::new(Arc::new(TcpLink), Endpoint::Port(9), Arc::clone(&load));
+        account.show_shard(SHARD, |shard| drop(shard.pools.insert("v1".to_owned(), way)));
+        let chosen = account.pool("v1", None, Duration::from_secs(5)).await.unwrap();
+        // Now the process is to be ended, and nothing has been sent to it yet.
+        account.show_shard(SHARD, |shard| shard.held = true);
+        assert_eq!(load.in_flight(), 1);
+        drop(chosen);
+        assert_eq!(load.in_flight(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -397,7 +456,8 @@ mod tests {
         let late = account.pool("v1", Some(&dead), patience).await.unwrap_err();
         assert_eq!(late, Unavailable::Late);
         show(&fresh);
-        assert!(Arc::ptr_eq(&account.pool("v1", Some(&dead), patience).await.unwrap(), &fresh));
+        let found = account.pool("v1", Some(&dead), patience).await.unwrap();
+        assert!(Arc::ptr_eq(found.pool(), &fresh));
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,7 +17,9 @@ use clodo_workerd::{
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 pub(crate) const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
 
@@ -235,6 +237,16 @@ impl World {
 
     pub(crate) async fn get(&self, host: &str, path: &str) -> client::Answer {
         client::get(self.port, host, path).await
+    }
+
+    /// How long others may have to wait for a Worker that does harm: two seconds, on a machine that
+    /// starts a process at once. What a busy one needs for that is measured with the first answer
+    /// of this cloud, which must be that of `host`.
+    pub(crate) async fn patience(&self, host: &str) -> Duration {
+        let since = Instant::now();
+        assert_eq!(self.get(host, "/").await.status, 200, "{host}");
+        // The process ends, another one starts, and both share the machine with the one that loops.
+        Duration::from_millis(2_400) + 3 * since.elapsed()
     }
 }
 

@@ -37,7 +37,12 @@ impl Times {
         let mut record = [0; RECORD];
         record[..4].copy_from_slice(&writes.to_be_bytes());
         record[4..].copy_from_slice(&at.as_millis().to_be_bytes());
-        file.write_all(&record)
+        let written = file.write_all(&record);
+        if written.is_err() {
+            // Part of it may be there: the next opening cuts it off.
+            *open = None;
+        }
+        written
     }
 
     fn open(&self) -> io::Result<File> {

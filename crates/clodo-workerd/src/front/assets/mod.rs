@@ -1,7 +1,13 @@
 //! Static assets, served as Cloudflare serves a Worker's `assets`.
 
 mod find;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
+mod pattern;
 mod rules;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzzing::asset_rules;
 
 use super::body::FrontBody;
 use crate::seams::{AssetEntry, Directory, RunWorkerFirst, ServedAssets, ServedVersion};

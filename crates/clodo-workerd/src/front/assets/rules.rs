@@ -1,9 +1,12 @@
 //! `_headers`, `_redirects` and the patterns of `run_worker_first`.
 
-use std::collections::BTreeMap;
+use super::pattern::{Captures, Pattern, glob};
 
-/// What a pattern's wildcards matched: `splat`, and names after `:`.
-type Captures = BTreeMap<String, String>;
+/// A longer line is ignored, and so are rules beyond these: Cloudflare documents it.
+const MAX_LINE: usize = 2_000;
+const MAX_HEADER_RULES: usize = 100;
+const MAX_STATIC_REDIRECTS: usize = 2_000;
+const MAX_DYNAMIC_REDIRECTS: usize = 100;
 
 /// One block of `_headers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +31,15 @@ pub(crate) fn headers_for(text: &str, host: &str, path: &str) -> Vec<(String, Op
 
 fn header_rules(text: &str) -> Vec<HeaderRule> {
     let mut rules: Vec<HeaderRule> = Vec::new();
-    for line in text.lines() {
+    for line in lines(text) {
         let trimmed = line.trim();
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
         }
         if is_pattern(trimmed) {
+            if rules.len() == MAX_HEADER_RULES {
+                break;
+            }
             let pattern = trimmed.to_owned();
             rules.push(HeaderRule { pattern, set: Vec::new(), unset: Vec::new() });
         } else if let Some(rule) = rules.last_mut() {
@@ -45,6 +51,10 @@ fn header_rules(text: &str) -> Vec<HeaderRule> {
         }
     }
     rules
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.len() <= MAX_LINE)
 }
 
 fn is_pattern(line: &str) -> bool {
@@ -62,13 +72,14 @@ pub(crate) struct Redirect {
 
 /// The first line of `_redirects` that matches; exact ones come before patterns.
 pub(crate) fn redirect_for(text: &str, host: &str, path: &str) -> Option<Redirect> {
-    let rules = || text.lines().filter_map(redirect_rule);
+    let rules = || lines(text).filter_map(redirect_rule);
     let dynamic = |from: &str| from.contains('*') || from.contains("/:");
-    let exact = rules().find(|(from, _)| !dynamic(from) && matches(from, host, path).is_some());
-    if let Some((_, redirect)) = exact {
+    let mut fixed = rules().filter(|(from, _)| !dynamic(from)).take(MAX_STATIC_REDIRECTS);
+    if let Some((_, redirect)) = fixed.find(|(from, _)| matches(from, host, path).is_some()) {
         return Some(redirect);
     }
-    rules().filter(|(from, _)| dynamic(from)).find_map(|(from, redirect)| {
+    let patterns = rules().filter(|(from, _)| dynamic(from)).take(MAX_DYNAMIC_REDIRECTS);
+    patterns.into_iter().find_map(|(from, redirect)| {
         let captures = matches(from, host, path)?;
         Some(Redirect { to: fill(&redirect.to, &captures), ..redirect })
     })
@@ -89,7 +100,7 @@ fn redirect_rule(line: &str) -> Option<(&str, Redirect)> {
 
 /// Whether the Worker comes first for a path: `Some(false)` = an exception says no.
 pub(crate) fn worker_first(patterns: &[String], path: &str) -> Option<bool> {
-    let hit = |pattern: &str| matches(pattern, "", path).is_some();
+    let hit = |pattern: &str| glob(pattern, path);
     if patterns.iter().any(|pattern| pattern.strip_prefix('!').is_some_and(hit)) {
         return Some(false);
     }
@@ -105,46 +116,17 @@ fn matches(pattern: &str, host: &str, path: &str) -> Option<Captures> {
         }),
         None => (None, pattern),
     };
-    let mut captures = Captures::new();
-    if let Some(on) = on
-        && !part(on, host, &mut captures)
-    {
+    let mut captures = match on {
+        Some(on) => Pattern::of_host(on)?.captures(host)?,
+        None => Captures::new(),
+    };
+    let found = Pattern::of_path(pattern)?.captures(path)?;
+    // The two are one pattern, in which a name stands once.
+    if found.keys().any(|name| captures.contains_key(name)) {
         return None;
     }
-    part(pattern, path, &mut captures).then_some(captures)
-}
-
-/// Goes deeper only at a wildcard, so that a long path cannot exhaust the stack.
-fn part(pattern: &str, text: &str, captures: &mut Captures) -> bool {
-    let special = pattern.char_indices().find(|(at, c)| {
-        *c == '*' || (*c == ':' && pattern[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()))
-    });
-    let Some((at, kind)) = special else { return pattern == text };
-    let (literal, rest) = pattern.split_at(at);
-    let Some(text) = text.strip_prefix(literal) else { return false };
-    if kind == '*' { splat(&rest[1..], text, captures) } else { word(&rest[1..], text, captures) }
-}
-
-/// `*`: the longest match first.
-fn splat(rest: &str, text: &str, captures: &mut Captures) -> bool {
-    let mut ends = (0..=text.len()).rev().filter(|at| text.is_char_boundary(*at));
-    let end = ends.find(|end| part(rest, &text[*end..], captures));
-    if let Some(end) = end {
-        captures.insert("splat".to_owned(), text[..end].to_owned());
-    }
-    end.is_some()
-}
-
-/// `:name`: everything up to the next `/`.
-fn word(rest: &str, text: &str, captures: &mut Captures) -> bool {
-    let stops = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
-    let (name, rest) = rest.split_at(rest.find(stops).unwrap_or(rest.len()));
-    let (value, after) = text.split_at(text.find('/').unwrap_or(text.len()));
-    if value.is_empty() || !part(rest, after, captures) {
-        return false;
-    }
-    captures.insert(name.to_owned(), value.to_owned());
-    true
+    captures.extend(found);
+    Some(captures)
 }
 
 fn fill(text: &str, captures: &Captures) -> String {
