@@ -20,12 +20,18 @@ pub(crate) fn events_key(version: &str) -> String {
     format!("events/{version}")
 }
 
+/// Under what it knows the way for a version's Workflows.
+pub(crate) fn workflows_key(version: &str) -> String {
+    format!("workflows/{version}")
+}
+
 /// The processes that serve now.
 #[derive(Debug, Default)]
 pub(crate) struct View {
     /// The state of the account that the rest was planned from.
     pub(crate) planned: u64,
-    /// From version id, or [`events_key`] of one, to the process that is to serve it.
+    /// From version id, or [`events_key`] or [`workflows_key`] of one, to the process that
+    /// is to serve it.
     pub(crate) placement: HashMap<String, ShardId>,
     /// The processes.
     pub(crate) shards: HashMap<ShardId, ShardView>,
@@ -40,7 +46,8 @@ pub(crate) struct ShardView {
     pub(crate) given: u64,
     /// The number of what it serves, or tried to.
     pub(crate) reached: u64,
-    /// From version id, or [`events_key`] of one, to the socket that leads to it.
+    /// From version id, or [`events_key`] or [`workflows_key`] of one, to the socket that
+    /// leads to it.
     pub(crate) pools: HashMap<String, Arc<Pool>>,
     /// Versions that could not be started, and why.
     pub(crate) broken: BTreeMap<String, String>,
@@ -288,6 +295,14 @@ impl Account {
             }
         };
         timeout(patience, ready).await.unwrap_or(Err(Unavailable::Late))
+    }
+
+    /// Whether a way is still the one that leads there; `None` if there is none now.
+    pub(crate) fn is_current(&self, version: &str, pool: &Arc<Pool>) -> Option<bool> {
+        let view = self.view.borrow();
+        let ways: Vec<_> =
+            view.shards.values().filter_map(|shard| shard.pools.get(version)).collect();
+        (!ways.is_empty()).then(|| ways.iter().any(|now| Arc::ptr_eq(now, pool)))
     }
 
     /// `None` as long as it is worth waiting.
