@@ -90,8 +90,8 @@ pub use r2::{
 pub use rate_limits::{RateLimitRef, RateLimits};
 pub use workflow::{
     Attempt, DueInstances, Failure, Instance, InstanceFilter, InstanceHome, InstanceId,
-    InstanceOrder, InstancePage, InstanceRun, InstanceSchedule, InstanceStatus, InstanceTrigger,
-    NewInstance, RestartFrom, Retention, RunEnd, StepKind, StepRecord, StepState, WorkflowError,
-    WorkflowErrorKind, WorkflowRef, WorkflowSettings, Workflows, kept_value, shown_value,
-    workflow_duration,
+    InstanceOrder, InstancePage, InstanceRun, InstanceSchedule, InstanceStatus, InstanceTotals,
+    InstanceTrigger, NewInstance, RestartFrom, Retention, RunEnd, StepKind, StepRecord, StepState,
+    WorkflowError, WorkflowErrorKind, WorkflowRef, WorkflowSettings, Workflows, kept_value,
+    shown_value, workflow_duration,
 };

@@ -31,7 +31,8 @@ pub(crate) use streams::{Pieces, StreamOf};
 pub(crate) use talk::{Asking, Told, Woken};
 pub use types::{
     Failure, Instance, InstanceFilter, InstanceHome, InstanceId, InstancePage, InstanceSchedule,
-    InstanceStatus, InstanceTrigger, NewInstance, Retention, WorkflowRef, WorkflowSettings,
+    InstanceStatus, InstanceTotals, InstanceTrigger, NewInstance, Retention, WorkflowRef,
+    WorkflowSettings,
 };
 pub use values::{kept_value, shown_value};
 
@@ -41,7 +42,7 @@ use clodo_types::{AccountId, Clock, WorkflowName};
 use live::Live;
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -234,18 +235,15 @@ impl Workflows {
         .await
     }
 
-    /// How many instances are doing what.
+    /// How many instances are doing what, and when the newest was made.
     ///
     /// # Errors
     /// `WorkflowNotFound`, `Storage`.
-    pub async fn counts(
-        &self,
-        at: &WorkflowRef,
-    ) -> Result<BTreeMap<InstanceStatus, u64>, WorkflowError> {
+    pub async fn totals(&self, at: &WorkflowRef) -> Result<InstanceTotals, WorkflowError> {
         let now = self.now();
         self.run(at, move |tx| {
             store::expire(tx, now)?;
-            store::counts(tx)
+            store::totals(tx)
         })
         .await
     }

@@ -1,8 +1,8 @@
 //! The SQL beneath instances. All of it runs on the connection's thread.
 
 use super::{
-    Attempt, Failure, Instance, InstanceFilter, InstancePage, InstanceStatus, InstanceTrigger,
-    NewInstance, Retention, StepKind, StepRecord, StepState,
+    Attempt, Failure, Instance, InstanceFilter, InstancePage, InstanceStatus, InstanceTotals,
+    InstanceTrigger, NewInstance, Retention, StepKind, StepRecord, StepState,
 };
 use clodo_sqlite::{
     Durability, OpenOptions,
@@ -11,7 +11,7 @@ use clodo_sqlite::{
 use clodo_types::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 /// `run` is the token of the run in memory, `last` of the last one there was, and `owner` the
 /// process that has it; `due` is when an instance without a run gets one. A step's `run` is the one
@@ -223,15 +223,18 @@ pub(super) fn list(db: &Connection, filter: &InstanceFilter) -> Result<InstanceP
     Ok(InstancePage { instances, total: usize::try_from(total).unwrap_or(0), next })
 }
 
-/// How many instances are doing what.
-pub(super) fn counts(db: &Connection) -> Result<BTreeMap<InstanceStatus, u64>> {
+pub(super) fn totals(db: &Connection) -> Result<InstanceTotals> {
     let mut statement =
         db.prepare_cached("SELECT status, count(*) FROM instance GROUP BY status")?;
     let rows = statement.query_map([], |row| {
         let count: i64 = row.get(1)?;
         Ok((status(row, 0)?, u64::try_from(count).unwrap_or(0)))
     })?;
-    rows.collect()
+    let by_status = rows.collect::<Result<_>>()?;
+    let newest = db
+        .prepare_cached("SELECT max(created) FROM instance")?
+        .query_row([], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(InstanceTotals { by_status, newest: moment(newest) })
 }
 
 /// The ids of instances that are not over, or of those doing one thing.

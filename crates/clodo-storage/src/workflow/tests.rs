@@ -537,8 +537,12 @@ async fn an_id_is_given_once_and_lists_are_filtered_and_paged() {
     assert_eq!(list(later).await, ("b,c".into(), 2, None));
     let until = InstanceFilter { until: Some(Timestamp::from_millis(START)), ..all };
     assert_eq!(list(until).await, ("a".into(), 1, None));
-    let counts = world.workflows.counts(&world.at).await.unwrap();
-    assert_eq!(counts, [(InstanceStatus::Queued, 2), (InstanceStatus::Paused, 1)].into());
+    let totals = world.workflows.totals(&world.at).await.unwrap();
+    let counts = [(InstanceStatus::Queued, 2), (InstanceStatus::Paused, 1)].into();
+    assert_eq!(
+        (totals.by_status, totals.newest),
+        (counts, Some(Timestamp::from_millis(START + 20_000)))
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use super::{WorkflowError, WorkflowErrorKind, limits};
 use clodo_types::{AccountId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 /// Which Workflow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -327,6 +327,15 @@ pub struct InstanceFilter {
     pub limit: usize,
     /// Those after this place; see [`InstancePage::next`].
     pub after: Option<i64>,
+}
+
+/// What there is of instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceTotals {
+    /// How many are doing what.
+    pub by_status: BTreeMap<InstanceStatus, u64>,
+    /// When the newest was made.
+    pub newest: Option<Timestamp>,
 }
 
 /// Some instances.
