@@ -333,6 +333,8 @@ fn workflow_routes() -> Routes {
         .route("/{workflow}/versions", get(workflows::versions))
         .route("/{workflow}/versions/{version}", get(workflows::version))
         .route("/{workflow}/versions/{version}/graph", get(workflows::graph))
+        // wrangler looks for the latest one with a slash at the end.
+        .route("/{workflow}/instances/", get(workflow_instances::list))
         .nest("/{workflow}/instances", workflow_instance_routes())
 }
 

@@ -37,3 +37,4 @@ mod runtime_outbound;
 mod runtime_process;
 mod support;
 mod tails;
+mod workflows;

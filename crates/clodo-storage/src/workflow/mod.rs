@@ -336,6 +336,14 @@ impl Workflows {
         .await
     }
 
+    /// How many instances have a run in memory.
+    ///
+    /// # Errors
+    /// `WorkflowNotFound`, `Storage`.
+    pub async fn running(&self, at: &WorkflowRef) -> Result<usize, WorkflowError> {
+        self.run(at, |tx| runs::count(tx)).await
+    }
+
     /// Begins a run of an instance that is due; `None` if it is not, or has one already. Whoever
     /// begins it must [`end`](Self::end) it, and stop when the token is cancelled: then somebody
     /// took the instance away.

@@ -80,6 +80,13 @@ pub(super) fn recover(tx: &Transaction<'_>, owner: i64, now: i64) -> Result<()> 
     Ok(())
 }
 
+/// How many instances have a run.
+pub(super) fn count(tx: &Transaction<'_>) -> Result<usize> {
+    let sql = "SELECT count(*) FROM instance WHERE run IS NOT NULL";
+    let count: i64 = tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 pub(super) fn due(tx: &Transaction<'_>, concurrency: usize, now: i64) -> Result<DueInstances> {
     let busy = "SELECT count(*) FROM instance WHERE run IS NOT NULL AND status <> 'waiting'";
     let busy: i64 = tx.prepare_cached(busy)?.query_row([], |row| row.get(0))?;

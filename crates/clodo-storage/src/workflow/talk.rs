@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long nothing must happen in an instance before it is put away.
-const REST_AFTER: Duration = Duration::from_secs(10);
+const REST_AFTER: Duration = Duration::from_secs(5);
 /// How late a jump of the clock is noticed at most.
 const LOOK: Duration = Duration::from_millis(200);
 
