@@ -2,7 +2,11 @@
 //! `clodo-local`.
 
 use clodo_tests::{Sandbox, Wrangler};
-use std::time::{Duration, Instant};
+use serde_json::{Value, json};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 const CODE: &str = r#"
 import { WorkflowEntrypoint } from "cloudflare:workers";
@@ -109,6 +113,20 @@ fn manages_workflows(wrangler: &Wrangler) -> Shop<'_> {
     shop
 }
 
+/// `kill -9`, and `up` again: an instance goes on where it was.
+fn survives_a_kill(shop: &Shop<'_>) {
+    let pid = shop.sandbox.status()["pid"].to_string();
+    let killed = Command::new("kill").args(["-9", &pid]).status();
+    assert!(killed.is_ok_and(|killed| killed.success()));
+    let _ = shop.sandbox.local(&["up", "--detach"]).exits(0);
+    shop.run("workflows instances send-event orders third --type paid --payload {\"by\":\"bob\"}");
+    let said = shop.comes_to_say("workflows instances describe orders third --json", "complete");
+    let told: Value = serde_json::from_str(&said).expect("what --json prints is JSON");
+    assert_eq!(told["output"], json!({ "twice": 6, "by": "bob" }));
+    let attempts = told["steps"][0]["attempts"].as_array().map(Vec::len);
+    assert_eq!(attempts, Some(1), "what was done is not done again: {said}");
+}
+
 fn is_gone(shop: &Shop<'_>) {
     shop.run("workflows delete orders");
     assert!(!shop.run("workflows list").contains("Orders"));
@@ -131,6 +149,7 @@ fn wrangler_4_164_manages_workflows() {
     shop.comes_to_say("workflows instances describe orders first", "Waiting");
     shop.run("workflows trigger orders {\"n\":3} --id third");
     shop.comes_to_say("workflows instances describe orders third", "Waiting");
-    shop.run("workflows instances terminate orders third --rollback");
+    shop.run("workflows instances terminate orders first --rollback");
+    survives_a_kill(&shop);
     is_gone(&shop);
 }

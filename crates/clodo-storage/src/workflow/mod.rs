@@ -341,7 +341,7 @@ impl Workflows {
     /// # Errors
     /// `WorkflowNotFound`, `Storage`.
     pub async fn running(&self, at: &WorkflowRef) -> Result<usize, WorkflowError> {
-        self.run(at, |tx| runs::count(tx)).await
+        self.run(at, runs::count).await
     }
 
     /// Begins a run of an instance that is due; `None` if it is not, or has one already. Whoever

@@ -297,12 +297,15 @@ impl Account {
         timeout(patience, ready).await.unwrap_or(Err(Unavailable::Late))
     }
 
-    /// Whether a way is still the one that leads there; `None` if there is none now.
+    /// Whether a way is still the one that leads there, and not about to be given up; `None` if
+    /// there is none now.
     pub(crate) fn is_current(&self, version: &str, pool: &Arc<Pool>) -> Option<bool> {
         let view = self.view.borrow();
-        let ways: Vec<_> =
-            view.shards.values().filter_map(|shard| shard.pools.get(version)).collect();
-        (!ways.is_empty()).then(|| ways.iter().any(|now| Arc::ptr_eq(now, pool)))
+        let known = |shard: &ShardView| {
+            let now = shard.pools.get(version)?;
+            Some(!shard.held && Arc::ptr_eq(now, pool))
+        };
+        view.shards.values().filter_map(known).reduce(|one, other| one || other)
     }
 
     /// `None` as long as it is worth waiting.
@@ -409,9 +412,16 @@ mod tests {
         let (dead, fresh) = (pool(), pool());
         show(&dead);
         let patience = Duration::from_secs(5);
+        assert_eq!(account.is_current("v1", &dead), Some(true));
+        assert_eq!(account.is_current("v2", &dead), None);
         let late = account.pool("v1", Some(&dead), patience).await.unwrap_err();
         assert_eq!(late, Unavailable::Late);
         show(&fresh);
+        let is = |pool| account.is_current("v1", pool);
+        assert_eq!((is(&dead), is(&fresh)), (Some(false), Some(true)));
+        account.show_shard(SHARD, |shard| shard.held = true);
+        assert_eq!(is(&fresh), Some(false), "it is about to be given up");
+        account.show_shard(SHARD, |shard| shard.held = false);
         assert!(Arc::ptr_eq(&account.pool("v1", Some(&dead), patience).await.unwrap(), &fresh));
     }
 
