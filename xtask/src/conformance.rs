@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The sections, in reading order; no marker may name another.
-const AREAS: [&str; 19] = [
+const AREAS: [&str; 20] = [
     "identity",
     "zones",
     "dns",
@@ -28,6 +28,7 @@ const AREAS: [&str; 19] = [
     "r2",
     "queues",
     "durable objects",
+    "workflows",
     "analytics",
     "runtime",
     "front",

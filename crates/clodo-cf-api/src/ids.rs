@@ -94,6 +94,11 @@ id_type! {
     ObjectNamespaceId, "Durable Object namespace id"
 }
 
+id_type! {
+    /// The id of an instance of a Workflow.
+    InstanceId, "instance id"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,6 +96,7 @@ pub mod triggers;
 pub mod versions;
 pub mod worker_settings;
 pub mod workers;
+pub mod workflows;
 pub mod zones;
 
 #[cfg(feature = "conformance")]
@@ -110,8 +111,8 @@ pub use endpoint::{Endpoint, Repeat};
 pub use ensure::{Ensured, Origin};
 pub use envelope::ApiMessage;
 pub use ids::{
-    ConsumerId, DomainId, IdError, ObjectNamespaceId, PermissionGroupId, QueueId, RecordId,
-    RouteId, TailId, TokenId, WorkerDeploymentId, WorkerId,
+    ConsumerId, DomainId, IdError, InstanceId, ObjectNamespaceId, PermissionGroupId, QueueId,
+    RecordId, RouteId, TailId, TokenId, WorkerDeploymentId, WorkerId,
 };
 pub use multipart::{EncodedForm, FormError, Part, encode_form};
 pub use options::{ClientOptions, ClientOptionsError, PlainHttp};

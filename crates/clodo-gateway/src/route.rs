@@ -109,12 +109,15 @@ const WORDS: [&str; 88] = [
     "values",
 ];
 /// As above; in two so that each list stays readable.
-const MORE_WORDS: [&str; 12] = [
+const MORE_WORDS: [&str; 15] = [
     "changeset",
     "ack",
+    "graph",
     "pull",
     "sippy",
     "status",
+    "step",
+    "terminate",
     "vectorize",
     "verify",
     "versions",
@@ -176,6 +179,7 @@ fn names_follow(last: &str) -> bool {
             | "namespaces"
             | "buckets"
             | "queues"
+            | "workflows"
             | "by-consumer"
     )
 }
@@ -188,6 +192,8 @@ fn placeholder(last: &str) -> &'static str {
         "namespaces" => "{namespace}",
         "buckets" => "{bucket}",
         "queues" => "{queue}",
+        "workflows" => "{workflow}",
+        "instances" => "{instance}",
         "database" => "{database}",
         "versions" => "{version}",
         "deployments" => "{deployment}",
@@ -215,6 +221,7 @@ pub(crate) fn is_shareable(method: &Method, route: &Route) -> bool {
         && !alone.iter().any(|end| template.ends_with(end))
         && !template.contains("/tails")
         && !template.contains("/messages")
+        && !template.contains("/instances")
 }
 
 #[cfg(test)]
@@ -251,6 +258,11 @@ mod tests {
             ("/r2/buckets/objects", "/r2/buckets/{bucket}"),
             ("/d1/database/0a1b/query", "/d1/database/{database}/query"),
             ("/queues/q1/messages/pull", "/queues/{queue}/messages/pull"),
+            ("/workflows/step/instances/i1", "/workflows/{workflow}/instances/{instance}"),
+            (
+                "/workflows/orders/instances/i1/events/paid",
+                "/workflows/{workflow}/instances/{instance}/events/{id}",
+            ),
             ("/something/new", "/{id}/{id}"),
         ] {
             assert_eq!(template(path), expected);

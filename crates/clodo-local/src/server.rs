@@ -172,7 +172,7 @@ impl LocalCloud {
         let data = Data::at(options.state_folder.join("data"), Arc::clone(&options.clock));
         let saved_at = Arc::clone(&options.clock);
         let stop_asked = CancellationToken::new();
-        events::configure(&state, &data.queues);
+        events::configure(&state, &data.queues, &data.workflows);
         let clock = Arc::clone(&options.clock);
         let context = ApiContext::new(state.clone(), engine.workers(), data.clone(), options.clock)
             .with_dispatch(engine.dispatch());
@@ -199,6 +199,7 @@ impl LocalCloud {
         let events = Events::start(EventSources {
             state: state.clone(),
             queues: data.queues.clone(),
+            workflows: data.workflows.clone(),
             dispatch: engine.dispatch(),
             clock,
         });

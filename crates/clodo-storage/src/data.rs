@@ -1,4 +1,6 @@
-use crate::{Analytics, D1, D1Options, Kv, PoolOptions, Queues, R2, RateLimits, StorageObserver};
+use crate::{
+    Analytics, D1, D1Options, Kv, PoolOptions, Queues, R2, RateLimits, StorageObserver, Workflows,
+};
 use clodo_types::Clock;
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,6 +15,8 @@ pub struct Data {
     pub r2: R2,
     /// Queues of messages.
     pub queues: Queues,
+    /// Workflows with their instances.
+    pub workflows: Workflows,
     /// Data points of Analytics Engine.
     pub analytics: Analytics,
     /// Counts of rate limits, which are not kept on disk.
@@ -20,7 +24,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// Uses `root` (made when it is first written to) as `root/<account>/{d1,kv,r2,queues}/…` and
+    /// Uses `root` (made when it is first written to) as `root/<account>/{d1,kv,r2,queues,workflows}/…` and
     /// `root/<account>/analytics.sqlite`.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
@@ -32,6 +36,7 @@ impl Data {
             r2: R2::new(root.clone(), Arc::clone(&clock), PoolOptions::default())
                 .with_queues(queues.clone()),
             queues,
+            workflows: Workflows::new(root.clone(), Arc::clone(&clock), PoolOptions::default()),
             analytics: Analytics::new(root, Arc::clone(&clock), PoolOptions::default()),
             rate_limits: RateLimits::new(clock),
         }
@@ -50,6 +55,7 @@ impl Data {
         self.kv.close().await;
         self.r2.close().await;
         self.queues.close().await;
+        self.workflows.close().await;
         self.analytics.close().await;
     }
 }

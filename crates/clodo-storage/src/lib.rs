@@ -1,4 +1,4 @@
-//! D1, KV, R2, queues and more as engines over a folder, and the protocols by which workerd's
+//! D1, KV, R2, queues, Workflows and more as engines over a folder, and the protocols by which workerd's
 //! bindings ask them.
 //!
 //! Rust owns all data; workerd and a REST API only ask for it.
@@ -10,6 +10,8 @@
 //! | a key of a namespace | [`Kv::get`], [`Kv::put`] |
 //! | an object of a bucket | [`R2::get`], [`R2::put`] |
 //! | messages for a queue, or a consumer | [`Queues::send`], [`Queues::take`], [`Queues::pull`] |
+//! | an instance of a Workflow | [`Workflows::start`], [`Workflows::order`], [`Workflows::history`] |
+//! | somebody who runs instances | [`Workflows::due`], [`Workflows::begin`], [`Workflows::end`] |
 //! | data points, or a question about them | [`Analytics::write`], [`Analytics::query`] |
 //! | a call that may be one too many | [`RateLimits::count`] |
 //! | a workerd with such bindings | [`bindings_router`] |
@@ -58,6 +60,7 @@ mod pool;
 mod queue;
 mod r2;
 mod rate_limits;
+mod workflow;
 
 pub use analytics::{
     Analytics, AnalyticsAnswer, AnalyticsError, AnalyticsErrorKind, AnalyticsFormat, DataPoint,
@@ -88,3 +91,10 @@ pub use r2::{
     R2, R2Error, R2ErrorKind, SsecKey, StoredObject, Transition, UploadId, body_of,
 };
 pub use rate_limits::{RateLimitRef, RateLimits};
+pub use workflow::{
+    Attempt, DueInstances, Failure, Instance, InstanceFilter, InstanceHome, InstanceId,
+    InstanceOrder, InstancePage, InstanceRun, InstanceSchedule, InstanceStatus, InstanceTotals,
+    InstanceTrigger, NewInstance, RestartFrom, Retention, RunEnd, StepKind, StepRecord, StepState,
+    WorkflowError, WorkflowErrorKind, WorkflowRef, WorkflowSettings, Workflows, kept_value,
+    shown_value, workflow_duration,
+};

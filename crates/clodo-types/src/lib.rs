@@ -43,7 +43,8 @@ pub use hash::{ContentHash, HashError};
 pub use names::{
     AccountId, AccountName, BindingName, BucketName, CustomerName, DatabaseId, DatabaseName,
     DeploymentId, EnvironmentName, Hostname, NameError, NamespaceId, NamespaceTitle, PortfolioName,
-    QueueId, QueueName, SecretName, ServiceName, VersionId, WorkerName, ZoneId, ZoneName,
+    QueueId, QueueName, SecretName, ServiceName, VersionId, WorkerName, WorkflowId, WorkflowName,
+    ZoneId, ZoneName,
 };
 pub use secret::Secret;
 pub use target::TargetId;

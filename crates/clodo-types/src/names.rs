@@ -150,6 +150,14 @@ name_type! {
     QueueId, "queue id", hex32
 }
 name_type! {
+    /// A Workflow's name within one account: 1 to 64 letters, digits, `-` and `_`, not `-` first.
+    WorkflowName, "workflow name", workflow
+}
+name_type! {
+    /// A Workflow's id: a UUID.
+    WorkflowId, "workflow id", uuid
+}
+name_type! {
     /// A D1 database's id: a UUID.
     DatabaseId, "database id", uuid
 }
@@ -198,6 +206,14 @@ fn worker(text: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     Err("only letters, digits, `-` and `_` are allowed")
+}
+
+fn workflow(text: &str) -> Result<(), &'static str> {
+    sized(text, 64)?;
+    if text.starts_with('-') {
+        return Err("it must not start with `-`");
+    }
+    worker(text)
 }
 
 fn database(text: &str) -> Result<(), &'static str> {
@@ -297,6 +313,10 @@ mod tests {
         assert!("0123456789abcdef0123456789abcdef".parse::<AccountId>().is_ok());
         assert!("0123456789ABCDEF0123456789abcdef".parse::<AccountId>().is_err());
         assert!("018f3c5e-0000-7000-8000-000000000000".parse::<VersionId>().is_ok());
+        assert!("_Orders-2".parse::<WorkflowName>().is_ok());
+        for bad in ["", "-a", "a b", "a/b", &"a".repeat(65)] {
+            assert!(bad.parse::<WorkflowName>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -8,12 +8,13 @@
 use crate::{
     events::{
         Dispatch, DispatchError, EventOutcome, QueueBatch, QueueMessage, QueueOutcome,
-        ScheduledEvent, ScheduledOutcome,
+        ScheduledEvent, ScheduledOutcome, WorkflowOutcome, WorkflowRun,
     },
     front::draw,
     observer::Invocation,
     runtime::{Account, Pool, RequestBody, Runtime, SendError, Ticket, Unavailable, events_key},
     seams::Generation,
+    workflow_dispatch::Sending,
 };
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -30,7 +31,7 @@ const START_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a run may take.
 const RUN_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Names the version that an event is for.
-const VERSION_HEADER: &str = "x-clodo-version";
+pub(crate) const VERSION_HEADER: &str = "x-clodo-version";
 
 /// The [`Dispatch`] of an engine.
 #[derive(Debug)]
@@ -228,6 +229,16 @@ impl Dispatch for Dispatcher {
             retries: retries.map(|one| (one.msg_id, delay(one.delay_seconds))).collect(),
             version_id: target.version,
         })
+    }
+
+    async fn workflow(
+        &self,
+        account_id: &str,
+        script: &str,
+        run: &WorkflowRun,
+    ) -> Result<WorkflowOutcome, DispatchError> {
+        let account = self.runtime.account(account_id).ok_or(DispatchError::NotDeployed)?;
+        Sending { runtime: &self.runtime, account: &account, script, run }.send().await
     }
 }
 

@@ -4,6 +4,7 @@ use crate::observer::Outcome;
 use async_trait::async_trait;
 use bytes::Bytes;
 use clodo_types::Timestamp;
+use serde_json::Value;
 use std::fmt;
 
 /// One run of a cron trigger.
@@ -132,6 +133,51 @@ impl QueueOutcome {
     }
 }
 
+/// A run of an instance of a Workflow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkflowRun {
+    /// The version that it runs in, which need not have traffic any more.
+    pub version_id: String,
+    /// The class.
+    pub class: String,
+    /// The Workflow's id and its name.
+    pub workflow: (String, String),
+    /// The instance.
+    pub instance: String,
+    /// Names the run to whoever keeps the instance.
+    pub token: String,
+    /// When the instance was made.
+    pub created: Timestamp,
+    /// Its parameters, as they are kept.
+    pub params: Value,
+    /// The schedule that made it: `{cron, scheduledTime}`.
+    pub schedule: Option<Value>,
+    /// Why its steps are to be undone: name and message of an error.
+    pub undoing: Option<(String, String)>,
+}
+
+/// How a run of an instance ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum WorkflowOutcome {
+    /// `run()` returned this, as it is kept.
+    Complete(Value),
+    /// `run()` threw this: name and message.
+    Errored(String, String),
+    /// All steps wait.
+    Rest,
+    /// The steps were undone, all of them or not.
+    RolledBack(bool),
+    /// The instance was taken away from the run.
+    Over,
+    /// The process ended in the middle.
+    Lost,
+    /// The process was replaced in the middle.
+    Replaced,
+    /// The version exports no such Workflow.
+    NoClass,
+}
+
 /// How a run ended, in the words of a tail event's `outcome`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -216,7 +262,8 @@ pub enum DispatchError {
 /// - An event waits while the Worker is being swapped; it is never given to two versions.
 /// - `Err` means that nothing ran. Once the Worker may have begun, whatever happens is an outcome:
 ///   a process that was lost is `exception`, one that was killed for looping `exceededCpu`.
-/// - A run that takes longer than 15 minutes is given up as `exceededWallTime`.
+/// - A run that takes longer than 15 minutes is given up as `exceededWallTime`; one of a Workflow
+///   may take as long as it likes, and is in the version that it names.
 /// - Dropping the future cancels the run; what the Worker did until then stays done.
 #[async_trait]
 pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
@@ -235,4 +282,13 @@ pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
         script: &str,
         batch: &QueueBatch,
     ) -> Result<QueueOutcome, DispatchError>;
+
+    /// Runs `run()` of a Workflow until it ends, rests or is lost. What its steps do is said to
+    /// whoever serves the bindings.
+    async fn workflow(
+        &self,
+        account_id: &str,
+        script: &str,
+        run: &WorkflowRun,
+    ) -> Result<WorkflowOutcome, DispatchError>;
 }

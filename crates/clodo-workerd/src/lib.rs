@@ -4,7 +4,7 @@
 //! |---|---|
 //! | Workers to run, and a directory of your own | [`Engine`], [`Directory`] |
 //! | one version of a Worker | [`ServedVersion`], [`Workers::validate`] |
-//! | a cron trigger or a queue's messages | [`Engine::dispatch`], [`Dispatch`] |
+//! | a cron trigger, a queue's messages or an instance of a Workflow | [`Engine::dispatch`], [`Dispatch`] |
 //! | something above the runtime to test | [`MemoryWorkers`], [`MemoryDispatch`] |
 //! | a wish to know what happens | [`Observer`] |
 //!
@@ -43,12 +43,13 @@ mod memory_workers;
 mod observer;
 mod runtime;
 mod seams;
+mod workflow_dispatch;
 
 pub use addresses::{HostPort, HostPortError};
 pub use engine::{Engine, EngineOptions, LinkKind, Serving};
 pub use events::{
     Dispatch, DispatchError, EventOutcome, MessageFormat, QueueBacklog, QueueBatch, QueueMessage,
-    QueueOutcome, ScheduledEvent, ScheduledOutcome,
+    QueueOutcome, ScheduledEvent, ScheduledOutcome, WorkflowOutcome, WorkflowRun,
 };
 pub use front::{ClientAddress, Hangup};
 pub use memory_dispatch::MemoryDispatch;

@@ -2,7 +2,7 @@
 
 use crate::events::{
     Dispatch, DispatchError, EventOutcome, QueueBatch, QueueOutcome, ScheduledEvent,
-    ScheduledOutcome,
+    ScheduledOutcome, WorkflowOutcome, WorkflowRun,
 };
 use async_trait::async_trait;
 use std::{
@@ -19,6 +19,8 @@ pub struct MemoryDispatch {
     scheduled: Mutex<Vec<(String, ScheduledEvent)>>,
     batches: Mutex<Vec<(String, QueueBatch)>>,
     answers: Mutex<VecDeque<Result<QueueOutcome, DispatchError>>>,
+    runs: Mutex<Vec<(String, WorkflowRun)>>,
+    outcomes: Mutex<VecDeque<Result<WorkflowOutcome, DispatchError>>>,
 }
 
 impl MemoryDispatch {
@@ -32,6 +34,17 @@ impl MemoryDispatch {
     #[must_use]
     pub fn batches(&self) -> Vec<(String, QueueBatch)> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The script and run of every instance of a Workflow, in order.
+    #[must_use]
+    pub fn runs(&self) -> Vec<(String, WorkflowRun)> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the next run of an instance that has no outcome yet ends with, instead of `null`.
+    pub fn end_next(&self, outcome: Result<WorkflowOutcome, DispatchError>) {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).push_back(outcome);
     }
 
     /// What the next delivery that has no answer yet is answered with.
@@ -63,5 +76,16 @@ impl Dispatch for MemoryDispatch {
         seen.push((script.to_owned(), batch.clone()));
         let prepared = self.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         prepared.unwrap_or_else(|| Ok(QueueOutcome::new(EventOutcome::Ok, VERSION)))
+    }
+    async fn workflow(
+        &self,
+        _account_id: &str,
+        script: &str,
+        run: &WorkflowRun,
+    ) -> Result<WorkflowOutcome, DispatchError> {
+        let mut seen = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push((script.to_owned(), run.clone()));
+        let prepared = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        prepared.unwrap_or(Ok(WorkflowOutcome::Complete(serde_json::Value::Null)))
     }
 }

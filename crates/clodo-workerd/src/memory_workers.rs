@@ -49,7 +49,8 @@ impl Workers for MemoryWorkers {
                 handlers.push(event.to_owned());
             }
         }
-        Ok(Handlers { handlers, named_handlers: classes(version), startup_time_ms: 1 })
+        let (named_handlers, workflows) = (classes(version), workflows(version));
+        Ok(Handlers { handlers, named_handlers, workflows, startup_time_ms: 1 })
     }
 
     fn changed(&self, account_id: &str) {
@@ -63,15 +64,27 @@ impl Workers for MemoryWorkers {
     }
 }
 
-/// What follows `export class` in the modules.
-fn classes(version: &ServedVersion) -> Vec<(String, Vec<String>)> {
+/// What follows `export class` in the modules: the name, and the rest.
+fn exported(version: &ServedVersion) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for module in &version.modules {
         let source = String::from_utf8_lossy(&module.body);
         for rest in source.split("export class ").skip(1) {
             let name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
-            found.push((rest.chars().take_while(|c| name(*c)).collect(), Vec::new()));
+            let end = rest.find(|c| !name(c)).unwrap_or(rest.len());
+            found.push((rest[..end].to_owned(), rest[end..].to_owned()));
         }
     }
     found
+}
+
+fn classes(version: &ServedVersion) -> Vec<(String, Vec<String>)> {
+    exported(version).into_iter().map(|(name, _)| (name, Vec::new())).collect()
+}
+
+/// Those that say that they are one.
+fn workflows(version: &ServedVersion) -> Vec<String> {
+    let base = " extends WorkflowEntrypoint";
+    let all = exported(version).into_iter().filter(|(_, rest)| rest.starts_with(base));
+    all.map(|(name, _)| name).collect()
 }

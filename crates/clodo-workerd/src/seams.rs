@@ -81,6 +81,8 @@ pub enum ServedBinding {
     AnalyticsEngine { dataset: String },
     /// `ratelimit`: `limit` calls of a key in `period` seconds.
     RateLimit { namespace_id: u64, limit: u32, period: u32 },
+    /// `workflow`: the name of one.
+    Workflow { name: String },
     /// `wasm_module`, `text_blob` or `data_blob`: a part of the upload, by name.
     Part { kind: PartKind, part: String },
     /// A kind that the local Cloudflare stores and lists but does not run.
@@ -167,6 +169,8 @@ pub struct Generation {
     /// The ids of the versions that export `scheduled()` or `queue()`: only these can be given
     /// events.
     pub events: BTreeSet<String>,
+    /// From version id to the classes of Workflows that it exports: their instances run in it.
+    pub workflows: BTreeMap<String, Vec<String>>,
     /// Who is told what a script does; tracing costs, so most scripts are missing.
     pub tails: BTreeMap<String, Tails>,
     /// Deployed Workers that these call and that run in another process: only `fetch()` reaches
@@ -180,11 +184,12 @@ impl Generation {
     /// Whether both lead to the same process. Versions never change, so their ids will do.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         // Whoever adds a field must decide here whether a change of it restarts the process.
-        let Self { versions, live, events, tails, elsewhere, namespaces } = self;
+        let Self { versions, live, events, workflows, tails, elsewhere, namespaces } = self;
         let id = |version: &Arc<ServedVersion>| version.version_id.clone();
         versions.iter().map(id).eq(other.versions.iter().map(id))
             && *live == other.live
             && *events == other.events
+            && *workflows == other.workflows
             && *tails == other.tails
             && *elsewhere == other.elsewhere
             && *namespaces == other.namespaces
@@ -251,6 +256,8 @@ pub struct Handlers {
     pub handlers: Vec<String>,
     /// Of the other exported classes and objects: name and handlers.
     pub named_handlers: Vec<(String, Vec<String>)>,
+    /// The names of exported classes that are Workflows, sorted.
+    pub workflows: Vec<String>,
     /// How long the start took.
     pub startup_time_ms: u64,
 }
@@ -360,7 +367,8 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
     fn resolve(&self, host: &str, path: &str) -> Option<Resolved>;
     /// A deployed Worker; `None` if there is none, or if it has no deployment.
     fn worker(&self, account_id: &str, script: &str) -> Option<Arc<ServedWorker>>;
-    /// Adds what else the account knows about the Workers in `generation.live`: events, tails.
+    /// Adds what else the account knows about the Workers in `generation.live`: events, tails, and
+    /// the Workflows of all versions.
     fn describe(&self, account_id: &str, generation: &mut Generation);
     /// The account's Durable Objects.
     fn objects(&self, account_id: &str) -> Objects;

@@ -18,3 +18,4 @@ mod tails;
 mod triggers;
 mod versions;
 mod workers;
+mod workflows;

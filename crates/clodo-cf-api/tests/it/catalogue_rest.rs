@@ -5,7 +5,7 @@ use crate::support::{HEX, ID, account, call, list, worker};
 use clodo_cf_api::{
     Repeat::{LookUp, Never, Safe},
     WorkerUpload, analytics, assets, d1, dns, durable_objects, identity, kv, queues, r2, secrets,
-    tails, tokens, triggers, versions, worker_settings, workers, zones,
+    tails, tokens, triggers, versions, worker_settings, workers, workflows, zones,
 };
 use clodo_http::Effect;
 use clodo_types::Secret;
@@ -173,6 +173,44 @@ fn data() {
     call(r2::delete_cors(&account, &bucket), &at("DELETE", "/cors"), Safe);
     list(r2::lifecycle(&account, &bucket), "/accounts/H/r2/buckets/media/lifecycle");
     call(r2::put_lifecycle(&account, &bucket, &[]), &at("PUT", "/lifecycle"), Safe);
+}
+
+#[test]
+fn workflows_and_their_instances() {
+    let (account, orders, id) = (account(), "orders".parse().unwrap(), "i1".parse().unwrap());
+    let at = |method: &str, tail: &str| format!("{method} /accounts/H/workflows/orders{tail}");
+    list(workflows::list_workflows(&account), "/accounts/H/workflows");
+    call(workflows::workflow(&account, &orders), &at("GET", ""), Safe);
+    let new = workflows::WorkflowRegistration::new(worker(), "Orders");
+    call(workflows::put_workflow(&account, &orders, &new), &at("PUT", ""), Never);
+    call(workflows::delete_workflow(&account, &orders), &at("DELETE", ""), Safe);
+    list(workflows::list_versions(&account, &orders), "/accounts/H/workflows/orders/versions");
+    call(workflows::version(&account, &orders, "v1"), &at("GET", "/versions/v1"), Safe);
+    list(
+        workflows::list_instances(&account, &orders, None),
+        "/accounts/H/workflows/orders/instances",
+    );
+    let mut new = workflows::NewInstance::default();
+    let made = at("POST", "/instances");
+    call(workflows::create_instance(&account, &orders, &new), &made, Never);
+    new.id = Some("i1".parse().unwrap());
+    call(workflows::create_instance(&account, &orders, &new), &made, LookUp);
+    let batch = at("POST", "/instances/batch");
+    call(workflows::create_instances(&account, &orders, &[new]), &batch, Never);
+    let delete = at("POST", "/instances/batch/delete");
+    call(workflows::delete_instances(&account, &orders, &[]), &delete, Never);
+    let terminate = at("PUT", "/instances/terminate");
+    call(workflows::terminate_instances(&account, &orders), &terminate, Safe);
+    call(workflows::logs(&account, &orders, &id), &at("GET", "/instances/i1"), Safe);
+    let step = workflows::step_output(&account, &orders, &id, "one-1");
+    call(step, &at("GET", "/instances/i1/step"), Safe);
+    let order = |order| workflows::order(&account, &orders, &id, &order);
+    let status = at("PATCH", "/instances/i1/status");
+    call(order(workflows::InstanceOrder::Pause), &status, Safe);
+    call(order(workflows::InstanceOrder::Resume), &status, Never);
+    call(order(workflows::InstanceOrder::Restart(None)), &status, Never);
+    let event = workflows::send_event(&account, &orders, &id, ("paid", &serde_json::json!(1)));
+    call(event, &at("POST", "/instances/i1/events/paid"), Never);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::state::{
     worker::{Version, Worker},
 };
 use clodo_storage::DatasetName;
+use clodo_types::WorkflowName;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -101,6 +102,9 @@ fn shape(binding: &Value) -> Result<(), ApiError> {
         "ratelimit" if rate_limit(binding).is_none() => {
             "needs a namespace_id above 0, a limit above 0 and a period of 10 or 60 seconds"
         }
+        "workflow" if !is_workflow(&binding["workflow_name"]) => {
+            "needs a workflow_name of 1 to 64 letters, digits, `-` and `_`"
+        }
         "analytics_engine" if !is_dataset(dataset_of(binding)) => {
             "needs a dataset whose name has 1 to 100 letters, digits, `_` and `-`"
         }
@@ -117,6 +121,10 @@ fn dataset_of(binding: &Value) -> &Value {
 
 fn is_dataset(name: &Value) -> bool {
     name.as_str().is_some_and(|name| name.parse::<DatasetName>().is_ok())
+}
+
+fn is_workflow(name: &Value) -> bool {
+    name.as_str().is_some_and(|name| name.parse::<WorkflowName>().is_ok())
 }
 
 /// Refuses what points at nothing, as Cloudflare does.

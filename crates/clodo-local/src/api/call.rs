@@ -53,7 +53,7 @@ impl FromRequestParts<Arc<ApiContext>> for Call {
 
 /// Whether a call asks for a list, which may show a write late.
 fn lists(parts: &Parts) -> bool {
-    const LISTS: [&str; 17] = [
+    const LISTS: [&str; 18] = [
         "accounts",
         "buckets",
         "consumers",
@@ -70,6 +70,7 @@ fn lists(parts: &Parts) -> bool {
         "secrets",
         "versions",
         "workers",
+        "workflows",
         "zones",
     ];
     let path = parts.extensions.get::<MatchedPath>();

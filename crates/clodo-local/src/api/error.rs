@@ -5,7 +5,10 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use clodo_storage::{D1Error, D1ErrorKind, KvError, KvErrorKind, QueueError, R2Error};
+use clodo_storage::{
+    D1Error, D1ErrorKind, KvError, KvErrorKind, QueueError, R2Error, WorkflowError,
+    WorkflowErrorKind,
+};
 use clodo_workerd::ValidationError;
 use serde_json::{Value, json};
 
@@ -143,6 +146,22 @@ impl From<QueueError> for ApiError {
         let status = StatusCode::from_u16(error.kind().status())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self::new(status, error.kind().code(), error.to_string())
+    }
+}
+
+impl From<WorkflowError> for ApiError {
+    fn from(error: WorkflowError) -> Self {
+        let status = StatusCode::from_u16(error.kind().status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let what = match error.kind() {
+            WorkflowErrorKind::InvalidId => "instance.invalid_id: ",
+            WorkflowErrorKind::TooLarge => "too_large: ",
+            WorkflowErrorKind::Body => "invalid_body: ",
+            WorkflowErrorKind::Storage => "internal_server: ",
+            _ => "",
+        };
+        let message = format!("workflows.api.error.{what}{error}");
+        Self::new(status, error.kind().code(), message)
     }
 }
 

@@ -48,6 +48,9 @@ mod trigger;
 mod upload;
 mod versions;
 mod workers;
+mod workflow_instances;
+mod workflow_steps;
+mod workflows;
 mod zones;
 
 pub(crate) use error::ApiError;

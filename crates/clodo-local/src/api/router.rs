@@ -5,7 +5,7 @@ use super::{
     durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values, log::UnknownRoute,
     queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications, r2_objects,
     r2_settings, routes, scripts, secrets, settings, tails, tokens, trigger, versions, workers,
-    zones,
+    workflow_instances, workflow_steps, workflows, zones,
 };
 use axum::{
     Router,
@@ -39,6 +39,7 @@ pub fn router(context: ApiContext) -> Router {
             notification_routes(),
         )
         .nest("/accounts/{account}/queues", queue_routes())
+        .nest("/accounts/{account}/workflows", workflow_routes())
         .route(
             "/accounts/{account}/analytics_engine/sql",
             get(analytics::get).post(analytics::post),
@@ -323,4 +324,28 @@ fn queue_routes() -> Routes {
         .route("/{queue}/messages/ack", post(queue_messages::ack))
         .route("/{queue}/messages/peek", post(queue_messages::peek))
         .route("/{queue}/messages/purge", post(queue_messages::purge))
+}
+
+fn workflow_routes() -> Routes {
+    Router::new()
+        .route("/", get(workflows::list))
+        .route("/{workflow}", get(workflows::get).put(workflows::put).delete(workflows::delete))
+        .route("/{workflow}/versions", get(workflows::versions))
+        .route("/{workflow}/versions/{version}", get(workflows::version))
+        .route("/{workflow}/versions/{version}/graph", get(workflows::graph))
+        // wrangler looks for the latest one with a slash at the end.
+        .route("/{workflow}/instances/", get(workflow_instances::list))
+        .nest("/{workflow}/instances", workflow_instance_routes())
+}
+
+fn workflow_instance_routes() -> Routes {
+    Router::new()
+        .route("/", get(workflow_instances::list).post(workflow_instances::create))
+        .route("/batch", post(workflow_instances::batch))
+        .route("/batch/delete", post(workflow_instances::delete_batch))
+        .route("/terminate", put(workflow_instances::terminate_all))
+        .route("/{instance}", get(workflow_instances::get))
+        .route("/{instance}/step", get(workflow_steps::get))
+        .route("/{instance}/status", patch(workflow_instances::set_status))
+        .route("/{instance}/events/{event}", post(workflow_instances::send_event))
 }

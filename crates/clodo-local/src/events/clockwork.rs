@@ -1,9 +1,9 @@
 //! Fires cron triggers at their minute, in UTC.
 
 use super::{Cron, wait};
+use async_trait::async_trait;
 use clodo_types::{Clock, Timestamp};
-use clodo_workerd::{Dispatch, ScheduledEvent};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -11,25 +11,41 @@ const MINUTE: i64 = 60_000;
 /// How many minutes a jump may skip and still be made up for.
 const LOOK_BACK: i64 = 24 * 60;
 
-/// By account, the Workers with cron triggers and their expressions.
+/// By account, what has cron triggers, by name, and their expressions.
 pub(super) type Schedules = Vec<(String, Vec<(String, Vec<String>)>)>;
 
+/// What happens at its time.
+#[async_trait]
+pub(super) trait Scheduled: fmt::Debug + Send + Sync + 'static {
+    /// What is scheduled at this moment.
+    fn schedules(&self) -> Schedules;
+    /// Runs it once.
+    async fn run(&self, account: &str, due: Due);
+}
+
 /// The task that fires.
+#[derive(Debug)]
 pub(super) struct Clockwork {
-    /// Says what is scheduled at this moment.
-    pub(super) schedules: Box<dyn Fn() -> Schedules + Send + Sync>,
-    pub(super) dispatch: Arc<dyn Dispatch>,
+    pub(super) scheduled: Arc<dyn Scheduled>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: CancellationToken,
 }
 
 /// A run that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Due {
-    script: String,
-    cron: String,
+pub(super) struct Due {
+    /// What has the trigger.
+    pub(super) name: String,
+    pub(super) cron: String,
     /// Minutes since the epoch.
     minute: i64,
+}
+
+impl Due {
+    /// The beginning of its minute.
+    pub(super) fn time(&self) -> Timestamp {
+        Timestamp::from_millis(self.minute * MINUTE)
+    }
 }
 
 impl Clockwork {
@@ -70,25 +86,11 @@ impl Clockwork {
     }
 
     fn fire(&self, last: i64, now: i64, runs: &mut JoinSet<()>) {
-        for (account, schedules) in (self.schedules)() {
+        for (account, schedules) in self.scheduled.schedules() {
             for due in due(&schedules, last, now) {
-                let (dispatch, account) = (Arc::clone(&self.dispatch), account.clone());
-                runs.spawn(async move { run(&*dispatch, &account, due).await });
+                let (scheduled, account) = (Arc::clone(&self.scheduled), account.clone());
+                runs.spawn(async move { scheduled.run(&account, due).await });
             }
-        }
-    }
-}
-
-async fn run(dispatch: &dyn Dispatch, account: &str, due: Due) {
-    let Due { script, cron, minute } = due;
-    let scheduled_time = Timestamp::from_millis(minute * MINUTE);
-    let event = ScheduledEvent { cron, scheduled_time };
-    match dispatch.scheduled(account, &script, &event).await {
-        Ok(ran) => {
-            tracing::info!(script, cron = event.cron, outcome = %ran.outcome, "a cron trigger ran");
-        }
-        Err(error) => {
-            tracing::warn!(script, cron = event.cron, %error, "a cron trigger did not run");
         }
     }
 }
@@ -98,13 +100,13 @@ async fn run(dispatch: &dyn Dispatch, account: &str, due: Due) {
 fn due(schedules: &[(String, Vec<String>)], last: i64, now: i64) -> Vec<Due> {
     let first = (last + 1).max(now - LOOK_BACK);
     let mut found = Vec::new();
-    for (script, crons) in schedules {
+    for (name, crons) in schedules {
         for cron in crons {
             // What the API stored was checked; what it stored before it checked does not run.
             let Ok(parsed) = cron.parse::<Cron>() else { continue };
             let runs = |minute: &i64| parsed.runs_at(Timestamp::from_millis(minute * MINUTE));
             if let Some(minute) = (first..=now).rev().find(runs) {
-                found.push(Due { script: script.clone(), cron: cron.clone(), minute });
+                found.push(Due { name: name.clone(), cron: cron.clone(), minute });
             }
         }
     }
@@ -115,14 +117,28 @@ fn due(schedules: &[(String, Vec<String>)], last: i64, now: i64) -> Vec<Due> {
 mod tests {
     use super::*;
     use clodo_types::ManualClock;
-    use clodo_workerd::MemoryDispatch;
-    use std::time::Duration;
+    use std::{sync::Mutex, time::Duration};
 
     /// 2026-11-20T16:00:00Z, in minutes.
     const FOUR: i64 = 1_795_190_400_000 / MINUTE;
 
     fn shop(crons: &[&str]) -> Vec<(String, Vec<String>)> {
         vec![("shop".to_owned(), crons.iter().map(|cron| (*cron).to_owned()).collect())]
+    }
+
+    /// Two expressions, and what was run for them.
+    #[derive(Debug, Default)]
+    struct Notes(Mutex<Vec<Due>>);
+
+    #[async_trait]
+    impl Scheduled for Notes {
+        fn schedules(&self) -> Schedules {
+            vec![("main".to_owned(), shop(&["*/2 * * * *", "1 16 * * *"]))]
+        }
+
+        async fn run(&self, _account: &str, due: Due) {
+            self.0.lock().unwrap().push(due);
+        }
     }
 
     #[test]
@@ -146,11 +162,10 @@ mod tests {
     async fn triggers_fire_at_their_minute_and_never_twice_for_it() {
         let start = Timestamp::from_millis(FOUR * MINUTE + 30_000);
         let clock = Arc::new(ManualClock::starting_at(start));
-        let dispatch = Arc::new(MemoryDispatch::default());
+        let notes = Arc::new(Notes::default());
         let stop = CancellationToken::new();
         let clockwork = Clockwork {
-            schedules: Box::new(|| vec![("main".to_owned(), shop(&["*/2 * * * *", "1 16 * * *"]))]),
-            dispatch: Arc::clone(&dispatch) as Arc<dyn Dispatch>,
+            scheduled: Arc::clone(&notes) as Arc<dyn Scheduled>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             stop: stop.clone(),
         };
@@ -159,9 +174,8 @@ mod tests {
         let to = async |minute: i64| {
             clock.set(Timestamp::from_millis((FOUR + minute) * MINUTE + 100));
             tokio::time::sleep(Duration::from_secs(30)).await;
-            let minutes = dispatch.scheduled();
-            let minutes = minutes.iter().map(|(_, event)| event.scheduled_time.as_millis());
-            minutes.map(|time| time / MINUTE - FOUR).collect::<Vec<_>>()
+            let run = notes.0.lock().unwrap();
+            run.iter().map(|due| due.time().as_millis() / MINUTE - FOUR).collect::<Vec<_>>()
         };
         assert_eq!(to(0).await, [0_i64; 0], "its minute had begun before the start");
         assert_eq!(to(1).await, [1]);
@@ -171,7 +185,7 @@ mod tests {
         assert_eq!(to(61).await, [1, 2, 60], "a jump");
         assert_eq!(to(-10_000).await, [1, 2, 60], "far back: from there on");
         assert_eq!(to(-9_998).await, [1, 2, 60, -9_998]);
-        assert_eq!(dispatch.scheduled()[0].1.cron, "1 16 * * *");
+        assert_eq!(notes.0.lock().unwrap()[0].cron, "1 16 * * *");
         stop.cancel();
         task.await.unwrap();
     }

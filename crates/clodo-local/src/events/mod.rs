@@ -1,4 +1,5 @@
-//! What runs by itself: queues deliver to their consumers, cron triggers fire.
+//! What runs by itself: queues deliver to their consumers, cron triggers fire, instances of
+//! Workflows run.
 
 mod clockwork;
 mod deliveries;
@@ -6,25 +7,30 @@ mod delivery;
 mod expression;
 mod outcome;
 mod plan;
+mod schedules;
 mod wait;
+mod workflows;
 
 pub(crate) use expression::Cron;
 
 use crate::state::State;
-use clockwork::Clockwork;
-use clodo_storage::Queues;
+use clockwork::{Clockwork, Scheduled};
+use clodo_storage::{Queues, Workflows};
 use clodo_types::Clock;
-use clodo_workerd::{Directory as _, Dispatch};
+use clodo_workerd::Dispatch;
 use deliveries::Deliveries;
+use schedules::{WorkerSchedules, WorkflowSchedules};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use workflows::Runners;
 
 /// What events need of a cloud.
 #[derive(Clone, Debug)]
 pub(crate) struct EventSources {
     pub(crate) state: State,
     pub(crate) queues: Queues,
+    pub(crate) workflows: Workflows,
     pub(crate) dispatch: Arc<dyn Dispatch>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -43,17 +49,14 @@ impl Events {
     pub(crate) fn start(sources: EventSources) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let state = sources.state.clone();
-        let clockwork = Clockwork {
-            schedules: Box::new(move || {
-                let accounts = state.accounts().into_iter();
-                accounts.map(|id| (id.clone(), state.schedules(&id))).collect()
-            }),
-            dispatch: Arc::clone(&sources.dispatch),
-            clock: Arc::clone(&sources.clock),
-            stop: stop.clone(),
-        };
-        tasks.spawn(clockwork.run());
+        let (state, dispatch) = (sources.state.clone(), Arc::clone(&sources.dispatch));
+        let workers = Arc::new(WorkerSchedules { state: state.clone(), dispatch });
+        let workflows = Arc::new(WorkflowSchedules { state, workflows: sources.workflows.clone() });
+        for scheduled in [workers as Arc<dyn Scheduled>, workflows] {
+            let clock = Arc::clone(&sources.clock);
+            tasks.spawn(Clockwork { scheduled, clock, stop: stop.clone() }.run());
+        }
+        tasks.spawn(Runners::new(sources.clone(), stop.clone()).run());
         tasks.spawn(Deliveries::new(sources, stop.clone()).run());
         Self { _guard: stop.clone().drop_guard(), stop, tasks: Mutex::new(tasks) }
     }
@@ -72,12 +75,18 @@ impl Events {
     }
 }
 
-/// Tells the engine what the state says of every queue.
-pub(crate) fn configure(state: &State, queues: &Queues) {
+/// Tells the engines what the state says of every queue and every Workflow.
+pub(crate) fn configure(state: &State, queues: &Queues, workflows: &Workflows) {
     for account in state.snapshot().cloud.accounts.values() {
         for queue in account.queues.values() {
             if let Some(at) = queue.reference(account.id()) {
                 queues.configure(&at, queue.engine_settings());
+            }
+        }
+        for workflow in account.workflows.values() {
+            if let (Some(at), Ok(name)) = (workflow.reference(account.id()), workflow.name.parse())
+            {
+                workflows.configure(&at, &name, workflow.engine_settings());
             }
         }
     }

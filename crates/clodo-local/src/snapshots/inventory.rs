@@ -29,7 +29,7 @@ pub(super) fn of(folder: &Path) -> Result<Inventory, SnapshotError> {
     let mut names = BTreeMap::new();
     documents(&folder.join("state.sqlite"), &mut found, &mut names)?;
     for account in below(&folder.join("data")) {
-        for kind in ["d1", "kv", "queues"] {
+        for kind in ["d1", "kv", "queues", "workflows"] {
             for file in below(&account.join(kind)) {
                 let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
                 if file.extension().is_none_or(|end| end != "sqlite") {
@@ -39,6 +39,7 @@ pub(super) fn of(folder: &Path) -> Result<Inventory, SnapshotError> {
                 match kind {
                     "kv" => pairs(&file, &format!("kv {name}"), &mut found)?,
                     "queues" => tables(&file, &format!("queue {name}"), &mut found)?,
+                    "workflows" => tables(&file, &format!("workflow {name}"), &mut found)?,
                     _ => tables(&file, &format!("d1 {name}"), &mut found)?,
                 }
             }
@@ -89,6 +90,8 @@ fn documents(
             let name = known("name").or(known("title")).or(known("queue_name"));
             if let Some(name) = &name {
                 names.insert(id.clone(), name.clone());
+                // Files are named by ids, and Workflows are kept by name.
+                names.extend(known("id").map(|id| (id, name.clone())));
             }
             let label = match kind.as_str() {
                 "version" => format!("version {id} of {}", known("script").unwrap_or_default()),

@@ -55,6 +55,13 @@ impl Directory for State {
                 generation.tails.entry(worker.name.clone()).or_default().consumers = consumers;
             }
         }
+        for served in &generation.versions {
+            let worker = snapshot.worker(account_id, &served.script);
+            let version = worker.and_then(|worker| worker.version(&served.version_id));
+            if let Some(version) = version.filter(|version| !version.workflows.is_empty()) {
+                generation.workflows.insert(version.id.clone(), version.workflows.clone());
+            }
+        }
         self.tailed().note(account_id, generation);
     }
 

@@ -90,6 +90,7 @@ fn account_changes(
     differ_in!("object namespace", objects);
     differ_in!("deleted object namespace", deleted_objects);
     differ_in!("queue", queues);
+    differ_in!("workflow", workflows);
     let none = Arc::default();
     let assets =
         |account: Option<&Account>| account.map_or(Arc::clone(&none), |a| Arc::clone(&a.assets));
@@ -260,6 +261,7 @@ fn take_owned(account: &mut Account, row: &Row) -> Result<(), StateError> {
         "object namespace" => _ = account.objects.insert(name, read(row)?),
         "deleted object namespace" => _ = account.deleted_objects.insert(name, read(row)?),
         "queue" => _ = account.queues.insert(name, read(row)?),
+        "workflow" => _ = account.workflows.insert(name, read(row)?),
         "asset" => _ = Arc::make_mut(&mut account.assets).insert(name, read(row)?),
         // The format number keeps newer kinds out.
         other => tracing::warn!(kind = other, "unknown kind of document in the state database"),

@@ -16,6 +16,7 @@ mod seed;
 pub(crate) mod served;
 mod tailed;
 pub(crate) mod worker;
+pub(crate) mod workflow;
 pub(crate) mod zone;
 
 pub(crate) use blobs::Blobs;

@@ -8,6 +8,7 @@ use super::{
     objects::ObjectNamespace,
     queue::Queue,
     worker::Worker,
+    workflow::Workflow,
     zone::{Domain, Zone},
 };
 use crate::access::Policy;
@@ -81,6 +82,8 @@ pub(crate) struct Account {
     pub(crate) buckets: BTreeMap<String, Arc<Bucket>>,
     /// By id.
     pub(crate) queues: BTreeMap<String, Arc<Queue>>,
+    /// By name.
+    pub(crate) workflows: BTreeMap<String, Arc<Workflow>>,
     /// By id.
     pub(crate) objects: BTreeMap<String, Arc<ObjectNamespace>>,
     /// Ids of namespaces that are gone while their files may still be there, and since when.
@@ -230,6 +233,7 @@ impl Account {
             objects: BTreeMap::new(),
             deleted_objects: BTreeMap::new(),
             queues: BTreeMap::new(),
+            workflows: BTreeMap::new(),
             assets: Arc::default(),
         }
     }

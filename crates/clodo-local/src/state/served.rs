@@ -155,6 +155,7 @@ fn binding(wire: &Value) -> Option<(String, ServedBinding)> {
             dataset: maybe("dataset").unwrap_or_else(|| text("name")),
         },
         "ratelimit" => rate_limit(wire)?,
+        "workflow" => ServedBinding::Workflow { name: text("workflow_name") },
         "wasm_module" => ServedBinding::Part { kind: PartKind::Wasm, part: text("part") },
         "text_blob" => ServedBinding::Part { kind: PartKind::Text, part: text("part") },
         "data_blob" => ServedBinding::Part { kind: PartKind::Data, part: text("part") },

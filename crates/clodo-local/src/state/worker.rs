@@ -103,6 +103,9 @@ pub(crate) struct Version {
     pub(crate) content: Content,
     pub(crate) handlers: Vec<String>,
     pub(crate) named_handlers: Vec<(String, Vec<String>)>,
+    /// The exported classes that are Workflows.
+    #[serde(default)]
+    pub(crate) workflows: Vec<String>,
     pub(crate) startup_time_ms: u64,
 }
 
@@ -248,6 +251,7 @@ impl Worker {
             content: new.content,
             handlers: new.handlers.handlers,
             named_handlers: new.handlers.named_handlers,
+            workflows: new.handlers.workflows,
             startup_time_ms: new.handlers.startup_time_ms,
         });
         self.versions.push(Arc::clone(&version));

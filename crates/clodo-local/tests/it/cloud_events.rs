@@ -243,7 +243,7 @@ async fn a_message_on_its_way_survives_the_end_of_the_cloud() {
 }
 
 /// Waits until the last cloud has let go of the folder.
-async fn again(folder: &std::path::Path) -> LocalCloud {
+pub(crate) async fn again(folder: &std::path::Path) -> LocalCloud {
     let starting = async {
         while clodo_local::find(folder).await.is_some() {}
         loop {

@@ -41,3 +41,4 @@ mod runtime_process;
 mod small_disk;
 mod support;
 mod tails;
+mod workflows;

@@ -1,4 +1,4 @@
-//! The HTTP service that workerd's D1, KV, R2 and queue bindings talk to.
+//! The HTTP service that workerd's bindings to D1, KV, R2, queues, Workflows and more talk to.
 //!
 //! Each binding is an `external` server whose `injectRequestHeaders` adds [`RESOURCE_HEADER`] with
 //! a [`Resource`] as its text; the service speaks the protocol of that kind. The protocols are
@@ -14,6 +14,8 @@ mod r2;
 mod r2_wire;
 mod rate_limit;
 mod resource;
+mod workflow;
+mod workflow_run;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzzing::binding_keys;
@@ -46,6 +48,12 @@ async fn serve(State(data): State<Data>, request: Request) -> Response {
             queue::serve(&data.queues, &at, delivery_delay, request).await
         }
         Ok(Resource::R2(at)) => r2::serve(&data.r2, &at, request).await,
+        Ok(Resource::Workflow { account, name }) => {
+            workflow::serve(&data.workflows, (&account, &name), request).await
+        }
+        Ok(Resource::WorkflowRuns(account)) => {
+            workflow_run::serve(&data.workflows, &account, request).await
+        }
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
@@ -59,6 +67,11 @@ fn with_reason(status: StatusCode, reason: &str) -> Response {
         response.extensions_mut().insert(reason);
     }
     response
+}
+
+/// A JSON answer.
+fn answer(json: &serde_json::Value) -> Response {
+    ([("content-type", "application/json")], json.to_string()).into_response()
 }
 
 /// Reads on to the end: workerd hears an answer only after it has sent the whole body.

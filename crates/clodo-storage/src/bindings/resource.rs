@@ -1,6 +1,7 @@
 use crate::{
     BucketRef, DatabaseRef, DatasetRef, NamespaceRef, QueueRef, RateLimitRef, queue::MAX_DELAY,
 };
+use clodo_types::{AccountId, WorkflowName};
 use std::{fmt, str::FromStr, time::Duration};
 
 /// The header that says which resource a binding stands for.
@@ -8,7 +9,8 @@ pub const RESOURCE_HEADER: &str = "x-clodo-res";
 
 /// What a binding stands for; as text `<account>/d1:<id>`, `<account>/kv:<id>`,
 /// `<account>/r2:<bucket>`, `<account>/queue:<id>` or `<account>/queue:<id>+<seconds>`,
-/// `<account>/analytics:<dataset>`, `<account>/ratelimit:<namespace>+<limit>+<period>`.
+/// `<account>/analytics:<dataset>`, `<account>/ratelimit:<namespace>+<limit>+<period>`,
+/// `<account>/workflow:<name>`, `<account>/workflow-runs:all`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// A database.
@@ -28,6 +30,15 @@ pub enum Resource {
         /// Whole seconds.
         delivery_delay: Option<Duration>,
     },
+    /// A Workflow, by name: it may be registered later than a Worker that uses it.
+    Workflow {
+        /// The account.
+        account: AccountId,
+        /// The name.
+        name: WorkflowName,
+    },
+    /// What runs the account's instances.
+    WorkflowRuns(AccountId),
 }
 
 impl fmt::Display for Resource {
@@ -42,6 +53,8 @@ impl fmt::Display for Resource {
                 write!(f, "{}/queue:{}", at.account, at.id)?;
                 delivery_delay.map_or(Ok(()), |delay| write!(f, "+{}", delay.as_secs()))
             }
+            Self::Workflow { account, name } => write!(f, "{account}/workflow:{name}"),
+            Self::WorkflowRuns(account) => write!(f, "{account}/workflow-runs:all"),
         }
     }
 }
@@ -49,8 +62,8 @@ impl fmt::Display for Resource {
 /// Text that names no resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a resource is written `<account>/<kind>:<id>`; kinds are d1, kv, r2, queue, analytics and \
-     ratelimit"
+    "a resource is written `<account>/<kind>:<id>`; kinds are d1, kv, r2, queue, analytics, \
+     ratelimit, workflow and workflow-runs"
 )]
 pub struct ResourceError;
 
@@ -69,6 +82,8 @@ impl FromStr for Resource {
             "ratelimit" => {
                 RateLimitRef::parse(account, id).map(Self::RateLimit).ok_or(ResourceError)
             }
+            "workflow" => Ok(Self::Workflow { account, name: parsed(id)? }),
+            "workflow-runs" if id == "all" => Ok(Self::WorkflowRuns(account)),
             "queue" => {
                 let (id, delay) = id.split_once('+').map_or((id, None), |(id, s)| (id, Some(s)));
                 let delay: Option<u64> = delay.map(parsed).transpose()?;
@@ -101,13 +116,21 @@ mod tests {
             &delayed,
             "analytics:a_b-c",
             "ratelimit:1+2+60",
+            "workflow:My_Orders",
+            "workflow-runs:all",
         ] {
             let text = format!("{account}/{id}");
             assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
         }
-        for bad in
-            ["", "d1:x", "0/d1:x", &format!("{account}/d1:../../etc"), &format!("{account}/do:x")]
-        {
+        for bad in [
+            "",
+            "d1:x",
+            "0/d1:x",
+            &format!("{account}/d1:../../etc"),
+            &format!("{account}/do:x"),
+            &format!("{account}/workflow:a/b"),
+            &format!("{account}/workflow-runs:x"),
+        ] {
             assert_eq!(bad.parse::<Resource>(), Err(ResourceError), "{bad}");
         }
     }

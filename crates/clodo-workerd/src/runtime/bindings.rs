@@ -91,6 +91,7 @@ fn value(
         ServedBinding::RateLimit { namespace_id, limit, period } => {
             backed(context, "ratelimit", &format!("{namespace_id}+{limit}+{period}"))
         }
+        ServedBinding::Workflow { name } => backed(context, "workflow", name),
         ServedBinding::Part { kind, part } => return part_field(context, *kind, part),
         ServedBinding::Unsupported { kind } => lacking(context, name, kind),
     })

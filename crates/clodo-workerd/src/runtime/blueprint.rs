@@ -5,7 +5,7 @@ use super::{
     capnp::Fields,
     link::Link,
     modules,
-    services::{self, Services},
+    services::{self, Services, WorkflowClass},
     tails,
 };
 use crate::seams::{Generation, ServedBinding, ServedVersion};
@@ -65,6 +65,8 @@ pub(crate) enum Target {
     Version(String),
     /// What passes events to the versions with these ids.
     Events(Vec<String>),
+    /// What runs the Workflows of the versions with these ids.
+    Workflows(Vec<String>),
     /// The health ping.
     Ping,
 }
@@ -143,6 +145,7 @@ struct Planner<'a> {
     sockets: Vec<String>,
     /// Versions that can be given events: id and service.
     events: Vec<(String, String)>,
+    workflows: Vec<WorkflowClass>,
 }
 
 impl<'a> Planner<'a> {
@@ -155,6 +158,7 @@ impl<'a> Planner<'a> {
             services: Services::new(around),
             sockets: Vec::new(),
             events: Vec::new(),
+            workflows: Vec::new(),
         }
     }
 
@@ -163,6 +167,7 @@ impl<'a> Planner<'a> {
             return; // Only assets: the front serves them.
         }
         let name = service_name(&version.script, &version.version_id);
+        self.workflows_of(version, &name);
         if let Some(why) = self.repairs.broken.get(&name) {
             let entrypoints = self.entrypoints_asked_of(&version.script);
             self.services.stub(&name, why, &entrypoints);
@@ -174,6 +179,20 @@ impl<'a> Planner<'a> {
         if self.generation.events.contains(&version.version_id) {
             self.events.push((version.version_id.clone(), name));
         }
+    }
+
+    /// A version that could not be started has none.
+    fn workflows_of(&mut self, version: &ServedVersion, service: &str) {
+        if self.repairs.broken.contains_key(service) {
+            return;
+        }
+        let classes = self.generation.workflows.get(&version.version_id);
+        let one = |class: &String| WorkflowClass {
+            version: version.version_id.clone(),
+            class: class.clone(),
+            service: service.to_owned(),
+        };
+        self.workflows.extend(classes.into_iter().flatten().map(one));
     }
 
     fn worker(&mut self, version: &ServedVersion, service: &str) -> Fields {
@@ -265,6 +284,13 @@ impl<'a> Planner<'a> {
             let router = self.services.events(&self.events);
             let versions = self.events.iter().map(|(version, _)| version.clone()).collect();
             self.socket(router, Target::Events(versions), naming);
+        }
+        if !self.workflows.is_empty() {
+            let runner = self.services.workflows(&self.workflows, &self.repairs.dangling);
+            let mut versions: Vec<_> =
+                self.workflows.iter().map(|class| class.version.clone()).collect();
+            versions.dedup();
+            self.socket(runner, Target::Workflows(versions), naming);
         }
         self.services.ping();
         self.socket(services::PING, Target::Ping, naming);

@@ -6,7 +6,7 @@ use super::{
     gather::{Wanted, gather},
     layout::{Layout, ShardId},
     shard::{Desired, Shard, Starter},
-    view::{Account, events_key},
+    view::{Account, events_key, workflows_key},
 };
 use crate::seams::{Directory, Generation, Objects};
 use std::{
@@ -246,6 +246,7 @@ fn placement(generations: &BTreeMap<ShardId, Generation>) -> HashMap<String, Sha
     for (id, generation) in generations {
         places.extend(generation.versions.iter().map(|v| (v.version_id.clone(), *id)));
         places.extend(generation.events.iter().map(|version| (events_key(version), *id)));
+        places.extend(generation.workflows.keys().map(|version| (workflows_key(version), *id)));
     }
     places
 }

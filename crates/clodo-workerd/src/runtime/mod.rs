@@ -47,4 +47,4 @@ pub(crate) use link::{Incoming, Link, Stream, TcpLink};
 pub(crate) use pool::{Pool, PooledBody, RequestBody, SendError, Ticket};
 pub(crate) use services::{KEY_HEADER, RESOURCE_HEADER};
 pub(crate) use supervisor::{Runtime, RuntimeOptions};
-pub(crate) use view::{Account, Unavailable, events_key};
+pub(crate) use view::{Account, Unavailable, events_key, workflows_key};

@@ -20,6 +20,32 @@ const PROBE: &str = "clodo-probe.js";
 const PROBE_SOURCE: &str = include_str!("js/probe.js");
 /// Cloudflare allows one second of CPU time; a busy machine gets more patience than that.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What `js/probe.js` answers.
+#[derive(Debug, Default, serde::Deserialize)]
+struct Found {
+    /// Each export, and the events that it handles.
+    handlers: Vec<(String, Vec<String>)>,
+    /// The exports that are Workflows.
+    workflows: Vec<String>,
+}
+
+impl Found {
+    fn of_script(version: &ServedVersion) -> Self {
+        let handlers = vec![("default".to_owned(), events_of_script(version))];
+        Self { handlers, workflows: Vec::new() }
+    }
+
+    fn sorted(self, startup_time_ms: u64) -> Handlers {
+        let mut all: HashMap<_, _> = self.handlers.into_iter().collect();
+        let handlers = all.remove("default").unwrap_or_default();
+        let mut named_handlers: Vec<_> = all.into_iter().collect();
+        named_handlers.sort();
+        let mut workflows = self.workflows;
+        workflows.sort();
+        Handlers { handlers, named_handlers, workflows, startup_time_ms }
+    }
+}
+
 const EVENTS: [&str; 5] = ["fetch", "scheduled", "queue", "email", "tail"];
 
 /// Runs the versions together in one process, which is gone when this returns or is dropped. A
@@ -101,10 +127,10 @@ async fn one_of(
     startup_time_ms: u64,
 ) -> Option<Handlers> {
     if !wraps(version) {
-        return Some(sorted(vec![("default".into(), events_of_script(version))], startup_time_ms));
+        return Some(Found::of_script(version).sorted(startup_time_ms));
     }
     let found = timeout(PATIENCE, ask(launcher, process, &at.to_string())).await.ok()??;
-    Some(sorted(found, startup_time_ms))
+    Some(found.sorted(startup_time_ms))
 }
 
 /// Runs the version in a process of its own, which is gone when this returns or is dropped.
@@ -127,13 +153,13 @@ async fn probe(
     let found = if wraps(version) {
         timeout(PATIENCE, ask(launcher, &process, &version.version_id)).await.unwrap_or_default()
     } else {
-        Some(vec![("default".to_owned(), events_of_script(version))])
+        Some(Found::of_script(version))
     };
     process.kill().await;
     let found = found.ok_or_else(|| ValidationError::Runtime {
         message: "the process that checks uploads did not answer".to_owned(),
     })?;
-    Ok(sorted(found, startup_time_ms))
+    Ok(found.sorted(startup_time_ms))
 }
 
 async fn start(
@@ -213,11 +239,7 @@ fn wraps(version: &ServedVersion) -> bool {
         && !version.modules.iter().any(|module| module.content_type.starts_with("text/x-python"))
 }
 
-async fn ask(
-    launcher: &Launcher,
-    process: &Process,
-    version: &str,
-) -> Option<Vec<(String, Vec<String>)>> {
+async fn ask(launcher: &Launcher, process: &Process, version: &str) -> Option<Found> {
     let wanted = |target: &Target| matches!(target, Target::Version(id) if id == version);
     let (_, endpoint) = process.sockets().iter().find(|(target, _)| wanted(target))?;
     let pool = Pool::new(Arc::clone(&launcher.link), endpoint.clone(), Arc::new(Load::default()));
@@ -225,14 +247,6 @@ async fn ask(
     let answer = pool.send(request).await.ok()?;
     let body = answer.into_body().collect().await.ok()?.to_bytes();
     serde_json::from_slice(&body).ok()
-}
-
-fn sorted(found: Vec<(String, Vec<String>)>, startup_time_ms: u64) -> Handlers {
-    let mut all: HashMap<_, _> = found.into_iter().collect();
-    let handlers = all.remove("default").unwrap_or_default();
-    let mut named_handlers: Vec<_> = all.into_iter().collect();
-    named_handlers.sort();
-    Handlers { handlers, named_handlers, startup_time_ms }
 }
 
 fn events_of_script(version: &ServedVersion) -> Vec<String> {

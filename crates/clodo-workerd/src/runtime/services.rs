@@ -24,6 +24,7 @@ const STUB_DATE: &str = "2024-01-01";
 /// From then on a service binding can call methods.
 const RPC_DATE: &str = "2024-09-01";
 const EVENTS: &str = "clodo:events";
+const WORKFLOWS: &str = "clodo:workflows";
 const PRIVATE: &str = "clodo:private";
 const OUTBOUND: &str = "clodo:outbound";
 const SINK: &str = "clodo:traces";
@@ -38,6 +39,15 @@ pub(crate) struct Callee<'a> {
     pub(crate) entrypoint: Option<&'a str>,
     /// What the entrypoint finds in `ctx.props`.
     pub(crate) props: Option<&'a serde_json::Value>,
+}
+
+/// A class whose instances can be run.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkflowClass {
+    pub(crate) version: String,
+    pub(crate) class: String,
+    /// The version's service.
+    pub(crate) service: String,
 }
 
 /// Collects services by name; asking for one twice makes one.
@@ -170,6 +180,32 @@ impl<'a> Services<'a> {
         EVENTS
     }
 
+    /// The Worker that runs instances of Workflows: version, class and service of each, and the
+    /// classes that turned out not to be there. Returns its name.
+    pub(crate) fn workflows(
+        &mut self,
+        classes: &[WorkflowClass],
+        dangling: &BTreeSet<(String, String)>,
+    ) -> &'static str {
+        let back = self.resource("workflow-runs", "all");
+        let mut bindings =
+            vec![Fields::default().text("name", "BACK").text("service", &back).done()];
+        for WorkflowClass { version, class, service } in classes {
+            let name = format!("{version}/{class}");
+            if dangling.contains(&(WORKFLOWS.to_owned(), name.clone())) {
+                continue;
+            }
+            let to = Fields::default().text("name", service).text("entrypoint", class).done();
+            bindings.push(Fields::default().text("name", &name).raw("service", &to).done());
+        }
+        let worker = Fields::default()
+            .list("modules", &[modules::inline("workflows.js", WORKFLOWS_SOURCE)])
+            .text("compatibilityDate", RPC_DATE)
+            .list("bindings", &bindings);
+        self.worker(WORKFLOWS, &worker);
+        WORKFLOWS
+    }
+
     /// A Worker that asks this process whether it knows the hostname, and goes out if it does not
     /// and may.
     fn beyond(&mut self, script: &str, local: &str, internet: &str) -> String {
@@ -253,5 +289,11 @@ const EVENTS_SOURCE: &str = include_str!("js/events.js");
 const DRAW_SOURCE: &str = include_str!("js/draw.js");
 const FAR_SOURCE: &str = include_str!("js/far.js");
 const OUTBOUND_SOURCE: &str = include_str!("js/outbound.js");
-const EXTENSION_SOURCE: &str = include_str!("js/bindings.js");
+const EXTENSION_SOURCE: &str = concat!(
+    include_str!("js/values.js"),
+    include_str!("js/workflow.js"),
+    include_str!("js/bindings.js")
+);
+const WORKFLOWS_SOURCE: &str =
+    concat!(include_str!("js/values.js"), include_str!("js/workflows.js"));
 const TRACES_SOURCE: &str = include_str!("js/traces.js");

@@ -8,7 +8,7 @@ use super::{
     pool::{Load, Pool},
     process::{Launcher, Process, StartError},
     pulse::{Pulse, Trouble},
-    view::{Account, events_key},
+    view::{Account, events_key, workflows_key},
 };
 use crate::seams::{Generation, ServedVersion};
 use std::{
@@ -336,11 +336,13 @@ impl Shard {
                     pools.insert(version.clone(), pool);
                 }
                 // A way for each, so that it shows whose events do not come back.
-                Target::Events(versions) => {
+                Target::Events(versions) | Target::Workflows(versions) => {
+                    let events = matches!(target, Target::Events(_));
                     for version in versions {
                         let link = Arc::clone(&link);
                         let pool = Pool::new(link, endpoint.clone(), Arc::clone(&load));
-                        pools.insert(events_key(version), pool);
+                        let key = if events { events_key } else { workflows_key };
+                        pools.insert(key(version), pool);
                     }
                 }
                 // Pings are not load: they have a count of their own.
@@ -409,7 +411,8 @@ impl Current {
 /// Every socket that leads to a Worker, and to which.
 fn ways(generation: &Generation, pools: &HashMap<String, Arc<Pool>>) -> Vec<(String, Arc<Pool>)> {
     let found = |version: &Arc<ServedVersion>| {
-        let keys = [version.version_id.clone(), events_key(&version.version_id)];
+        let id = &version.version_id;
+        let keys = [id.clone(), events_key(id), workflows_key(id)];
         let pools = keys.iter().filter_map(|key| pools.get(key)).cloned().collect::<Vec<_>>();
         pools.into_iter().map(|pool| (version.script.clone(), pool)).collect::<Vec<_>>()
     };

@@ -175,3 +175,42 @@ fn a_binding_from_before_a_rename_reaches_the_class_of_today() {
     assert!(!config.contains("durableObjectNamespace ="), "{config}");
     assert!(config.contains("no longer there"), "{config}");
 }
+
+#[test]
+fn each_class_of_a_workflow_can_be_run_in_each_version_that_is_kept() {
+    let bindings = vec![("ORDERS", ServedBinding::Workflow { name: "orders".into() })];
+    let mut generation = Generation {
+        versions: vec![version("shop", "old", Vec::new()), version("shop", "new", bindings)],
+        live: [("shop".to_owned(), vec![("new".to_owned(), 100.0)])].into(),
+        ..Generation::default()
+    };
+    assert!(!blueprint(&generation).config.contains("clodo:workflows"));
+    let classes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    generation.workflows =
+        [("old".to_owned(), classes(&["Order"])), ("new".to_owned(), classes(&["Order", "Mail"]))]
+            .into();
+    let made = blueprint(&generation);
+    for binding in [
+        r#"(name = "old/Order", service = (name = "shop:old", entrypoint = "Order"))"#,
+        r#"(name = "new/Order", service = (name = "shop:new", entrypoint = "Order"))"#,
+        r#"(name = "new/Mail", service = (name = "shop:new", entrypoint = "Mail"))"#,
+    ] {
+        assert!(made.config.contains(binding), "{binding}: {}", made.config);
+    }
+    let runs = Target::Workflows(vec!["old".to_owned(), "new".to_owned()]);
+    assert!(made.sockets.iter().any(|(_, target)| *target == runs));
+    assert!(!made.experimental && !made.exclusive, "nothing of it is experimental");
+    assert!(
+        made.config.contains("acc/workflow:orders")
+            && made.config.contains("acc/workflow-runs:all")
+    );
+    // A class that turns out not to be there is left out, a version that does not start with all.
+    let gone = Repairs {
+        dangling: [("clodo:workflows".to_owned(), "new/Mail".to_owned())].into(),
+        broken: [("shop:old".to_owned(), "no".to_owned())].into(),
+    };
+    let naming = Naming { prefix: "p7-", link: Some(&TcpLink) };
+    let config = Blueprint::of(&generation, &around(), &gone, naming).config;
+    assert!(config.contains("new/Order") && !config.contains("new/Mail"), "{config}");
+    assert!(!config.contains("old/Order"), "{config}");
+}

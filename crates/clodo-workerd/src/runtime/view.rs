@@ -23,12 +23,18 @@ pub(crate) fn events_key(version: &str) -> String {
     format!("events/{version}")
 }
 
+/// Under what it knows the way for a version's Workflows.
+pub(crate) fn workflows_key(version: &str) -> String {
+    format!("workflows/{version}")
+}
+
 /// The processes that serve now.
 #[derive(Debug, Default)]
 pub(crate) struct View {
     /// The state of the account that the rest was planned from.
     pub(crate) planned: u64,
-    /// From version id, or [`events_key`] of one, to the process that is to serve it.
+    /// From version id, or [`events_key`] or [`workflows_key`] of one, to the process that
+    /// is to serve it.
     pub(crate) placement: HashMap<String, ShardId>,
     /// The processes.
     pub(crate) shards: HashMap<ShardId, ShardView>,
@@ -43,7 +49,8 @@ pub(crate) struct ShardView {
     pub(crate) given: u64,
     /// The number of what it serves, or tried to.
     pub(crate) reached: u64,
-    /// From version id, or [`events_key`] of one, to the socket that leads to it.
+    /// From version id, or [`events_key`] or [`workflows_key`] of one, to the socket that
+    /// leads to it.
     pub(crate) pools: HashMap<String, Arc<Pool>>,
     /// Versions that could not be started, and why.
     pub(crate) broken: BTreeMap<String, String>,
@@ -298,6 +305,17 @@ impl Account {
         timeout(patience, ready).await.unwrap_or(Err(Unavailable::Late))
     }
 
+    /// Whether a way is still the one that leads there, and not about to be given up; `None` if
+    /// there is none now.
+    pub(crate) fn is_current(&self, version: &str, pool: &Arc<Pool>) -> Option<bool> {
+        let view = self.view.borrow();
+        let known = |shard: &ShardView| {
+            let now = shard.pools.get(version)?;
+            Some(!shard.held && Arc::ptr_eq(now, pool))
+        };
+        view.shards.values().filter_map(known).reduce(|one, other| one || other)
+    }
+
     /// `None` as long as it is worth waiting. The view is locked meanwhile: whoever changes it
     /// finds every request counted that was shown the old one.
     fn look(
@@ -453,9 +471,16 @@ mod tests {
         let (dead, fresh) = (pool(), pool());
         show(&dead);
         let patience = Duration::from_secs(5);
+        assert_eq!(account.is_current("v1", &dead), Some(true));
+        assert_eq!(account.is_current("v2", &dead), None);
         let late = account.pool("v1", Some(&dead), patience).await.unwrap_err();
         assert_eq!(late, Unavailable::Late);
         show(&fresh);
+        let is = |pool| account.is_current("v1", pool);
+        assert_eq!((is(&dead), is(&fresh)), (Some(false), Some(true)));
+        account.show_shard(SHARD, |shard| shard.held = true);
+        assert_eq!(is(&fresh), Some(false), "it is about to be given up");
+        account.show_shard(SHARD, |shard| shard.held = false);
         let found = account.pool("v1", Some(&dead), patience).await.unwrap();
         assert!(Arc::ptr_eq(found.pool(), &fresh));
     }

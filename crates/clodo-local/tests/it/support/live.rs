@@ -2,7 +2,7 @@
 
 use super::{client, workerd};
 use clodo_local::{CloudError, CloudOptions, LocalCloud, SeedAccount};
-use clodo_types::SystemClock;
+use clodo_types::{Clock, SystemClock};
 use http::Request;
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};
@@ -24,6 +24,14 @@ impl Live {
         let _ = tracing_subscriber::fmt().with_test_writer().with_ansi(false).try_init();
         let cloud = LocalCloud::start(options(folder.path()).await).await?;
         Ok(Self { cloud, folder })
+    }
+
+    /// A cloud whose time stands still until it is moved.
+    pub(crate) async fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let folder = tempfile::Builder::new().prefix("cl").tempdir().unwrap();
+        let mut options = options(folder.path()).await;
+        options.clock = clock;
+        Self { cloud: LocalCloud::start(options).await.unwrap(), folder }
     }
 
     /// `clodo-local down` and `up`.

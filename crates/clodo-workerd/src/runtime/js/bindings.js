@@ -1,7 +1,7 @@
 // Kinds of bindings that this workerd lacks. The inner binding KIND says which.
 import workers from "cloudflare-internal:workers";
 
-const KINDS = { failing, analytics, ratelimit };
+const KINDS = { failing, analytics, ratelimit, workflow };
 const MEMBERS = 20;
 const BLOB_BYTES = 16 * 1024;
 const INDEX_BYTES = 96;

@@ -21,11 +21,13 @@ function described(value) {
 
 export default {
   fetch() {
-    const found = [];
+    const handlers = [];
+    const workflows = [];
     for (const [name, value] of Object.entries(exported)) {
-      const handlers = described(value);
-      if (handlers) found.push([name, handlers]);
+      const own = described(value);
+      if (own) handlers.push([name, own]);
+      if (typeof value === "function" && value.prototype instanceof WorkflowEntrypoint) workflows.push(name);
     }
-    return Response.json(found);
+    return Response.json({ handlers, workflows });
   },
 };
