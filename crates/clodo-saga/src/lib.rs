@@ -10,6 +10,7 @@
 //! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
 //! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
 //! | a word for a run in another process | [`SignalStore`] |
+//! | a limit of calls that several processes share | [`BudgetStore`] |
 //! | another kind of store | implement [`JournalStore`], [`LeaseStore`] … and pass `conformance` |
 //!
 //! # Example
@@ -70,6 +71,7 @@
 //! - `conformance`: the module `conformance`, the suite that every store passes.
 
 mod brake;
+mod budget;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod core;
@@ -79,6 +81,7 @@ mod graph;
 mod guard;
 mod journal;
 mod lease;
+mod ledger;
 mod march;
 mod memory;
 mod report;
@@ -89,6 +92,7 @@ mod step;
 mod unwind;
 
 pub use brake::Brake;
+pub use budget::{BudgetReport, BudgetStore, BudgetWord, Settled};
 pub use error::{JournalError, JournalErrorKind, LeaseStoreError, StoreError, StoreErrorKind};
 pub use event::{Deaf, Event, Listener};
 pub use graph::GraphError;
@@ -98,6 +102,7 @@ pub use journal::{
     RunRecord,
 };
 pub use lease::{Fence, Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, Liveness};
+pub use ledger::{BudgetGrant, BudgetLedger, BudgetView};
 pub use memory::MemoryStore;
 pub use report::{Failure, FailureCause, RunReport};
 pub use run::{RunContext, RunError, resume, run};

@@ -1,8 +1,10 @@
+mod budgets;
 mod journal;
 mod leases;
 mod signals;
 
 use self::{journal::Run, leases::Slot};
+use crate::ledger::BudgetLedger;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
@@ -16,6 +18,7 @@ pub struct MemoryStore(Mutex<Shelves>);
 struct Shelves {
     runs: Vec<Run>,
     leases: BTreeMap<String, Slot>,
+    budgets: BTreeMap<String, BudgetLedger>,
 }
 
 impl MemoryStore {

@@ -1,3 +1,4 @@
+mod budgets;
 mod format;
 mod journal;
 mod leases;

@@ -26,7 +26,7 @@ pub(super) const FORMAT: &[&str] = &[
             expires_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
     ",
-    // 2: the lease under which an entry was written; signals.
+    // 2: the lease under which an entry was written; signals; budgets.
     "
         ALTER TABLE entry ADD COLUMN lease TEXT;
         ALTER TABLE entry ADD COLUMN fence INTEGER;
@@ -36,5 +36,9 @@ pub(super) const FORMAT: &[&str] = &[
             signal TEXT NOT NULL
         ) STRICT;
         CREATE INDEX signal_by_run ON signal (run, number);
+        CREATE TABLE budget (
+            name TEXT PRIMARY KEY,
+            ledger TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
     ",
 ];
