@@ -11,6 +11,7 @@
 //! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
 //! | a word for a run in another process | [`SignalStore`] |
 //! | a limit of calls that several processes share | [`BudgetStore`] |
+//! | work for runners on several machines | [`JobStore`], and [`BlobStore`] for what it needs |
 //! | another kind of store | implement [`JournalStore`], [`LeaseStore`] … and pass `conformance` |
 //!
 //! # Example
@@ -70,6 +71,7 @@
 //! # Features
 //! - `conformance`: the module `conformance`, the suite that every store passes.
 
+mod blob;
 mod brake;
 mod budget;
 #[cfg(any(test, feature = "conformance"))]
@@ -79,6 +81,7 @@ mod error;
 mod event;
 mod graph;
 mod guard;
+mod job;
 mod journal;
 mod lease;
 mod ledger;
@@ -91,12 +94,16 @@ mod sqlite;
 mod step;
 mod unwind;
 
+pub use blob::{BlobKey, BlobKeyError, BlobStore};
 pub use brake::Brake;
 pub use budget::{BudgetReport, BudgetStore, BudgetWord, Settled};
 pub use error::{JournalError, JournalErrorKind, LeaseStoreError, StoreError, StoreErrorKind};
 pub use event::{Deaf, Event, Listener};
 pub use graph::GraphError;
 pub use guard::{LeaseError, LeaseGuard, LeaseOptions};
+pub use job::{
+    Claim, ClaimedJob, Job, JobEnd, JobId, JobOutcome, JobQuery, JobRecord, JobState, JobStore,
+};
 pub use journal::{
     Addition, Closing, Ending, Entry, EntryRecord, JournalStore, Progress, RunHeader, RunQuery,
     RunRecord,

@@ -1,10 +1,12 @@
+mod blobs;
 mod budgets;
+mod jobs;
 mod journal;
 mod leases;
 mod signals;
 
-use self::{journal::Run, leases::Slot};
-use crate::ledger::BudgetLedger;
+use self::{blobs::Blob, journal::Run, leases::Slot};
+use crate::{blob::BlobKey, ledger::BudgetLedger};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
@@ -19,6 +21,8 @@ struct Shelves {
     runs: Vec<Run>,
     leases: BTreeMap<String, Slot>,
     budgets: BTreeMap<String, BudgetLedger>,
+    jobs: Vec<jobs::Slot>,
+    blobs: BTreeMap<BlobKey, Blob>,
 }
 
 impl MemoryStore {

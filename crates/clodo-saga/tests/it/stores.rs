@@ -14,6 +14,8 @@ async fn memory_keeps_its_promises() {
     conformance::fences(&MemoryStore::default()).await;
     conformance::signal_store(&MemoryStore::default()).await;
     conformance::budget_store(&MemoryStore::default()).await;
+    conformance::job_store(&MemoryStore::default()).await;
+    conformance::blob_store(&MemoryStore::default()).await;
 }
 
 #[tokio::test]
@@ -25,6 +27,8 @@ async fn sqlite_keeps_its_promises() {
     conformance::fences(&store).await;
     conformance::signal_store(&store).await;
     conformance::budget_store(&store).await;
+    conformance::job_store(&store).await;
+    conformance::blob_store(&store).await;
 }
 
 #[tokio::test]
