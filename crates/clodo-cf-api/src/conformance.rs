@@ -83,7 +83,8 @@ async fn a_dropped_wait_counts_nothing(pacer: &dyn Pacer) {
         assert!(given_up.is_err(), "the budget is used up");
     }
     let waited = take(pacer, 1200).await;
-    assert!(waited <= Duration::from_secs(17), "five waits that were given up cost {waited:?}");
+    // 15 s are left of the window, and a pacer may begin the next one gently.
+    assert!(waited <= Duration::from_secs(20), "five waits that were given up cost {waited:?}");
 }
 
 async fn a_refusal_holds_up(pacer: &dyn Pacer) {

@@ -1,6 +1,7 @@
 use crate::pacer::{Pacer, PacerError};
 use async_trait::async_trait;
 use clodo_http::{HttpService, Request, Response, TransportError, TransportKind, rate_limits};
+use clodo_resilience::RateLimits;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -28,12 +29,15 @@ impl<S: HttpService> HttpService for Paced<S> {
         };
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         self.pacer.acquire().await.map_err(unpaced)?;
-        let response = self.inner.call(request).await?;
-        let said = rate_limits(response.status(), response.headers());
-        // The answer is there: a budget that cannot be told must not turn it into a failure.
+        let answer = self.inner.call(request).await;
+        let said = match &answer {
+            Ok(response) => rate_limits(response.status(), response.headers()),
+            Err(_) => RateLimits::default(),
+        };
+        // A budget that cannot be told must not turn an answer into a failure.
         if let Err(error) = self.pacer.observe(&said).await {
             tracing::warn!(%error, "the budget of calls was not told");
         }
-        Ok(response)
+        answer
     }
 }

@@ -14,9 +14,10 @@ pub struct PacerError(#[source] pub Box<dyn error::Error + Send + Sync>);
 /// - `acquire` returns when one call may be sent, and has counted it.
 /// - A whole budget may be used in one burst.
 /// - Dropping a waiting `acquire` counts nothing and holds nobody up.
-/// - No wait is longer than what is left of the window that the server named, and never longer
-///   than an hour: then the next call may be tried.
-/// - `observe` tells what an answer said; what it says counts more than what was counted here.
+/// - No wait is longer than what is left of the window that the server named and a few seconds, and
+///   never longer than an hour: then the next call may be tried.
+/// - `observe` tells that a call has ended and what its answer said, nothing when it got none; what
+///   it says counts more than what was counted here.
 #[async_trait]
 pub trait Pacer: fmt::Debug + Send + Sync + 'static {
     /// Waits until one call may be sent.

@@ -10,6 +10,8 @@
 //! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
 //! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
 //! | a word for a run in another process | [`SignalStore`] |
+//! | a limit of calls that several processes share | [`BudgetStore`] |
+//! | work for runners on several machines | [`JobStore`], and [`BlobStore`] for what it needs |
 //! | another kind of store | implement [`JournalStore`], [`LeaseStore`] … and pass `conformance` |
 //!
 //! # Example
@@ -69,7 +71,9 @@
 //! # Features
 //! - `conformance`: the module `conformance`, the suite that every store passes.
 
+mod blob;
 mod brake;
+mod budget;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod core;
@@ -77,8 +81,10 @@ mod error;
 mod event;
 mod graph;
 mod guard;
+mod job;
 mod journal;
 mod lease;
+mod ledger;
 mod march;
 mod memory;
 mod report;
@@ -88,16 +94,22 @@ mod sqlite;
 mod step;
 mod unwind;
 
+pub use blob::{BlobKey, BlobKeyError, BlobStore};
 pub use brake::Brake;
+pub use budget::{BudgetReport, BudgetStore, BudgetWord, Settled};
 pub use error::{JournalError, JournalErrorKind, LeaseStoreError, StoreError, StoreErrorKind};
 pub use event::{Deaf, Event, Listener};
 pub use graph::GraphError;
 pub use guard::{LeaseError, LeaseGuard, LeaseOptions};
+pub use job::{
+    Claim, ClaimedJob, Job, JobEnd, JobId, JobOutcome, JobQuery, JobRecord, JobState, JobStore,
+};
 pub use journal::{
     Addition, Closing, Ending, Entry, EntryRecord, JournalStore, Progress, RunHeader, RunQuery,
     RunRecord,
 };
 pub use lease::{Fence, Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, Liveness};
+pub use ledger::{BudgetGrant, BudgetLedger, BudgetView};
 pub use memory::MemoryStore;
 pub use report::{Failure, FailureCause, RunReport};
 pub use run::{RunContext, RunError, resume, run};

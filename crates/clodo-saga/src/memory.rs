@@ -1,8 +1,12 @@
+mod blobs;
+mod budgets;
+mod jobs;
 mod journal;
 mod leases;
 mod signals;
 
-use self::{journal::Run, leases::Slot};
+use self::{blobs::Blob, journal::Run, leases::Slot};
+use crate::{blob::BlobKey, ledger::BudgetLedger};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
@@ -16,6 +20,9 @@ pub struct MemoryStore(Mutex<Shelves>);
 struct Shelves {
     runs: Vec<Run>,
     leases: BTreeMap<String, Slot>,
+    budgets: BTreeMap<String, BudgetLedger>,
+    jobs: Vec<jobs::Slot>,
+    blobs: BTreeMap<BlobKey, Blob>,
 }
 
 impl MemoryStore {

@@ -1,4 +1,7 @@
+mod blobs;
+mod budgets;
 mod format;
+mod jobs;
 mod journal;
 mod leases;
 mod signals;

@@ -9,6 +9,7 @@
 //! | a plan to carry out later | [`write_plan`], [`read_plan`] |
 //! | a machine without an account | `find_or_start` (feature `local`) |
 //! | D1 databases to migrate | [`D1Migrator`] |
+//! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
 //!
@@ -70,6 +71,7 @@ mod secret_gate;
 mod secrets;
 mod secrets_file;
 mod services;
+mod shared_pacer;
 mod target;
 mod verifier;
 
@@ -89,4 +91,5 @@ pub use platform::{CloudflarePlatform, UrlStyle};
 pub use project::{Project, ignore_in_git};
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
+pub use shared_pacer::SharedPacer;
 pub use verifier::HealthProbe;

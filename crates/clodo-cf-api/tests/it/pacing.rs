@@ -3,7 +3,7 @@ use clodo_cf_api::{
     Client, ClientOptions, Pacer, PacerError, RateLimits, TokenBucket, Unpaced, conformance,
     identity,
 };
-use clodo_http::{Answer, HttpService, Request, Response, Scripted, TransportError};
+use clodo_http::{Answer, HttpService, Request, Response, Scripted, TransportError, TransportKind};
 use clodo_types::Secret;
 use futures_util::future::join_all;
 use http::HeaderValue;
@@ -103,4 +103,27 @@ async fn a_budget_that_cannot_be_asked_stops_the_call_before_it_is_sent() {
     let error = client.send(identity::user()).await.unwrap_err();
     assert!(!error.may_have_happened());
     assert!(wire.asked().is_empty());
+}
+
+#[derive(Debug, Default)]
+struct Told(std::sync::Mutex<Vec<RateLimits>>);
+
+#[async_trait::async_trait]
+impl Pacer for Told {
+    async fn acquire(&self) -> Result<(), PacerError> {
+        Ok(())
+    }
+    async fn observe(&self, said: &RateLimits) -> Result<(), PacerError> {
+        self.0.lock().unwrap().push(*said);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_is_told_of_a_call_that_got_no_answer() {
+    let wire = Arc::new(Scripted::new([Answer::fail(TransportKind::Reset), user()]));
+    let pacer = Arc::new(Told::default());
+    let options = ClientOptions::cloudflare(Secret::new(TOKEN)).with_pacer(pacer.clone());
+    Client::new(wire, options).unwrap().send(identity::user()).await.unwrap();
+    assert_eq!(*pacer.0.lock().unwrap(), [RateLimits::default(); 2]);
 }

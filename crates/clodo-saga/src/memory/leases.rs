@@ -30,6 +30,19 @@ impl Shelves {
         Grant::Granted(lease)
     }
 
+    /// The lease of this name, if somebody has it.
+    pub(super) fn held(&self, name: &str) -> Option<&Lease> {
+        self.leases.get(name)?.held.as_ref()
+    }
+
+    pub(super) fn give_back(&mut self, lease: &Lease) {
+        if self.current(&lease.name, lease.number).is_some()
+            && let Some(slot) = self.leases.get_mut(&lease.name)
+        {
+            slot.held = None;
+        }
+    }
+
     fn current(&mut self, name: &str, number: u64) -> Option<&mut Lease> {
         let held = self.leases.get_mut(name).and_then(|slot| slot.held.as_mut());
         held.filter(|held| held.number == number)
@@ -59,12 +72,7 @@ impl LeaseStore for MemoryStore {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), LeaseStoreError> {
-        let mut shelves = self.shelves();
-        if shelves.current(&lease.name, lease.number).is_some()
-            && let Some(slot) = shelves.leases.get_mut(&lease.name)
-        {
-            slot.held = None;
-        }
+        self.shelves().give_back(lease);
         Ok(())
     }
 }

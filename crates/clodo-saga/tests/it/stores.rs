@@ -13,6 +13,9 @@ async fn memory_keeps_its_promises() {
     conformance::lease_store(&MemoryStore::default()).await;
     conformance::fences(&MemoryStore::default()).await;
     conformance::signal_store(&MemoryStore::default()).await;
+    conformance::budget_store(&MemoryStore::default()).await;
+    conformance::job_store(&MemoryStore::default()).await;
+    conformance::blob_store(&MemoryStore::default()).await;
 }
 
 #[tokio::test]
@@ -23,6 +26,9 @@ async fn sqlite_keeps_its_promises() {
     conformance::lease_store(&store).await;
     conformance::fences(&store).await;
     conformance::signal_store(&store).await;
+    conformance::budget_store(&store).await;
+    conformance::job_store(&store).await;
+    conformance::blob_store(&store).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod adapters;
+mod budgets;
 mod contracts;
 mod loading;
 mod migrating;
