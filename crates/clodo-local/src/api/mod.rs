@@ -11,6 +11,7 @@ mod d1_transfer;
 mod d1_travel;
 mod deployments;
 mod dns;
+mod dns_import;
 mod dns_records;
 mod domains;
 mod durable_objects;
@@ -46,6 +47,7 @@ mod trigger;
 mod upload;
 mod versions;
 mod workers;
+mod zone_file;
 mod zones;
 
 pub(crate) use error::ApiError;
