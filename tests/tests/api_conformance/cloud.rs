@@ -82,10 +82,15 @@ impl Cloud {
         self.url.as_deref()
     }
 
+    /// The local cloud's token.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Calls the local cloud's own API.
     pub(crate) async fn control(&self, method: &'static str, path: &str, body: Value) {
         let url = format!("{}/clodo/{path}", self.url().unwrap());
-        let bearer = format!("authorization: Bearer {}", self.token.as_deref().unwrap());
+        let bearer = format!("authorization: Bearer {}", self.token().unwrap());
         let call = move || {
             let body = body.to_string();
             let request =

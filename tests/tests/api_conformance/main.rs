@@ -11,6 +11,7 @@ mod durable_objects;
 mod faults;
 mod identity;
 mod kv;
+mod pages;
 mod queues;
 mod r2;
 mod secrets;
