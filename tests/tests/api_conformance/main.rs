@@ -2,6 +2,7 @@
 //! real, allow-listed account by `cargo xtask live`. What a test makes it removes again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aging;
 mod analytics;
 mod assets;
 mod cloud;
