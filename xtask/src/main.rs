@@ -1,7 +1,8 @@
-//! Chores of the workspace: `cargo xtask floors | docs [--check] | test | live | coverage`.
+//! Chores of the workspace: `cargo xtask floors | alone | docs [--check] | test | live | coverage`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
+mod alone;
 mod conformance;
 mod coverage;
 mod docs;
@@ -19,6 +20,8 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   floors            Check that every crate depends only on strictly lower floors
+  alone             Check that each library builds alone, with each of its features alone, and brings nothing along
+                    that they do not ask for
   docs [--check]    Write docs/cli.md, conformance.md, exit-codes.md and *.schema.json, and build the crates' docs;
                     --check fails where a file is stale
   test [ARG...]     Install what the tests need, then run all of them; ARGs go to the test runner
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["floors"] => floors::check(),
+        ["alone"] => alone::check(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["test", rest @ ..] => test::run(rest),

@@ -240,7 +240,7 @@ impl ApiError {
     /// What a person can do about it: one sentence, lower case, no full stop.
     #[must_use]
     pub fn advice(&self) -> &'static str {
-        crate::classify::advice(self.kind(), &self.0.messages)
+        crate::classify::advice(self.kind(), self.template(), &self.0.messages)
     }
 
     pub(crate) fn remembering(mut self, may_have_happened: bool) -> Self {

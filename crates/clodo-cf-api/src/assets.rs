@@ -1,5 +1,11 @@
 //! Static assets: Cloudflare says which files it lacks, gets those, and gives a token that a
 //! version's upload carries.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/assets.rs")]
+//! ```
+#![doc = include_str!("../docs/assets.md")]
 
 use crate::{
     api_error::ApiError,

@@ -264,6 +264,20 @@ pub enum KnownBinding {
     },
 }
 
+impl KnownBinding {
+    /// A class of Durable Objects of the Worker itself.
+    #[must_use]
+    pub fn object_class(name: impl Into<String>) -> Self {
+        Self::DurableObjectNamespace {
+            class_name: Some(name.into()),
+            dispatch_namespace: None,
+            script_name: None,
+            environment: None,
+            namespace_id: None,
+        }
+    }
+}
+
 /// So many in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimpleLimit {

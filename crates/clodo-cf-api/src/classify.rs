@@ -84,16 +84,21 @@ fn of_product_code(product: Product, code: u64) -> Option<ApiErrorKind> {
         (Product::Buckets, 10008) => Conflict,
         (Product::Buckets, 10059) => NotFound,
         (Product::Queues, 11000) => NotFound,
-        (Product::Queues, 11003 | 11009) => Exists,
+        (Product::Queues, 10105 | 10107 | 11006) => NotFound,
+        (Product::Queues, 11004 | 11009) => Exists,
         (Product::Rest, 81044) => NotFound,
         (Product::Rest, 81053 | 81057 | 81058 | 1061) => Exists,
-        (Product::Workers, 10007 | 10056 | 10063 | 10090 | 10092 | 10200 | 10222) => NotFound,
+        (Product::Workers, 10007 | 10009 | 10056 | 10063 | 10066 | 10071 | 10090 | 10092) => {
+            NotFound
+        }
+        (Product::Workers, 10200 | 10222 | 10336 | 100_114 | 100_146) => NotFound,
         (Product::Workers, 10020) => Exists,
         (Product::Workers, 10006 | 10016 | 10021 | 10026 | 10057 | 10068 | 10069) => Invalid,
-        (Product::Workers, 10018 | 10031 | 10035 | 10211 | 10214 | 10215 | 10220) => Conflict,
+        (Product::Workers, 10018 | 10031 | 10035 | 10142 | 10211 | 10214 | 10215) => Conflict,
+        (Product::Workers, 10220 | 100_116 | 100_117) => Conflict,
         (Product::Workers, 10027 | 10037) => Limit,
+        (Product::Workers, 10023 | 10034) => Permission,
         (_, 10015 | 10075) => Limit,
-        (_, 10023 | 10034) => Permission,
         _ => return None,
     })
 }
@@ -113,8 +118,10 @@ fn of_status(status: StatusCode) -> ApiErrorKind {
 }
 
 /// What a person can do about it.
-pub(crate) fn advice(kind: ApiErrorKind, said: &[ApiMessage]) -> &'static str {
-    let by_code = said.iter().filter_map(|message| message.code).find_map(advice_on_code);
+pub(crate) fn advice(kind: ApiErrorKind, template: &str, said: &[ApiMessage]) -> &'static str {
+    let product = Product::of(template);
+    let codes = said.iter().filter_map(|message| message.code);
+    let by_code = codes.into_iter().find_map(|code| advice_on_code(product, code));
     by_code.unwrap_or(match kind {
         ApiErrorKind::Auth => "check the API token: it is wrong, expired or disabled",
         ApiErrorKind::Permission => {
@@ -147,7 +154,13 @@ pub(crate) fn advice(kind: ApiErrorKind, said: &[ApiMessage]) -> &'static str {
     })
 }
 
-fn advice_on_code(code: u64) -> Option<&'static str> {
+fn advice_on_code(product: Product, code: u64) -> Option<&'static str> {
+    if product == Product::Storage && code == 10034 {
+        return Some("let the value live for 60 seconds at least");
+    }
+    if product != Product::Workers {
+        return None;
+    }
     Some(match code {
         10034 => "verify the e-mail address of the Cloudflare account",
         10057 => {
@@ -169,11 +182,16 @@ fn advice_on_code(code: u64) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ApiErrorKind::*;
+    use ApiErrorKind::{
+        Auth, CircuitOpen, Conflict, Exists, Invalid, Limit, NoRoute, NotFound, Permission,
+        Protocol, RateLimited, Request, Transport, Unavailable,
+    };
+    use std::collections::BTreeSet;
 
     const WORKER: &str = "/accounts/{account}/workers/scripts/{worker}";
     const BUCKET: &str = "/accounts/{account}/r2/buckets/{bucket}";
     const DATABASE: &str = "/accounts/{account}/d1/database/{database}";
+    const QUEUE: &str = "/accounts/{account}/queues/{queue}/consumers";
     const STORAGE: &str = "/accounts/{account}/storage/kv/namespaces/{namespace}";
 
     fn kind(template: &str, status: u16, codes: &[u64]) -> ApiErrorKind {
@@ -216,6 +234,12 @@ mod tests {
             (STORAGE, 400, &[10014], Exists),
             (STORAGE, 404, &[10009], NotFound),
             (STORAGE, 400, &[10013], NotFound),
+            (STORAGE, 400, &[10034], Invalid),
+            (WORKER, 403, &[10034], Permission),
+            (WORKER, 404, &[100_146], NotFound),
+            (QUEUE, 400, &[11003], Invalid),
+            (QUEUE, 400, &[11004], Exists),
+            (QUEUE, 405, &[], NoRoute),
             (WORKER, 500, &[10013], Unavailable),
             (WORKER, 429, &[10007], RateLimited),
             (WORKER, 429, &[], RateLimited),
@@ -230,8 +254,37 @@ mod tests {
 
     #[test]
     fn advice_prefers_what_the_code_says() {
-        let said = [ApiMessage { code: Some(10063), ..ApiMessage::default() }];
-        assert!(advice(NotFound, &said).contains("subdomain"));
-        assert!(advice(NotFound, &[]).contains("name"));
+        let said = |code| [ApiMessage { code: Some(code), ..ApiMessage::default() }];
+        assert!(advice(NotFound, WORKER, &said(10063)).contains("subdomain"));
+        assert!(advice(Permission, WORKER, &said(10034)).contains("e-mail"));
+        assert!(advice(Invalid, STORAGE, &said(10034)).contains("60 seconds"));
+        assert!(advice(NotFound, DATABASE, &said(10063)).contains("name"));
+        assert!(advice(NotFound, WORKER, &[]).contains("name"));
+    }
+
+    #[test]
+    fn every_kind_has_advice_of_its_own() {
+        let kinds = [
+            Auth,
+            Permission,
+            NotFound,
+            NoRoute,
+            Exists,
+            Conflict,
+            RateLimited,
+            Invalid,
+            Limit,
+            Unavailable,
+            Protocol,
+            Transport,
+            CircuitOpen,
+            Request,
+        ];
+        let all: BTreeSet<_> = kinds.map(|kind| advice(kind, WORKER, &[])).into();
+        assert_eq!(all.len(), kinds.len(), "{all:?}");
+        for text in all {
+            let begins_low = text.starts_with(|c: char| c.is_ascii_lowercase());
+            assert!(begins_low && !text.ends_with('.'), "{text}");
+        }
     }
 }

@@ -1,7 +1,14 @@
 //! DNS records of a zone.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/dns.rs")]
+//! ```
+#![doc = include_str!("../docs/dns.md")]
 
 use crate::{
-    endpoint::{Endpoint, Repeat},
+    endpoint::{Endpoint, Place, Reading, Repeat},
+    envelope::ApiMessage,
     ids::RecordId,
     multipart::{FormError, Part, encode_form},
     paging::{ListEndpoint, Paging},
@@ -257,6 +264,9 @@ pub struct ImportOutcome {
     /// Records that the file holds.
     #[serde(default, rename = "total_records_parsed")]
     pub parsed: u64,
+    /// Why the others were not made, as Cloudflare says it.
+    #[serde(skip)]
+    pub refused: Vec<ApiMessage>,
 }
 
 const RECORDS: &str = "/zones/{zone}/dns_records";
@@ -327,7 +337,8 @@ pub enum ImportProxying {
     Proxied,
 }
 
-/// Makes records from a zone file (BIND).
+/// Makes records from a zone file (BIND), one by one: [`ImportOutcome::refused`] says which could
+/// not be made.
 ///
 /// # Errors
 /// When the file cannot be written as a form.
@@ -339,6 +350,11 @@ pub fn import(
     let proxied = if proxying == ImportProxying::Proxied { "true" } else { "false" };
     let parts = [Part::file("file", "text/plain", file), Part::field("proxied", proxied)];
     let form = encode_form(&parts)?;
-    let template = "/zones/{zone}/dns_records/import";
-    Ok(Endpoint::new(Method::POST, template, Repeat::Never).at("zone", zone).with_form(form))
+    let place = Place::Template("/zones/{zone}/dns_records/import");
+    let reading = Reading::Envelope(|envelope, within| {
+        let outcome: ImportOutcome = envelope.result(within)?;
+        Ok(ImportOutcome { refused: envelope.messages(), ..outcome })
+    });
+    let endpoint = Endpoint::reading(Method::POST, place, Repeat::Never, reading);
+    Ok(endpoint.at("zone", zone).with_form(form))
 }

@@ -1,5 +1,11 @@
 //! Durable Objects: the namespaces of an account and the objects in them. Classes are made and
 //! removed by a Worker's [migrations](crate::Migrations), never by a call of their own.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/durable_objects.rs")]
+//! ```
+#![doc = include_str!("../docs/durable_objects.md")]
 
 use crate::{
     ids::ObjectNamespaceId,

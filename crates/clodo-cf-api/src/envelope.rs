@@ -29,6 +29,7 @@ pub(crate) struct PageInfo {
 pub(crate) struct Envelope<'a> {
     pub(crate) success: bool,
     pub(crate) errors: Vec<ApiMessage>,
+    messages: Option<&'a RawValue>,
     result: Option<&'a RawValue>,
     result_info: Option<&'a RawValue>,
 }
@@ -39,6 +40,8 @@ struct Wire<'a> {
     success: Option<&'a RawValue>,
     #[serde(borrow)]
     errors: Option<&'a RawValue>,
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -65,12 +68,13 @@ impl<'a> Envelope<'a> {
             return None;
         }
         let success = wire.success.is_some_and(|raw| raw.get() == "true");
-        Some(Self { success, errors, result: wire.result, result_info: wire.result_info })
+        let Wire { messages, result, result_info, .. } = wire;
+        Some(Self { success, errors, messages, result, result_info })
     }
 
     /// What a successful answer without a body stands for.
     pub(crate) fn empty() -> Self {
-        Self { success: true, errors: Vec::new(), result: None, result_info: None }
+        Self { success: true, errors: Vec::new(), messages: None, result: None, result_info: None }
     }
 
     /// Reads `result`, or the field `within` it; a missing one counts as null.
@@ -82,6 +86,11 @@ impl<'a> Envelope<'a> {
         let fields: Option<BTreeMap<String, &RawValue>> = serde_json::from_str(self.result_text())?;
         let found = fields.as_ref().and_then(|fields| fields.get(field));
         serde_json::from_str(found.map_or("null", |raw| raw.get()))
+    }
+
+    /// What a success says beside its result.
+    pub(crate) fn messages(&self) -> Vec<ApiMessage> {
+        self.messages.map(messages).unwrap_or_default()
     }
 
     /// The JSON text of `result`.

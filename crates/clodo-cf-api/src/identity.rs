@@ -1,4 +1,10 @@
 //! Who the token is, and what it can see.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/identity.rs")]
+//! ```
+#![doc = include_str!("../docs/identity.md")]
 
 use crate::{
     endpoint::Endpoint,

@@ -10,7 +10,7 @@
 //! | static assets to upload | [`Client::upload_assets`] |
 //! | SQL to move in or out | [`Client::import_database`], [`Client::export_database`] |
 //! | events to follow | [`tails::create_tail`], then [`tails::TailStream`] |
-//! | a call that failed | [`ApiError::kind`], [`ApiError::advice`] |
+//! | a call that failed | [`ApiError::kind`], [`ApiError::advice`], the page [`errors`] |
 //! | many programs with one token | implement [`Pacer`] over a store |
 //! | a call that is missing here | [`Endpoint::new`], [`ListEndpoint::new`] |
 //!
@@ -37,6 +37,21 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) })?;
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # A page for each area
+//! Each has an example that the tests run against a local Cloudflare, a table of its calls, its errors
+//! and what to do about them, and Cloudflare's limits.
+//!
+//! | area | page |
+//! |---|---|
+//! | who the token is; tokens | [`identity`], [`tokens`] |
+//! | zones and DNS | [`zones`], [`dns`] |
+//! | Workers | [`workers`], [`worker_settings`], [`assets`], [`secrets`], [`durable_objects`] |
+//! | versions, traffic, rollback | [`versions`] |
+//! | `workers.dev`, routes, custom domains, schedules | [`triggers`] |
+//! | what a Worker does right now, and did | [`tails`], [`analytics`] |
+//! | data | [`d1`], [`kv`], [`r2`], [`queues`] |
+//! | failures, repeats, pacing, the breaker | [`errors`] |
 //!
 //! # How it behaves
 //! - Success is what the answer's envelope says; a status of 400 or more is a failure all the same.
@@ -85,6 +100,7 @@ pub mod assets;
 pub mod d1;
 pub mod dns;
 pub mod durable_objects;
+pub mod errors;
 pub mod identity;
 pub mod kv;
 pub mod queues;
@@ -130,3 +146,7 @@ pub use clodo_http::{Body, BodyError, HttpService, Response, RetryPolicy, Sleepe
 #[cfg(feature = "reqwest")]
 pub use clodo_http::{ReqwestError, ReqwestHttp, ReqwestOptions};
 pub use clodo_resilience::{BreakerOptions, BreakerState, TripRule};
+pub use clodo_types::{
+    AccountId, BindingName, BucketName, DatabaseId, DatabaseName, Hostname, NameError, NamespaceId,
+    NamespaceTitle, Secret, SecretName, VersionId, WorkerName, ZoneId, ZoneName,
+};

@@ -1,5 +1,11 @@
 //! Secrets of a Worker that are set without uploading its code. Each change makes a new version
 //! and deploys it; secrets that belong to an upload travel in it as [bindings](crate::KnownBinding).
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/secrets.rs")]
+//! ```
+#![doc = include_str!("../docs/secrets.md")]
 
 use crate::{
     client::exposed,

@@ -1,4 +1,10 @@
 //! API tokens, of a person or of an account, and the permissions that they can be given.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/tokens.rs")]
+//! ```
+#![doc = include_str!("../docs/tokens.md")]
 
 use crate::{
     endpoint::{Endpoint, Repeat},

@@ -1,4 +1,10 @@
 //! Settings of a Worker: those of its latest version, and those that belong to no version.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/worker_settings.rs")]
+//! ```
+#![doc = include_str!("../docs/worker_settings.md")]
 
 use crate::{
     binding::Binding,

@@ -1,4 +1,10 @@
 //! Zones, and what a Worker does not own of them: their cache.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../docs/zones.rs")]
+//! ```
+#![doc = include_str!("../docs/zones.md")]
 
 use crate::{
     api_error::ApiError,

@@ -86,7 +86,7 @@ impl Pattern {
 impl RouteTable {
     pub(crate) fn build(cloud: &Cloud) -> Self {
         let mut table = Self::default();
-        for zone in cloud.zones.values() {
+        for zone in cloud.zones.values().filter(|zone| !zone.paused) {
             for route in &zone.routes {
                 let Ok(pattern) = Pattern::parse(&route.pattern) else { continue };
                 let (account_id, script) = (zone.account_id.clone(), route.script.clone());
@@ -100,7 +100,7 @@ impl RouteTable {
             .for_each(|list| list.sort_by_key(|e| std::cmp::Reverse(specific(e))));
         table.wildcard.sort_by_key(|(host, e)| std::cmp::Reverse((host.len(), specific(e))));
         for account in cloud.accounts.values() {
-            table.add_account(account);
+            table.add_account(account, cloud);
         }
         table
     }
@@ -114,8 +114,12 @@ impl RouteTable {
         }
     }
 
-    fn add_account(&mut self, account: &Arc<Account>) {
+    fn add_account(&mut self, account: &Arc<Account>, cloud: &Cloud) {
+        let paused = |id: &str| cloud.zones.get(id).is_some_and(|zone| zone.paused);
         for domain in account.domains.values().filter(|domain| domain.enabled) {
+            if paused(&domain.zone_id) {
+                continue;
+            }
             let to = destination(account, &domain.service, None);
             self.domains.insert(domain.hostname.to_ascii_lowercase(), to);
         }
@@ -294,6 +298,7 @@ mod tests {
             name: "acme.test".into(),
             account_id: "a".into(),
             created_on: Moment::default(),
+            paused: false,
             dns: Vec::new(),
             routes: vec![
                 route("*.acme.test/*", Some("all")),
@@ -335,6 +340,17 @@ mod tests {
                 });
             assert_eq!(found.as_deref(), expected, "{host}{path}");
         }
+    }
+
+    #[test]
+    fn no_worker_answers_at_the_hostnames_of_a_paused_zone() {
+        let (_, mut cloud) = table();
+        Arc::make_mut(cloud.zones.get_mut("z").unwrap()).paused = true;
+        let table = RouteTable::build(&cloud);
+        for host in ["shop.acme.test", "other.acme.test", "acme.test"] {
+            assert_eq!(table.find(&cloud, host, "/"), None, "{host}");
+        }
+        assert!(table.find(&cloud, "shop.local.workers.dev", "/").is_some());
     }
 
     #[test]

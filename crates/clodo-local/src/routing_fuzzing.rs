@@ -41,6 +41,7 @@ fn cloud(patterns: &[&str]) -> Cloud {
         name: "acme.test".into(),
         account_id: "a".into(),
         created_on: Moment::default(),
+        paused: false,
         dns: Vec::new(),
         routes: routes.collect(),
     };

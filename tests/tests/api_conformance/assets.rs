@@ -17,7 +17,6 @@ async fn only_files_that_lack_are_sent_and_then_served() {
     let worker: WorkerName = cloud.name("assets");
     let (client, account) = (&cloud.client, &cloud.account);
     let entry = |hash: &str, size| ManifestEntry { hash: hash.to_owned(), size };
-    // The first 32 digits of BLAKE3 over the base64 of the content and the extension.
     let manifest: Manifest = [
         ("/index.html".to_owned(), entry(&asset_hash("hello", "html"), 5)),
         ("/a.css".to_owned(), entry(&asset_hash("a{}", "css"), 3)),
@@ -46,7 +45,8 @@ async fn only_files_that_lack_are_sent_and_then_served() {
     cloud.remove_worker(&worker).await;
 }
 
-fn asset_hash(content: &str, extension: &str) -> String {
+/// The first 32 digits of BLAKE3 over the base64 of the content and the extension.
+pub(crate) fn asset_hash(content: &str, extension: &str) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(content) + extension;
     blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
 }

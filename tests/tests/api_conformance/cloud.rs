@@ -1,6 +1,7 @@
 //! The Cloudflare that the suite runs against: a local one of its own for each test, or, for
 //! `cargo xtask live`, a real account that is on the list.
 
+use crate::aging::Aging;
 use clodo_cf_api::{
     Client, ClientOptions, Ensured, ReqwestHttp, ReqwestOptions, WorkerUpload, workers,
 };
@@ -46,7 +47,7 @@ impl Cloud {
         let token = Secret::new(settings["CLOUDFLARE_API_TOKEN"].as_str());
         let account = parsed(&settings["CLOUDFLARE_ACCOUNT_ID"]);
         let url = base.strip_suffix("/client/v4").map(str::to_owned);
-        let client = client(ClientOptions::new(base, token));
+        let client = Client::new(Arc::new(Aging(http())), ClientOptions::new(base, token)).unwrap();
         let token = Some(settings["CLOUDFLARE_API_TOKEN"].clone());
         let mut cloud = Self { client, account, sandbox: Some(sandbox), zone: None, url, token };
         let zones = clodo_cf_api::zones::list_zones(&cloud.account);
@@ -62,7 +63,8 @@ impl Cloud {
             listed.into_iter().any(|id| id == account),
             "{account} is not in tests/live-accounts.txt"
         );
-        let client = client(ClientOptions::cloudflare(Secret::new(token)));
+        let client =
+            Client::new(Arc::new(http()), ClientOptions::cloudflare(Secret::new(token))).unwrap();
         let zone = setting("CLODO_LIVE_ZONE").map(|zone| parsed(&zone));
         Self { client, account: parsed(&account), sandbox: None, zone, url: None, token: None }
     }
@@ -82,10 +84,15 @@ impl Cloud {
         self.url.as_deref()
     }
 
+    /// The local cloud's token.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Calls the local cloud's own API.
     pub(crate) async fn control(&self, method: &'static str, path: &str, body: Value) {
         let url = format!("{}/clodo/{path}", self.url().unwrap());
-        let bearer = format!("authorization: Bearer {}", self.token.as_deref().unwrap());
+        let bearer = format!("authorization: Bearer {}", self.token().unwrap());
         let call = move || {
             let body = body.to_string();
             let request =
@@ -172,9 +179,8 @@ pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T 
     panic!("it did not happen within 30 s");
 }
 
-fn client(options: ClientOptions) -> Client {
-    let http = ReqwestHttp::new(&ReqwestOptions::default()).unwrap();
-    Client::new(Arc::new(http), options).unwrap()
+fn http() -> ReqwestHttp {
+    ReqwestHttp::new(&ReqwestOptions::default()).unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the suite reads its environment here, once")]

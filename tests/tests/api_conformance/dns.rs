@@ -37,6 +37,7 @@ async fn a_zone_is_made_once_found_and_removed() {
 // conformance: dns | DELETE /zones/{zone}/dns_records/{record} | documented
 // conformance: dns | POST /zones/{zone}/dns_records/batch | documented
 // conformance: dns | GET /zones/{zone}/dns_records/export | documented
+// conformance: dns | POST /zones/{zone}/dns_records/import | documented
 #[tokio::test]
 async fn records_are_kept_one_by_one_and_together() {
     let cloud = Cloud::open().await;
@@ -81,8 +82,17 @@ async fn records_are_kept_one_by_one_and_together() {
     let file = client.send(dns::export(&zone)).await.unwrap();
     let file = file.into_body().collect(1 << 20).await.unwrap();
     assert!(String::from_utf8_lossy(&file).contains("192.0.2.2"), "{file:?}");
+    let file =
+        format!("{}. 300 IN TXT \"imported\"\n{}. 300 IN A 192.0.2.9\n", host("i"), host("a"));
+    let import = dns::import(&zone, file.clone(), dns::ImportProxying::DnsOnly).unwrap();
+    let once = client.send(import).await.unwrap();
+    assert_eq!((once.parsed, once.added), (2, 2));
+    let again = dns::import(&zone, file, dns::ImportProxying::DnsOnly).unwrap();
+    let again = client.send(again).await.unwrap();
+    assert_eq!((again.parsed, again.added, again.refused.len()), (2, 0, 2));
     for record in client.list(dns::list_records(&zone)).await.unwrap() {
-        if record.id == made.id || done.posts.iter().any(|post| post.id == record.id) {
+        let imported = record.content == "192.0.2.9" || record.content.contains("imported");
+        if imported || record.id == made.id || done.posts.iter().any(|post| post.id == record.id) {
             client.send(dns::delete_record(&zone, &record.id)).await.unwrap();
         }
     }

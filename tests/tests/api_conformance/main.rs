@@ -2,6 +2,7 @@
 //! real, allow-listed account by `cargo xtask live`. What a test makes it removes again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aging;
 mod analytics;
 mod assets;
 mod cloud;
@@ -11,6 +12,7 @@ mod durable_objects;
 mod faults;
 mod identity;
 mod kv;
+mod pages;
 mod queues;
 mod r2;
 mod secrets;

@@ -1,8 +1,10 @@
 //! What happened, in numbers: Cloudflare's GraphQL API.
 //!
-//! [`query`] asks anything and reads it into a type of the caller's. The other functions ask what
-//! deployments and bills are judged by. Times are RFC 3339; one question covers a month at most,
-//! and Cloudflare forgets after three.
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/analytics.rs")]
+//! ```
+#![doc = include_str!("../../docs/analytics.md")]
 
 mod usage;
 mod workers;

@@ -1,6 +1,10 @@
 //! D1 databases: the databases themselves, SQL, files in and out, and their history.
 //!
-//! [`Client::import_database`] and [`Client::export_database`] take the steps of a transfer.
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/d1.rs")]
+//! ```
+#![doc = include_str!("../../docs/d1.md")]
 
 mod drive;
 mod query;

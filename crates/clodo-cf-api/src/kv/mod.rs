@@ -1,4 +1,10 @@
 //! KV namespaces and their values.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/kv.rs")]
+//! ```
+#![doc = include_str!("../../docs/kv.md")]
 
 mod bulk;
 

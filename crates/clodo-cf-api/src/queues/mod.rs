@@ -1,4 +1,10 @@
 //! Queues: the queues themselves, who consumes them, and messages over HTTP.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/queues.rs")]
+//! ```
+#![doc = include_str!("../../docs/queues.md")]
 
 mod consumers;
 mod messages;

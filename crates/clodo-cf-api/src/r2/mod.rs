@@ -1,7 +1,10 @@
 //! R2: buckets, their objects, and who may reach them from a browser or for how long they stay.
 //!
-//! A bucket in a jurisdiction is reached only by calls that name it: add
-//! `.with_header_value(JURISDICTION, "eu")` to the endpoint ([`JURISDICTION`]).
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/r2.rs")]
+//! ```
+#![doc = include_str!("../../docs/r2.md")]
 
 mod objects;
 mod rules;

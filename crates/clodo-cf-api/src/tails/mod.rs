@@ -1,9 +1,11 @@
 //! Live tails: the events of a Worker as they happen.
 //!
-//! [`create_tail`] opens one at the API, [`TailStream::open`] reads it through any
-//! [`WebSocketConnector`]; `WebSockets` (feature `websocket`) is one that opens connections. A
-//! tail that breaks off is not opened again by itself: events in between are lost either way, and
-//! only the caller knows whether that matters.
+//! # Example
+#![cfg_attr(feature = "websocket", doc = "```")]
+#![cfg_attr(not(feature = "websocket"), doc = "```ignore")]
+#![doc = include_str!("../../docs/tails.rs")]
+//! ```
+#![doc = include_str!("../../docs/tails.md")]
 
 mod event;
 mod socket;

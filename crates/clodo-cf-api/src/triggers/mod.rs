@@ -1,4 +1,10 @@
 //! What makes a Worker run: `workers.dev`, routes, custom domains, schedules.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/triggers.rs")]
+//! ```
+#![doc = include_str!("../../docs/triggers.md")]
 
 mod domains;
 

@@ -1,4 +1,10 @@
 //! Versions of a Worker, and which of them get traffic.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/versions.rs")]
+//! ```
+#![doc = include_str!("../../docs/versions.md")]
 
 mod change;
 mod deployments;

@@ -1,5 +1,11 @@
 //! Workers as a whole: listings, uploads that go live at once, their code, removal, and what the
 //! account sets for all of them.
+//!
+//! # Example
+//! ```
+#![doc = include_str!("../../docs/workers.rs")]
+//! ```
+#![doc = include_str!("../../docs/workers.md")]
 
 mod account;
 mod change;

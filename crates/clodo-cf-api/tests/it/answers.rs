@@ -1,6 +1,6 @@
 use crate::support::{TOKEN, account, client, json, ok, refused, status, worker};
 use clodo_cf_api::{
-    ApiErrorKind, Client, ClientOptions, Endpoint, Repeat, d1, identity, kv, secrets, workers,
+    ApiErrorKind, Client, ClientOptions, Endpoint, Repeat, d1, dns, identity, kv, secrets, workers,
 };
 use clodo_http::{Answer, Scripted};
 use clodo_types::Secret;
@@ -179,6 +179,21 @@ async fn an_answer_larger_than_the_limit_is_not_read() {
     let client = Client::new(wire, options).unwrap();
     let error = client.send(identity::user()).await.unwrap_err();
     assert_eq!(error.kind(), ApiErrorKind::Protocol);
+}
+
+#[tokio::test]
+async fn an_import_of_records_says_which_it_did_not_make() {
+    let answer = r#"{"success":true,"errors":[],"messages":[{"code":81053,"message":"a.test: taken"}],
+        "result":{"recs_added":1,"recs_added_by_type":{"A":1},"total_records_parsed":2}}"#;
+    let (client, _) = client([json(200, answer)]);
+    let zone = crate::support::HEX.parse().unwrap();
+    let import = dns::import(&zone, "a 1 A 192.0.2.1", dns::ImportProxying::Proxied).unwrap();
+    let done = client.send(import).await.unwrap();
+    assert_eq!((done.added, done.parsed), (1, 2));
+    assert_eq!(
+        (done.refused[0].code, done.refused[0].text.as_str()),
+        (Some(81053), "a.test: taken")
+    );
 }
 
 #[tokio::test]

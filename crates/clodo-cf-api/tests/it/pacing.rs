@@ -45,6 +45,29 @@ async fn calls_wait_when_the_server_says_that_the_budget_is_used_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clones_share_one_budget_and_so_do_clients_of_one_pacer() {
+    let wire = Arc::new(Scripted::answering(|_| {
+        user().with_header("ratelimit", HeaderValue::from_static(r#""default";r=0;t=25"#))
+    }));
+    let pacer = Arc::new(TokenBucket::cloudflare());
+    let sharing = || {
+        let options = ClientOptions::new(crate::support::BASE, Secret::new(TOKEN));
+        Client::new(wire.clone(), options.with_pacer(pacer.clone())).unwrap()
+    };
+    let (one, other) = (sharing(), sharing());
+    for second in [one.clone(), other] {
+        let began = Instant::now();
+        one.send(identity::user()).await.unwrap();
+        let already = began.elapsed();
+        second.send(identity::user()).await.unwrap();
+        assert_eq!(began.elapsed() - already, Duration::from_secs(25));
+    }
+    let began = Instant::now();
+    client_of(&wire).send(identity::user()).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO, "another budget knows nothing of it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_without_a_word_about_budgets_is_never_waited_for() {
     let client = client_of(&Arc::new(Scripted::answering(|_| user())));
     let began = Instant::now();

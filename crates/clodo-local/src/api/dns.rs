@@ -1,10 +1,11 @@
 //! DNS records: kept and given back; nothing resolves them.
 
-use super::dns_records::{Batch, Filter, Named, Wire, check, proxiable, zone_file};
+use super::dns_records::{Batch, Filter, Named, Wire, check, proxiable};
 use super::{
     call::{Call, json as read_json},
     error::ApiError,
     reply::{Answer, Reply},
+    zone_file,
 };
 use crate::state::{
     ids::{Moment, random_hex},
@@ -97,7 +98,7 @@ pub(super) async fn batch(call: Call, body: Bytes) -> Answer {
 /// `GET /zones/{zone}/dns_records/export`: a zone file as BIND reads it.
 pub(super) async fn export(call: Call) -> Answer {
     let zone = call.zone()?;
-    Ok(Reply::raw(zone_file(zone), "text/plain; charset=utf-8"))
+    Ok(Reply::raw(zone_file::write(zone, proxiable), "text/plain; charset=utf-8"))
 }
 
 async fn change(
@@ -120,7 +121,7 @@ fn position(zone: &Zone, id: &str) -> Result<usize, ApiError> {
     at.ok_or_else(|| ApiError::not_found(81044, "Record does not exist."))
 }
 
-fn add(zone: &mut Zone, wire: Wire, now: Moment) -> Result<Value, ApiError> {
+pub(super) fn add(zone: &mut Zone, wire: Wire, now: Moment) -> Result<Value, ApiError> {
     let record = wire.over(DnsRecord::empty(now), now, zone)?;
     check(&record, zone)?;
     let answer = shown(zone, &record);

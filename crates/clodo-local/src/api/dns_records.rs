@@ -1,6 +1,6 @@
-//! What a DNS record may be, how a list is filtered, and how a zone is written as a file.
+//! What a DNS record may be, and how a list is filtered.
 
-use super::{call::Query, error::ApiError};
+use super::{call::Query, error::ApiError, zone_file::Entry};
 use crate::state::{
     ids::Moment,
     zone::{DnsRecord, Zone},
@@ -8,10 +8,7 @@ use crate::state::{
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
-use std::{
-    fmt::Write as _,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What a client sends of a record.
 #[derive(Debug, Default, Deserialize)]
@@ -44,6 +41,22 @@ pub(super) struct Batch {
     pub(super) patches: Option<Vec<Named>>,
     pub(super) puts: Option<Vec<Named>>,
     pub(super) posts: Option<Vec<Wire>>,
+}
+
+impl From<Entry> for Wire {
+    fn from(entry: Entry) -> Self {
+        Self {
+            kind: Some(entry.kind),
+            name: Some(entry.name),
+            content: Some(entry.content),
+            ttl: Some(entry.ttl),
+            proxied: entry.proxied,
+            priority: entry.priority,
+            comment: entry.comment,
+            tags: Some(entry.tags),
+            data: entry.data,
+        }
+    }
 }
 
 impl Wire {
@@ -217,55 +230,4 @@ impl<'a> Filter<'a> {
         all.peek()?;
         Some(all.all(|yes| yes))
     }
-}
-
-/// A zone as a file of RFC 1035.
-pub(super) fn zone_file(zone: &Zone) -> String {
-    let mut text = format!(";;\n;; Domain:     {}.\n;;\n$ORIGIN {}.\n", zone.name, zone.name);
-    for record in &zone.dns {
-        let content = match record.kind.as_str() {
-            "CNAME" | "NS" => absolute(&record.content),
-            "MX" => format!("{} {}", record.priority.unwrap_or(0), absolute(&record.content)),
-            "SRV" => format!("{} {}", record.priority.unwrap_or(0), absolute(&record.content)),
-            "TXT" => quoted(&record.content),
-            _ => record.content.replace(['\n', '\r'], " "),
-        };
-        let _ = write!(text, "{}.\t{}\tIN\t{}\t{content}", record.name, record.ttl, record.kind);
-        let note = match (&record.comment, record.proxied) {
-            (Some(comment), proxied) => Some((comment.replace(['\n', '\r'], " "), proxied)),
-            (None, true) => Some((String::new(), true)),
-            (None, false) => None,
-        };
-        if let Some((comment, proxied)) = note {
-            let tag = if proxied { "cf_tags=cf-proxied:true" } else { "" };
-            let _ = write!(text, " ; {}", [comment.as_str(), tag].join(" ").trim());
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn absolute(name: &str) -> String {
-    if name.ends_with('.') { name.to_owned() } else { format!("{name}.") }
-}
-
-/// Strings of at most 255 bytes each, as a TXT record has them.
-fn quoted(content: &str) -> String {
-    let plain = content.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let bytes = plain.unwrap_or(content).as_bytes();
-    let part = |part: &[u8]| {
-        let mut text = String::from("\"");
-        for byte in part {
-            match byte {
-                b'"' | b'\\' => text.extend(['\\', *byte as char]),
-                b' '..=b'~' => text.push(*byte as char),
-                other => {
-                    let _ = write!(text, "\\{other:03}");
-                }
-            }
-        }
-        text + "\""
-    };
-    let parts: Vec<String> = bytes.chunks(255).map(part).collect();
-    if parts.is_empty() { "\"\"".to_owned() } else { parts.join(" ") }
 }

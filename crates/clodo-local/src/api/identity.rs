@@ -4,7 +4,7 @@ use super::{
     ApiContext,
     call::Call,
     error::ApiError,
-    reply::{Answer, Reply},
+    reply::{Answer, Message, Reply},
 };
 use crate::{
     access::Caller,
@@ -59,7 +59,10 @@ fn verified(cx: &ApiContext, parts: &Parts, fits: impl Fn(&Token) -> bool) -> An
         }
     }
     match token.status(now) {
-        "active" => Reply::with_message(&result, 10000, "This API Token is valid and active"),
+        "active" => {
+            let said = Message::new(10000, "This API Token is valid and active");
+            Reply::with_messages(&result, &[said])
+        }
         _ => Reply::ok(&result),
     }
 }

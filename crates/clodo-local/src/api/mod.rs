@@ -11,6 +11,7 @@ mod d1_transfer;
 mod d1_travel;
 mod deployments;
 mod dns;
+mod dns_import;
 mod dns_records;
 mod domains;
 mod durable_objects;
@@ -51,6 +52,7 @@ mod workers;
 mod workflow_instances;
 mod workflow_steps;
 mod workflows;
+mod zone_file;
 mod zones;
 
 pub(crate) use error::ApiError;

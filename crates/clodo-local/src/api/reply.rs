@@ -37,10 +37,17 @@ struct Envelope<'a, T: Serialize + ?Sized> {
     result_info: Option<Box<RawValue>>,
 }
 
-#[derive(Serialize)]
-struct Message {
+/// Something that an answer says beside its result.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Message {
     code: u32,
-    message: &'static str,
+    message: String,
+}
+
+impl Message {
+    pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
 }
 
 impl Reply {
@@ -54,13 +61,12 @@ impl Reply {
         Self::ok(&())
     }
 
-    /// 200 with `result` and a message beside it.
-    pub(crate) fn with_message(
+    /// 200 with `result` and messages beside it.
+    pub(crate) fn with_messages(
         result: &(impl Serialize + ?Sized),
-        code: u32,
-        message: &'static str,
+        messages: &[Message],
     ) -> Answer {
-        Self::enveloped(result, None, &[Message { code, message }])
+        Self::enveloped(result, None, messages)
     }
 
     /// 200 with `result` and `result_info`.

@@ -1,11 +1,11 @@
 //! Which handler answers which path.
 
 use super::{
-    ApiContext, analytics, assets, control, d1, d1_transfer, d1_travel, deployments, dns, domains,
-    durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values, log::UnknownRoute,
-    queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications, r2_objects,
-    r2_settings, routes, scripts, secrets, settings, tails, tokens, trigger, versions, workers,
-    workflow_instances, workflow_steps, workflows, zones,
+    ApiContext, analytics, assets, control, d1, d1_transfer, d1_travel, deployments, dns,
+    dns_import, domains, durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values,
+    log::UnknownRoute, queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications,
+    r2_objects, r2_settings, routes, scripts, secrets, settings, tails, tokens, trigger, versions,
+    workers, workflow_instances, workflow_steps, workflows, zones,
 };
 use axum::{
     Router,
@@ -145,10 +145,12 @@ fn token_routes() -> Routes {
 fn zone_routes() -> Routes {
     Router::new()
         .route("/zones", get(zones::list).post(zones::create))
-        .route("/zones/{zone}", get(zones::get).delete(zones::delete))
+        .route("/zones/{zone}", get(zones::get).patch(zones::edit).delete(zones::delete))
+        .route("/zones/{zone}/purge_cache", post(zones::purge_cache))
         .route("/zones/{zone}/dns_records", get(dns::list).post(dns::create))
         .route("/zones/{zone}/dns_records/batch", post(dns::batch))
         .route("/zones/{zone}/dns_records/export", get(dns::export))
+        .route("/zones/{zone}/dns_records/import", post(dns_import::import))
         .route(
             "/zones/{zone}/dns_records/{record}",
             get(dns::get).put(dns::replace).patch(dns::patch).delete(dns::delete),

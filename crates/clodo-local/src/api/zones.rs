@@ -64,6 +64,7 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
                 name,
                 account_id: new.account.id,
                 created_on: now,
+                paused: false,
                 routes: Vec::new(),
                 dns: Vec::new(),
             });
@@ -72,6 +73,49 @@ pub(super) async fn create(call: Call, body: Bytes) -> Answer {
         })
         .await?;
     Reply::ok(&shown(&call, &zone))
+}
+
+#[derive(Deserialize)]
+struct ZoneChange {
+    paused: Option<bool>,
+}
+
+/// `PATCH /zones/{zone}`
+pub(super) async fn edit(call: Call, body: Bytes) -> Answer {
+    let change: ZoneChange = read_json(&body)?;
+    let id = call.zone()?.id.clone();
+    let zone = call
+        .state()
+        .write(move |cloud, _| {
+            let zone = cloud.zones.get_mut(&id).ok_or_else(ApiError::forbidden)?;
+            if let Some(paused) = change.paused {
+                Arc::make_mut(zone).paused = paused;
+            }
+            Ok::<_, ApiError>(Arc::clone(zone))
+        })
+        .await?;
+    Reply::ok(&shown(&call, &zone))
+}
+
+/// The most things that one purge names.
+const MOST_PURGED: usize = 100;
+
+/// `POST /zones/{zone}/purge_cache`: nothing is cached here, so nothing has to be forgotten.
+pub(super) async fn purge_cache(call: Call, body: Bytes) -> Answer {
+    let wanted: Value = read_json(&body)?;
+    let everything = wanted["purge_everything"] == true;
+    let lists = ["files", "tags", "hosts", "prefixes"].map(|what| wanted[what].as_array());
+    let given: Vec<_> = lists.into_iter().flatten().filter(|list| !list.is_empty()).collect();
+    if given.len() + usize::from(everything) != 1 {
+        let message = "Request must contain one of \"purge_everything\" or \"files\", \"tags\", \
+                       \"hosts\" or \"prefixes\"";
+        return Err(ApiError::bad_request(1012, message));
+    }
+    if given.iter().any(|list| MOST_PURGED < list.len()) {
+        let message = format!("A purge names {MOST_PURGED} things at most.");
+        return Err(ApiError::bad_request(1094, message));
+    }
+    Reply::ok(&json!({ "id": call.zone()?.id }))
 }
 
 /// `DELETE /zones/{zone}`: with its routes, records and custom domains.
@@ -99,7 +143,7 @@ fn shown(call: &Call, zone: &Zone) -> Value {
         "id": zone.id,
         "name": zone.name,
         "status": "active",
-        "paused": false,
+        "paused": zone.paused,
         "type": "full",
         "development_mode": 0,
         "name_servers": ["ada.ns.clodo.test", "bob.ns.clodo.test"],

@@ -160,6 +160,7 @@ fn add_zone(
                 name: text.to_owned(),
                 account_id: account.to_owned(),
                 created_on: now,
+                paused: false,
                 routes: Vec::new(),
                 dns: Vec::new(),
             };

@@ -10,6 +10,9 @@ pub(crate) struct Zone {
     pub(crate) name: String,
     pub(crate) account_id: String,
     pub(crate) created_on: Moment,
+    /// Then only its DNS is served: no Worker answers at its hostnames.
+    #[serde(default)]
+    pub(crate) paused: bool,
     pub(crate) routes: Vec<Route>,
     pub(crate) dns: Vec<DnsRecord>,
 }

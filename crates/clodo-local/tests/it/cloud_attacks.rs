@@ -43,6 +43,7 @@ fn statuses(answer: &str) -> Vec<&str> {
 const SECOND: &str = "GET /clodo/faults HTTP/1.1\r\nhost: evil.test\r\n\r\n";
 
 /// What it is, the bytes, and the statuses that they are answered with.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn malformed(auth: &str) -> Vec<(&'static str, String, Vec<&'static str>)> {
     let many: String = (0..300).map(|n| format!("x-{n}: y\r\n")).collect();
     let long = "y".repeat(1024 * 1024);

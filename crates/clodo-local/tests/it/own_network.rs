@@ -15,6 +15,7 @@ pub(crate) const NAME: &str = "inner.example";
 
 /// Runs the calling test once more, in a process with a network of its own. Where the system does
 /// not let us make one, says so, and the test proves nothing.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn in_a_network_of_its_own(body: impl FnOnce()) {
     #[expect(clippy::disallowed_methods, reason = "a test is a program")]
     let there = std::env::var_os(MARK).is_some();

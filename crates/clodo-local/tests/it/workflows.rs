@@ -611,11 +611,21 @@ async fn workflows_are_registered_listed_and_deleted_with_their_instances() {
     let path = format!("/workflows/flow/versions/{}", versions[1]["id"].as_str().unwrap());
     assert_eq!(live.call("GET", &path, "").await, versions[1]);
     assert_eq!(live.call("GET", &format!("{path}/graph"), "").await["graph"], Value::Null);
+    list_and_end(&shop, &again["version_id"]).await;
+    assert_eq!(live.call("DELETE", "/workflows/flow", "").await["status"], "ok");
+    let missing = live.answer("GET", "/workflows/flow", "").await;
+    assert_eq!(missing["errors"][0]["code"], 10200);
+    assert_eq!(shop.bound(json!([["create", {}]])).await, json!(["workflow.not_found"]));
+    shop.live.cloud.stop().await;
+}
+
+async fn list_and_end(shop: &Shop, version: &Value) {
+    let live = &shop.live;
     let event = json!({ "kind": "event" });
     let batch = json!([{ "instance_id": "a", "params": event }, { "instance_id": "b", "params": event.to_string() }]);
     let made = live.call("POST", "/workflows/flow/instances/batch", batch.to_string()).await;
     assert_eq!(made.as_array().unwrap().len(), 2);
-    assert_eq!(made[0]["version_id"], again["version_id"]);
+    assert_eq!(made[0]["version_id"], *version);
     for id in ["a", "b"] {
         shop.status(id, "waiting").await;
     }
@@ -651,15 +661,11 @@ async fn workflows_are_registered_listed_and_deleted_with_their_instances() {
         (&gone["deleted"], &gone["errors"][0]["code"]),
         (&json!([{ "id": "a" }]), &json!(10400))
     );
-    assert_eq!(live.call("DELETE", "/workflows/flow", "").await["status"], "ok");
-    let missing = live.answer("GET", "/workflows/flow", "").await;
-    assert_eq!(missing["errors"][0]["code"], 10200);
-    assert_eq!(shop.bound(json!([["create", {}]])).await, json!(["workflow.not_found"]));
-    shop.live.cloud.stop().await;
 }
 
 // conformance: workflows | bad input: classes, names, ids, sizes, orders | guessed: the codes beyond 10001, 10200, 10208, 10400, 10405 and 10415 are not documented
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_makes_no_sense_is_refused() {
     let shop = Shop::new().await;
     let register =

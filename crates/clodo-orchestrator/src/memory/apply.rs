@@ -10,9 +10,9 @@ use crate::{
     resource::ResourceRef,
     trigger::{TrafficShare, WorkerRef},
 };
-use clodo_types::BindingName;
+use clodo_types::{BindingName, Hostname};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl State {
     pub(super) fn account(&mut self, change: &Change) -> Result<&mut Account, PlatformError> {
@@ -62,15 +62,7 @@ impl State {
                 let now = self.worker(worker)?.workers_dev;
                 same(Before::WorkersDev(now), now == *to)
             }
-            Change::SetDomains { worker, to } => {
-                let mut before: BTreeMap<_, _> =
-                    to.iter().map(|host| (host.clone(), None)).collect();
-                let own = account.domains.iter();
-                let own = own.filter(|(host, by)| to.contains(*host) || **by == worker.worker);
-                before.extend(own.map(|(host, by)| (host.clone(), Some(by.clone()))));
-                let is_same = account.domains_of(worker) == *to;
-                same(Before::Domains(before), is_same)
-            }
+            Change::SetDomains { worker, to } => look_at_domains(account, worker, to),
             Change::SetRoutes { worker, to } => {
                 let now = self.worker(worker)?.routes.clone();
                 let is_same = now == *to;
@@ -186,10 +178,19 @@ impl State {
 }
 
 impl Account {
-    fn domains_of(&self, worker: &WorkerRef) -> std::collections::BTreeSet<clodo_types::Hostname> {
+    fn domains_of(&self, worker: &WorkerRef) -> BTreeSet<Hostname> {
         let own = self.domains.iter().filter(|(_, by)| **by == worker.worker);
         own.map(|(host, _)| host.clone()).collect()
     }
+}
+
+fn look_at_domains(account: &Account, worker: &WorkerRef, to: &BTreeSet<Hostname>) -> Look {
+    let mut before: BTreeMap<_, _> = to.iter().map(|host| (host.clone(), None)).collect();
+    let own = account.domains.iter();
+    let own = own.filter(|(host, by)| to.contains(*host) || **by == worker.worker);
+    before.extend(own.map(|(host, by)| (host.clone(), Some(by.clone()))));
+    let is_same = account.domains_of(worker) == *to;
+    Look { before: Before::Domains(before), already: is_same.then_some(Applied::Done) }
 }
 
 fn look_for_version(account: &Account, upload: &Upload, inputs: &Inputs) -> Look {

@@ -136,8 +136,7 @@ pub fn d1_queries(data: &[u8]) {
 
 async fn hostile(folder: &Path, text: &str) {
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_790_000_000_000)));
-    let mut options = D1Options::default();
-    options.max_duration = Duration::from_millis(300);
+    let options = D1Options { max_duration: Duration::from_millis(300), ..D1Options::default() };
     let d1 = D1::new(folder, clock, options);
     let at = DatabaseRef {
         account: "0123456789abcdef0123456789abcdef".parse().expect("an id"),

@@ -13,6 +13,7 @@ const MARK: &str = "CLODO_TEST_SMALL_DISK";
 
 /// Runs the calling test once more, in a process with a disk of so many bytes. Where the system
 /// does not let us mount one, says so, and the test proves nothing.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn on_a_disk_of(bytes: u32, body: impl FnOnce(SmallDisk)) {
     #[expect(clippy::disallowed_methods, reason = "a test is a program")]
     let given = std::env::var_os(MARK);

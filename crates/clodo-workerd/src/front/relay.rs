@@ -142,7 +142,7 @@ impl Relay {
         match passed {
             Ok((bytes, reusable)) => {
                 watch.relayed(status, bytes);
-                self.inner = reusable.then(|| (pool, inner));
+                self.inner = reusable.then_some((pool, inner));
                 Ok(if keep_alive && reusable { Exchange::Done } else { Exchange::Closed })
             }
             Err(error) => Err(error),
