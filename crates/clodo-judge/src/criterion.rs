@@ -47,14 +47,14 @@ impl Criterion {
     /// metric, so `alpha_promote` need not be shared (an intersection-union test).
     pub(crate) fn all(options: &JudgeOptions) -> Vec<Self> {
         let quantiles = options.quantiles.len() as f64;
-        let errors = if quantiles > 0.0 { 0.5 } else { 1.0 };
-        let mut all = vec![Self::errors(options, errors)];
+        let mut all = vec![Self::errors(options)];
         let latency = |quantile| Self::latency(options, quantile, 0.5 / quantiles);
         all.extend(options.quantiles.iter().copied().map(latency));
         all
     }
 
-    fn errors(options: &JudgeOptions, part: f64) -> Self {
+    pub(crate) fn errors(options: &JudgeOptions) -> Self {
+        let part = if options.quantiles.is_empty() { 1.0 } else { 0.5 };
         let margin = options.error_margin;
         let slope = 1.0 + options.error_tolerance;
         Self {
@@ -78,7 +78,8 @@ impl Criterion {
         let absolute = options.latency_margin * share;
         Self {
             metric: Metric::Latency(quantile),
-            prior: Prior { hits: BEYOND * share, total: BEYOND },
+            // As if ten requests had been as slow as the quantile says.
+            prior: Prior { hits: 10.0 * share, total: 10.0 },
             worse: Null { lies: Lies::Below, absolute: 0.0, slope: 1.0 },
             worse_needs: nats(part * options.alpha_worse),
             not_worse: Null { lies: Lies::Above, absolute, slope: 1.0 },
@@ -140,6 +141,23 @@ impl Sight {
                 canary: bounds.micros(canary),
             }),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_levels_of_all_metrics_add_up_to_the_whole() {
+        let levels = |options: &JudgeOptions| -> f64 {
+            Criterion::all(options).iter().map(|criterion| (-criterion.worse_needs).exp()).sum()
+        };
+        let three = [Quantile::P50, Quantile::P95, Quantile::P99];
+        for quantiles in [&three[..0], &three[..1], &three] {
+            let sum = levels(&JudgeOptions::default().with_quantiles(quantiles));
+            assert!((sum - 0.01).abs() < 1e-9 && sum <= 0.01, "{quantiles:?}: {sum}");
         }
     }
 }

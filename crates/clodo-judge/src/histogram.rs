@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{iter, sync::Arc, time::Duration};
 
 /// The most bounds that a histogram may have; all of them are stored with the judge.
 const MOST: usize = 512;
@@ -14,14 +14,16 @@ pub struct Bounds(Arc<[u64]>);
 
 /// How many requests took how long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawHistogram")]
+#[serde(try_from = "RawHistogram", into = "RawHistogram")]
 pub struct Histogram {
     bounds: Bounds,
     /// One more than there are bounds.
     counts: Vec<u64>,
+    /// Their sum.
+    total: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawHistogram {
     bounds: Bounds,
@@ -69,17 +71,19 @@ impl Bounds {
 
     /// The first bound that is at least this many times the one at `index`.
     pub(crate) fn above(&self, index: usize, times: f64) -> Option<usize> {
-        let least = self.0[index] as f64 * times;
-        self.0.iter().position(|bound| *bound as f64 >= least)
+        // 11 ms is a tenth above 10 ms, though not in binary fractions.
+        let least = self.0[index] as f64 * times * (1.0 - 1e-9);
+        let mut from_here = self.0.iter().skip(index);
+        from_here.position(|bound| *bound as f64 >= least).map(|further| index + further)
     }
 }
 
 impl Default for Bounds {
-    /// From 1 ms to 62 s, each a tenth above the one before: as fine as the tolerance that
+    /// From 1 ms to 63 s, each a tenth above the one before: as fine as the tolerance that
     /// [`JudgeOptions`](crate::JudgeOptions) has for latencies.
     fn default() -> Self {
-        let bounds = (0..117).map(|step| (1000.0 * 1.1_f64.powi(step)).round() as u64);
-        Self(bounds.collect())
+        let next = |micros: &u64| Some((micros * 11).div_ceil(10));
+        Self(iter::successors(Some(1000), next).take(117).collect())
     }
 }
 
@@ -108,7 +112,7 @@ impl Histogram {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let counts = vec![0; bounds.0.len() + 1];
-        Self { bounds, counts }
+        Self { bounds, counts, total: 0 }
     }
 
     /// Takes counts, one for each bound and one for what is slower than all of them. They are not
@@ -121,7 +125,10 @@ impl Histogram {
             (bounds, counts) if counts != bounds + 1 => {
                 Err(HistogramError::NumberOfCounts { bounds, counts })
             }
-            _ => Ok(Self { bounds, counts }),
+            _ => {
+                let total = sum(&counts);
+                Ok(Self { bounds, counts, total })
+            }
         }
     }
 
@@ -130,6 +137,7 @@ impl Histogram {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let bucket = self.bounds.0.partition_point(|bound| *bound < micros);
         self.counts[bucket] = self.counts[bucket].saturating_add(1);
+        self.total = self.total.saturating_add(1);
     }
 
     /// How many requests there are in each bucket; the last is for what is slower than all bounds.
@@ -147,7 +155,7 @@ impl Histogram {
     /// How many requests it counts.
     #[must_use]
     pub fn total(&self) -> u64 {
-        sum(&self.counts)
+        self.total
     }
 
     /// How many requests were slower than the bound at `index`.
@@ -157,8 +165,8 @@ impl Histogram {
 
     /// The first bound that at most this share of the requests exceeds.
     pub(crate) fn bound_with(&self, share_slower: f64) -> Option<usize> {
-        let most = self.total() as f64 * share_slower;
-        let mut slower = self.total();
+        let most = self.total as f64 * share_slower;
+        let mut slower = self.total;
         let within = &self.counts[..self.bounds.0.len()];
         within.iter().position(|count| {
             slower = slower.saturating_sub(*count);
@@ -171,6 +179,7 @@ impl Histogram {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count = count.saturating_add(*more);
         }
+        self.total = self.total.saturating_add(other.total);
     }
 }
 
@@ -179,6 +188,12 @@ impl TryFrom<RawHistogram> for Histogram {
 
     fn try_from(raw: RawHistogram) -> Result<Self, Self::Error> {
         Self::of_counts(raw.bounds, raw.counts)
+    }
+}
+
+impl From<Histogram> for RawHistogram {
+    fn from(histogram: Histogram) -> Self {
+        Self { bounds: histogram.bounds, counts: histogram.counts }
     }
 }
 
@@ -223,8 +238,8 @@ mod tests {
         assert_eq!(bounds.above(1, 1.1), Some(2));
         assert_eq!(bounds.above(3, 1.1), None);
         let fine = Bounds::default();
-        let far = (0..116).all(|index| fine.above(index, 1.1).is_some_and(|at| at <= index + 2));
-        assert!(far && fine.iter().len() == 117);
+        assert!((0..116).all(|index| fine.above(index, 1.1) == Some(index + 1)));
+        assert_eq!((fine.iter().len(), fine.micros(0), fine.micros(116)), (117, 1000, 63_560_299));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// follows, and of one request beside four less than of ten beside forty.
 const TOGETHER: u64 = 4;
 /// It waits no longer once one arm has this many.
-const ENOUGH: u64 = 1000;
+const ENOUGH: u64 = 400;
 
 /// Judges a canary against the baseline that serves beside it.
 ///
@@ -115,9 +115,8 @@ impl Judge {
             let Ok(sight) = criterion.sight(past) else { continue };
             let (past, batch) = (sight.count(past), sight.count(batch));
             let Criterion { worse, not_worse, prior, .. } = criterion;
-            tests.worse.absorb(&bets::ON_WORSE, &bets::on_worse(worse, *prior, &past, &batch));
-            let gains = bets::on_not_worse(not_worse, *prior, &past, &batch);
-            tests.not_worse.absorb(&bets::ON_NOT_WORSE, &gains);
+            tests.worse.absorb(&bets::on_worse(worse, *prior, &past, &batch));
+            tests.not_worse.absorb(&bets::on_not_worse(not_worse, *prior, &past, &batch));
         }
     }
 

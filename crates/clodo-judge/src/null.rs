@@ -131,3 +131,139 @@ impl Null {
         self.pull(sizes, alternative, nearest).abs()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counts::Counts;
+
+    const NULLS: [Null; 6] = [
+        Null { lies: Lies::Below, absolute: 0.0, slope: 1.0 },
+        Null { lies: Lies::Below, absolute: 0.0, slope: 1.25 },
+        Null { lies: Lies::Above, absolute: 0.01, slope: 1.0 },
+        Null { lies: Lies::Above, absolute: 0.25, slope: 1.0 },
+        Null { lies: Lies::Above, absolute: 0.01, slope: 1.5 },
+        Null { lies: Lies::Above, absolute: 0.0, slope: 1.5 },
+    ];
+    const SHARES: [f64; 9] = [0.0, 1e-6, 0.003, 0.02, 0.1, 0.5, 0.8, 0.99, 1.0];
+
+    fn points() -> impl Iterator<Item = Point> {
+        let pairs = SHARES.into_iter().flat_map(|left| SHARES.map(|right| (left, right)));
+        pairs.map(|(baseline, canary)| Point { baseline, canary })
+    }
+
+    /// The points of a null on a grid, its edge among them.
+    fn members(null: Null) -> impl Iterator<Item = Point> {
+        let edge = SHARES.map(|baseline| Point { baseline, canary: null.edge(baseline) });
+        points().chain(edge).filter(move |point| point.canary <= 1.0 && null.contains(*point))
+    }
+
+    /// The probability of so many hits.
+    fn binomial(total: u64, hits: u64, share: f64) -> f64 {
+        let ways: f64 = (0..hits).map(|at| (total - at) as f64 / (at + 1) as f64).product();
+        ways * share.powi(hits as i32) * (1.0 - share).powi((total - hits) as i32)
+    }
+
+    #[test]
+    fn under_no_point_of_a_null_is_more_than_one_expected() {
+        let mut looked_at = 0;
+        for null in NULLS {
+            for alternative in points().map(|point| Point::new(point.baseline, point.canary)) {
+                for (left, right) in [(1, 1), (4, 1), (1, 4), (3, 3), (7, 2)] {
+                    let e = |hits: [u64; 2]| {
+                        let baseline = Counts { hits: hits[0], total: left };
+                        let canary = Counts { hits: hits[1], total: right };
+                        null.log_e(&Pair { baseline, canary }, alternative).exp()
+                    };
+                    let outcomes: Vec<([u64; 2], f64)> = (0..=left)
+                        .flat_map(|k| (0..=right).map(move |l| [k, l]))
+                        .map(|hits| (hits, e(hits)))
+                        .collect();
+                    for truth in members(null) {
+                        let expected: f64 = outcomes
+                            .iter()
+                            .map(|(hits, e)| {
+                                binomial(left, hits[0], truth.baseline)
+                                    * binomial(right, hits[1], truth.canary)
+                                    * e
+                            })
+                            .sum();
+                        assert!(
+                            expected <= 1.0 + 1e-9,
+                            "{null:?} {alternative:?} {left}+{right} {truth:?}: {expected}"
+                        );
+                        looked_at += 1;
+                    }
+                }
+            }
+        }
+        assert!(looked_at > 50_000, "{looked_at}");
+    }
+
+    #[test]
+    fn nor_is_it_in_batches_of_a_thousand_million() {
+        for null in NULLS {
+            for alternative in points().map(|point| Point::new(point.baseline, point.canary)) {
+                for sizes in [[1e9, 1e9], [1e9, 3.0], [9e5, 1e5]] {
+                    if null.contains(alternative) {
+                        continue;
+                    }
+                    let nearest = null.nearest(sizes, alternative);
+                    let slack = null.slack(sizes, alternative, nearest);
+                    // The logarithm of what is expected.
+                    let expected = |truth: Point| {
+                        let factor = |size: f64, truth: f64, alternative: f64, nearest: f64| {
+                            let variance = nearest * (1.0 - nearest);
+                            size * ((truth - nearest) * (alternative - nearest) / variance).ln_1p()
+                        };
+                        factor(sizes[0], truth.baseline, alternative.baseline, nearest.baseline)
+                            + factor(sizes[1], truth.canary, alternative.canary, nearest.canary)
+                    };
+                    for truth in members(null) {
+                        let log = expected(truth);
+                        assert!(log <= slack + 1e-6, "{null:?} {alternative:?} {truth:?} {log}");
+                    }
+                    // It costs next to nothing, but so close to 1 that rounding counts.
+                    let close = nearest.canary > 0.999;
+                    assert!(close || slack < 1e-3, "{null:?} {sizes:?} {alternative:?}: {slack}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_point_is_the_nearest_on_the_edge() {
+        let divergence = |share: f64, from: f64| {
+            share * (share / from).ln() + (1.0 - share) * ((1.0 - share) / (1.0 - from)).ln()
+        };
+        for null in NULLS {
+            for alternative in points().map(|point| Point::new(point.baseline, point.canary)) {
+                if null.contains(alternative) {
+                    continue;
+                }
+                let distance = |baseline: f64| {
+                    let canary = null.edge(baseline);
+                    9.0 * divergence(alternative.baseline, baseline)
+                        + divergence(alternative.canary, canary)
+                };
+                let found = distance(null.nearest([9.0, 1.0], alternative).baseline);
+                for step in 1..2000 {
+                    let baseline = f64::from(step) / 2000.0;
+                    if null.edge(baseline) < 1.0 {
+                        assert!(found <= distance(baseline) + 1e-9, "{null:?} {alternative:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_arm_alone_shows_nothing() {
+        let alternative = Point::new(0.01, 0.5);
+        for (left, right) in [(0, 0), (1000, 0), (0, 1000)] {
+            let baseline = Counts { hits: left / 2, total: left };
+            let canary = Counts { hits: right, total: right };
+            assert_eq!(NULLS[0].log_e(&Pair { baseline, canary }, alternative), 0.0);
+        }
+    }
+}

@@ -1,4 +1,7 @@
-use crate::quantile::Quantile;
+use crate::{
+    bets::ON_NOT_WORSE, criterion::Criterion, growth, null::Point, quantile::Quantile,
+    wealth::FIRST_STAKE,
+};
 use serde::{Deserialize, Serialize};
 
 /// How much worse the canary may be without being called worse than the baseline: its share may
@@ -130,6 +133,22 @@ impl JudgeOptions {
         self
     }
 
+    /// About how many requests to the canary a promotion takes by errors, when both versions fail
+    /// at this ratio and the baseline answers so many requests for each of the canary's. None when
+    /// it would never come.
+    #[must_use]
+    pub fn requests_to_promote(&self, error_ratio: f64, baseline_per_canary: f64) -> Option<u64> {
+        let possible = (0.0..=1.0).contains(&error_ratio) && baseline_per_canary.is_finite();
+        let options = self.clone().checked().ok().filter(|_| possible)?;
+        let Criterion { not_worse, not_worse_needs, .. } = Criterion::errors(&options);
+        // The money of the one gambler who is right.
+        let staked = FIRST_STAKE * ON_NOT_WORSE[1];
+        let truth = Point::new(error_ratio, error_ratio);
+        let nats = not_worse_needs - staked.ln();
+        let requests = growth::requests_for(nats, &not_worse, truth, baseline_per_canary)?;
+        Some(requests.max(options.minimum_requests))
+    }
+
     /// Refuses nonsense, and rounds to nine decimals: a number that short survives every text
     /// format to the last bit.
     pub(crate) fn checked(mut self) -> Result<Self, OptionsError> {
@@ -199,6 +218,20 @@ mod tests {
         for (options, named) in cases {
             assert_eq!(options.checked().unwrap_err().option, named);
         }
+    }
+
+    #[test]
+    fn a_forecast_needs_figures_that_can_be() {
+        let forecast =
+            |ratio, per_canary| JudgeOptions::default().requests_to_promote(ratio, per_canary);
+        assert_eq!(forecast(0.0, 9.0), Some(349));
+        assert!(forecast(0.005, 1.0) > forecast(0.005, 9.0), "the baseline is known less well");
+        for (ratio, per_canary) in [(f64::NAN, 9.0), (1.1, 9.0), (0.1, 0.0), (0.1, f64::INFINITY)] {
+            assert_eq!(forecast(ratio, per_canary), None, "{ratio} {per_canary}");
+        }
+        let often = JudgeOptions::default().with_minimum_requests(5000);
+        assert_eq!(often.requests_to_promote(0.0, 9.0), Some(5000));
+        assert_eq!(often.with_alpha_promote(0.0).requests_to_promote(0.0, 9.0), None);
     }
 
     #[test]

@@ -4,13 +4,13 @@
 use clodo_judge::{Arm, Batch, Counts};
 
 /// A rule that rolls back.
-pub trait Rival {
+pub(crate) trait Rival {
     /// Takes in a step; true when it would roll back now.
     fn rolls_back(&mut self, step: &Batch) -> bool;
 }
 
 /// All rules, each with its name.
-pub fn all() -> Vec<(&'static str, Box<dyn Rival>)> {
+pub(crate) fn all() -> Vec<(&'static str, Box<dyn Rival>)> {
     let over = |arm: &Arm| share(arm) > 0.01;
     vec![
         ("> 1 %, first failed check", Box::new(Checks::new(1, move |step| over(&step.canary)))),

@@ -1,75 +1,90 @@
 //! Roll-outs that never happened: what two versions of a known kind would answer.
 
 use clodo_judge::{Arm, Batch, Bounds, Histogram};
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
 use rand_distr::{Binomial, Distribution};
 use std::time::Duration;
 
 /// What one version is like.
 #[derive(Clone, Copy, Debug)]
-pub struct Version {
+pub(crate) struct Version {
     /// The probability that a request fails.
-    pub errors: f64,
-    /// The median latency in milliseconds.
-    pub median: f64,
+    pub(crate) errors: f64,
+    /// The median latency in milliseconds, where latencies are measured. They are log-logistic: p95
+    /// is 2.1 times the median, p99 3.2 times.
+    pub(crate) median: Option<f64>,
 }
 
 /// How requests reach both.
 #[derive(Clone, Copy, Debug)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     /// Requests in each step, to both arms together.
-    pub step: u64,
+    pub(crate) step: u64,
     /// The probability that a request goes to the canary.
-    pub to_canary: f64,
+    pub(crate) to_canary: f64,
 }
 
-/// Draws the batches of one roll-out, from a seed.
-pub struct RollOut {
+/// Draws the batches of one roll-out.
+pub(crate) struct RollOut {
     random: ChaCha8Rng,
-    traffic: Traffic,
     bounds: Bounds,
 }
 
 impl RollOut {
     /// Its batches depend on the seed and the number alone.
-    pub fn new(seed: u64, number: u64, traffic: Traffic, bounds: &Bounds) -> Self {
+    pub(crate) fn new(seed: u64, number: u64, bounds: &Bounds) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(number);
-        Self { random, traffic, bounds: bounds.clone() }
+        Self { random, bounds: bounds.clone() }
     }
 
     /// Draws the next batch: each request goes to one of the arms at random.
-    pub fn batch(&mut self, baseline: Version, canary: Version) -> Batch {
-        let to_canary = self.draw(self.traffic.step, self.traffic.to_canary);
-        let to_baseline = self.traffic.step - to_canary;
-        Batch::new(self.arm(to_baseline, baseline), self.arm(to_canary, canary))
+    pub(crate) fn batch(&mut self, traffic: Traffic, [old, new]: [Version; 2]) -> Batch {
+        let to_canary = self.draw(traffic.step, traffic.to_canary);
+        Batch::new(self.arm(traffic.step - to_canary, old), self.arm(to_canary, new))
     }
 
     fn arm(&mut self, requests: u64, version: Version) -> Arm {
-        let errors = self.draw(requests, version.errors);
-        let latency = self.latencies(requests, version.median);
-        Arm::new(requests, errors).with_latency(latency)
+        let arm = Arm::new(requests, self.draw(requests, version.errors));
+        match version.median {
+            Some(median) => arm.with_latency(self.latencies(requests, median)),
+            None => arm,
+        }
     }
 
-    /// Log-logistic latencies: p95 is 2.1 times the median, p99 3.2 times.
     fn latencies(&mut self, requests: u64, median: f64) -> Histogram {
-        let within =
-            |bound: Duration| 1.0 / (1.0 + (bound.as_secs_f64() * 1000.0 / median).powi(-4));
+        if requests > 200 {
+            return self.many_latencies(requests, median);
+        }
+        let mut histogram = Histogram::new(self.bounds.clone());
+        for _ in 0..requests {
+            let share = (self.random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+            let millis = median * (share / (1.0 - share)).powf(0.25);
+            histogram.record(Duration::from_secs_f64(millis / 1000.0));
+        }
+        histogram
+    }
+
+    /// The same, bucket by bucket.
+    fn many_latencies(&mut self, requests: u64, median: f64) -> Histogram {
         let (mut left, mut beyond) = (requests, 1.0);
-        let bounds: Vec<Duration> = self.bounds.iter().collect();
-        let mut counts = Vec::with_capacity(bounds.len() + 1);
-        for bound in bounds {
-            let slower = 1.0 - within(bound);
+        let bounds = self.bounds.clone();
+        let within = bounds.iter().map(|bound| {
+            let slower = 1.0 / (1.0 + (bound.as_secs_f64() * 1000.0 / median).powi(4));
             let here = self.draw(left, (1.0 - slower / beyond).clamp(0.0, 1.0));
             (left, beyond) = (left - here, slower);
-            counts.push(here);
-        }
+            here
+        });
+        let mut counts: Vec<u64> = within.collect();
         counts.push(left);
-        Histogram::of_counts(self.bounds.clone(), counts).expect("one count more than bounds")
+        Histogram::of_counts(bounds, counts).expect("one count more than bounds")
     }
 
     fn draw(&mut self, requests: u64, probability: f64) -> u64 {
-        if requests == 0 {
+        if requests == 0 || probability == 0.0 {
             return 0;
         }
         let binomial = Binomial::new(requests, probability).expect("a probability");
