@@ -4,7 +4,7 @@ use clodo_orchestrator::{
     DeployReport, FailureKind, FailureReport, Fate, Outcome, Plan, PlannedStep, TargetReport,
     Verdict,
 };
-use clodo_types::{Finding, Severity, TargetId};
+use clodo_types::{Finding, Severity, TargetId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -264,4 +264,9 @@ fn advice(failed: &FailureReport, partly: bool) -> String {
         Some(hint) => format!("{hint}; {after}"),
         None => after.to_owned(),
     }
+}
+
+/// A moment in UTC; its text is RFC 3339.
+pub(crate) fn moment(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default()
 }

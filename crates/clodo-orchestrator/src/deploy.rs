@@ -131,6 +131,7 @@ async fn deploy_locked(
             by: Some(cx.by.clone()),
             why: options.why.clone(),
             redeploy: options.redeploy.clone(),
+            adopt: desired.targets.iter().any(|target| target.adopt),
         },
         prepared,
         history,

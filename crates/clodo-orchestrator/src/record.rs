@@ -34,6 +34,8 @@ pub(crate) struct Occasion {
     pub(crate) why: Option<String>,
     #[serde(default)]
     pub(crate) redeploy: BTreeSet<TargetId>,
+    #[serde(default)]
+    pub(crate) adopt: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,9 +137,14 @@ pub struct Deployment {
     /// The targets that it changed.
     pub targets: Vec<DeployedTarget>,
     /// The targets that it was for, with what they were to become.
+    #[serde(skip)]
     pub wanted: BTreeMap<TargetId, Option<Hashes>>,
     /// The targets among them that were to be uploaded even if nothing had changed.
     pub redeploy: BTreeSet<TargetId>,
+    /// Whether it could take over Workers that Clodo had not deployed.
+    pub adopt: bool,
+    /// The deployment that took its work over.
+    pub superseded_by: Option<DeploymentId>,
     /// Why it failed, when it did.
     pub failure: Option<FailureReport>,
 }
@@ -224,6 +231,8 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         by: past.opening.occasion.by.clone(),
         why: past.opening.occasion.why.clone(),
         redeploy: past.opening.occasion.redeploy.clone(),
+        adopt: past.opening.occasion.adopt,
+        superseded_by: past.finish.superseded_by.clone(),
         failure: past.finish.failure.clone(),
     })
 }

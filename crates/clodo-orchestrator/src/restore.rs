@@ -151,13 +151,16 @@ impl Restore<'_> {
         let earlier = mark.hashes.and_then(|hashes| self.history.target(worker, hashes)).cloned();
         let check = self.check(target, earlier.as_ref(), domains);
         let own = self.changes(target, domains, &mark, &check);
-        if own == 0 {
-            return;
-        }
+        // An interrupted deployment that had changed nothing yet is over with this.
+        let fate = match (own, self.of.state) {
+            (0, DeploymentState::Unfinished) => Fate::Unchanged,
+            (0, _) => return,
+            _ => Fate::Update,
+        };
         self.plan.targets.push(PlannedTarget {
             id: target.id.clone(),
             worker: worker.clone(),
-            fate: Fate::Update,
+            fate,
             hashes: mark.hashes,
             config: earlier.map(|earlier| earlier.config).unwrap_or_default(),
             check,

@@ -100,6 +100,7 @@ async fn rollback_locked(
             by: Some(cx.by.clone()),
             why: options.why.clone(),
             redeploy: BTreeSet::new(),
+            adopt: false,
         },
         prepared,
         history,

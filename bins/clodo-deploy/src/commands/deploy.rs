@@ -35,7 +35,8 @@ pub(crate) async fn run(
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
     let engine = engine.with_concurrency(args.concurrency);
-    let options = options(&loaded, args.redeploy);
+    let mut options = options(&loaded, args.redeploy);
+    options.why.clone_from(&args.reason);
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);

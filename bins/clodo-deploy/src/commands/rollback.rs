@@ -73,6 +73,7 @@ fn is_protected(context: &Context<'_>, options: &RollbackOptions, past: &[Deploy
 /// The targets of the services that were named, as the history knows them.
 fn options(args: &RollbackArgs, past: &[Deployment]) -> Result<RollbackOptions, CliError> {
     let mut options = RollbackOptions::new(new_deployment());
+    options.why.clone_from(&args.reason);
     options.of = args.deployment.as_deref().map(name).transpose()?;
     for service in &args.services {
         let service: ServiceName = name(service)?;

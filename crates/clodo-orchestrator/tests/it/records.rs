@@ -2,7 +2,8 @@
 
 use crate::world::{World, bundle, deployment, desired, name, storefront, target_id};
 use clodo_orchestrator::{
-    DeploymentState, Fault, Outcome, StepState, deploy, deployment_record, deployments,
+    DeploymentState, Fault, Outcome, RollbackOptions, StepState, deploy, deployment_record,
+    deployments, rollback,
 };
 use std::time::Duration;
 
@@ -73,4 +74,25 @@ async fn an_interrupted_deployment_goes_on_only_with_the_files_that_it_began_wit
     }
     let done = resume(storefront()).await;
     assert_eq!((done.outcome, done.superseded), (Outcome::Done, vec![past[0].id.clone()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_deployment_that_had_changed_nothing_is_over_with_its_rollback() {
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    let mut targets = storefront();
+    targets[0].bundle = bundle("web 2");
+    world.platform.fail_at("upload main/web", Fault::HangBefore);
+    let (wanted, options) = (desired(targets), world.options());
+    let killed =
+        tokio::time::timeout(Duration::from_secs(20), deploy(&world.cx, &wanted, &options));
+    assert!(killed.await.is_err());
+    world.platform.mend();
+    let mut back = RollbackOptions::new(deployment(9));
+    back.of = Some(options.deployment.clone());
+    let report = rollback(&world.cx, &name("shop"), &back).await.unwrap();
+    assert_eq!(
+        (report.outcome, report.superseded),
+        (Outcome::NothingToDo, vec![options.deployment])
+    );
 }
