@@ -1,7 +1,7 @@
 use crate::{platform::PlatformError, trigger::Check};
 use async_trait::async_trait;
 use clodo_judge::{Arm, Batch, Histogram};
-use clodo_types::{Timestamp, VersionId};
+use clodo_types::{TargetId, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,8 +22,9 @@ pub trait Telemetry: fmt::Debug + Send + Sync + 'static {
     /// When the source cannot be read; the canary then stays where it is, and is asked about again.
     async fn read(&self, question: &TelemetryQuestion) -> Result<Reading, PlatformError>;
 
-    /// Whether readings hold latencies. Where they do not, a canary is judged by errors alone.
-    fn knows_latency(&self) -> bool;
+    /// Whether readings about a target hold latencies. Where they do not, a canary is judged by
+    /// errors alone.
+    fn knows_latency(&self, target: &TargetId) -> bool;
 }
 
 /// Which requests are asked about.

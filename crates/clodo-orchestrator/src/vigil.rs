@@ -76,7 +76,7 @@ impl Vigil<'_> {
         let telemetry = self.cx.telemetry.clone().ok_or("nothing tells how the canary does")?;
         let rules = &judgement.canary;
         let mut judge = rules.judge.clone();
-        if !telemetry.knows_latency() {
+        if !telemetry.knows_latency(&judgement.check.target) {
             judge = judge.with_quantiles([]);
         }
         let mut note = match self.noted::<CanaryNote>() {

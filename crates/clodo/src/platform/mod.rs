@@ -173,6 +173,9 @@ impl Platform for CloudflarePlatform {
         inputs: &Inputs,
     ) -> Result<Undone, PlatformError> {
         match (change, before) {
+            (Change::Upload(upload), Before::Present) if upload.migrates && applied.is_some() => {
+                Ok(Undone::Kept(upload.no_way_back()))
+            }
             (_, Before::Present) => Ok(Undone::Restored),
             (Change::CreateDatabase { account, name }, _) => {
                 self.undo_database(account, name, applied).await
