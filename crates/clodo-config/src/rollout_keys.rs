@@ -163,8 +163,8 @@ pub(crate) static PROMETHEUS: Section = Section {
         key(
             "requests",
             Shape::Text("a query"),
-            "A query for the number of requests. {version}, {worker} and {window} (such as 90s) are \
-             filled in.",
+            "A query for the number of requests. {version}, {worker} and {window}, the time since the \
+             step began, are filled in; without {window} the query is for counters that only grow.",
         ),
         key("errors", Shape::Text("a query"), "A query for how many of them failed."),
         key(

@@ -94,6 +94,10 @@ impl CloudflarePlatform {
         })
     }
 
+    pub(crate) fn style(&self) -> UrlStyle {
+        self.style
+    }
+
     fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
