@@ -177,3 +177,115 @@ fn histogram(mut samples: Vec<Sample>) -> Option<Histogram> {
 fn whole(count: f64) -> u64 {
     (count + 1e-6).floor() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clodo_http::{Answer, Scripted};
+    use clodo_orchestrator::{Addresses, Check, Through, WorkerRef};
+    use clodo_types::{ManualClock, TargetId, Timestamp};
+    use std::collections::BTreeSet;
+
+    const OLD: &str = "018f3c5e-0000-7000-8000-000000000000";
+    const NEW: &str = "018f3c5e-0000-7000-8000-000000000001";
+
+    fn question() -> TelemetryQuestion {
+        let worker = WorkerRef { account: "main".parse().unwrap(), worker: "web".parse().unwrap() };
+        let check = Check {
+            target: TargetId {
+                service: "web".parse().unwrap(),
+                environment: "staging".parse().unwrap(),
+                customer: None,
+                account: "main".parse().unwrap(),
+            },
+            addresses: Addresses { worker, domains: BTreeSet::new(), workers_dev: true },
+            health: None,
+            knows_version: true,
+            through: Through::Addresses,
+        };
+        let since = Timestamp::from_millis(1_000);
+        TelemetryQuestion::new(check, NEW.parse().unwrap(), OLD.parse().unwrap(), since)
+    }
+
+    fn settings(window: &str, latency: bool) -> PrometheusSettings {
+        let mut settings = PrometheusSettings::default();
+        let query = |name: &str| Some(format!("{name}{{v=\"{{version}}\"}}{window}"));
+        settings.url = Some("http://prometheus.test".into());
+        (settings.requests, settings.errors) = (query("requests"), query("errors"));
+        settings.latency = query("latency").filter(|_| latency);
+        settings
+    }
+
+    fn answer(rows: &[(&str, &str)]) -> Answer {
+        let row = |(within, value): &(&str, &str)| serde_json::json!({ "metric": { "le": within }, "value": [1.5, value] });
+        let rows: Vec<Value> = rows.iter().map(row).collect();
+        let data = serde_json::json!({ "resultType": "vector", "result": rows });
+        let body = serde_json::json!({ "status": "success", "data": data }).to_string();
+        Answer::json(StatusCode::OK, body)
+    }
+
+    fn asking(answers: impl IntoIterator<Item = Answer>) -> (Prometheus, Arc<Scripted>) {
+        let http = Arc::new(Scripted::new(answers));
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(91_000)));
+        let token = ("TOKEN".to_owned(), Secret::new("hunter2"));
+        (Prometheus::new(http.clone(), clock, BTreeMap::from([token])), http)
+    }
+
+    #[tokio::test]
+    async fn both_versions_are_asked_about_by_the_users_queries() {
+        let buckets = [("0.1", "60"), ("0.5", "95.9999999"), ("+Inf", "100")];
+        let (prometheus, http) = asking([
+            answer(&[("", "80.2"), ("", "20")]),
+            answer(&[("", "1")]),
+            answer(&buckets),
+            answer(&[("", "7")]),
+            answer(&[]),
+            answer(&[]),
+        ]);
+        let mut settings = settings("[{window}]", true);
+        settings.token_env = Some("TOKEN".into());
+        let reading = prometheus.read(&question(), &settings).await.unwrap();
+        assert_eq!((reading.baseline.requests, reading.baseline.errors), (100, 1));
+        assert_eq!(reading.baseline.latency.unwrap().counts(), [60, 36, 4]);
+        assert_eq!((reading.canary.requests, reading.canary.latency), (7, None));
+        let asked = http.asked();
+        let query = asked[0].uri().query().unwrap();
+        let query = percent_encoding::percent_decode_str(query).decode_utf8().unwrap();
+        assert_eq!(query, format!("query=requests{{v=\"{OLD}\"}}[90s]"));
+        assert_eq!(asked[0].headers()["authorization"], "Bearer hunter2");
+    }
+
+    #[tokio::test]
+    async fn of_counters_the_growth_since_the_first_answer_counts() {
+        let round = |old: &str, new: &str| {
+            [(old, "5"), (new, "2")]
+                .map(|(requests, errors)| [answer(&[("", requests)]), answer(&[("", errors)])])
+        };
+        let answers = [round("1000", "10"), round("1090", "20")].into_iter().flatten().flatten();
+        let (prometheus, _) = asking(answers);
+        let read = async || prometheus.read(&question(), &settings("", false)).await.unwrap();
+        assert_eq!(read().await, Reading::default());
+        let second = read().await;
+        assert_eq!((second.baseline.requests, second.canary.requests), (90, 10));
+        assert_eq!((second.baseline.errors, second.canary.errors), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_is_an_error_that_says_so() {
+        let refused = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
+        for (answer, said) in [
+            (Answer::json(StatusCode::BAD_REQUEST, refused), "400 Bad Request (parse error)"),
+            (Answer::json(StatusCode::OK, "<html>"), "it answered 200 OK"),
+            (answer(&[("", "many")]), "a sample has no number"),
+        ] {
+            let (prometheus, _) = asking([answer]);
+            let error = prometheus.read(&question(), &settings("", false)).await.unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        let (prometheus, _) = asking([]);
+        let mut settings = settings("", false);
+        settings.token_env = Some("OTHER".into());
+        let error = prometheus.read(&question(), &settings).await.unwrap_err();
+        assert!(error.to_string().contains("OTHER is not set"), "{error}");
+    }
+}
