@@ -129,10 +129,32 @@ pub(crate) enum PlatformChoice {
     Cloudflare,
 }
 
+/// How.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct StrategyArgs {
+    /// How new versions take over, whatever clodo.toml says
+    #[arg(long, value_enum, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<StrategyChoice>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StrategyChoice {
+    /// All traffic at once
+    AllAtOnce,
+    /// Batch after batch of targets, each once the one before is healthy
+    Rolling,
+    /// A growing share of the traffic, judged at each step
+    Canary,
+    /// Beside the old version, then all traffic
+    BlueGreen,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub(crate) targets: TargetArgs,
+    #[command(flatten)]
+    pub(crate) strategy: StrategyArgs,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -223,6 +245,8 @@ pub(crate) struct LocksArgs {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) targets: TargetArgs,
+    #[command(flatten)]
+    pub(crate) strategy: StrategyArgs,
     /// Exit with 4 when there is something to change
     #[arg(long)]
     pub(crate) exit_code: bool,

@@ -1,11 +1,11 @@
 use crate::{
-    args::{PlatformArgs, PlatformChoice, TargetArgs},
+    args::{PlatformArgs, PlatformChoice, StrategyArgs, StrategyChoice, TargetArgs},
     failure,
 };
 use clodo::{CloudProgram, Connection, LoadOptions, Loaded, Project, Secrets};
 use clodo_bundle::Bundler;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_config::{Platform, Selection};
+use clodo_config::{Platform, Selection, Strategy};
 use clodo_http::{Counter, Counts, HttpService, ReqwestHttp, ReqwestOptions};
 use clodo_npm::{NpmCache, cache_root};
 use clodo_types::BindingName;
@@ -82,6 +82,22 @@ impl<'a> Context<'a> {
             let variable: BindingName = name(variable)?;
             selection.overrides.process_environment.insert(variable, value.to_owned());
         }
+        Ok(selection)
+    }
+
+    /// Which targets to deploy, and how.
+    pub(crate) fn selection_with(
+        &self,
+        args: &TargetArgs,
+        how: StrategyArgs,
+    ) -> Result<Selection, CliError> {
+        let mut selection = self.selection(args)?;
+        selection.overrides.strategy = how.strategy.map(|chosen| match chosen {
+            StrategyChoice::AllAtOnce => Strategy::AllAtOnce,
+            StrategyChoice::Rolling => Strategy::Rolling,
+            StrategyChoice::Canary => Strategy::Canary,
+            StrategyChoice::BlueGreen => Strategy::BlueGreen,
+        });
         Ok(selection)
     }
 

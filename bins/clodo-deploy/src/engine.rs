@@ -1,6 +1,7 @@
 use crate::{confirm::Confirmation, context::Context, failure, listener::Teller};
 use clodo::{
-    CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, SecretGate, UrlStyle,
+    CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, PortfolioTelemetry,
+    SecretGate, UrlStyle,
 };
 use clodo_cli::{CliError, Exit};
 use clodo_config::{Platform, Protection};
@@ -43,6 +44,13 @@ impl Engine {
             UrlStyle::Public => (Platform::Cloudflare, PATIENCE.1),
         };
         let store = Arc::new(store(context, kind).await?);
+        let telemetry = PortfolioTelemetry::new(
+            context.project.portfolio().clone(),
+            Arc::clone(&platform),
+            Arc::clone(&context.http),
+            Arc::new(SystemClock),
+            &|name| context.setting(name),
+        );
         let ports = Ports {
             migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
             verifier: Arc::new(HealthProbe::new(Arc::clone(&context.http), patience)),
@@ -61,6 +69,7 @@ impl Engine {
         cx.listener = Arc::new(Teller::new(ui));
         cx.cancel = context.session.cancel.clone();
         cx.signals = Some(store);
+        cx.telemetry = Some(Arc::new(telemetry));
         cx.by = context.person();
         Ok(Self { cx, confirmation })
     }

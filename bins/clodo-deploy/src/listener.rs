@@ -98,6 +98,10 @@ impl DeployListener for Teller {
             }
             DeployEvent::Planned(plan) => self.planned(plan),
             DeployEvent::Run(event) => self.run(event),
+            DeployEvent::Judged { step, report } => {
+                self.at(Some(&format!("{}: {}", self.summary(step), report.verdict)));
+            }
+            DeployEvent::Waiting(step) => self.at(Some(&self.summary(step))),
             _ => {}
         }
         if let Some(document) = as_json(event) {
@@ -114,6 +118,10 @@ fn as_json(event: &DeployEvent) -> Option<Value> {
         }
         DeployEvent::Observed => json!({ "event": "observed" }),
         DeployEvent::Planned(plan) => json!({ "event": "planned", "steps": plan.steps() }),
+        DeployEvent::Waiting(step) => json!({ "event": "waiting", "step": step }),
+        DeployEvent::Judged { step, report } => {
+            json!({ "event": "judged", "step": step, "report": report })
+        }
         DeployEvent::Refused(findings) => json!({ "event": "refused", "findings": findings }),
         DeployEvent::Run(event) => match event {
             Event::RunOpened(id) => json!({ "event": "opened", "deployment_id": id }),

@@ -1,7 +1,7 @@
 //! What can only be checked once the whole file was read.
 
 use crate::{
-    account::Account, cycle, known::Domains, placed::Placed, portfolio::Portfolio,
+    account::Account, cycle, known::Domains, placed::Placed, portfolio::Portfolio, rollout_check,
     source::Problems, suggest, vars::Vars,
 };
 use clodo_types::{
@@ -16,6 +16,7 @@ pub(crate) fn portfolio(problems: &Problems<'_>, portfolio: &Portfolio) {
     accounts(problems, portfolio);
     hostnames(problems, portfolio);
     names_taken(problems, portfolio);
+    rollout_check::telemetry(problems, portfolio);
 }
 
 fn order(problems: &Problems<'_>, portfolio: &Portfolio) {

@@ -118,3 +118,34 @@ choice! {
         Ed25519 = "ed25519",
     }
 }
+choice! {
+    /// What happens to a canary about which there is no verdict in time.
+    Inconclusive {
+        /// It stays where it is, judged on.
+        Hold = "hold",
+        /// It is taken back.
+        RollBack = "roll-back",
+        /// The program ends and leaves it where it is; a person decides.
+        Ask = "ask",
+    }
+}
+choice! {
+    /// What canaries are judged by.
+    TelemetrySource {
+        /// Cloudflare's own analytics of the requests that came.
+        Cloudflare = "cloudflare",
+        /// Requests that Clodo sends itself.
+        Probes = "probes",
+        /// Queries to a Prometheus server.
+        Prometheus = "prometheus",
+    }
+}
+choice! {
+    /// Whose yes is needed before a roll-out goes on.
+    Approval {
+        /// Anybody's.
+        Anybody = "anybody",
+        /// Somebody's who did not start the deployment.
+        SomebodyElse = "somebody-else",
+    }
+}

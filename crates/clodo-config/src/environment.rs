@@ -2,7 +2,8 @@ use crate::{
     choices::{Protection, Rules, Strategy},
     fields::Fields,
     known::{Known, ServiceDomains},
-    sections,
+    rollout::RolloutSettings,
+    rollout_read, sections,
     vars::{self, Vars},
 };
 use clodo_types::{AccountName, EnvironmentName};
@@ -19,6 +20,8 @@ pub struct Environment {
     pub rules: Rules,
     /// How new versions take over, when the file says so.
     pub strategy: Option<Strategy>,
+    /// What else the file says about how they take over.
+    pub rollout: RolloutSettings,
     /// The account of its targets, when the file says so.
     pub account: Option<AccountName>,
     /// Variables of every service in it.
@@ -35,6 +38,7 @@ impl Environment {
             protection: usual_protection(rules),
             rules,
             strategy: None,
+            rollout: RolloutSettings::default(),
             account: None,
             vars: Vars::new(),
             domains: ServiceDomains::new(),
@@ -59,6 +63,7 @@ pub(crate) fn read(root: &Fields<'_>, known: &Known) -> BTreeMap<EnvironmentName
             protection: fields.choice("protection").unwrap_or_else(|| usual_protection(rules)),
             rules,
             strategy: fields.choice("strategy"),
+            rollout: rollout_read::settings(&fields, &format!("environments.{name}")),
             account: known.account(&fields),
             vars: vars::read(&fields),
             domains: known.service_domains(&fields),

@@ -4,9 +4,11 @@ use crate::{
     placed::Placed,
     sections::{Section, Shape},
     source::Problems,
-    suggest,
+    suggest, time,
 };
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::BTreeMap, fmt, num::NonZeroU32, ops::RangeInclusive, str::FromStr, time::Duration,
+};
 
 /// One table of the file, read key by key. Problems are noted on the way, and a value with a
 /// problem counts as absent.
@@ -32,7 +34,7 @@ impl<'a> Fields<'a> {
             problems.add(node.offset, message);
             return None;
         };
-        let known = || section.keys.iter().map(|key| key.name);
+        let known = || section.all().map(|key| key.name);
         for entry in entries.iter().filter(|entry| section.shape(&entry.key).is_none()) {
             let message = format!("unknown key `{}` in {title}", shortened(&entry.key));
             let names: Vec<_> = known().collect();
@@ -112,7 +114,58 @@ impl<'a> Fields<'a> {
         named(self.problems, entries, read)
     }
 
-    fn expected(&self, key: &str, node: &Node) {
+    /// A table of its own, which a person would call `title`.
+    pub(crate) fn section(&self, key: &'static str, title: &str) -> Option<Self> {
+        let entry = self.entry(key)?;
+        let Some(Shape::Section(section)) = self.section.shape(key) else { return None };
+        Self::of(self.problems, (&entry.node, entry.key_offset), section, title)
+    }
+
+    /// A time such as `90s`.
+    pub(crate) fn time(&self, key: &'static str) -> Option<Duration> {
+        let (text, offset) = self.text(key)?;
+        match time::parse(text) {
+            Ok(time) => Some(time),
+            Err(why) => {
+                let message = format!("`{key}`: `{}` {why}", shortened(text));
+                self.problems.add_with_hint(offset, message, time::HINT);
+                None
+            }
+        }
+    }
+
+    /// A number within a range.
+    pub(crate) fn number(&self, key: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        let node = &self.entry(key)?.node;
+        let Some(number) = node.number() else {
+            self.expected(key, node);
+            return None;
+        };
+        if !range.contains(&number) {
+            let (from, to) = (range.start(), range.end());
+            let message = format!("`{key}` must be between {from} and {to}, and is {number}");
+            self.problems.add(node.offset, message);
+            return None;
+        }
+        Some(number)
+    }
+
+    /// A whole number, at least one.
+    pub(crate) fn count(&self, key: &'static str) -> Option<NonZeroU32> {
+        let node = &self.entry(key)?.node;
+        let Content::Integer(number) = node.content else {
+            self.expected(key, node);
+            return None;
+        };
+        let count = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        if count.is_none() {
+            let message = format!("`{key}` must be a whole number from 1 on, and is {number}");
+            self.problems.add(node.offset, message);
+        }
+        count
+    }
+
+    pub(crate) fn expected(&self, key: &str, node: &Node) {
         let shape = self.section.shape(key).map_or_else(String::new, Shape::expected);
         let message = format!("`{key}`: expected {shape}, found {}", node.kind());
         self.problems.add(node.offset, message);

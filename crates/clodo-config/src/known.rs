@@ -5,7 +5,7 @@ use crate::{
     source::Problems,
     suggest,
 };
-use clodo_types::{AccountName, EnvironmentName, Hostname, ServiceName};
+use clodo_types::{AccountName, CustomerName, EnvironmentName, Hostname, ServiceName};
 use std::{borrow::Borrow, collections::BTreeMap, collections::BTreeSet, fmt, str::FromStr};
 
 /// A service's hostnames in one environment.
@@ -20,6 +20,7 @@ pub(crate) struct Known {
     pub(crate) accounts: BTreeSet<AccountName>,
     pub(crate) environments: BTreeSet<EnvironmentName>,
     pub(crate) services: BTreeSet<ServiceName>,
+    pub(crate) customers: BTreeSet<CustomerName>,
 }
 
 impl Known {
@@ -32,7 +33,8 @@ impl Known {
         if accounts.is_empty() {
             accounts.insert(crate::account::default_name());
         }
-        Self { accounts, environments, services: names(root, "services") }
+        let (services, customers) = (names(root, "services"), names(root, "customers"));
+        Self { accounts, environments, services, customers }
     }
 
     /// Reads the key `account`.

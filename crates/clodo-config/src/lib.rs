@@ -57,6 +57,10 @@ mod layers;
 mod node;
 mod placed;
 mod portfolio;
+mod rollout;
+mod rollout_check;
+mod rollout_keys;
+mod rollout_read;
 mod root;
 mod schema;
 mod sections;
@@ -65,10 +69,14 @@ mod service;
 mod source;
 mod suggest;
 mod target;
+mod time;
 mod vars;
 
 pub use account::Account;
-pub use choices::{Generate, Platform, Protection, Rules, SecretKind, Strategy};
+pub use choices::{
+    Approval, Generate, Inconclusive, Platform, Protection, Rules, SecretKind, Strategy,
+    TelemetrySource,
+};
 pub use customer::Customer;
 pub use cycle::find_cycle;
 pub use environment::Environment;
@@ -77,6 +85,10 @@ pub use known::{Domains, ServiceDomains};
 pub use layers::{Layer, Origin, Sourced, effective};
 pub use placed::Placed;
 pub use portfolio::Portfolio;
+pub use rollout::{
+    Batch, BlueGreenSettings, CanarySettings, CanaryStep, LatencyQuantile, LatencyQuantileError,
+    ProbeSettings, PrometheusSettings, RollingSettings, RolloutSettings, Wave,
+};
 pub use root::{FILE_NAME, find_root};
 pub use schema::schema;
 pub use select::{Overrides, SelectError, Selection};

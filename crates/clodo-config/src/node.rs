@@ -56,6 +56,16 @@ impl Node {
         }
     }
 
+    /// A number, whole or not.
+    #[expect(clippy::cast_precision_loss, reason = "no setting is as large")]
+    pub(crate) fn number(&self) -> Option<f64> {
+        match &self.content {
+            Content::Integer(number) => Some(*number as f64),
+            Content::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     pub(crate) fn entries(&self) -> Option<&[Entry]> {
         match &self.content {
             Content::Table(entries) => Some(entries),

@@ -8,7 +8,8 @@ use crate::{
     fields::Fields,
     known::{Domains, Known, merge},
     node::Node,
-    sections,
+    rollout::Wave,
+    rollout_read, sections,
     service::{self, Service},
     source::{Problems, Source},
     vars::{self, Vars},
@@ -41,6 +42,7 @@ pub struct Portfolio {
     pub(crate) vars: Vars,
     pub(crate) domains: Domains,
     pub(crate) customers: BTreeMap<CustomerName, Customer>,
+    pub(crate) waves: Vec<Wave>,
     later: BTreeMap<String, Value>,
     notes: Vec<Finding>,
 }
@@ -107,6 +109,7 @@ impl Portfolio {
             vars: Vars::new(),
             domains: Domains::new(),
             customers: BTreeMap::new(),
+            waves: Vec::new(),
             later: BTreeMap::new(),
             notes: Vec::new(),
         }
@@ -188,6 +191,12 @@ impl Portfolio {
         &self.customers
     }
 
+    /// Groups of targets that are rolled out one after the other; what is in none comes last.
+    #[must_use]
+    pub fn waves(&self) -> &[Wave] {
+        &self.waves
+    }
+
     /// Variables of every service.
     #[must_use]
     pub fn vars(&self) -> &Vars {
@@ -237,6 +246,7 @@ fn read(problems: &Problems<'_>, root: &Node) -> Option<Portfolio> {
         services: service::read(&root, &known),
         vars: vars::read(&root),
         customers,
+        waves: rollout_read::waves(&root, &known),
         later,
         notes,
     };

@@ -19,7 +19,7 @@ fn section(section: &'static Section) -> Value {
         property["description"] = json!(key.doc);
         (key.name.to_owned(), property)
     };
-    let properties: Map<_, _> = section.keys.iter().map(property).collect();
+    let properties: Map<_, _> = section.all().map(property).collect();
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
@@ -33,7 +33,9 @@ fn shape(of: &'static Shape) -> Value {
         }),
         Shape::Section(inner) => section(inner),
         Shape::Map(_, inner) => json!({"type": "object", "additionalProperties": shape(inner)}),
+        Shape::Tables(inner) => json!({"type": "array", "items": section(inner)}),
         Shape::Vars => json!({"type": "object"}),
+        Shape::Other(_, schema) => schema(),
         Shape::Later => json!({}),
     }
 }

@@ -1,11 +1,17 @@
 //! What may stand in `clodo.toml`: the reader and the JSON Schema both follow these tables.
 
-use crate::choices::{Generate, Platform, Protection, Rules, SecretKind, Strategy, names};
+use crate::{
+    choices::{Generate, Platform, Protection, Rules, SecretKind, names},
+    rollout_keys::{ROLLOUT, WAVE},
+};
+use serde_json::Value;
 
 /// A table whose keys are known.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) keys: &'static [Key],
+    /// Keys that other sections have as well.
+    pub(crate) shared: &'static [Key],
 }
 
 /// One key of a section.
@@ -31,8 +37,12 @@ pub(crate) enum Shape {
     Section(&'static Section),
     /// A table from names of the first kind to the shape.
     Map(&'static str, &'static Self),
+    /// A list of tables: `[[waves]]`.
+    Tables(&'static Section),
     /// A table of variables.
     Vars,
+    /// The thing, with its article, and its JSON Schema.
+    Other(&'static str, fn() -> Value),
     /// Known, but nothing reads it yet.
     Later,
 }
@@ -47,27 +57,33 @@ impl Shape {
             Self::OneOrMore(one, many) => format!("{one} or a list of {many}"),
             Self::Section(_) => "a table".to_owned(),
             Self::Map(of, _) => format!("a table with a key per {of}"),
+            Self::Tables(_) => "a list of tables".to_owned(),
             Self::Vars => "a table of variables".to_owned(),
+            Self::Other(what, _) => (*what).to_owned(),
             Self::Later => "anything".to_owned(),
         }
     }
 }
 
 impl Section {
+    /// All keys, its own first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.keys.iter().chain(self.shared)
+    }
+
     /// What the key `name` takes.
     pub(crate) fn shape(&self, name: &str) -> Option<&'static Shape> {
-        self.keys.iter().find(|key| key.name == name).map(|key| &key.shape)
+        self.all().find(|key| key.name == name).map(|key| &key.shape)
     }
 }
 
-const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+pub(crate) const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, doc }
 }
 
 static HOSTNAMES: Shape = Shape::OneOrMore("a hostname", "hostnames");
 static BY_SERVICE: Shape = Shape::Map("service", &HOSTNAMES);
 const BY_ENVIRONMENT: Shape = Shape::Map("environment", &BY_SERVICE);
-const STRATEGY: Shape = Shape::Choice("a strategy", names::<Strategy>);
 
 /// The whole file.
 pub(crate) static ROOT: Section = Section {
@@ -99,9 +115,15 @@ pub(crate) static ROOT: Section = Section {
             Shape::Map("customer", &Shape::Section(&CUSTOMER)),
             "Customers, each with variables and domains of its own.",
         ),
+        key(
+            "waves",
+            Shape::Tables(&WAVE),
+            "Groups of targets that are rolled out one after the other; the rest comes last.",
+        ),
         key("features", Shape::Later, "Feature flags. Kept; nothing reads them yet."),
         key("resources", Shape::Later, "Managed resources. Kept; nothing reads them yet."),
     ],
+    shared: &[],
 };
 
 /// `[portfolio]`.
@@ -125,6 +147,7 @@ pub(crate) static PORTFOLIO: Section = Section {
             "The account of whatever names none; needed only where there are several.",
         ),
     ],
+    shared: &[],
 };
 
 /// `[accounts.NAME]`.
@@ -137,6 +160,7 @@ pub(crate) static ACCOUNT: Section = Section {
         ),
         key("zones", Shape::List("zone names"), "The zones that the portfolio's domains are in."),
     ],
+    shared: &[],
 };
 
 /// `[environments.NAME]`.
@@ -153,7 +177,6 @@ pub(crate) static ENVIRONMENT: Section = Section {
             "How strict the security rules are. Without it: those of the environment's own name, \
              else production.",
         ),
-        key("strategy", STRATEGY, "How new versions take over."),
         key("account", Shape::Text("an account name"), "The account of this environment."),
         key("vars", Shape::Vars, "Variables of every service in this environment."),
         key(
@@ -162,6 +185,7 @@ pub(crate) static ENVIRONMENT: Section = Section {
             "Domains in this environment, of a portfolio without customers.",
         ),
     ],
+    shared: ROLLOUT,
 };
 
 /// `[services.NAME]`.
@@ -182,7 +206,6 @@ pub(crate) static SERVICE: Section = Section {
             Shape::List("service names"),
             "Services that go first; those bound in the wrangler config are found without it.",
         ),
-        key("strategy", STRATEGY, "How new versions take over, unless the environment says."),
         key("vars", Shape::Vars, "Variables of this service."),
         key(
             "secrets",
@@ -195,14 +218,13 @@ pub(crate) static SERVICE: Section = Section {
             "What differs in one environment.",
         ),
     ],
+    shared: ROLLOUT,
 };
 
 /// `[services.NAME.environments.NAME]`.
 pub(crate) static SERVICE_IN_ENVIRONMENT: Section = Section {
-    keys: &[
-        key("strategy", STRATEGY, "How new versions of this service take over there."),
-        key("vars", Shape::Vars, "Variables of this service in this environment."),
-    ],
+    keys: &[key("vars", Shape::Vars, "Variables of this service in this environment.")],
+    shared: ROLLOUT,
 };
 
 /// `[services.NAME.secrets]`, one secret.
@@ -220,6 +242,7 @@ pub(crate) static SECRET: Section = Section {
             "The environment variable that gives it. Without it: CLODO_SECRET_<NAME>.",
         ),
     ],
+    shared: &[],
 };
 
 /// `[customers.NAME]`.
@@ -239,6 +262,7 @@ pub(crate) static CUSTOMER: Section = Section {
             "Feature flags of this customer. Kept; nothing reads them yet.",
         ),
     ],
+    shared: &[],
 };
 
 /// `[customers.NAME.environments.NAME]`.
@@ -251,4 +275,5 @@ pub(crate) static CUSTOMER_IN_ENVIRONMENT: Section = Section {
             "This customer's domains in this environment.",
         ),
     ],
+    shared: &[],
 };

@@ -1,4 +1,5 @@
 use crate::{
+    choices::Strategy,
     customer::Customer,
     environment::Environment,
     layers::{Layer, Origin},
@@ -24,11 +25,11 @@ pub struct Selection {
     pub customers: Vec<CustomerName>,
     /// Only targets that serve this hostname.
     pub domain: Option<Hostname>,
-    /// Variables from outside the file.
+    /// What comes from outside the file.
     pub overrides: Overrides,
 }
 
-/// Variables from outside the file; they count for every selected target.
+/// What comes from outside the file; it counts for every selected target.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Overrides {
@@ -36,6 +37,8 @@ pub struct Overrides {
     pub process_environment: BTreeMap<BindingName, String>,
     /// From the command line: `--var NAME=value`.
     pub command_line: BTreeMap<BindingName, String>,
+    /// From the command line: how new versions take over, whatever the file says.
+    pub strategy: Option<Strategy>,
 }
 
 /// The selection does not fit the portfolio.

@@ -4,7 +4,8 @@ use crate::{
     known::{Known, texts},
     node::{Content, Entry},
     placed::Placed,
-    sections,
+    rollout::RolloutSettings,
+    rollout_read, sections,
     source::Problems,
     suggest,
     vars::{self, Vars},
@@ -28,6 +29,8 @@ pub struct Service {
     pub depends_on: Vec<Placed<ServiceName>>,
     /// How new versions take over, when the file says so.
     pub strategy: Option<Strategy>,
+    /// What else the file says about how they take over.
+    pub rollout: RolloutSettings,
     /// Variables of this service.
     pub vars: Vars,
     /// Secrets that it needs.
@@ -44,6 +47,8 @@ pub struct Service {
 pub struct ServiceInEnvironment {
     /// How new versions take over, when the file says so.
     pub strategy: Option<Strategy>,
+    /// What else the file says about how they take over.
+    pub rollout: RolloutSettings,
     /// Variables.
     pub vars: Vars,
 }
@@ -80,6 +85,7 @@ impl Service {
             health: None,
             depends_on: Vec::new(),
             strategy: None,
+            rollout: RolloutSettings::default(),
             vars: Vars::new(),
             secrets: Vec::new(),
             environments: BTreeMap::new(),
@@ -104,9 +110,10 @@ pub(crate) fn read(root: &Fields<'_>, known: &Known) -> BTreeMap<ServiceName, Se
         }
         Some(Service {
             path: path.map(|(path, _)| path).unwrap_or_default(),
-            health: health(&fields),
+            health: url_path(&fields, "health"),
             depends_on: dependencies(&fields, known),
             strategy: fields.choice("strategy"),
+            rollout: rollout_read::settings(&fields, &format!("services.{name}")),
             vars: vars::read(&fields),
             secrets: secrets(&fields, name),
             environments: environments(&fields, known, name),
@@ -157,12 +164,14 @@ fn inside(text: &str) -> Result<PathBuf, &'static str> {
     Ok(if path.as_os_str().is_empty() { PathBuf::from(".") } else { path })
 }
 
-fn health(fields: &Fields<'_>) -> Option<String> {
-    let (text, offset) = fields.text("health")?;
+/// A path of a URL, without host and fragment.
+pub(crate) fn url_path(fields: &Fields<'_>, key: &'static str) -> Option<String> {
+    let (text, offset) = fields.text(key)?;
     let fits = text.starts_with('/') && !text.contains(|c: char| c.is_whitespace() || c == '#');
     if !fits {
         let hint = "write the path alone, such as `/health`";
-        fields.problems.add_with_hint(offset, "`health` must be a path that starts with `/`", hint);
+        let message = format!("`{key}` must be a path that starts with `/`");
+        fields.problems.add_with_hint(offset, message, hint);
     }
     fits.then(|| text.to_owned())
 }
@@ -193,6 +202,10 @@ fn environments(
         let inner = Fields::of(problems, place, &sections::SERVICE_IN_ENVIRONMENT, &title)?;
         known.has_environment(problems, name, entry).then(|| ServiceInEnvironment {
             strategy: inner.choice("strategy"),
+            rollout: rollout_read::settings(
+                &inner,
+                &format!("services.{service}.environments.{name}"),
+            ),
             vars: vars::read(&inner),
         })
     })
@@ -225,12 +238,18 @@ fn secret(
         name: name.clone(),
         generate: fields.choice("generate"),
         kind: fields.choice("kind").unwrap_or(SecretKind::Opaque),
-        env: fields.text("env").and_then(|(text, offset)| variable(problems, text, offset)),
+        env: fields.text("env").and_then(|(text, offset)| variable(problems, "env", text, offset)),
         at: problems.source().location(entry.key_offset),
     })
 }
 
-fn variable(problems: &Problems<'_>, text: &str, offset: usize) -> Option<String> {
+/// The name of an environment variable.
+pub(crate) fn variable(
+    problems: &Problems<'_>,
+    key: &str,
+    text: &str,
+    offset: usize,
+) -> Option<String> {
     let fits = !text.is_empty()
         && !text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -238,7 +257,7 @@ fn variable(problems: &Problems<'_>, text: &str, offset: usize) -> Option<String
         // Somebody may have put the value here.
         problems.add_unseen(
             offset,
-            "`env` must be the name of an environment variable",
+            format!("`{key}` must be the name of an environment variable"),
             "use letters, digits and `_`, such as `ORDER_SIGNING_KEY`",
         );
     }

@@ -5,6 +5,7 @@ use crate::{
     environment::Environment,
     layers::{Origin, Sourced, effective},
     portfolio::Portfolio,
+    rollout::RolloutSettings,
     select::Overrides,
     service::{SecretDeclaration, Service},
 };
@@ -37,6 +38,8 @@ pub struct TargetSpec {
     pub rules: Rules,
     /// How a new version takes over.
     pub strategy: Sourced<Strategy>,
+    /// What else is said about that, by all levels together.
+    pub rollout: RolloutSettings,
     /// The account that `id` names.
     pub account: Account,
 }
@@ -78,15 +81,17 @@ impl Parts<'_> {
             secrets: self.service.secrets.clone(),
             protection: self.described.protection,
             rules: self.described.rules,
-            strategy: self.strategy(),
+            strategy: self.strategy(overrides),
+            rollout: self.portfolio.rollout(self.name, self.environment),
             account: account_info,
             id,
         })
     }
 
-    fn strategy(&self) -> Sourced<Strategy> {
+    fn strategy(&self, overrides: &Overrides) -> Sourced<Strategy> {
         let inner = self.service.environments.get(self.environment);
         let levels = [
+            (Origin::CommandLine, overrides.strategy),
             (Origin::ServiceInEnvironment, inner.and_then(|inner| inner.strategy)),
             (Origin::Environment, self.described.strategy),
             (Origin::Service, self.service.strategy),

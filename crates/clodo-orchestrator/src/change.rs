@@ -107,10 +107,24 @@ pub struct Upload {
     /// The Worker does not exist: the upload creates it and gives it all traffic. The new Worker
     /// must carry the mark's owner (and no hashes) from its first moment.
     pub first: bool,
+    /// It brings migrations of Durable Objects that the Worker lacks, as far as is known: the new
+    /// version gets all traffic with the upload, and there is no way back to the one before.
+    pub migrates: bool,
     /// The hashes that go into the version's message, and whose Worker it is.
     pub mark: Mark,
     /// The revision of the source.
     pub revision: Option<String>,
+}
+
+impl Upload {
+    /// Why an upload that migrated Durable Objects is not taken back.
+    #[must_use]
+    pub fn no_way_back(&self) -> String {
+        format!(
+            "the Durable Objects of `{}` are migrated, and no version from before may serve again",
+            self.target.worker
+        )
+    }
 }
 
 /// Which versions get traffic.

@@ -83,7 +83,7 @@ fn upload(place: &Playground, code: &str, first: bool) -> (Change, Mark) {
     let target = Arc::new(target(place, code));
     let owner = "conformance".parse().ok();
     let mark = Mark { owner, hashes: Some(target.hashes()) };
-    let upload = Upload { target, first, mark: mark.clone(), revision: None };
+    let upload = Upload { target, first, migrates: false, mark: mark.clone(), revision: None };
     (Change::Upload(upload), mark)
 }
 

@@ -70,6 +70,9 @@ impl Desired {
             scope.databases |= !target.databases.is_empty();
             scope.namespaces |= !target.namespaces.is_empty();
             scope.buckets |= !target.buckets.is_empty();
+            if target.strategy.splits() && !target.object_migrations.is_empty() {
+                scope.objects.insert(target.worker.clone());
+            }
             scope.zones |= !target.domains.is_empty() || !target.routes.is_empty();
         }
         Scope { accounts }

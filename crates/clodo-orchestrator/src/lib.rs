@@ -141,7 +141,8 @@ pub use resource::{
 pub use rollback::{RollbackOptions, prepare_rollback, rollback};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use strategy::{
-    Approval, BatchSize, BlueGreen, Canary, Inconclusive, Rolling, Rollout, Strategy, Wave,
+    Approval, BatchSize, BlueGreen, Canary, CanaryStep, Inconclusive, Rolling, Rollout, Strategy,
+    Wave,
 };
 pub use telemetry::{Reading, Telemetry, TelemetryQuestion};
 pub use trigger::{Addresses, Check, Route, Through, TrafficShare, WorkerRef, WorkersDev};

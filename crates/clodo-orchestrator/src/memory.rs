@@ -164,7 +164,9 @@ fn observed(account: &Account) -> ObservedAccount {
     let workers = account.workers.iter().map(|(name, worker)| {
         let (tags, settings) = (worker.tags.clone(), worker.settings.clone());
         let workers_dev = Some(worker.workers_dev);
-        (name.clone(), ObservedWorker { tags, workers_dev, settings, updated_on: None })
+        let migration_tag = worker.migration_tag.clone();
+        let seen = ObservedWorker { tags, workers_dev, settings, updated_on: None, migration_tag };
+        (name.clone(), seen)
     });
     let databases = account.databases.iter();
     let databases =

@@ -27,6 +27,8 @@ pub struct AccountScope {
     pub buckets: bool,
     /// Zones matter.
     pub zones: bool,
+    /// Workers of which it matters how far their Durable Objects are migrated.
+    pub objects: BTreeSet<WorkerName>,
 }
 
 /// What is there, as far as listings tell.
@@ -79,6 +81,9 @@ pub struct ObservedWorker {
     pub workers_dev: Option<WorkersDev>,
     /// `observability`, `logpush`, `tail_consumers`, as far as the listing says.
     pub settings: Map<String, Value>,
+    /// The tag of the newest migration of its Durable Objects, where the [`Scope`] asked for it and
+    /// there was one.
+    pub migration_tag: Option<String>,
 }
 
 impl ObservedWorker {

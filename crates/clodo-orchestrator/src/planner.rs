@@ -5,6 +5,7 @@ mod error;
 mod holds;
 mod index;
 mod migrations;
+mod objects;
 mod order;
 mod resources;
 mod stages;

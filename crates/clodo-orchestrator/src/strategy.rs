@@ -31,6 +31,11 @@ impl Strategy {
             Self::BlueGreen(_) => "blue-green",
         }
     }
+
+    /// Whether two versions share the traffic for a while.
+    pub(crate) fn splits(&self) -> bool {
+        matches!(self, Self::Canary(_) | Self::BlueGreen(_))
+    }
 }
 
 /// How targets are rolled out in batches.
@@ -88,10 +93,9 @@ impl BatchSize {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Canary {
-    /// The shares of the traffic that it gets, in percent, each larger than the one before and below
-    /// 100; all of it follows by itself.
-    pub steps: Vec<f64>,
-    /// How long each step lasts at least.
+    /// The steps, each with a larger share than the one before; all of the traffic follows by itself.
+    pub steps: Vec<CanaryStep>,
+    /// How long each step lasts at least, unless it says so itself.
     #[serde(with = "millis")]
     pub bake: Duration,
     /// How long a step may stay without a verdict.
@@ -111,13 +115,39 @@ impl Default for Canary {
     /// without a verdict.
     fn default() -> Self {
         Self {
-            steps: vec![5.0, 25.0, 50.0],
+            steps: [5.0, 25.0, 50.0].map(CanaryStep::new).into(),
             bake: Duration::from_mins(5),
             limit: Duration::from_hours(1),
             inconclusive: Inconclusive::Hold,
             interval: Duration::from_secs(10),
             judge: JudgeOptions::default(),
         }
+    }
+}
+
+/// One step of a canary.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CanaryStep {
+    /// The share of the traffic that it gets, in percent: above 0, below 100.
+    pub percentage: f64,
+    /// How long it lasts at least, where that is not as for all steps.
+    #[serde(default, with = "some_millis", skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Duration>,
+}
+
+impl CanaryStep {
+    /// A step that lasts as long as all do.
+    #[must_use]
+    pub fn new(percentage: f64) -> Self {
+        Self { percentage, bake: None }
+    }
+
+    /// Lets it last at least that long.
+    #[must_use]
+    pub fn with_bake(mut self, bake: Duration) -> Self {
+        self.bake = Some(bake);
+        self
     }
 }
 
@@ -219,6 +249,25 @@ mod millis {
     }
 }
 
+/// Durations that may be missing, as whole milliseconds.
+mod some_millis {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::time::Duration;
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +286,10 @@ mod tests {
             Strategy::AllAtOnce,
             Strategy::Rolling(Rolling::default()),
             Strategy::Canary(Canary::default()),
+            Strategy::Canary(Canary {
+                steps: vec![CanaryStep::new(1.5).with_bake(Duration::from_secs(90))],
+                ..Canary::default()
+            }),
             Strategy::BlueGreen(BlueGreen { bake: Duration::from_millis(1_500) }),
         ] {
             let text = serde_json::to_string(&strategy).unwrap();

@@ -1,7 +1,7 @@
 use crate::{platform::PlatformError, trigger::Check};
 use async_trait::async_trait;
 use clodo_judge::{Arm, Batch, Histogram};
-use clodo_types::{Timestamp, VersionId};
+use clodo_types::{TargetId, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,8 +22,9 @@ pub trait Telemetry: fmt::Debug + Send + Sync + 'static {
     /// When the source cannot be read; the canary then stays where it is, and is asked about again.
     async fn read(&self, question: &TelemetryQuestion) -> Result<Reading, PlatformError>;
 
-    /// Whether readings hold latencies. Where they do not, a canary is judged by errors alone.
-    fn knows_latency(&self) -> bool;
+    /// Whether readings about a target hold latencies. Where they do not, a canary is judged by
+    /// errors alone.
+    fn knows_latency(&self, target: &TargetId) -> bool;
 }
 
 /// Which requests are asked about.
@@ -42,6 +43,21 @@ pub struct TelemetryQuestion {
     pub since: Timestamp,
 }
 
+impl TelemetryQuestion {
+    /// Asks about two versions of the target that `check` looks at.
+    #[must_use]
+    pub fn new(check: Check, canary: VersionId, baseline: VersionId, since: Timestamp) -> Self {
+        Self { check, urls: Vec::new(), canary, baseline, since }
+    }
+
+    /// Says where the target answers, best first.
+    #[must_use]
+    pub fn with_urls(mut self, urls: Vec<String>) -> Self {
+        self.urls = urls;
+        self
+    }
+}
+
 /// What is known about both versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
@@ -58,9 +74,16 @@ impl Default for Reading {
     }
 }
 
+impl From<Batch> for Reading {
+    fn from(batch: Batch) -> Self {
+        Self { baseline: batch.baseline, canary: batch.canary }
+    }
+}
+
 impl Reading {
     /// What came since an earlier reading with the same question.
-    pub(crate) fn since(&self, earlier: &Self) -> Batch {
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Batch {
         Batch::new(more(&self.baseline, &earlier.baseline), more(&self.canary, &earlier.canary))
     }
 }
@@ -74,6 +97,8 @@ fn more(now: &Arm, earlier: &Arm) -> Arm {
         None => Some(now.clone()),
         Some(earlier) => difference(now, earlier),
     });
+    // Where two metrics of one source disagree, the latencies are not known.
+    let latency = latency.filter(|latency| latency.total() <= requests);
     match latency {
         Some(latency) => arm.with_latency(latency),
         None => arm,

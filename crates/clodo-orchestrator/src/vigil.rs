@@ -76,7 +76,7 @@ impl Vigil<'_> {
         let telemetry = self.cx.telemetry.clone().ok_or("nothing tells how the canary does")?;
         let rules = &judgement.canary;
         let mut judge = rules.judge.clone();
-        if !telemetry.knows_latency() {
+        if !telemetry.knows_latency(&judgement.check.target) {
             judge = judge.with_quantiles([]);
         }
         let mut note = match self.noted::<CanaryNote>() {
@@ -88,13 +88,10 @@ impl Vigil<'_> {
                 judge: Judge::new(judge)?,
             },
         };
-        let question = TelemetryQuestion {
-            check: judgement.check.clone(),
-            urls: self.cx.platform.urls(&judgement.check.addresses),
-            canary: canary.clone(),
-            baseline,
-            since: note.since,
-        };
+        let urls = self.cx.platform.urls(&judgement.check.addresses);
+        let check = judgement.check.clone();
+        let question = TelemetryQuestion::new(check, canary.clone(), baseline, note.since);
+        let question = question.with_urls(urls);
         loop {
             match telemetry.read(&question).await {
                 Ok(reading) if reading != note.reading => {

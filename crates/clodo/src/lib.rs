@@ -12,6 +12,7 @@
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
+//! | canaries to judge by analytics, Prometheus or probes | [`PortfolioTelemetry`] |
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -67,12 +68,14 @@ mod notes;
 mod plan_file;
 mod platform;
 mod project;
+mod rollout;
 mod secret_gate;
 mod secrets;
 mod secrets_file;
 mod services;
 mod shared_pacer;
 mod target;
+mod telemetry;
 mod verifier;
 
 pub use clodo_cf_api::Client;
@@ -92,4 +95,5 @@ pub use project::{Project, ignore_in_git};
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
 pub use shared_pacer::SharedPacer;
+pub use telemetry::PortfolioTelemetry;
 pub use verifier::HealthProbe;

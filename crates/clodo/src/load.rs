@@ -3,13 +3,14 @@ use crate::{
     load_error::{LoadError, LoadErrorKind},
     notes,
     project::Project,
+    rollout,
     secrets::Secrets,
     services::Services,
     target::Parts,
 };
 use clodo_bundle::Bundler;
-use clodo_config::{Platform, Protection, Selection, TargetSpec};
-use clodo_orchestrator::{Approval, Desired, DesiredTarget};
+use clodo_config::{Platform, Selection, TargetSpec};
+use clodo_orchestrator::{Desired, DesiredTarget};
 use clodo_types::{
     AccountName, CustomerName, Finding, PortfolioName, SecretName, Severity, TargetId, WorkerName,
 };
@@ -75,7 +76,6 @@ pub async fn load(
     let mut services = Services::read(project, &specs)?;
     services.build(bundler, &specs).await?;
     let mut notes = project.portfolio().notes().to_vec();
-    notes.extend(notes::of_strategies(&specs));
     for service in services.built() {
         notes.extend(service.files.warnings.iter().cloned());
         notes.extend(notes::of_service(service));
@@ -100,9 +100,7 @@ pub async fn load(
     });
     let folders = folders.collect();
     let mut desired = Desired::new(project.portfolio().name().clone(), targets);
-    if specs.iter().any(|spec| spec.protection == Protection::Approve) {
-        desired.rollout.approval = Some(Approval::SomebodyElse);
-    }
+    desired.rollout = rollout::rollout(project.portfolio(), &specs);
     Ok(Loaded { desired, secrets, specs, folders, notes })
 }
 
@@ -134,6 +132,7 @@ impl Loader<'_> {
             },
         };
         let mut target = parts.desired(bundle)?;
+        target.strategy = rollout::strategy(spec)?;
         let selected: BTreeSet<&TargetId> = self.specs.iter().map(|spec| &spec.id).collect();
         let needed = spec
             .depends_on

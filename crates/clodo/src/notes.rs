@@ -1,5 +1,5 @@
 use crate::{naming::Naming, services::Service};
-use clodo_config::{Platform, Strategy, TargetSpec};
+use clodo_config::Platform;
 use clodo_types::{Finding, Severity, TargetId};
 use std::collections::BTreeMap;
 
@@ -34,29 +34,6 @@ pub(crate) fn of_target(
             ),
             "put ids into a section of the wrangler config for the environment",
         ));
-    }
-    notes
-}
-
-/// Strategies that are asked for and not followed yet, each once.
-pub(crate) fn of_strategies(specs: &[TargetSpec]) -> Vec<Finding> {
-    let mut notes: Vec<Finding> = Vec::new();
-    for spec in specs.iter().filter(|spec| spec.strategy.value != Strategy::AllAtOnce) {
-        let (service, environment) = (&spec.id.service, &spec.id.environment);
-        let found = Finding {
-            at: spec.strategy.at.clone(),
-            ..note(
-                "strategy-not-supported",
-                format!(
-                    "`{}` is not supported yet: {service}@{environment} gets all traffic at once",
-                    spec.strategy.value
-                ),
-                "set `strategy = \"all-at-once\"` to say that this is meant",
-            )
-        };
-        if !notes.contains(&found) {
-            notes.push(found);
-        }
     }
     notes
 }

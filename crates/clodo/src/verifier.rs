@@ -19,12 +19,12 @@ pub struct HealthProbe {
 }
 
 /// The most that is read of a health answer, in bytes.
-const ANSWER_LIMIT: usize = 256 * 1024;
+pub(crate) const ANSWER_LIMIT: usize = 256 * 1024;
 /// The header by which the local Cloudflare says that an answer is its own.
-const NOT_THE_WORKER: &str = "x-clodo-error";
+pub(crate) const NOT_THE_WORKER: &str = "x-clodo-error";
 /// Names the version that is to answer, whatever the traffic's split; it must be part of it.
 /// <https://developers.cloudflare.com/workers/configuration/versions-and-deployments/gradual-deployments/>
-const OVERRIDES: &str = "cloudflare-workers-version-overrides";
+pub(crate) const OVERRIDES: &str = "cloudflare-workers-version-overrides";
 /// Between two questions: the first pause, and the longest. A new version is live within
 /// milliseconds on the local Cloudflare and within seconds on the real one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(500));
@@ -102,6 +102,11 @@ impl Verifier for HealthProbe {
 /// The header's value for a version that is asked for by name.
 fn override_of(check: &Check, version: Option<&VersionId>) -> Option<HeaderValue> {
     let version = version.filter(|_| check.through == Through::Version)?;
+    override_with(check, version)
+}
+
+/// What names a version of the target in [`OVERRIDES`].
+pub(crate) fn override_with(check: &Check, version: &VersionId) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("{}=\"{version}\"", check.addresses.worker.worker)).ok()
 }
 
@@ -137,7 +142,7 @@ fn failed(url: &str, why: &str) -> Verdict {
 
 /// A GET. Names below `localhost` are not known to every resolver, so the connection goes to
 /// 127.0.0.1 and the name into the `Host` header.
-fn question(url: &str) -> Option<Request> {
+pub(crate) fn question(url: &str) -> Option<Request> {
     let uri: Uri = url.parse().ok()?;
     let authority = uri.authority()?.clone();
     let host = HeaderValue::from_str(authority.as_str()).ok()?;

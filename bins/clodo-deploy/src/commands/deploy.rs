@@ -17,6 +17,7 @@ pub(crate) async fn run(
     if args.dry_run {
         let plan = PlanArgs {
             targets: args.targets.clone(),
+            strategy: args.strategy,
             exit_code: false,
             out: None,
             adopt: args.adopt,
@@ -27,7 +28,7 @@ pub(crate) async fn run(
     }
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.targets.platform)?;
-    let selection = context.selection(&args.targets)?;
+    let selection = context.selection_with(&args.targets, args.strategy)?;
     let from = LoadFrom { adopt: args.adopt, secrets_file: args.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);

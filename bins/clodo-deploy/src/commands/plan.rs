@@ -19,7 +19,7 @@ pub(crate) async fn run(
     let began = SystemClock.now();
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.targets.platform)?;
-    let selection = context.selection(&args.targets)?;
+    let selection = context.selection_with(&args.targets, args.strategy)?;
     let from = LoadFrom { adopt: args.adopt, secrets_file: args.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);

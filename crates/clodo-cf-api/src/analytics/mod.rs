@@ -14,8 +14,8 @@ pub use usage::{
     kv_operations, kv_storage, r2_operations, r2_storage,
 };
 pub use workers::{
-    InvocationDimensions, InvocationQuantiles, InvocationStatus, InvocationSums, Invocations,
-    InvocationsFilter, InvocationsGroup, invocations,
+    InvocationAverages, InvocationDimensions, InvocationQuantiles, InvocationStatus,
+    InvocationSums, Invocations, InvocationsFilter, InvocationsGroup, invocations,
 };
 
 use crate::endpoint::Endpoint;

@@ -119,6 +119,19 @@ pub struct Invocations {
     /// How long one of them took.
     #[serde(default, deserialize_with = "or_default")]
     pub quantiles: InvocationQuantiles,
+    /// How many of them one that was looked at stands for.
+    #[serde(default, deserialize_with = "or_default")]
+    pub avg: InvocationAverages,
+}
+
+/// How a group of invocations was sampled.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InvocationAverages {
+    /// How many invocations one that was looked at stands for: 1 when all of them were.
+    #[serde(default)]
+    pub sample_interval: Option<f64>,
 }
 
 /// What a group of invocations has in common.
@@ -194,7 +207,7 @@ pub fn invocations(account: &AccountId, filter: &InvocationsFilter) -> Endpoint<
         conditions.extend(value.map(|value| (field, "string", value)));
     }
     let fields = format!(
-        "sum{{requests errors subrequests}} quantiles{{cpuTimeP50 cpuTimeP99 wallTimeP50 \
+        "sum{{requests errors subrequests}} avg{{sampleInterval}} quantiles{{cpuTimeP50 cpuTimeP99 wallTimeP50 \
          wallTimeP99}} dimensions{{{}}}",
         filter.group_by.dimensions()
     );

@@ -178,6 +178,47 @@ fn what_is_missing_is_said_first() {
 }
 
 #[test]
+fn a_strategy_that_makes_no_sense_is_refused_at_its_place() {
+    let told = told_after_head(&[
+        "canary = { steps = [5, 50, 25, 100, 0, \"x\", { percentage = 60, bake = \"0s\" }, {}] }\n",
+        "[services.a.canary]\nsteps = []\nbake = \"0s\"\ninterval = \"5\"\nlimit = \"5 min\"\n",
+        "[services.a.canary]\nbake = \"10m\"\nlimit = \"5m\"\ninconclusive = \"rollback\"\n",
+        "[services.a.canary]\nerror_margin = 2\nlatency = [\"95\", \"p100\"]\nalpha_worse = 0\n\
+         minimum_requests = 0\nbaseline = \"x\"\n",
+        "rolling = { batch = \"0%\", max_unavailable = 1.5, bake = 5 }\n",
+        "rolling = { batch = 0 }\nblue-green = { bake = \"1m\" }\nprobes = { requests = 5000 }\n",
+        "canary = \"5%\"\n",
+    ]);
+    assert_snapshot!(told);
+}
+
+#[test]
+fn telemetry_that_could_not_tell_is_refused() {
+    let told = told_after_head(&[
+        "telemetry = \"graphite\"\n",
+        "[environments.production]\ntelemetry = \"prometheus\"\n\
+         [services.a.prometheus]\nurl = \"http://prometheus:9090\"\n",
+        "[services.a.prometheus]\nurl = \"prometheus:9090\"\nrequests = \"up\"\n\
+         errors = 'x{v=\"{version}\"}'\ntoken_env = \"secret token\"\n",
+    ]);
+    let password = told_after_head(&["[services.a.prometheus]\nurl = \"http://u:hunter2@p\"\n"]);
+    assert!(!password.contains("hunter2"), "{password}");
+    let all = told + "\n\n----\n\n" + &password;
+    assert_snapshot!(all);
+}
+
+#[test]
+fn a_wave_names_targets_that_can_be() {
+    let told = told_after_head(&[
+        "[customers.acme]\n[[waves]]\ncustomers = [\"acne\"]\n",
+        "[[waves]]\nname = \"all\"\n[[waves]]\nservices = []\nenvironments = [\"prod\"]\n",
+        "[waves]\ncustomers = [\"acme\"]\n",
+        "[[waves]]\nservices = [\"a\"]\napproval = \"me\"\nbake = \"soon\"\n",
+    ]);
+    assert_snapshot!(told);
+}
+
+#[test]
 fn bytes_that_are_no_text_have_a_place_too() {
     let bytes = b"[portfolio]\nname = \"p\xff\"\n";
     let errors = Portfolio::parse_bytes("clodo.toml", bytes).unwrap_err();

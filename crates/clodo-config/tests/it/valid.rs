@@ -1,8 +1,10 @@
 use crate::{SHOP, portfolio};
 use clodo_config::{
-    Platform, Portfolio, Protection, Rules, SecretKind, Selection, Strategy, schema,
+    Batch, Inconclusive, Origin, Platform, Portfolio, Protection, Rules, SecretKind, Selection,
+    Strategy, TelemetrySource, schema,
 };
 use serde_json::Value;
+use std::time::Duration;
 
 #[test]
 fn a_full_file_is_read_completely() {
@@ -20,6 +22,57 @@ fn a_full_file_is_read_completely() {
     assert_eq!(orders.secrets[1].variable(), "PAYMENT_KEY_FILE");
     assert_eq!(shop.services()["web"].path.to_str(), Some("services/web"));
     assert_eq!(shop.customers()["acme"].domains["production"].len(), 3);
+}
+
+#[test]
+fn of_each_setting_of_a_rollout_the_strongest_level_counts() {
+    let shop = portfolio(SHOP);
+    let of = |service: &str, environment: &str| {
+        shop.rollout(&service.parse().unwrap(), &environment.parse().unwrap())
+    };
+    let catalog = of("catalog", "production").canary;
+    let steps: Vec<_> =
+        catalog.steps.unwrap().iter().map(|step| (step.percentage, step.bake)).collect();
+    assert_eq!(steps, [(1.0, None), (10.5, Some(Duration::from_hours(1)))]);
+    assert_eq!(catalog.bake, Some(Duration::from_mins(5)));
+    assert_eq!(catalog.inconclusive, Some(Inconclusive::Ask));
+    assert_eq!(catalog.latency.unwrap()[1].to_string(), "p99.9");
+    let orders = of("orders", "production");
+    assert_eq!(orders.canary.bake, Some(Duration::from_mins(15)), "the service there");
+    assert_eq!(orders.canary.steps.unwrap().len(), 2, "the environment");
+    assert_eq!(orders.telemetry.map(|chosen| chosen.value), Some(TelemetrySource::Probes));
+    assert_eq!(orders.rolling.batch, Some(Batch::Percent(12.5)));
+    assert_eq!(orders.rolling.bake, Some(Duration::from_secs(30)), "the service");
+    let staging = of("orders", "staging").canary.steps.unwrap();
+    assert_eq!(staging[0].percentage, 50.0);
+    let asked = of("web", "preview").prometheus;
+    assert_eq!(asked.url.as_deref(), Some("https://prometheus.internal/base"));
+    assert_eq!(of("web", "staging"), clodo_config::RolloutSettings::default());
+}
+
+#[test]
+fn a_wave_has_the_targets_that_all_of_its_lists_name() {
+    let shop = portfolio(SHOP);
+    let mut selection = Selection::default();
+    selection.environment = Some("production".parse().unwrap());
+    let targets = shop.select(&selection).unwrap();
+    let of = |wave: usize| {
+        let wave = &shop.waves()[wave];
+        let its = targets.iter().filter(|target| wave.has(&target.id));
+        its.map(|target| target.id.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(of(0), "catalog@production/acme orders@production/acme web@production/acme");
+    assert_eq!(of(1).split(' ').count(), 4);
+    assert_eq!((shop.waves()[0].name.as_str(), shop.waves()[1].name.as_str()), ("first", "2"));
+}
+
+#[test]
+fn the_strategy_of_the_command_line_is_the_strongest() {
+    let mut selection = Selection::default();
+    selection.overrides.strategy = Some(Strategy::Canary);
+    let targets = portfolio(SHOP).select(&selection).unwrap();
+    assert!(targets.iter().all(|target| target.strategy.value == Strategy::Canary));
+    assert!(targets.iter().all(|target| target.strategy.origin == Origin::CommandLine));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::{
     refused,
-    state::{Account, Database, State, Worker},
+    state::{Account, Database, State, Worker, all_to},
 };
 use crate::{
     change::{Applied, Before, Change, Inputs, Look, Traffic, Upload, traffic_before},
@@ -148,14 +148,22 @@ impl State {
         let mut version = self.next_version(message);
         version.bindings = bindings(target, inputs)?;
         let id = version.id.clone();
+        let newest = target.object_migrations.last();
+        let tag = newest.and_then(|migration| migration["tag"].as_str().map(str::to_owned));
         if !upload.first {
-            self.worker(&worker_ref)?.versions.push(version);
+            let worker = self.worker(&worker_ref)?;
+            worker.versions.push(version);
+            if tag.is_some() && worker.migration_tag != tag {
+                worker.traffic = all_to(&id);
+                worker.migration_tag = tag;
+            }
             return Ok(Applied::Version(id));
         }
         if self.worker(&worker_ref).is_ok() {
             return Err(refused(format!("worker {worker_ref} exists already")));
         }
         let mut worker = Worker::serving(version);
+        worker.migration_tag = tag;
         worker.tags = Mark { owner: upload.mark.owner.clone(), hashes: None }.to_tags::<&str>(&[]);
         let account = self.accounts.entry(worker_ref.account).or_default();
         account.workers.insert(worker_ref.worker, worker);

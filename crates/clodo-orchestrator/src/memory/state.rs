@@ -46,6 +46,7 @@ pub(super) struct Worker {
     pub(super) workers_dev: WorkersDev,
     pub(super) routes: Vec<Route>,
     pub(super) schedules: Vec<String>,
+    pub(super) migration_tag: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ impl Worker {
             workers_dev: WorkersDev::default(),
             routes: Vec::new(),
             schedules: Vec::new(),
+            migration_tag: None,
         }
     }
 

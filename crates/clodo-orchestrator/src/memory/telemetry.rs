@@ -4,7 +4,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use clodo_judge::Arm;
-use clodo_types::VersionId;
+use clodo_types::{TargetId, VersionId};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard},
@@ -69,7 +69,7 @@ impl Telemetry for MemoryTelemetry {
         Ok(Reading { baseline, canary })
     }
 
-    fn knows_latency(&self) -> bool {
+    fn knows_latency(&self, _: &TargetId) -> bool {
         false
     }
 }

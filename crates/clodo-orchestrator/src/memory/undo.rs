@@ -6,6 +6,11 @@ impl State {
         if *before == Before::Absent {
             return self.remove(change);
         }
+        if let Change::Upload(upload) = change
+            && upload.migrates
+        {
+            return Undone::Kept(upload.no_way_back());
+        }
         let Some(account) = self.accounts.get_mut(change.account()) else {
             return Undone::Restored;
         };

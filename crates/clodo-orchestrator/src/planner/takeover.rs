@@ -14,8 +14,8 @@ impl Writer<'_, '_> {
     pub(super) fn take_over(&mut self, upload: StepId) -> StepId {
         let mut needs = vec![upload];
         needs.extend(self.turn());
-        if self.live.is_none() {
-            // There is a stub, which nobody is served by.
+        // There may be a stub, which nobody is served by.
+        if self.live.is_none() || self.migrates {
             return self.traffic(Traffic::Uploaded, needs);
         }
         match self.target.strategy.clone() {
@@ -26,9 +26,11 @@ impl Writer<'_, '_> {
     }
 
     fn canary(&mut self, canary: &Canary, mut needs: Vec<StepId>) -> StepId {
-        for percentage in &canary.steps {
-            let shifted = self.traffic(Traffic::Split(*percentage), needs);
-            needs = vec![self.judge(canary, *percentage, vec![shifted])];
+        for step in &canary.steps {
+            let mut canary = canary.clone();
+            canary.bake = step.bake.unwrap_or(canary.bake);
+            let shifted = self.traffic(Traffic::Split(step.percentage), needs);
+            needs = vec![self.judge(canary, step.percentage, vec![shifted])];
         }
         self.traffic(Traffic::Uploaded, needs)
     }
@@ -56,8 +58,8 @@ impl Writer<'_, '_> {
         self.push(change, needs, summary, Vec::new())
     }
 
-    fn judge(&mut self, canary: &Canary, percentage: f64, needs: Vec<StepId>) -> StepId {
-        let judgement = Judgement { check: self.check(), percentage, canary: canary.clone() };
+    fn judge(&mut self, canary: Canary, percentage: f64, needs: Vec<StepId>) -> StepId {
+        let judgement = Judgement { check: self.check(), percentage, canary };
         let worker = self.target.worker_ref();
         let action = Action::Judge(judgement);
         let id = step_id(&action, &format!("{worker} {percentage}%"));

@@ -1,6 +1,7 @@
 use super::{
     Draft, change_id,
     error::PlanError,
+    objects,
     resources::{self, Waits},
 };
 use crate::{
@@ -105,6 +106,8 @@ pub(super) struct Writer<'a, 'b> {
     pub(super) live: Option<&'a ObservedWorker>,
     pub(super) mark: Mark,
     hashes: Hashes,
+    /// The upload brings migrations of Durable Objects, so the new version gets all traffic with it.
+    pub(super) migrates: bool,
     pub(super) recorded: Option<&'b Value>,
     own: Vec<StepId>,
 }
@@ -126,7 +129,9 @@ impl<'a, 'b> Writer<'a, 'b> {
         let recorded = recorded.filter(|recorded| Some(recorded.hashes) == mark.hashes);
         let recorded = recorded.map(|recorded| &recorded.config);
         let hashes = target.hashes();
-        Self { draft, at, target, account, live, mark, hashes, recorded, own: Vec::new() }
+        let migrates = objects::migrates(draft, target, live, recorded);
+        let own = Vec::new();
+        Self { draft, at, target, account, live, mark, hashes, migrates, recorded, own }
     }
 
     fn dirty(&self) -> bool {
@@ -136,6 +141,9 @@ impl<'a, 'b> Writer<'a, 'b> {
     fn plan(&mut self, waits: Waits) {
         // A resource that is made anew has another id, which the bindings must learn.
         let must = self.must_upload() || waits.creates;
+        if must && self.migrates && !self.is_first() {
+            self.note_migrations();
+        }
         let upload = must.then(|| self.upload(waits));
         let serving = match upload {
             Some(upload) if !self.is_first() => Some(self.take_over(upload)),
@@ -221,8 +229,8 @@ impl<'a, 'b> Writer<'a, 'b> {
     fn upload(&mut self, waits: Waits) -> StepId {
         let first = self.is_first();
         let mut waits = waits.steps;
-        if first {
-            // The first upload of a Worker serves at once.
+        if first || self.migrates {
+            // The first upload of a Worker serves at once, and so does one that migrates objects.
             waits.extend(self.turn());
         }
         let draft = &self.draft;
@@ -245,6 +253,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         Change::Upload(Upload {
             target: Arc::clone(self.target),
             first: self.is_first(),
+            migrates: self.migrates,
             mark: self.full_mark(),
             revision: self.draft.desired.revision.clone(),
         })

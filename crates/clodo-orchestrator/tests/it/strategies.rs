@@ -1,10 +1,11 @@
 use crate::world::{World, bundle, calls, desired, ids, target, worker};
 use clodo_orchestrator::{
-    BlueGreen, Canary, DeployError, DeployEvent, DeployListener, Desired, DesiredTarget, Fault,
-    Inconclusive, Outcome, Strategy, deploy,
+    BlueGreen, Canary, CanaryStep, DeployError, DeployEvent, DeployListener, Desired,
+    DesiredTarget, Fault, Inconclusive, Outcome, Strategy, deploy,
 };
 use clodo_saga::{Event, Signal, SignalKind, SignalStore};
-use clodo_types::{Clock, Timestamp};
+use clodo_types::{Clock, Severity, Timestamp};
+use serde_json::json;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -29,7 +30,7 @@ impl Clock for PausedClock {
 
 fn canary() -> Canary {
     let mut canary = Canary::default();
-    canary.steps = vec![5.0, 50.0];
+    canary.steps = [5.0, 50.0].map(CanaryStep::new).into();
     canary.bake = Duration::from_mins(1);
     canary.limit = Duration::from_mins(30);
     canary
@@ -95,6 +96,40 @@ async fn a_bad_canary_is_taken_back_at_once_and_nobody_else_sees_it() {
     assert_eq!(world.platform.picture(), before);
     let writes = world.platform.writes();
     assert!(!writes.iter().any(|write| write.contains("50%")), "{writes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_migrates_durable_objects_gets_all_traffic_and_says_so() {
+    for strategy in [Strategy::Canary(canary()), Strategy::BlueGreen(BlueGreen::default())] {
+        let world = serving(strategy.clone()).await;
+        world.telemetry.set_canary(200, 1);
+        let mut web = with("two", strategy.clone());
+        web.object_migrations = vec![json!({ "tag": "v1", "new_sqlite_classes": ["Counter"] })];
+        let report = world.deploy(&desired(vec![web.clone()])).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+        let steps = ["upload main/web", "traffic main/web", "verify main/web", "commit main/web"];
+        assert_eq!(ids(&report.plan), steps);
+        let [note] = &report.findings[..] else { panic!("{:?}", report.findings) };
+        assert_eq!((note.rule.as_str(), note.severity), ("migrations-at-once", Severity::Note));
+        // What is migrated already stands in nobody's way.
+        web.bundle = bundle("three");
+        let next = world.plan(&desired(vec![web])).await;
+        assert!(next.findings().is_empty(), "{:?}", next.findings());
+        assert!(ids(&next).len() > 4, "{:?}", ids(&next));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_no_way_back_from_migrated_durable_objects() {
+    let world = serving(Strategy::Canary(canary())).await;
+    let mut web = with("two", Strategy::Canary(canary()));
+    web.object_migrations = vec![json!({ "tag": "v1", "new_sqlite_classes": ["Counter"] })];
+    world.platform.fail_at("commit main/web", Fault::Refuse);
+    let report = world.deploy(&desired(vec![web])).await.unwrap();
+    assert_eq!(report.outcome, Outcome::PartlyDone);
+    let [kept] = &report.kept[..] else { panic!("{:?}", report.kept) };
+    assert_eq!(kept.step.as_str(), "upload main/web");
+    assert!(kept.why.contains("Durable Objects"), "{}", kept.why);
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,6 +94,10 @@ impl CloudflarePlatform {
         })
     }
 
+    pub(crate) fn style(&self) -> UrlStyle {
+        self.style
+    }
+
     fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -173,6 +177,9 @@ impl Platform for CloudflarePlatform {
         inputs: &Inputs,
     ) -> Result<Undone, PlatformError> {
         match (change, before) {
+            (Change::Upload(upload), Before::Present) if upload.migrates && applied.is_some() => {
+                Ok(Undone::Kept(upload.no_way_back()))
+            }
             (_, Before::Present) => Ok(Undone::Restored),
             (Change::CreateDatabase { account, name }, _) => {
                 self.undo_database(account, name, applied).await

@@ -1,9 +1,11 @@
 use super::{CloudflarePlatform, errors::failed, settings};
-use clodo_cf_api::{d1, kv, r2, triggers, workers};
+use clodo_cf_api::{d1, kv, r2, triggers, worker_settings, workers};
 use clodo_orchestrator::{
     AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError, WorkersDev,
 };
-use clodo_types::{AccountId, AccountName};
+use clodo_types::{AccountId, AccountName, WorkerName};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::collections::BTreeMap;
 use tokio::try_join;
 
 impl CloudflarePlatform {
@@ -15,7 +17,7 @@ impl CloudflarePlatform {
     ) -> Result<ObservedAccount, PlatformError> {
         let id = self.account(name)?.clone();
         let mut account = ObservedAccount::default();
-        let (workers, databases, namespaces, buckets, ()) = try_join!(
+        let (workers, databases, namespaces, buckets, objects, ()) = try_join!(
             async {
                 let list = self.client.list(workers::list_workers(&id)).await;
                 list.map_err(failed("could not list the Workers"))
@@ -41,12 +43,14 @@ impl CloudflarePlatform {
                 let list = self.client.list(r2::list_buckets(&id)).await;
                 list.map_err(failed("could not list the R2 buckets"))
             },
+            self.migration_tags(&id, wanted),
             self.learn(name, &id, wanted),
         )?;
         for worker in workers {
             let mut seen = ObservedWorker::default();
             seen.settings = settings::listed(&worker);
             seen.tags = worker.tags;
+            seen.migration_tag = objects.get(&worker.name).cloned();
             seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
             let subdomain = worker.subdomain;
             seen.workers_dev = Some(WorkersDev {
@@ -71,6 +75,23 @@ impl CloudflarePlatform {
         let zones = learned.zones.get(name).into_iter().flatten();
         account.zones = zones.map(|(zone, _)| zone.clone()).collect();
         Ok(account)
+    }
+
+    /// How far Durable Objects are migrated: no listing of Workers says it.
+    async fn migration_tags(
+        &self,
+        id: &AccountId,
+        wanted: &AccountScope,
+    ) -> Result<BTreeMap<WorkerName, String>, PlatformError> {
+        let read = async |worker: WorkerName| {
+            let settings = self.client.find(worker_settings::settings(id, &worker)).await;
+            let doing = format!("could not read the settings of `{worker}`");
+            let tag = settings.map_err(failed(doing))?.and_then(|found| found.migration_tag);
+            Ok(tag.map(|tag| (worker, tag)))
+        };
+        let workers = wanted.objects.iter().cloned().map(read);
+        let tags: Vec<_> = stream::iter(workers).buffer_unordered(4).try_collect().await?;
+        Ok(tags.into_iter().flatten().collect())
     }
 
     /// Zones, when domains or routes need their ids, and the account's name below `workers.dev`.

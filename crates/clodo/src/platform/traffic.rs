@@ -16,7 +16,12 @@ impl CloudflarePlatform {
     ) -> Result<Look, PlatformError> {
         let now = self.shares(worker).await?;
         let before = before(to, &now, inputs);
-        let there = same(&now, &wanted(to, inputs, &before)?);
+        let wanted = wanted(to, inputs, &before)?;
+        let there = match to {
+            // A version beside the others can be asked for by name, even with a share of nothing.
+            Traffic::Split(_) => exactly(&now, &wanted),
+            _ => same(&now, &wanted),
+        };
         let applied = applied(to, &before);
         let before = Before::Traffic(before);
         Ok(if there { Look::done(before, applied) } else { Look::pending(before) })
@@ -51,7 +56,7 @@ impl CloudflarePlatform {
             return Ok(Undone::Kept(why));
         }
         let now = self.shares(worker).await?;
-        if same(&now, shares) {
+        if exactly(&now, shares) {
             return Ok(Undone::Restored);
         }
         if !is_ours(&now, to, inputs, shares) {
@@ -158,6 +163,13 @@ fn same(a: &[TrafficShare], b: &[TrafficShare]) -> bool {
     !a.is_empty() && covers(a, b) && covers(b, a)
 }
 
+/// As [`same`], and no version is in one of them alone.
+fn exactly(a: &[TrafficShare], b: &[TrafficShare]) -> bool {
+    a.len() == b.len()
+        && same(a, b)
+        && a.iter().all(|share| b.iter().any(|other| other.version == share.version))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,5 +186,7 @@ mod tests {
         assert!(same(&shares(&[('1', 100.0), ('2', 0.0)]), &shares(&[('1', 100.0)])));
         assert!(!same(&split, &shares(&[('1', 100.0)])));
         assert!(!same(&[], &[]));
+        assert!(!exactly(&shares(&[('1', 100.0), ('2', 0.0)]), &shares(&[('1', 100.0)])));
+        assert!(exactly(&split, &shares(&[('2', 10.0), ('1', 90.0)])));
     }
 }

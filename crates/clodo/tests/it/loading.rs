@@ -257,12 +257,46 @@ async fn migrations_that_two_databases_share_are_pointed_out() {
 }
 
 #[tokio::test]
-async fn a_strategy_that_is_not_followed_is_told_once() {
-    let toml = "[environments.production]\nstrategy = \"canary\"\n\
+async fn a_strategy_is_followed_as_the_file_says() {
+    let toml = "[environments.production]\nstrategy = \"canary\"\nprotection = \"approve\"\n\
+                [environments.production.canary]\nsteps = [1, { percentage = 20, bake = \"1h\" }]\n\
+                bake = \"2m\"\nlimit = \"3h\"\ninconclusive = \"ask\"\ninterval = \"1s\"\n\
+                minimum_requests = 7\nerror_margin = 0.02\nerror_margin_relative = 0.5\n\
+                error_tolerance = 0.1\nlatency = [\"p99\"]\nlatency_tolerance = 0.3\n\
+                latency_margin = 0.4\nalpha_worse = 0.002\nalpha_promote = 0.03\n\
+                [environments.staging]\nstrategy = \"rolling\"\n\
+                rolling = { batch = 3, max_unavailable = 2, bake = \"5s\" }\n\
+                [environments.development]\nstrategy = \"blue-green\"\nblue_green = { bake = \"1m\" }\n\
+                [[waves]]\nname = \"first\"\ncustomers = [\"b\"]\nbake = \"9s\"\n\
+                approval = \"anybody\"\n[[waves]]\nenvironments = [\"staging\"]\n\
                 [customers.a]\n[customers.b]";
     let folder = Folder::with_services(toml, &[("web", "name = \"web\"")]);
+    let of = async |environment| {
+        let ask = Ask { environment: Some(environment), ..Ask::default() };
+        let loaded = folder.load(ask).await.unwrap();
+        assert_eq!(rules(&loaded.notes), Vec::<&str>::new());
+        loaded.desired
+    };
+    let mut all = Vec::new();
+    for environment in ["production", "staging", "development"] {
+        let desired = of(environment).await;
+        all.push(json!({ "strategy": desired.targets[0].strategy, "rollout": desired.rollout }));
+    }
+    insta::assert_snapshot!(serde_json::to_string_pretty(&sorted(json!(all))).unwrap());
+}
+
+#[tokio::test]
+async fn a_canary_that_cannot_be_judged_is_refused() {
+    let toml = "[environments.production]\nstrategy = \"canary\"\n\
+                canary = { error_tolerance = 0.5, error_margin = 0.1 }";
+    let folder = Folder::with_services(toml, &[("web", "name = \"web\"")]);
     let ask = Ask { environment: Some("production"), ..Ask::default() };
-    let loaded = folder.load(ask).await.unwrap();
-    assert_eq!(rules(&loaded.notes), ["strategy-not-supported"]);
-    assert!(loaded.notes[0].message.contains("web@production gets all traffic at once"));
+    let said = folder.refused(ask).await;
+    assert!(
+        said.starts_with(
+            "the canary of web@production cannot be judged: `error_tolerance` must be at least 0 \
+             and within the margin (hint: "
+        ),
+        "{said}"
+    );
 }

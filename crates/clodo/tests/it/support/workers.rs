@@ -42,7 +42,13 @@ pub(crate) fn answering(name: &str, text: &str) -> DesiredTarget {
 
 pub(crate) fn upload(target: &DesiredTarget, first: bool) -> Change {
     let mark = Mark { owner: "shop".parse().ok(), hashes: Some(target.hashes()) };
-    Change::Upload(Upload { target: Arc::new(target.clone()), first, mark, revision: None })
+    Change::Upload(Upload {
+        target: Arc::new(target.clone()),
+        first,
+        migrates: false,
+        mark,
+        revision: None,
+    })
 }
 
 pub(crate) async fn uploaded(
