@@ -5,6 +5,7 @@
 //! | a description of Workers | [`Desired`], [`DesiredTarget`] |
 //! | a question: what would change? | [`prepare`], or [`plan()`] on what was [`Observed`] |
 //! | a wish: make it so | [`deploy()`] with a [`DeployContext`] |
+//! | a doubt: does it still run as it was deployed? | [`drift()`], or [`diff`] on what was read |
 //! | a deployment to take back | [`rollback()`], [`deployments`] |
 //! | a place where Workers run | implement [`Platform`], pass `conformance::platform` |
 //! | databases to migrate | implement [`Migrator`]; [`MigrationGate`] refuses what loses rows |
@@ -83,10 +84,12 @@ pub mod conformance;
 mod context;
 mod deploy;
 mod desired;
+mod drift;
 mod error;
 mod event;
 mod execute;
 mod history;
+mod inspected;
 mod mark;
 #[cfg(feature = "fake")]
 mod memory;
@@ -116,11 +119,15 @@ pub use change::{
 pub use context::{DeployContext, DeployOptions, Ports};
 pub use deploy::{Prepared, deploy, prepare};
 pub use desired::{Desired, DesiredTarget};
+pub use drift::{
+    Drift, DriftFacts, DriftKind, DriftOptions, DriftReport, LastDeployed, diff, drift,
+};
 pub use error::{DeployError, DeployErrorKind};
 pub use event::{DeployEvent, DeployListener, Silent};
+pub use inspected::{BoundTo, Inspected, InspectedVersion, VersionHead};
 pub use mark::{Hashes, Mark, MessageError, VersionMessage};
 #[cfg(feature = "fake")]
-pub use memory::{Fault, MemoryPlatform, MemorySecrets, MemoryTelemetry, MemoryVerifier};
+pub use memory::{Fault, Meddling, MemoryPlatform, MemorySecrets, MemoryTelemetry, MemoryVerifier};
 pub use migration::{AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget};
 pub use migration_gate::MigrationGate;
 pub use observed::{

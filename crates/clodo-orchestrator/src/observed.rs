@@ -27,6 +27,8 @@ pub struct AccountScope {
     pub buckets: bool,
     /// Zones matter.
     pub zones: bool,
+    /// Routes matter; they are listed by zone, where the token may.
+    pub routes: bool,
 }
 
 /// What is there, as far as listings tell.
@@ -52,6 +54,8 @@ pub struct ObservedAccount {
     pub zones: BTreeSet<ZoneName>,
     /// Custom domains and the Workers that they lead to.
     pub domains: BTreeMap<Hostname, WorkerName>,
+    /// Patterns of routes and the Workers that they lead to; `None` when they were not listed.
+    pub routes: Option<BTreeMap<String, WorkerName>>,
 }
 
 impl ObservedAccount {
@@ -60,6 +64,13 @@ impl ObservedAccount {
     pub fn domains_of(&self, worker: &WorkerName) -> BTreeSet<Hostname> {
         let own = self.domains.iter().filter(|(_, owner)| *owner == worker);
         own.map(|(hostname, _)| hostname.clone()).collect()
+    }
+
+    /// The patterns of the routes that lead to `worker`; `None` when routes were not listed.
+    #[must_use]
+    pub fn routes_of(&self, worker: &WorkerName) -> Option<BTreeSet<String>> {
+        let own = self.routes.as_ref()?.iter().filter(|(_, owner)| *owner == worker);
+        Some(own.map(|(pattern, _)| pattern.clone()).collect())
     }
 
     pub(crate) fn database_by_id(&self, id: &DatabaseId) -> Option<&ObservedDatabase> {
@@ -79,6 +90,8 @@ pub struct ObservedWorker {
     pub workers_dev: Option<WorkersDev>,
     /// `observability`, `logpush`, `tail_consumers`, as far as the listing says.
     pub settings: Map<String, Value>,
+    /// Other Workers that are bound to it, as far as the listing says.
+    pub called_by: BTreeSet<WorkerName>,
 }
 
 impl ObservedWorker {

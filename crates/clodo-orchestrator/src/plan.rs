@@ -97,6 +97,8 @@ pub enum Fate {
     Create,
     /// Something about it changes.
     Update,
+    /// The Worker goes.
+    Remove,
     /// Nothing about it changes.
     Unchanged,
 }

@@ -27,7 +27,10 @@ impl State {
             return Undone::Restored;
         };
         match before {
-            Before::Traffic(shares) => worker.traffic.clone_from(shares),
+            Before::Traffic(shares) => {
+                worker.traffic.clone_from(shares);
+                worker.traffic_message = Some("clodo: back to what was before".to_owned());
+            }
             Before::WorkersDev(workers_dev) => worker.workers_dev = *workers_dev,
             Before::Routes(routes) => worker.routes.clone_from(routes),
             Before::Schedules(schedules) => worker.schedules.clone_from(schedules),

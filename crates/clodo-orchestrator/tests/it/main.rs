@@ -4,6 +4,7 @@
 
 mod contracts;
 mod deploys;
+mod drifts;
 mod faults;
 mod plans;
 mod properties;

@@ -1,5 +1,6 @@
 mod domains;
 mod errors;
+mod inspect;
 mod observe;
 mod places;
 mod resources;
@@ -15,8 +16,8 @@ use crate::secrets::Secrets;
 use async_trait::async_trait;
 use clodo_cf_api::Client;
 use clodo_orchestrator::{
-    Addresses, Applied, Before, Change, Inputs, Look, Observed, Platform, PlatformError,
-    PlatformErrorKind, Scope, Undone,
+    Addresses, Applied, Before, Change, Inputs, Inspected, Look, Observed, Platform, PlatformError,
+    PlatformErrorKind, Scope, Undone, WorkerRef,
 };
 use clodo_types::{AccountId, AccountName, TargetId, ZoneId, ZoneName};
 use std::{
@@ -115,6 +116,10 @@ impl Platform for CloudflarePlatform {
             observed.accounts.insert(name.clone(), account);
         }
         Ok(observed)
+    }
+
+    async fn inspect(&self, worker: &WorkerRef) -> Result<Option<Inspected>, PlatformError> {
+        Box::pin(self.inspect_worker(worker)).await
     }
 
     async fn look(&self, change: &Change, inputs: &Inputs) -> Result<Look, PlatformError> {

@@ -1,9 +1,12 @@
 use super::{CloudflarePlatform, errors::failed, settings};
 use clodo_cf_api::{d1, kv, r2, triggers, workers};
 use clodo_orchestrator::{
-    AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError, WorkersDev,
+    AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError,
+    PlatformErrorKind, WorkersDev,
 };
-use clodo_types::{AccountId, AccountName};
+use clodo_types::{AccountId, AccountName, WorkerName};
+use futures_util::future::try_join_all;
+use std::collections::BTreeMap;
 use tokio::try_join;
 
 impl CloudflarePlatform {
@@ -15,7 +18,7 @@ impl CloudflarePlatform {
     ) -> Result<ObservedAccount, PlatformError> {
         let id = self.account(name)?.clone();
         let mut account = ObservedAccount::default();
-        let (workers, databases, namespaces, buckets, ()) = try_join!(
+        let (workers, databases, namespaces, buckets, (), routes) = try_join!(
             async {
                 let list = self.client.list(workers::list_workers(&id)).await;
                 list.map_err(failed("could not list the Workers"))
@@ -42,7 +45,9 @@ impl CloudflarePlatform {
                 list.map_err(failed("could not list the R2 buckets"))
             },
             self.learn(name, &id, wanted),
+            self.routes(name, &id, wanted.routes),
         )?;
+        account.routes = routes;
         for worker in workers {
             let mut seen = ObservedWorker::default();
             seen.settings = settings::listed(&worker);
@@ -54,6 +59,8 @@ impl CloudflarePlatform {
                 previews: subdomain.previews_enabled,
             });
             let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
+            let callers = worker.references.workers.into_iter();
+            seen.called_by = callers.filter_map(|caller| caller.name.parse().ok()).collect();
             account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
             account.workers.insert(worker.name, seen);
         }
@@ -71,6 +78,37 @@ impl CloudflarePlatform {
         let zones = learned.zones.get(name).into_iter().flatten();
         account.zones = zones.map(|(zone, _)| zone.clone()).collect();
         Ok(account)
+    }
+
+    /// The routes of all zones; nothing when they are not asked for, or the token may not see them.
+    async fn routes(
+        &self,
+        name: &AccountName,
+        id: &AccountId,
+        wanted: bool,
+    ) -> Result<Option<BTreeMap<String, WorkerName>>, PlatformError> {
+        if !wanted {
+            return Ok(None);
+        }
+        let listed = async {
+            let zones = self.list_zones(name, id).await?;
+            let lists = zones.iter().map(|(zone, id)| async move {
+                let list = self.client.list(triggers::list_routes(id)).await;
+                list.map_err(failed(format!("could not list the routes of zone `{zone}`")))
+            });
+            try_join_all(lists).await
+        };
+        match listed.await {
+            Ok(lists) => {
+                let routes = lists.into_iter().flatten().filter_map(|route| {
+                    let worker = route.script.as_deref()?.parse().ok()?;
+                    Some((route.pattern, worker))
+                });
+                Ok(Some(routes.collect()))
+            }
+            Err(error) if error.kind() == PlatformErrorKind::NotAllowed => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Zones, when domains or routes need their ids, and the account's name below `workers.dev`.
