@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Show what runs now, and whether it is what the files say
     #[command(after_help = "Example:\n  clodo-deploy status --env production --json")]
     Status(TargetArgs),
+    /// Find what runs otherwise than it was deployed, or than the files say; exit 4 when there is any
+    #[command(after_help = "Example:\n  clodo-deploy drift --env production --json")]
+    Drift(TargetArgs),
     /// List the newest deployments of this portfolio
     #[command(after_help = "Example:\n  clodo-deploy deployments --last 5")]
     Deployments(DeploymentsArgs),
