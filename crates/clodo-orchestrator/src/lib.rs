@@ -78,6 +78,7 @@
 //! - `conformance`: `conformance::platform` and `conformance::migrator`, the suites that adapters pass.
 
 mod change;
+mod chronicle;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -116,8 +117,9 @@ mod word;
 pub use change::{
     Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload, main_version, traffic_before,
 };
+pub use chronicle::{DeploymentRecord, StepRecord, StepState, deployment_record};
 pub use context::{DeployContext, DeployOptions, Ports};
-pub use deploy::{Prepared, deploy, prepare};
+pub use deploy::{Prepared, deploy, lease_name, prepare};
 pub use desired::{Desired, DesiredTarget};
 pub use drift::{
     Drift, DriftFacts, DriftKind, DriftOptions, DriftReport, LastDeployed, diff, drift,

@@ -8,6 +8,7 @@ mod drifts;
 mod faults;
 mod plans;
 mod properties;
+mod records;
 mod rollbacks;
 mod stages;
 mod strategies;
