@@ -45,6 +45,11 @@ pub(crate) enum Command {
     /// Find what runs otherwise than it was deployed, or than the files say; exit 4 when there is any
     #[command(after_help = "Example:\n  clodo-deploy drift --env production --json")]
     Drift(TargetArgs),
+    /// Remove targets: what leads to them, then the Workers; data stays unless --with-data
+    #[command(
+        after_help = "Example:\n  clodo-deploy destroy --env staging --customer acme --dry-run"
+    )]
+    Destroy(DestroyArgs),
     /// List the newest deployments of this portfolio
     #[command(after_help = "Example:\n  clodo-deploy deployments --last 5")]
     Deployments(DeploymentsArgs),
@@ -110,6 +115,9 @@ pub(crate) struct DeployArgs {
     /// Take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Remove Workers of this portfolio that the files no longer name
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
@@ -134,6 +142,9 @@ pub(crate) struct PlanArgs {
     /// Plan to take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Plan to remove Workers of this portfolio that the files no longer name
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
@@ -158,6 +169,27 @@ pub(crate) struct ApplyArgs {
     pub(crate) concurrency: usize,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DestroyArgs {
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
+    /// Show the plan and stop before anything is removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Remove databases, namespaces, buckets and Durable Objects as well, with all that is in them
+    #[arg(long)]
+    pub(crate) with_data: bool,
+    /// Allow it in an environment that is protected
+    #[arg(long)]
+    pub(crate) allow_protected: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -25,6 +25,7 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Apply(args) => commands::apply::run(&session, global, args).await,
         Command::Status(args) => commands::status::run(&session, global, args).await,
         Command::Drift(args) => commands::drift::run(&session, global, args).await,
+        Command::Destroy(args) => commands::destroy::run(&session, global, args).await,
         Command::Deployments(args) => commands::deployments::run(&session, global, args).await,
         Command::Rollback(args) => commands::rollback::run(&session, global, args).await,
         Command::Validate(args) => commands::validate::run(&session, global, args).await,

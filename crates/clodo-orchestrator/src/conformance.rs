@@ -35,6 +35,7 @@ pub async fn platform(platform: &dyn Platform, place: &Playground) {
     triggers_and_mark_go_forth_and_back(platform, place).await;
     a_closer_look_tells_what_runs(platform, place).await;
     remove(platform, place).await;
+    removals_are_final(platform, place).await;
 }
 
 /// Everything about migrators; `database` is empty, and stays behind with two tables.
@@ -147,6 +148,56 @@ async fn resources_are_made_once_and_go_only_if_new(platform: &dyn Platform, pla
         undo(Before::Absent).await;
         assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
     }
+}
+
+async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
+    let account = place.account.clone();
+    let (change, _) = upload(place, "three", true);
+    apply(platform, &change, &inputs()).await;
+    let name = "conformance-lost".parse().expect("this is a name");
+    let made = apply(platform, &Change::CreateDatabase { account, name }, &inputs()).await;
+    let Applied::Database(id) = made else { panic!("a database has an id: {made:?}") };
+    let account = place.account.clone();
+    let title = "conformance lost".parse().expect("this is a title");
+    let made = apply(platform, &Change::CreateNamespace { account, title }, &inputs()).await;
+    let Applied::Namespace(namespace) = made else { panic!("a namespace has an id: {made:?}") };
+    let bucket = Change::CreateBucket {
+        account: place.account.clone(),
+        name: "conformance-lost".parse().expect("this is a name"),
+        jurisdiction: None,
+    };
+    apply(platform, &bucket, &inputs()).await;
+    let account = place.account.clone();
+    let removals = [
+        Change::RemoveWorker { worker: target(place, "three").worker_ref() },
+        Change::RemoveDatabase {
+            account: account.clone(),
+            name: "conformance-lost".parse().expect("this is a name"),
+            id,
+        },
+        Change::RemoveNamespace {
+            account: account.clone(),
+            title: "conformance lost".parse().expect("this is a title"),
+            id: namespace,
+        },
+        Change::RemoveBucket { account, name: "conformance-lost".parse().expect("this is a name") },
+    ];
+    for change in removals {
+        let inputs = live_inputs(platform, place).await;
+        assert_eq!(look(platform, &change, &inputs).await, Look::pending(Before::Present));
+        for _ in 0..2 {
+            let applied = apply(platform, &change, &inputs).await;
+            assert_eq!(applied, Applied::Done, "what is gone already is no error");
+        }
+        let undone = platform.undo(&change, &Before::Present, None, &inputs).await;
+        assert!(matches!(undone.expect("it says so"), Undone::Kept(_)), "{change:?} is final");
+    }
+    let seen = observe(platform, place).await;
+    let left = seen.workers.contains_key(&target(place, "three").worker)
+        || seen.databases.keys().any(|name| name.as_str().starts_with("conformance"))
+        || seen.namespaces.keys().any(|title| title.as_str().starts_with("conformance"))
+        || seen.buckets.iter().any(|name| name.as_str().starts_with("conformance"));
+    assert!(!left, "all is gone: {seen:?}");
 }
 
 async fn a_stub_can_be_bound_to_and_goes_again(platform: &dyn Platform, place: &Playground) {

@@ -6,6 +6,7 @@
 //! | a question: what would change? | [`prepare`], or [`plan()`] on what was [`Observed`] |
 //! | a wish: make it so | [`deploy()`] with a [`DeployContext`] |
 //! | a doubt: does it still run as it was deployed? | [`drift()`], or [`diff`] on what was read |
+//! | targets to take away | [`destroy`] with a [`Removal`]; [`DeployOptions::prune`] |
 //! | a deployment to take back | [`rollback()`], [`deployments`] |
 //! | a place where Workers run | implement [`Platform`], pass `conformance::platform` |
 //! | databases to migrate | implement [`Migrator`]; [`MigrationGate`] refuses what loses rows |
@@ -102,6 +103,7 @@ mod planner;
 mod platform;
 mod ports;
 mod record;
+mod removal;
 mod report;
 mod resource;
 mod restore;
@@ -140,6 +142,7 @@ pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
 pub use platform::{Platform, PlatformError, PlatformErrorKind};
 pub use ports::{Gate, Migrator, SecretSource, Verdict, Verifier};
 pub use record::{DeployedTarget, Deployment, DeploymentState, deployments};
+pub use removal::{Data, Removal, RemovalOptions, destroy, plan_removal, prepare_destroy};
 pub use report::{DeployReport, FailureKind, FailureReport, Leftover, Outcome, TargetReport};
 pub use resource::{
     DatabaseRef, DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace,

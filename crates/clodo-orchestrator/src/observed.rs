@@ -111,12 +111,14 @@ pub struct ObservedDatabase {
     /// The migrations that it has; the platform leaves this empty, and a
     /// [`Migrator`](crate::Migrator) fills it in for databases that have migration files.
     pub applied: Vec<AppliedMigration>,
+    /// How many bytes it holds, when the listing says so.
+    pub size: Option<u64>,
 }
 
 impl ObservedDatabase {
     /// A database about whose migrations nothing is known yet.
     #[must_use]
     pub fn new(id: DatabaseId) -> Self {
-        Self { id, applied: Vec::new() }
+        Self { id, applied: Vec::new(), size: None }
     }
 }

@@ -26,6 +26,8 @@ use std::{error, fmt};
 ///   traffic may stay.
 /// - `undo` never removes data: a database, namespace or bucket goes only if `before` says that it
 ///   was absent and it is still empty.
+/// - A removal is final: `apply` of one whose subject is gone already does nothing, and `undo` says
+///   that it stays ([`Change::is_final`]).
 /// - A future is never dropped between two requests of one `apply` or `undo`, except by the end of
 ///   the process.
 /// - Calls for different Workers run side by side.

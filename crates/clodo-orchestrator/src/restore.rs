@@ -45,6 +45,7 @@ pub(crate) fn plan_rollback(
     // also those that are back already.
     let domains = restore.domains(&wanted);
     restore.object_to_interrupted();
+    restore.say_what_was_pruned();
     for target in wanted {
         if restore.may_go_back(target) {
             restore.target(target, &domains);
@@ -98,6 +99,23 @@ impl Restore<'_> {
         }
     }
 
+    /// Workers that the deployment removed since the files no longer named them.
+    fn say_what_was_pruned(&mut self) {
+        let targets: BTreeSet<&WorkerRef> =
+            self.of.opening.targets.iter().map(|target| &target.worker).collect();
+        let removals = self.of.opening.steps.iter().filter(|step| step.kind == "remove-worker");
+        let workers = removals.filter_map(|step| step.worker.as_ref());
+        let pruned: Vec<_> = workers.filter(|worker| !targets.contains(worker)).cloned().collect();
+        for WorkerRef { worker, .. } in pruned {
+            self.object(
+                "removed",
+                Severity::Note,
+                format!("`{worker}` was removed, and a removal cannot be taken back"),
+                "bring it back into the files, and deploy it",
+            );
+        }
+    }
+
     fn object(&mut self, rule: &str, severity: Severity, message: String, hint: &str) {
         let (rule, hint) = (rule.to_owned(), Some(hint.to_owned()));
         self.plan.findings.push(Finding { rule, severity, at: None, message, hint });
@@ -107,6 +125,15 @@ impl Restore<'_> {
         let account = self.observed.accounts.get(&target.worker.account);
         let live = account.and_then(|account| account.workers.get(&target.worker.worker));
         let hashes = live.and_then(|live| live.mark().hashes);
+        if target.fate == Fate::Remove {
+            self.object(
+                "removed",
+                Severity::Block,
+                format!("{} was removed, and a removal cannot be taken back", target.id),
+                "deploy it again",
+            );
+            return false;
+        }
         if target.fate == Fate::Create {
             self.object(
                 "nothing-before",

@@ -1,5 +1,6 @@
 use super::Fault;
 use crate::{
+    change::Change,
     inspected::{BoundTo, Inspected, InspectedVersion, VersionHead},
     mark::VersionMessage,
     migration::AppliedMigration,
@@ -32,6 +33,22 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// Makes a removal; what is gone already is no error.
+    pub(super) fn take_away(&mut self, change: &Change) {
+        match change {
+            Change::RemoveWorker { worker } => {
+                self.workers.remove(&worker.worker);
+                self.domains.retain(|_, by| *by != worker.worker);
+            }
+            Change::RemoveDatabase { id, .. } => self.databases.retain(|_, known| known.id != *id),
+            Change::RemoveNamespace { id, .. } => self.namespaces.retain(|_, known| known != id),
+            Change::RemoveBucket { name, .. } => {
+                self.buckets.remove(name);
+            }
+            _ => {}
+        }
+    }
+
     /// The Workers whose newest version is bound to a Worker.
     pub(super) fn callers_of(&self, name: &WorkerName) -> BTreeSet<WorkerName> {
         let calls = |worker: &Worker| {

@@ -3,6 +3,9 @@ use crate::change::{Before, Change, Undone};
 
 impl State {
     pub(super) fn undo(&mut self, change: &Change, before: &Before) -> Undone {
+        if let Some(stays) = change.is_final() {
+            return stays;
+        }
         if *before == Before::Absent {
             return self.remove(change);
         }

@@ -9,6 +9,7 @@ mod faults;
 mod plans;
 mod properties;
 mod records;
+mod removals;
 mod rollbacks;
 mod stages;
 mod strategies;

@@ -145,6 +145,11 @@ impl Platform for CloudflarePlatform {
             Change::Commit { worker, mark, settings } => {
                 self.look_settings(worker, mark, settings, inputs).await
             }
+            // What is gone already is found when it is to be removed: that costs no call more.
+            Change::RemoveWorker { .. } if inputs.worker.is_none() => {
+                Ok(Look::done(Before::Present, Applied::Done))
+            }
+            change if change.is_final().is_some() => Ok(Look::pending(Before::Present)),
             _ => Err(unknown()),
         }
     }
@@ -166,6 +171,18 @@ impl Platform for CloudflarePlatform {
             Change::Commit { worker, mark, settings } => {
                 self.commit(worker, mark, settings, inputs).await
             }
+            Change::RemoveWorker { worker } => {
+                self.remove_worker(worker).await.map(|_| Applied::Done)
+            }
+            Change::RemoveDatabase { account, name, id } => {
+                self.remove_database(account, name, id).await
+            }
+            Change::RemoveNamespace { account, title, id } => {
+                self.remove_namespace(account, title, id).await
+            }
+            Change::RemoveBucket { account, name } => {
+                Box::pin(self.remove_bucket(account, name)).await
+            }
             _ => Err(unknown()),
         }
     }
@@ -177,6 +194,9 @@ impl Platform for CloudflarePlatform {
         applied: Option<&Applied>,
         inputs: &Inputs,
     ) -> Result<Undone, PlatformError> {
+        if let Some(stays) = change.is_final() {
+            return Ok(stays);
+        }
         match (change, before) {
             (_, Before::Present) => Ok(Undone::Restored),
             (Change::CreateDatabase { account, name }, _) => {

@@ -66,7 +66,9 @@ impl CloudflarePlatform {
         }
         // A name that we could not have given is of no use to us.
         let ours = databases.into_iter().filter_map(|database| {
-            Some((database.name.parse().ok()?, ObservedDatabase::new(database.id)))
+            let mut known = ObservedDatabase::new(database.id);
+            known.size = database.file_size;
+            Some((database.name.parse().ok()?, known))
         });
         account.databases = ours.collect();
         let ours = namespaces
