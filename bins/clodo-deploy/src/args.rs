@@ -54,7 +54,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-deploy deployments --last 5")]
     Deployments(DeploymentsArgs),
     /// Go back to what was before a deployment; without an ID, before the newest one
-    #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes")]
+    #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes\n  \
+                      clodo-deploy rollback --env production --to-time 30m --dry-run")]
     Rollback(RollbackArgs),
     /// Check every file without contacting a platform
     #[command(after_help = "Example:\n  clodo-deploy validate --project examples/storefront")]
@@ -206,9 +207,24 @@ pub(crate) struct RollbackArgs {
     /// The deployment to undo; without it, the newest one that changed something
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
+    /// Back to what was there at this time: `2026-11-28T10:00:00Z`, or how long ago: `2h`, `30m`
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["deployment", "each"])]
+    pub(crate) to_time: Option<String>,
+    /// Each of the chosen targets goes back before the newest deployment of its own
+    #[arg(long, conflicts_with = "deployment")]
+    pub(crate) each: bool,
     /// Only these services
     #[arg(long = "service", value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
+    /// Only this environment
+    #[arg(long = "env", short = 'e', value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// Only these customers
+    #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
+    pub(crate) customers: Vec<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
     /// Show what would change and stop
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -128,6 +128,7 @@ async fn deploy_locked(
         portfolio: desired.portfolio.clone(),
         occasion: Occasion {
             rollback_of: None,
+            rollback_of_others: Vec::new(),
             revision: desired.revision.clone(),
             by: Some(cx.by.clone()),
             why: options.why.clone(),

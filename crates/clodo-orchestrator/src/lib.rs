@@ -148,7 +148,7 @@ pub use resource::{
     DatabaseRef, DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
     DesiredService, NamespaceRef, ResourceRef,
 };
-pub use rollback::{RollbackOptions, prepare_rollback, rollback};
+pub use rollback::{Reach, RollbackOptions, prepare_rollback, rollback};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use strategy::{
     Approval, BatchSize, BlueGreen, Canary, Inconclusive, Rolling, Rollout, Strategy, Wave,

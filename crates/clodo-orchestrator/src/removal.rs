@@ -1,5 +1,5 @@
 mod data;
-mod order;
+pub(crate) mod order;
 mod prune;
 
 pub(crate) use prune::plan_prune;
@@ -206,16 +206,16 @@ fn gone(target: &DesiredTarget, fate: Fate) -> PlannedTarget {
     }
 }
 
-/// A Worker that goes.
+/// A Worker that goes, or goes back.
 #[derive(Clone, Debug)]
-struct Going {
-    worker: WorkerRef,
+pub(crate) struct Going {
+    pub(crate) worker: WorkerRef,
     /// The target that it is, or was.
-    target: Option<TargetId>,
+    pub(crate) target: Option<TargetId>,
     /// Others that it calls.
-    calls: BTreeSet<WorkerRef>,
+    pub(crate) calls: BTreeSet<WorkerRef>,
     /// It has routes, as far as the files know.
-    routes: bool,
+    pub(crate) routes: bool,
 }
 
 impl Going {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 /// The Workers, each after all that call it, with those callers. Workers that call each other have no
 /// such order: then the one that the fewest still call comes first.
-pub(super) fn callers_first(going: &[Going]) -> Vec<(usize, Vec<usize>)> {
+pub(crate) fn callers_first(going: &[Going]) -> Vec<(usize, Vec<usize>)> {
     let by_worker: BTreeMap<_, _> =
         going.iter().enumerate().map(|(at, one)| (&one.worker, at)).collect();
     let mut callers: Vec<Vec<usize>> = vec![Vec::new(); going.len()];
