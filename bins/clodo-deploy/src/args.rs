@@ -60,13 +60,22 @@ pub(crate) enum Command {
     /// Show what runs now, and whether it is what the files say
     #[command(after_help = "Example:\n  clodo-deploy status --env production --json")]
     Status(TargetArgs),
+    /// Find what runs otherwise than it was deployed, or than the files say; exit 4 when there is any
+    #[command(after_help = "Example:\n  clodo-deploy drift --env production --json")]
+    Drift(TargetArgs),
+    /// Remove targets: what leads to them, then the Workers; data stays unless --with-data
+    #[command(
+        after_help = "Example:\n  clodo-deploy destroy --env staging --customer acme --dry-run"
+    )]
+    Destroy(DestroyArgs),
     /// List the newest deployments of this portfolio, or show one with all its steps
     #[command(
         after_help = "Examples:\n  clodo-deploy deployments --last 5\n  clodo-deploy deployments 0199c0de-0000-7000-8000-000000000001 --format html --out release.html"
     )]
     Deployments(DeploymentsArgs),
     /// Go back to what was before a deployment; without an ID, before the newest one
-    #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes")]
+    #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes\n  \
+                      clodo-deploy rollback --env production --to-time 30m --dry-run")]
     Rollback(RollbackArgs),
     /// Check every file without contacting a platform
     #[command(after_help = "Example:\n  clodo-deploy validate --project examples/storefront")]
@@ -164,6 +173,9 @@ pub(crate) struct DeployArgs {
     /// Take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Remove Workers of this portfolio that the files no longer name
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
@@ -256,6 +268,9 @@ pub(crate) struct PlanArgs {
     /// Plan to take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Plan to remove Workers of this portfolio that the files no longer name
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
@@ -283,6 +298,27 @@ pub(crate) struct ApplyArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct DestroyArgs {
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
+    /// Show the plan and stop before anything is removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Remove databases, namespaces, buckets and Durable Objects as well, with all that is in them
+    #[arg(long)]
+    pub(crate) with_data: bool,
+    /// Allow it in an environment that is protected
+    #[arg(long)]
+    pub(crate) allow_protected: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct DeploymentsArgs {
     /// Show this one with all its steps
     #[arg(value_name = "ID")]
@@ -305,9 +341,21 @@ pub(crate) struct RollbackArgs {
     /// The deployment to undo; without it, the newest one that changed something
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
+    /// Back to what was there at this time: `2026-11-28T10:00:00Z`, or how long ago: `2h`, `30m`
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["deployment", "each"])]
+    pub(crate) to_time: Option<String>,
+    /// Each of the chosen targets goes back before the newest deployment of its own
+    #[arg(long, conflicts_with = "deployment")]
+    pub(crate) each: bool,
     /// Only these services
     #[arg(long = "service", value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
+    /// Only this environment
+    #[arg(long = "env", short = 'e', value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// Only these customers
+    #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
+    pub(crate) customers: Vec<String>,
     /// Show what would change and stop
     #[arg(long)]
     pub(crate) dry_run: bool,

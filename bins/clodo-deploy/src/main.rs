@@ -36,6 +36,8 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Watch(args) => commands::watch::run(&session, global, args).await,
         Command::Locks(args) => commands::locks::run(&session, global, args).await,
         Command::Status(args) => commands::status::run(&session, global, args).await,
+        Command::Drift(args) => commands::drift::run(&session, global, args).await,
+        Command::Destroy(args) => commands::destroy::run(&session, global, args).await,
         Command::Deployments(args) => commands::deployments::run(&session, global, args).await,
         Command::Rollback(args) => commands::rollback::run(&session, global, args).await,
         Command::Validate(args) => commands::validate::run(&session, global, args).await,

@@ -155,14 +155,20 @@ pub(crate) fn plan_text(plan: &Plan, ui: &Ui) -> String {
     }
     let count = |fate| plan.targets().iter().filter(|target| target.fate == fate).count();
     let mut text = format!(
-        "Plan: {} to create, {} to update, {} unchanged\n",
+        "Plan: {} to create, {} to update, {} unchanged",
         count(Fate::Create),
         count(Fate::Update),
         count(Fate::Unchanged)
     );
+    let is_removal = |step: &&PlannedStep| step.action.kind() == "remove-worker";
+    match plan.steps().iter().filter(is_removal).count() {
+        0 => text.push('\n'),
+        count => text += &format!(", {count} to remove\n"),
+    }
     for step in plan.steps() {
         let sign = match step.action.kind() {
             kind if kind.starts_with("create") => ui.paint_talk(Tone::Good, "+"),
+            kind if kind.starts_with("remove") => ui.paint_talk(Tone::Bad, "-"),
             "verify" | "commit" => ui.paint_talk(Tone::Faint, "."),
             _ => ui.paint_talk(Tone::Warn, "~"),
         };

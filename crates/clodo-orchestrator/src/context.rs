@@ -5,6 +5,7 @@ use crate::{
     ports::{Gate, Migrator, SecretSource, Verifier},
     saved::SavedPlan,
     telemetry::Telemetry,
+    trigger::WorkerRef,
 };
 use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness, SignalStore};
 use clodo_types::{Clock, DeploymentId, TargetId};
@@ -125,6 +126,9 @@ pub struct DeployOptions {
     pub redeploy: BTreeSet<TargetId>,
     /// The plan that somebody agreed to: any other is refused.
     pub agreed: Option<Arc<SavedPlan>>,
+    /// Remove the Workers of the portfolio that its files no longer name, given all that they do name
+    /// in any environment; `None` leaves them.
+    pub prune: Option<BTreeSet<WorkerRef>>,
     /// What the targets must be, as [`Deployment::wanted`](crate::Deployment::wanted) has it: who
     /// goes on with an interrupted deployment does so with the files that it began with.
     pub expected: Option<BTreeMap<TargetId, Option<Hashes>>>,
@@ -136,6 +140,7 @@ impl DeployOptions {
     /// Deploys what changed.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
-        Self { deployment, redeploy: BTreeSet::new(), agreed: None, expected: None, why: None }
+        let (redeploy, prune) = (BTreeSet::new(), None);
+        Self { deployment, redeploy, agreed: None, prune, expected: None, why: None }
     }
 }

@@ -7,10 +7,11 @@ use crate::{
     history::History,
     mark::Hashes,
     migration::MigrationTarget,
-    observed::Observed,
+    observed::{Observed, Scope},
     plan::{Action, Fate, Plan, PlannedTarget},
     planner::{PlanOptions, plan},
     record::Occasion,
+    removal::plan_prune,
     report::{DeployReport, Outcome, TargetReport},
     resource::ResourceRef,
 };
@@ -127,6 +128,7 @@ async fn deploy_locked(
         portfolio: desired.portfolio.clone(),
         occasion: Occasion {
             rollback_of: None,
+            rollback_of_others: Vec::new(),
             revision: desired.revision.clone(),
             by: Some(cx.by.clone()),
             why: options.why.clone(),
@@ -149,15 +151,20 @@ async fn prepare_with_history(
     for interrupted in history.unfinished() {
         cx.listener.hear(&DeployEvent::InterruptedFound(interrupted.id));
     }
-    let observed = observe(cx, desired).await.map_err(DeployError::Observe)?;
+    let mut scope = desired.scope();
+    // Nothing may lead to a Worker that goes, so routes have to be known.
+    scope.accounts.values_mut().for_each(|account| account.routes = options.prune.is_some());
+    let observed = observe(cx, desired, &scope).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);
     let plan_options = PlanOptions {
         recorded: history.configs(),
         interrupted: history.before.keys().cloned().collect(),
         redeploy: options.redeploy.clone(),
     };
-    let plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
-    let mut plan = plan;
+    let mut plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
+    if let Some(named) = &options.prune {
+        plan = plan_prune(cx, desired, plan, &observed, &history, named).await?;
+    }
     if let Some(agreed) = &options.agreed {
         plan.findings.extend(agreed.objection(&plan));
     }
@@ -193,8 +200,9 @@ fn moved_on(plan: &Plan, expected: &BTreeMap<TargetId, Option<Hashes>>) -> Optio
 pub(crate) async fn observe(
     cx: &DeployContext,
     desired: &Desired,
+    scope: &Scope,
 ) -> Result<Observed, crate::platform::PlatformError> {
-    let mut observed = cx.platform.observe(&desired.scope()).await?;
+    let mut observed = cx.platform.observe(scope).await?;
     let mut wanted = BTreeMap::new();
     for target in &desired.targets {
         let files = target.databases.iter().filter(|database| !database.migrations.is_empty());

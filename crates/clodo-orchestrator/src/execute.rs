@@ -1,4 +1,5 @@
 use crate::{
+    change::Change,
     context::DeployContext,
     deploy::{Prepared, unwritten},
     error::DeployError,
@@ -159,9 +160,27 @@ fn describe(cx: &DeployContext, work: &Work, facts: &Facts, run: RunReport) -> D
 /// Closes interrupted deployments that have nothing left to finish. One that touched Workers which
 /// are no part of this deployment stays open.
 async fn supersede(cx: &DeployContext, work: &Work, lock: &LeaseGuard) -> Vec<DeploymentId> {
+    let plan = &work.prepared.plan;
+    let removed = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Change(Change::RemoveWorker { worker }) => Some(worker),
+        _ => None,
+    });
     let own: BTreeSet<&WorkerRef> =
-        work.prepared.plan.targets.iter().map(|target| &target.worker).collect();
-    let covered = |past: &Past| past.opening.workers().iter().all(|worker| own.contains(worker));
+        plan.targets.iter().map(|target| &target.worker).chain(removed).collect();
+    let observed = &work.prepared.observed;
+    let is_gone = |worker: &WorkerRef| {
+        let account = observed.accounts.get(&worker.account);
+        account.is_some_and(|account| !account.workers.contains_key(&worker.worker))
+    };
+    // A Worker that was to be removed, and is, needs nobody to finish anything.
+    let is_removed = |past: &Past, worker: &WorkerRef| {
+        let mut steps = past.opening.steps.iter().filter(|step| step.kind == "remove-worker");
+        steps.any(|step| step.worker.as_ref() == Some(worker)) && is_gone(worker)
+    };
+    let covered = |past: &Past| {
+        let mut workers = past.opening.workers().into_iter();
+        workers.all(|worker| own.contains(worker) || is_removed(past, worker))
+    };
     let mut closed = Vec::new();
     for past in work.history.unfinished().into_iter().filter(covered) {
         let by = Some(work.deployment.clone());

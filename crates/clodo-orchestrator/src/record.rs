@@ -27,6 +27,9 @@ pub(crate) struct Opening {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Occasion {
     pub(crate) rollback_of: Option<DeploymentId>,
+    /// What else it took back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rollback_of_others: Vec<DeploymentId>,
     pub(crate) revision: Option<String>,
     #[serde(default)]
     pub(crate) by: Option<String>,

@@ -2,6 +2,8 @@ pub(crate) mod abort;
 pub(crate) mod apply;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
+pub(crate) mod destroy;
+pub(crate) mod drift;
 pub(crate) mod list;
 pub(crate) mod local_cloud;
 pub(crate) mod locks;
