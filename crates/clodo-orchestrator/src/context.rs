@@ -1,5 +1,6 @@
 use crate::{
     event::{DeployListener, Silent},
+    mark::Hashes,
     platform::Platform,
     ports::{Gate, Migrator, SecretSource, Verifier},
     saved::SavedPlan,
@@ -7,7 +8,13 @@ use crate::{
 };
 use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness, SignalStore};
 use clodo_types::{Clock, DeploymentId, TargetId};
-use std::{collections::BTreeSet, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What a deployment needs from outside.
@@ -118,12 +125,17 @@ pub struct DeployOptions {
     pub redeploy: BTreeSet<TargetId>,
     /// The plan that somebody agreed to: any other is refused.
     pub agreed: Option<Arc<SavedPlan>>,
+    /// What the targets must be, as [`Deployment::wanted`](crate::Deployment::wanted) has it: who
+    /// goes on with an interrupted deployment does so with the files that it began with.
+    pub expected: Option<BTreeMap<TargetId, Option<Hashes>>>,
+    /// Why, for the record.
+    pub why: Option<String>,
 }
 
 impl DeployOptions {
     /// Deploys what changed.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
-        Self { deployment, redeploy: BTreeSet::new(), agreed: None }
+        Self { deployment, redeploy: BTreeSet::new(), agreed: None, expected: None, why: None }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     event::Forward,
     history::{History, Past},
     plan::{Action, Fate},
-    record::{Finish, Opening, RecordedVersion},
+    record::{Finish, Occasion, Opening, RecordedVersion},
     report::{DeployReport, FailureReport, Leftover, Outcome},
     step::{Facts, steps},
     trigger::WorkerRef,
@@ -14,7 +14,7 @@ use crate::{
 use clodo_saga::{
     Closing, Ending, LeaseGuard, Outputs, RunContext, RunError, RunHeader, RunReport, StepId, run,
 };
-use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp};
+use clodo_types::{DeploymentId, PortfolioName, Timestamp};
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,9 +24,7 @@ pub(crate) struct Work {
     pub(crate) began: Timestamp,
     pub(crate) deployment: DeploymentId,
     pub(crate) portfolio: PortfolioName,
-    pub(crate) revision: Option<String>,
-    pub(crate) rollback_of: Option<DeploymentId>,
-    pub(crate) redeploy: BTreeSet<TargetId>,
+    pub(crate) occasion: Occasion,
     pub(crate) prepared: Prepared,
     pub(crate) history: History,
 }
@@ -67,7 +65,7 @@ async fn apply(
     run_cx.cancel = cx.cancel.clone();
     run_cx.lease = Some(Arc::clone(lock));
     run_cx.concurrency = cx.concurrency;
-    let opening = Opening::of(plan, work.revision.clone(), work.rollback_of.clone());
+    let opening = Opening::of(plan, work.occasion.clone());
     let header = RunHeader {
         id: work.deployment.clone(),
         scope: work.portfolio.to_string(),
@@ -92,7 +90,7 @@ fn settled(work: &Work) -> BTreeSet<WorkerRef> {
     };
     let settled = work.prepared.plan.targets.iter().filter(|target| {
         // Who asks for the same version again does not want the one that is there.
-        let again = work.redeploy.contains(&target.id);
+        let again = work.occasion.redeploy.contains(&target.id);
         again || work.history.is_settled(&target.worker, live(&target.worker))
     });
     settled.map(|target| target.worker.clone()).collect()

@@ -41,7 +41,7 @@ impl Past {
 
 impl Past {
     pub(crate) fn rollback_of(&self) -> Option<&DeploymentId> {
-        self.opening.rollback_of.as_ref()
+        self.opening.occasion.rollback_of.as_ref()
     }
 
     /// The targets that it changed.

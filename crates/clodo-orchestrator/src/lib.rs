@@ -77,6 +77,7 @@
 //! - `conformance`: `conformance::platform` and `conformance::migrator`, the suites that adapters pass.
 
 mod change;
+mod chronicle;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -113,8 +114,9 @@ mod word;
 pub use change::{
     Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload, main_version, traffic_before,
 };
+pub use chronicle::{DeploymentRecord, StepRecord, StepState, deployment_record};
 pub use context::{DeployContext, DeployOptions, Ports};
-pub use deploy::{Prepared, deploy, prepare};
+pub use deploy::{Prepared, deploy, lease_name, prepare};
 pub use desired::{Desired, DesiredTarget};
 pub use error::{DeployError, DeployErrorKind};
 pub use event::{DeployEvent, DeployListener, Silent};

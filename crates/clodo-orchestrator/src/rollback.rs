@@ -7,7 +7,7 @@ use crate::{
     execute::{Work, execute},
     history::{History, Past},
     observed::{AccountScope, Observed, Scope},
-    record::DeploymentState,
+    record::{DeploymentState, Occasion},
     report::{DeployReport, Outcome},
     restore::plan_rollback,
 };
@@ -28,13 +28,15 @@ pub struct RollbackOptions {
     pub of: Option<DeploymentId>,
     /// Only these targets of it; empty = all.
     pub targets: BTreeSet<TargetId>,
+    /// Why, for the record.
+    pub why: Option<String>,
 }
 
 impl RollbackOptions {
     /// Takes back all of the newest deployment.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
-        Self { deployment, of: None, targets: BTreeSet::new() }
+        Self { deployment, of: None, targets: BTreeSet::new(), why: None }
     }
 }
 
@@ -92,9 +94,13 @@ async fn rollback_locked(
         began,
         deployment: options.deployment.clone(),
         portfolio: portfolio.clone(),
-        revision: of.opening.revision,
-        rollback_of: Some(of.id),
-        redeploy: BTreeSet::new(),
+        occasion: Occasion {
+            rollback_of: Some(of.id),
+            revision: of.opening.occasion.revision,
+            by: Some(cx.by.clone()),
+            why: options.why.clone(),
+            redeploy: BTreeSet::new(),
+        },
         prepared,
         history,
     };

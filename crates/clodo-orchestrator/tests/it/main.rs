@@ -7,6 +7,7 @@ mod deploys;
 mod faults;
 mod plans;
 mod properties;
+mod records;
 mod rollbacks;
 mod stages;
 mod strategies;
