@@ -1,6 +1,6 @@
 use crate::{
     args::{DeployArgs, PlanArgs},
-    commands::plan,
+    commands::{enqueue, plan},
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question},
     report::{DeployDocument, failure, refusal, say_findings, targets_text},
@@ -32,6 +32,9 @@ pub(crate) async fn run(
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);
     let question = question(&context, &loaded.desired, platform, args.yes);
+    if args.enqueue {
+        return enqueue::run(&context, platform, loaded, args.redeploy, question).await;
+    }
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
     let engine = engine.with_concurrency(args.concurrency);

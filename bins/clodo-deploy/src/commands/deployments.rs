@@ -78,7 +78,7 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let store = store(&context, context.platform(&args.platform)?).await?;
     let portfolio = context.project.portfolio().name();
-    let found = deployments(&store, portfolio, args.last).await;
+    let found = deployments(&*store, portfolio, args.last).await;
     let found = found.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
     session.ui.document(&DeploymentsDocument {
         version: FORMAT,

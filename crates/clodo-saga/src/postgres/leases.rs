@@ -71,4 +71,23 @@ impl LeaseStore for PostgresStore {
         })
         .await
     }
+
+    async fn held(&self, now: Timestamp) -> Result<Vec<Lease>, LeaseStoreError> {
+        self.read("list the leases", move |db| {
+            Box::pin(async move {
+                let sql = "SELECT number, holder, expires_at, name FROM lease
+                           WHERE holder IS NOT NULL AND expires_at > $1
+                           ORDER BY name COLLATE \"C\"";
+                let mut held = Vec::new();
+                for row in db.rows(sql, &[&now.as_millis()]).await? {
+                    if let Ok(holder) = row.try_get::<_, &str>(1)?.parse() {
+                        let (number, expires_at) = (number(&row, 0)?, moment(&row, 2)?);
+                        held.push(Lease { name: row.try_get(3)?, holder, number, expires_at });
+                    }
+                }
+                Ok(held)
+            })
+        })
+        .await
+    }
 }
