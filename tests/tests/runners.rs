@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use clodo_postgres_fixture::PostgresServer;
-use clodo_tests::{Run, Sandbox, get_json};
+use clodo_tests::{Run, Sandbox, Schema, get_json};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -42,7 +42,7 @@ impl Team {
 
     fn enqueue(&self) -> Value {
         let report = self.run(&ENQUEUE).exits(0).json();
-        assert_eq!(report["outcome"], "enqueued", "{report:#}");
+        Schema::of("clodo-deploy").check("enqueued", &report);
         report
     }
 
@@ -110,7 +110,10 @@ fn until(heard: &Receiver<(&'static str, String)>, word: &str) -> (&'static str,
 #[track_caller]
 fn last(heard: &Receiver<(&'static str, String)>) -> Value {
     let (_, line) = until(heard, "\"finished\"");
-    serde_json::from_str(&line).expect("JSON")
+    let mut document: Value = serde_json::from_str(&line).expect("JSON");
+    document.as_object_mut().expect("an object").remove("event");
+    Schema::of("clodo-deploy").check("runner", &document);
+    document
 }
 
 #[test]

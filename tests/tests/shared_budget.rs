@@ -9,9 +9,9 @@ use std::process::Stdio;
 fn ask(sandbox: &Sandbox, method: &str, path: &str, body: &str) -> Value {
     let settings = sandbox.settings();
     let token = settings.iter().find(|(name, _)| name == "CLOUDFLARE_API_TOKEN");
-    let bearer = format!("Bearer {}", token.expect("a token").1);
+    let bearer = format!("authorization: Bearer {}", token.expect("a token").1);
     let url = format!("{}{path}", sandbox.status()["url"].as_str().expect("a URL"));
-    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let headers = [bearer.as_str(), "content-type: application/json"];
     let request = Request { method, url: &url, headers: &headers, body };
     let answer = request.send().expect("the cloud answers");
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -53,6 +53,10 @@ impl Fault {
 fn kind_of(error: &tokio_postgres::Error) -> StoreErrorKind {
     let Some(code) = error.code() else {
         let io = error.source().is_some_and(|source| source.is::<std::io::Error>());
+        // The driver does not even ask without one, and has no other name for that.
+        if error.source().is_some_and(|source| source.to_string() == "password missing") {
+            return StoreErrorKind::Denied;
+        }
         let lost = error.is_closed() || io || error.to_string().contains("connecting to server");
         return if lost { StoreErrorKind::Unreachable } else { StoreErrorKind::Store };
     };

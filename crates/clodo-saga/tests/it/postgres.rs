@@ -63,6 +63,10 @@ async fn postgres_says_what_is_wrong_and_no_password() {
     assert!(text(&error).contains("password authentication failed"), "{}", text(&error));
     assert!(!text(&error).contains("hunter2") && !format!("{wrong:?}").contains("hunter2"));
 
+    let without = PostgresOptions::new(&Secret::new(url.clone())).unwrap();
+    let error = PostgresStore::open(&without).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Denied, "{}", text(&error));
+
     let nowhere = options(&server, &url.replace("test_", "none_"));
     let error = PostgresStore::open(&nowhere).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Denied, "{}", text(&error));
