@@ -39,14 +39,43 @@ pub(crate) enum Command {
         after_help = "Example:\n  clodo-deploy plan --env production --out release.plan\n  clodo-deploy apply release.plan"
     )]
     Apply(ApplyArgs),
+    /// Go on with a deployment whose process died, with the files that it began with
+    #[command(after_help = "Example:\n  clodo-deploy resume --platform local")]
+    Resume(ResumeArgs),
+    /// Begin no further step of a running deployment, from another terminal
+    #[command(after_help = "Example:\n  clodo-deploy pause --reason \"the shop is full\"")]
+    Pause(SignalArgs),
+    /// Let a paused deployment go on; move a canary on, or say yes to what waits for approval
+    #[command(after_help = "Example:\n  clodo-deploy continue")]
+    Continue(SignalArgs),
+    /// Stop a deployment and take back what it did
+    #[command(after_help = "Example:\n  clodo-deploy abort --reason \"wrong branch\"")]
+    Abort(AbortArgs),
+    /// Follow a deployment, wherever it runs, until it ends
+    #[command(after_help = "Example:\n  clodo-deploy watch --json=events")]
+    Watch(WatchArgs),
+    /// Show who holds which lock
+    #[command(after_help = "Example:\n  clodo-deploy locks --platform local")]
+    Locks(LocksArgs),
     /// Show what runs now, and whether it is what the files say
     #[command(after_help = "Example:\n  clodo-deploy status --env production --json")]
     Status(TargetArgs),
-    /// List the newest deployments of this portfolio
-    #[command(after_help = "Example:\n  clodo-deploy deployments --last 5")]
+    /// Find what runs otherwise than it was deployed, or than the files say; exit 4 when there is any
+    #[command(after_help = "Example:\n  clodo-deploy drift --env production --json")]
+    Drift(TargetArgs),
+    /// Remove targets: what leads to them, then the Workers; data stays unless --with-data
+    #[command(
+        after_help = "Example:\n  clodo-deploy destroy --env staging --customer acme --dry-run"
+    )]
+    Destroy(DestroyArgs),
+    /// List the newest deployments of this portfolio, or show one with all its steps
+    #[command(
+        after_help = "Examples:\n  clodo-deploy deployments --last 5\n  clodo-deploy deployments 0199c0de-0000-7000-8000-000000000001 --format html --out release.html"
+    )]
     Deployments(DeploymentsArgs),
     /// Go back to what was before a deployment; without an ID, before the newest one
-    #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes")]
+    #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes\n  \
+                      clodo-deploy rollback --env production --to-time 30m --dry-run")]
     Rollback(RollbackArgs),
     /// Check every file without contacting a platform
     #[command(after_help = "Example:\n  clodo-deploy validate --project examples/storefront")]
@@ -76,6 +105,21 @@ pub(crate) struct TargetArgs {
     pub(crate) domain: Option<String>,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
+}
+
+/// The forms of a deployment's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormat {
+    /// For a terminal
+    Text,
+    /// As `--json` prints it
+    Json,
+    /// A test suite with a case for each step
+    Junit,
+    /// A line for each step
+    Csv,
+    /// One page with a picture of when each step ran
+    Html,
 }
 
 /// Where.
@@ -129,6 +173,9 @@ pub(crate) struct DeployArgs {
     /// Take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Remove Workers of this portfolio that the files no longer name
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
@@ -138,6 +185,72 @@ pub(crate) struct DeployArgs {
     /// How many steps may run side by side
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub(crate) concurrency: usize,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The deployment; without it, the one that is unfinished
+    #[arg(value_name = "ID")]
+    pub(crate) deployment: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// A file with values of secrets, `NAME=value` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets_file: Option<PathBuf>,
+    /// How many steps may run side by side
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SignalArgs {
+    /// The deployment; without it, the one that runs
+    #[arg(value_name = "ID")]
+    pub(crate) deployment: Option<String>,
+    /// Only this step of it, such as `hold 2`
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AbortArgs {
+    /// The deployment; without it, the one that runs
+    #[arg(value_name = "ID")]
+    pub(crate) deployment: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// The deployment; without it, the one that runs, else the newest
+    #[arg(value_name = "ID")]
+    pub(crate) deployment: Option<String>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LocksArgs {
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -155,6 +268,9 @@ pub(crate) struct PlanArgs {
     /// Plan to take over Workers and domains that this portfolio did not deploy
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Plan to remove Workers of this portfolio that the files no longer name
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
@@ -182,7 +298,37 @@ pub(crate) struct ApplyArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct DestroyArgs {
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
+    /// Show the plan and stop before anything is removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Remove databases, namespaces, buckets and Durable Objects as well, with all that is in them
+    #[arg(long)]
+    pub(crate) with_data: bool,
+    /// Allow it in an environment that is protected
+    #[arg(long)]
+    pub(crate) allow_protected: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct DeploymentsArgs {
+    /// Show this one with all its steps
+    #[arg(value_name = "ID")]
+    pub(crate) deployment: Option<String>,
+    /// The form in which it is shown
+    #[arg(long, value_enum, requires = "deployment", default_value = "text")]
+    pub(crate) format: RecordFormat,
+    /// Write it to a file
+    #[arg(long, value_name = "FILE", requires = "deployment")]
+    pub(crate) out: Option<PathBuf>,
     /// How many
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) last: usize,
@@ -190,20 +336,35 @@ pub(crate) struct DeploymentsArgs {
     pub(crate) platform: PlatformArgs,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct RollbackArgs {
     /// The deployment to undo; without it, the newest one that changed something
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
+    /// Back to what was there at this time: `2026-11-28T10:00:00Z`, or how long ago: `2h`, `30m`
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["deployment", "each"])]
+    pub(crate) to_time: Option<String>,
+    /// Each of the chosen targets goes back before the newest deployment of its own
+    #[arg(long, conflicts_with = "deployment")]
+    pub(crate) each: bool,
     /// Only these services
     #[arg(long = "service", value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
+    /// Only this environment
+    #[arg(long = "env", short = 'e', value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+    /// Only these customers
+    #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
+    pub(crate) customers: Vec<String>,
     /// Show what would change and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
 }

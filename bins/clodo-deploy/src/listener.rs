@@ -3,32 +3,39 @@ use clodo_cli::{ProgressLine, Tone, Ui};
 use clodo_orchestrator::{DeployEvent, DeployListener, Plan};
 use clodo_saga::{Event, StepId};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 /// Shows a deployment while it runs: the plan and a line per step for people, or an event per line.
 #[derive(Debug)]
 pub(crate) struct Teller {
     ui: Ui,
-    plan: Mutex<Option<Arc<Plan>>>,
+    summaries: Mutex<BTreeMap<StepId, String>>,
     progress: Mutex<Option<ProgressLine>>,
 }
 
 impl Teller {
     pub(crate) fn new(ui: &Ui) -> Self {
-        Self { ui: ui.clone(), plan: Mutex::default(), progress: Mutex::default() }
+        Self { ui: ui.clone(), summaries: Mutex::default(), progress: Mutex::default() }
     }
 
     fn summary(&self, step: &StepId) -> String {
-        let plan = self.plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let found = plan.as_ref().and_then(|plan| plan.step(step));
-        found.map_or_else(|| step.to_string(), |step| step.summary.clone())
+        let known = self.summaries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.get(step).cloned().unwrap_or_else(|| step.to_string())
     }
 
     fn planned(&self, plan: &Arc<Plan>) {
         let text = plan_text(plan, &self.ui);
         self.ui.say(text.trim_end());
-        *self.plan.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            Some(Arc::clone(plan));
+        self.knows(plan.steps().iter().map(|step| (step.id.clone(), step.summary.clone())));
+    }
+
+    /// What the steps are called.
+    pub(crate) fn knows(&self, steps: impl IntoIterator<Item = (StepId, String)>) {
+        let mut known = self.summaries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.extend(steps);
     }
 
     /// What is going on right now; only a terminal shows it.
@@ -62,6 +69,8 @@ impl Teller {
             Event::StepFailed { step, .. } => {
                 self.ui.say(&format!("  {} {}", mark(Tone::Bad, "failed"), self.summary(step)));
             }
+            Event::Paused => self.ui.say("Paused; `clodo-deploy continue` goes on."),
+            Event::Resumed => self.ui.say("Going on."),
             Event::Cancelled => self.ui.say("Interrupted; no further step begins."),
             Event::UnwindingBegan => self.ui.say("Taking back what was done:"),
             Event::StepUndone(step) => {
@@ -125,6 +134,8 @@ fn as_json(event: &DeployEvent) -> Option<Value> {
             Event::StepFailed { step, error } => {
                 json!({ "event": "step_failed", "step": step, "error": error })
             }
+            Event::Paused => json!({ "event": "paused" }),
+            Event::Resumed => json!({ "event": "resumed" }),
             Event::Cancelled => json!({ "event": "cancelled" }),
             Event::UnwindingBegan => json!({ "event": "unwinding_began" }),
             Event::StepUndone(step) => json!({ "event": "step_undone", "step": step }),

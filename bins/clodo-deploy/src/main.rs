@@ -7,10 +7,12 @@ mod context;
 mod engine;
 mod failure;
 mod listener;
+mod record;
 mod report;
 
 use args::{Cli, Command};
 use clodo_cli::{CliError, Exit, Launch, Session};
+use clodo_saga::SignalKind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -23,7 +25,19 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Deploy(args) => commands::deploy::run(&session, global, args).await,
         Command::Plan(args) => commands::plan::run(&session, global, args).await,
         Command::Apply(args) => commands::apply::run(&session, global, args).await,
+        Command::Resume(args) => commands::resume::run(&session, global, args).await,
+        Command::Pause(args) => {
+            commands::signal::run(&session, global, args, SignalKind::Pause).await
+        }
+        Command::Continue(args) => {
+            commands::signal::run(&session, global, args, SignalKind::Continue).await
+        }
+        Command::Abort(args) => commands::abort::run(&session, global, args).await,
+        Command::Watch(args) => commands::watch::run(&session, global, args).await,
+        Command::Locks(args) => commands::locks::run(&session, global, args).await,
         Command::Status(args) => commands::status::run(&session, global, args).await,
+        Command::Drift(args) => commands::drift::run(&session, global, args).await,
+        Command::Destroy(args) => commands::destroy::run(&session, global, args).await,
         Command::Deployments(args) => commands::deployments::run(&session, global, args).await,
         Command::Rollback(args) => commands::rollback::run(&session, global, args).await,
         Command::Validate(args) => commands::validate::run(&session, global, args).await,

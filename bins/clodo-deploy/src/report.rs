@@ -4,7 +4,7 @@ use clodo_orchestrator::{
     DeployReport, FailureKind, FailureReport, Fate, Outcome, Plan, PlannedStep, TargetReport,
     Verdict,
 };
-use clodo_types::{Finding, Severity, TargetId};
+use clodo_types::{Finding, Severity, TargetId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -155,14 +155,20 @@ pub(crate) fn plan_text(plan: &Plan, ui: &Ui) -> String {
     }
     let count = |fate| plan.targets().iter().filter(|target| target.fate == fate).count();
     let mut text = format!(
-        "Plan: {} to create, {} to update, {} unchanged\n",
+        "Plan: {} to create, {} to update, {} unchanged",
         count(Fate::Create),
         count(Fate::Update),
         count(Fate::Unchanged)
     );
+    let is_removal = |step: &&PlannedStep| step.action.kind() == "remove-worker";
+    match plan.steps().iter().filter(is_removal).count() {
+        0 => text.push('\n'),
+        count => text += &format!(", {count} to remove\n"),
+    }
     for step in plan.steps() {
         let sign = match step.action.kind() {
             kind if kind.starts_with("create") => ui.paint_talk(Tone::Good, "+"),
+            kind if kind.starts_with("remove") => ui.paint_talk(Tone::Bad, "-"),
             "verify" | "commit" => ui.paint_talk(Tone::Faint, "."),
             _ => ui.paint_talk(Tone::Warn, "~"),
         };
@@ -264,4 +270,9 @@ fn advice(failed: &FailureReport, partly: bool) -> String {
         Some(hint) => format!("{hint}; {after}"),
         None => after.to_owned(),
     }
+}
+
+/// A moment in UTC; its text is RFC 3339.
+pub(crate) fn moment(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default()
 }

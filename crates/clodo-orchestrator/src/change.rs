@@ -97,6 +97,36 @@ pub enum Change {
         /// back to its default, and what is not named is left as it is.
         settings: Map<String, Value>,
     },
+    /// Take a Worker away, with its versions, secrets and schedules. Like every removal it is final.
+    RemoveWorker {
+        /// The Worker.
+        worker: WorkerRef,
+    },
+    /// Take a D1 database away, with all its data.
+    RemoveDatabase {
+        /// The account.
+        account: AccountName,
+        /// Its name.
+        name: DatabaseName,
+        /// Its id: one that was made anew under the same name is another one.
+        id: DatabaseId,
+    },
+    /// Take a KV namespace away, with all its data.
+    RemoveNamespace {
+        /// The account.
+        account: AccountName,
+        /// Its title.
+        title: NamespaceTitle,
+        /// Its id.
+        id: NamespaceId,
+    },
+    /// Take an R2 bucket away, with all its objects.
+    RemoveBucket {
+        /// The account.
+        account: AccountName,
+        /// Its name.
+        name: BucketName,
+    },
 }
 
 /// What to upload, and as what.
@@ -196,7 +226,10 @@ impl Change {
         match self {
             Self::CreateDatabase { account, .. }
             | Self::CreateNamespace { account, .. }
-            | Self::CreateBucket { account, .. } => account,
+            | Self::CreateBucket { account, .. }
+            | Self::RemoveDatabase { account, .. }
+            | Self::RemoveNamespace { account, .. }
+            | Self::RemoveBucket { account, .. } => account,
             Self::Upload(upload) => &upload.target.id.account,
             Self::CreateStub { worker, .. }
             | Self::SetTraffic { worker, .. }
@@ -204,7 +237,8 @@ impl Change {
             | Self::SetDomains { worker, .. }
             | Self::SetRoutes { worker, .. }
             | Self::SetSchedules { worker, .. }
-            | Self::Commit { worker, .. } => &worker.account,
+            | Self::Commit { worker, .. }
+            | Self::RemoveWorker { worker } => &worker.account,
         }
     }
 
@@ -219,9 +253,23 @@ impl Change {
             | Self::SetDomains { worker, .. }
             | Self::SetRoutes { worker, .. }
             | Self::SetSchedules { worker, .. }
-            | Self::Commit { worker, .. } => Some(&worker.worker),
+            | Self::Commit { worker, .. }
+            | Self::RemoveWorker { worker } => Some(&worker.worker),
             _ => None,
         }
+    }
+
+    /// What there is to say about taking back a change that cannot be: a removal.
+    #[must_use]
+    pub fn is_final(&self) -> Option<Undone> {
+        let is_final = matches!(
+            self,
+            Self::RemoveWorker { .. }
+                | Self::RemoveDatabase { .. }
+                | Self::RemoveNamespace { .. }
+                | Self::RemoveBucket { .. }
+        );
+        is_final.then(|| Undone::Kept("what is removed cannot be brought back".to_owned()))
     }
 }
 

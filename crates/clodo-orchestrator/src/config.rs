@@ -175,7 +175,7 @@ fn compare(path: String, old: Option<&Value>, new: Option<&Value>, lines: &mut V
     });
 }
 
-fn short(value: &Value) -> String {
+pub(crate) fn short(value: &Value) -> String {
     const LONGEST: usize = 80;
     let text = value.to_string();
     match text.char_indices().nth(LONGEST) {

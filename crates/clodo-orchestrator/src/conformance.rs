@@ -4,6 +4,7 @@
 use crate::{
     change::{Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload},
     desired::{Desired, DesiredTarget},
+    inspected::BoundTo,
     mark::Mark,
     migration::{MigrationFile, MigrationTarget},
     observed::{ObservedAccount, Scope},
@@ -32,7 +33,9 @@ pub async fn platform(platform: &dyn Platform, place: &Playground) {
     a_first_upload_creates_a_marked_worker(platform, place).await;
     versions_and_traffic_go_forth_and_back(platform, place).await;
     triggers_and_mark_go_forth_and_back(platform, place).await;
+    a_closer_look_tells_what_runs(platform, place).await;
     remove(platform, place).await;
+    removals_are_final(platform, place).await;
 }
 
 /// Everything about migrators; `database` is empty, and stays behind with two tables.
@@ -76,6 +79,7 @@ fn target(place: &Playground, code: &str) -> DesiredTarget {
     let worker = "conformance".parse().expect("this is a name");
     let mut target = DesiredTarget::new(id, worker, Arc::new(bundle));
     target.compatibility_date = Some("2026-01-01".into());
+    target.vars.insert("NOTE".parse().expect("this is a name"), "what it was".into());
     target
 }
 
@@ -94,6 +98,7 @@ async fn observe(platform: &dyn Platform, place: &Playground) -> ObservedAccount
     let mut scope: Scope = Desired::new(portfolio, [wanted]).scope();
     for account in scope.accounts.values_mut() {
         (account.databases, account.namespaces, account.buckets) = (true, true, true);
+        account.routes = true;
     }
     let mut observed = platform.observe(&scope).await.expect("the platform can be read");
     observed.accounts.remove(&place.account).expect("the account is there")
@@ -143,6 +148,56 @@ async fn resources_are_made_once_and_go_only_if_new(platform: &dyn Platform, pla
         undo(Before::Absent).await;
         assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
     }
+}
+
+async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
+    let account = place.account.clone();
+    let (change, _) = upload(place, "three", true);
+    apply(platform, &change, &inputs()).await;
+    let name = "conformance-lost".parse().expect("this is a name");
+    let made = apply(platform, &Change::CreateDatabase { account, name }, &inputs()).await;
+    let Applied::Database(id) = made else { panic!("a database has an id: {made:?}") };
+    let account = place.account.clone();
+    let title = "conformance lost".parse().expect("this is a title");
+    let made = apply(platform, &Change::CreateNamespace { account, title }, &inputs()).await;
+    let Applied::Namespace(namespace) = made else { panic!("a namespace has an id: {made:?}") };
+    let bucket = Change::CreateBucket {
+        account: place.account.clone(),
+        name: "conformance-lost".parse().expect("this is a name"),
+        jurisdiction: None,
+    };
+    apply(platform, &bucket, &inputs()).await;
+    let account = place.account.clone();
+    let removals = [
+        Change::RemoveWorker { worker: target(place, "three").worker_ref() },
+        Change::RemoveDatabase {
+            account: account.clone(),
+            name: "conformance-lost".parse().expect("this is a name"),
+            id,
+        },
+        Change::RemoveNamespace {
+            account: account.clone(),
+            title: "conformance lost".parse().expect("this is a title"),
+            id: namespace,
+        },
+        Change::RemoveBucket { account, name: "conformance-lost".parse().expect("this is a name") },
+    ];
+    for change in removals {
+        let inputs = live_inputs(platform, place).await;
+        assert_eq!(look(platform, &change, &inputs).await, Look::pending(Before::Present));
+        for _ in 0..2 {
+            let applied = apply(platform, &change, &inputs).await;
+            assert_eq!(applied, Applied::Done, "what is gone already is no error");
+        }
+        let undone = platform.undo(&change, &Before::Present, None, &inputs).await;
+        assert!(matches!(undone.expect("it says so"), Undone::Kept(_)), "{change:?} is final");
+    }
+    let seen = observe(platform, place).await;
+    let left = seen.workers.contains_key(&target(place, "three").worker)
+        || seen.databases.keys().any(|name| name.as_str().starts_with("conformance"))
+        || seen.namespaces.keys().any(|title| title.as_str().starts_with("conformance"))
+        || seen.buckets.iter().any(|name| name.as_str().starts_with("conformance"));
+    assert!(!left, "all is gone: {seen:?}");
 }
 
 async fn a_stub_can_be_bound_to_and_goes_again(platform: &dyn Platform, place: &Playground) {
@@ -274,6 +329,29 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
     let seen = seen.workers.get(&worker.worker).expect("it is there").clone();
     assert_eq!(seen.mark(), mark, "listings show the mark");
     assert!(seen.workers_dev.is_none_or(|now| now.enabled), "listings tell no lie");
+}
+
+async fn a_closer_look_tells_what_runs(platform: &dyn Platform, place: &Playground) {
+    let wanted = target(place, "two");
+    let worker = wanted.worker_ref();
+    let seen = platform.inspect(&worker).await.expect("it can be read").expect("it is there");
+    let [serving] = &seen.serving[..] else { panic!("one version serves, not {seen:?}") };
+    assert_eq!(seen.traffic, all_to(&serving.head.id), "it has all traffic");
+    let message = seen.traffic_message.as_deref().unwrap_or_default();
+    assert!(message.starts_with("clodo "), "who set the traffic is told: {message:?}");
+    let says = serving.head.of_clodo().expect("the version says what it is");
+    assert!(says.fits(&wanted.hashes()), "and it is what was uploaded last");
+    assert_eq!(seen.newest.as_ref(), Some(&serving.head), "it is the newest one as well");
+    assert_eq!(serving.compatibility_date, wanted.compatibility_date);
+    let var = BoundTo::Var("what it was".into());
+    assert_eq!(serving.bindings.get("NOTE"), Some(&var), "bindings are told: {serving:?}");
+    assert_eq!(seen.schedules, ["*/5 * * * *"]);
+    let routes = observe(platform, place).await.routes_of(&worker.worker);
+    let routes: Vec<String> = routes.expect("routes were asked for").into_iter().collect();
+    assert_eq!(routes, [format!("conformance-c.{}/*", place.zone)]);
+    let nobody = "conformance-nobody".parse().expect("this is a name");
+    let nobody = WorkerRef { worker: nobody, ..worker };
+    assert_eq!(platform.inspect(&nobody).await.expect("it can be asked"), None);
 }
 
 /// Inputs as the orchestrator makes them for a Worker that exists.

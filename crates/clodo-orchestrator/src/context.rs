@@ -1,13 +1,21 @@
 use crate::{
     event::{DeployListener, Silent},
+    mark::Hashes,
     platform::Platform,
     ports::{Gate, Migrator, SecretSource, Verifier},
     saved::SavedPlan,
     telemetry::Telemetry,
+    trigger::WorkerRef,
 };
 use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness, SignalStore};
 use clodo_types::{Clock, DeploymentId, TargetId};
-use std::{collections::BTreeSet, fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What a deployment needs from outside.
@@ -118,12 +126,21 @@ pub struct DeployOptions {
     pub redeploy: BTreeSet<TargetId>,
     /// The plan that somebody agreed to: any other is refused.
     pub agreed: Option<Arc<SavedPlan>>,
+    /// Remove the Workers of the portfolio that its files no longer name, given all that they do name
+    /// in any environment; `None` leaves them.
+    pub prune: Option<BTreeSet<WorkerRef>>,
+    /// What the targets must be, as [`Deployment::wanted`](crate::Deployment::wanted) has it: who
+    /// goes on with an interrupted deployment does so with the files that it began with.
+    pub expected: Option<BTreeMap<TargetId, Option<Hashes>>>,
+    /// Why, for the record.
+    pub why: Option<String>,
 }
 
 impl DeployOptions {
     /// Deploys what changed.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
-        Self { deployment, redeploy: BTreeSet::new(), agreed: None }
+        let (redeploy, prune) = (BTreeSet::new(), None);
+        Self { deployment, redeploy, agreed: None, prune, expected: None, why: None }
     }
 }

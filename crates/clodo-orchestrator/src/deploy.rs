@@ -5,16 +5,22 @@ use crate::{
     event::DeployEvent,
     execute::{Work, execute},
     history::History,
+    mark::Hashes,
     migration::MigrationTarget,
-    observed::Observed,
-    plan::{Action, Fate, Plan},
+    observed::{Observed, Scope},
+    plan::{Action, Fate, Plan, PlannedTarget},
     planner::{PlanOptions, plan},
+    record::Occasion,
+    removal::plan_prune,
     report::{DeployReport, Outcome, TargetReport},
     resource::ResourceRef,
 };
 use clodo_saga::{LeaseGuard, LeaseOptions};
-use clodo_types::{DeploymentId, Finding, PortfolioName, Severity, Timestamp};
-use std::{collections::BTreeMap, sync::Arc};
+use clodo_types::{DeploymentId, Finding, PortfolioName, Severity, TargetId, Timestamp};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A plan and what was known when it was made. Nothing was written.
 #[derive(Clone, Debug)]
@@ -78,11 +84,17 @@ pub(crate) fn is_blocked(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Block)
 }
 
+/// The name of the lease under which a portfolio is deployed.
+#[must_use]
+pub fn lease_name(portfolio: &PortfolioName) -> String {
+    format!("deploy/{portfolio}")
+}
+
 pub(crate) async fn lock(
     cx: &DeployContext,
     portfolio: &PortfolioName,
 ) -> Result<Arc<LeaseGuard>, DeployError> {
-    let options = LeaseOptions::new(format!("deploy/{portfolio}"), cx.holder.clone())
+    let options = LeaseOptions::new(lease_name(portfolio), cx.holder.clone())
         .with_ttl(cx.lease_ttl)
         .with_liveness(cx.liveness);
     let (leases, clock) = (Arc::clone(&cx.leases), Arc::clone(&cx.clock));
@@ -114,9 +126,15 @@ async fn deploy_locked(
         began,
         deployment: options.deployment.clone(),
         portfolio: desired.portfolio.clone(),
-        revision: desired.revision.clone(),
-        rollback_of: None,
-        redeploy: options.redeploy.clone(),
+        occasion: Occasion {
+            rollback_of: None,
+            rollback_of_others: Vec::new(),
+            revision: desired.revision.clone(),
+            by: Some(cx.by.clone()),
+            why: options.why.clone(),
+            redeploy: options.redeploy.clone(),
+            adopt: desired.targets.iter().any(|target| target.adopt),
+        },
         prepared,
         history,
     };
@@ -133,28 +151,58 @@ async fn prepare_with_history(
     for interrupted in history.unfinished() {
         cx.listener.hear(&DeployEvent::InterruptedFound(interrupted.id));
     }
-    let observed = observe(cx, desired).await.map_err(DeployError::Observe)?;
+    let mut scope = desired.scope();
+    // Nothing may lead to a Worker that goes, so routes have to be known.
+    scope.accounts.values_mut().for_each(|account| account.routes = options.prune.is_some());
+    let observed = observe(cx, desired, &scope).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);
     let plan_options = PlanOptions {
         recorded: history.configs(),
         interrupted: history.before.keys().cloned().collect(),
         redeploy: options.redeploy.clone(),
     };
-    let plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
-    let mut plan = plan;
+    let mut plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
+    if let Some(named) = &options.prune {
+        plan = plan_prune(cx, desired, plan, &observed, &history, named).await?;
+    }
     if let Some(agreed) = &options.agreed {
         plan.findings.extend(agreed.objection(&plan));
     }
+    plan.findings.extend(options.expected.as_ref().and_then(|expected| moved_on(&plan, expected)));
     let prepared = gate(cx, Arc::new(plan), desired, observed, &history).await;
     Ok((prepared, history))
+}
+
+/// Refuses files that are not those with which an interrupted deployment began.
+fn moved_on(plan: &Plan, expected: &BTreeMap<TargetId, Option<Hashes>>) -> Option<Finding> {
+    let other = |target: &&PlannedTarget| expected.get(&target.id) != Some(&target.hashes);
+    let changed: Vec<String> =
+        plan.targets.iter().filter(other).map(|target| target.id.to_string()).collect();
+    let planned: BTreeSet<&TargetId> = plan.targets.iter().map(|target| &target.id).collect();
+    let gone = expected.keys().filter(|id| !planned.contains(id)).map(ToString::to_string);
+    let changed: Vec<String> = changed.into_iter().chain(gone).collect();
+    if changed.is_empty() {
+        return None;
+    }
+    let message =
+        format!("the files have changed since the deployment began: {}", changed.join(", "));
+    let hint = "check out what it was made from; `deploy` takes it over with the files of now";
+    Some(Finding {
+        rule: "files-changed".to_owned(),
+        severity: Severity::Block,
+        at: None,
+        message,
+        hint: Some(hint.to_owned()),
+    })
 }
 
 /// Reads the platform, and the migrations of the databases that have migration files.
 pub(crate) async fn observe(
     cx: &DeployContext,
     desired: &Desired,
+    scope: &Scope,
 ) -> Result<Observed, crate::platform::PlatformError> {
-    let mut observed = cx.platform.observe(&desired.scope()).await?;
+    let mut observed = cx.platform.observe(scope).await?;
     let mut wanted = BTreeMap::new();
     for target in &desired.targets {
         let files = target.databases.iter().filter(|database| !database.migrations.is_empty());
@@ -203,7 +251,7 @@ pub(crate) fn now(
     observed: &Observed,
     history: &History,
 ) -> Vec<TargetReport> {
-    let report = |target: &crate::plan::PlannedTarget| {
+    let report = |target: &PlannedTarget| {
         let account = observed.accounts.get(&target.worker.account);
         let live = account.and_then(|account| account.workers.get(&target.worker.worker));
         let hashes = live.and_then(|live| live.mark().hashes);

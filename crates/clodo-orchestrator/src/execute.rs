@@ -1,11 +1,12 @@
 use crate::{
+    change::Change,
     context::DeployContext,
     deploy::{Prepared, unwritten},
     error::DeployError,
     event::Forward,
     history::{History, Past},
     plan::{Action, Fate},
-    record::{Finish, Opening, RecordedVersion},
+    record::{Finish, Occasion, Opening, RecordedVersion},
     report::{DeployReport, FailureReport, Leftover, Outcome},
     step::{Facts, steps},
     trigger::WorkerRef,
@@ -14,7 +15,7 @@ use crate::{
 use clodo_saga::{
     Closing, Ending, LeaseGuard, Outputs, RunContext, RunError, RunHeader, RunReport, StepId, run,
 };
-use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp};
+use clodo_types::{DeploymentId, PortfolioName, Timestamp};
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,9 +25,7 @@ pub(crate) struct Work {
     pub(crate) began: Timestamp,
     pub(crate) deployment: DeploymentId,
     pub(crate) portfolio: PortfolioName,
-    pub(crate) revision: Option<String>,
-    pub(crate) rollback_of: Option<DeploymentId>,
-    pub(crate) redeploy: BTreeSet<TargetId>,
+    pub(crate) occasion: Occasion,
     pub(crate) prepared: Prepared,
     pub(crate) history: History,
 }
@@ -67,7 +66,7 @@ async fn apply(
     run_cx.cancel = cx.cancel.clone();
     run_cx.lease = Some(Arc::clone(lock));
     run_cx.concurrency = cx.concurrency;
-    let opening = Opening::of(plan, work.revision.clone(), work.rollback_of.clone());
+    let opening = Opening::of(plan, work.occasion.clone());
     let header = RunHeader {
         id: work.deployment.clone(),
         scope: work.portfolio.to_string(),
@@ -92,7 +91,7 @@ fn settled(work: &Work) -> BTreeSet<WorkerRef> {
     };
     let settled = work.prepared.plan.targets.iter().filter(|target| {
         // Who asks for the same version again does not want the one that is there.
-        let again = work.redeploy.contains(&target.id);
+        let again = work.occasion.redeploy.contains(&target.id);
         again || work.history.is_settled(&target.worker, live(&target.worker))
     });
     settled.map(|target| target.worker.clone()).collect()
@@ -161,9 +160,27 @@ fn describe(cx: &DeployContext, work: &Work, facts: &Facts, run: RunReport) -> D
 /// Closes interrupted deployments that have nothing left to finish. One that touched Workers which
 /// are no part of this deployment stays open.
 async fn supersede(cx: &DeployContext, work: &Work, lock: &LeaseGuard) -> Vec<DeploymentId> {
+    let plan = &work.prepared.plan;
+    let removed = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Change(Change::RemoveWorker { worker }) => Some(worker),
+        _ => None,
+    });
     let own: BTreeSet<&WorkerRef> =
-        work.prepared.plan.targets.iter().map(|target| &target.worker).collect();
-    let covered = |past: &Past| past.opening.workers().iter().all(|worker| own.contains(worker));
+        plan.targets.iter().map(|target| &target.worker).chain(removed).collect();
+    let observed = &work.prepared.observed;
+    let is_gone = |worker: &WorkerRef| {
+        let account = observed.accounts.get(&worker.account);
+        account.is_some_and(|account| !account.workers.contains_key(&worker.worker))
+    };
+    // A Worker that was to be removed, and is, needs nobody to finish anything.
+    let is_removed = |past: &Past, worker: &WorkerRef| {
+        let mut steps = past.opening.steps.iter().filter(|step| step.kind == "remove-worker");
+        steps.any(|step| step.worker.as_ref() == Some(worker)) && is_gone(worker)
+    };
+    let covered = |past: &Past| {
+        let mut workers = past.opening.workers().into_iter();
+        workers.all(|worker| own.contains(worker) || is_removed(past, worker))
+    };
     let mut closed = Vec::new();
     for past in work.history.unfinished().into_iter().filter(covered) {
         let by = Some(work.deployment.clone());

@@ -6,7 +6,7 @@ use crate::{
     trigger::WorkerRef,
 };
 use clodo_saga::{Ending, JournalError, JournalStore, Progress, RunQuery, RunRecord, StepId};
-use clodo_types::{DeploymentId, PortfolioName, TargetId, VersionId};
+use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp, VersionId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub(crate) struct Past {
     pub(crate) id: DeploymentId,
+    /// When it began.
+    pub(crate) at: Timestamp,
     pub(crate) state: DeploymentState,
     pub(crate) opening: Opening,
     pub(crate) finish: Finish,
@@ -35,13 +37,20 @@ impl Past {
         };
         let finish = run.closing.as_ref().map(|closing| closing.data.clone());
         let finish = finish.and_then(|data| serde_json::from_value(data).ok()).unwrap_or_default();
-        Some(Self { id: run.header.id.clone(), state, opening, finish })
+        let (id, at) = (run.header.id.clone(), run.header.started_at);
+        Some(Self { id, at, state, opening, finish })
     }
 }
 
 impl Past {
     pub(crate) fn rollback_of(&self) -> Option<&DeploymentId> {
-        self.opening.rollback_of.as_ref()
+        self.opening.occasion.rollback_of.as_ref()
+    }
+
+    /// True when it took a deployment back, alone or together with others.
+    pub(crate) fn takes_back(&self, id: &DeploymentId) -> bool {
+        let occasion = &self.opening.occasion;
+        occasion.rollback_of.as_ref() == Some(id) || occasion.rollback_of_others.contains(id)
     }
 
     /// The targets that it changed.
@@ -73,9 +82,18 @@ impl History {
         journal: &dyn JournalStore,
         portfolio: &PortfolioName,
     ) -> Result<Self, JournalError> {
+        Self::read_to(journal, portfolio, Self::DEPTH).await
+    }
+
+    /// As [`History::read`], and so many deployments far back.
+    pub(crate) async fn read_to(
+        journal: &dyn JournalStore,
+        portfolio: &PortfolioName,
+        depth: usize,
+    ) -> Result<Self, JournalError> {
         let mut history = Self::default();
         let scope = portfolio.as_str();
-        let mut runs = journal.runs(&RunQuery::last(Self::DEPTH).of_scope(scope)).await?;
+        let mut runs = journal.runs(&RunQuery::last(depth).of_scope(scope)).await?;
         for old in journal.runs(&RunQuery::unfinished().of_scope(scope)).await? {
             if !runs.iter().any(|run| run.header.id == old.header.id) {
                 runs.push(old);

@@ -5,6 +5,8 @@
 //! | a description of Workers | [`Desired`], [`DesiredTarget`] |
 //! | a question: what would change? | [`prepare`], or [`plan()`] on what was [`Observed`] |
 //! | a wish: make it so | [`deploy()`] with a [`DeployContext`] |
+//! | a doubt: does it still run as it was deployed? | [`drift()`], or [`diff`] on what was read |
+//! | targets to take away | [`destroy`] with a [`Removal`]; [`DeployOptions::prune`] |
 //! | a deployment to take back | [`rollback()`], [`deployments`] |
 //! | a place where Workers run | implement [`Platform`], pass `conformance::platform` |
 //! | databases to migrate | implement [`Migrator`]; [`MigrationGate`] refuses what loses rows |
@@ -77,16 +79,19 @@
 //! - `conformance`: `conformance::platform` and `conformance::migrator`, the suites that adapters pass.
 
 mod change;
+mod chronicle;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;
 mod deploy;
 mod desired;
+mod drift;
 mod error;
 mod event;
 mod execute;
 mod history;
+mod inspected;
 mod mark;
 #[cfg(feature = "fake")]
 mod memory;
@@ -98,6 +103,7 @@ mod planner;
 mod platform;
 mod ports;
 mod record;
+mod removal;
 mod report;
 mod resource;
 mod restore;
@@ -113,14 +119,19 @@ mod word;
 pub use change::{
     Applied, Before, Change, Inputs, Look, Traffic, Undone, Upload, main_version, traffic_before,
 };
+pub use chronicle::{DeploymentRecord, StepRecord, StepState, deployment_record};
 pub use context::{DeployContext, DeployOptions, Ports};
-pub use deploy::{Prepared, deploy, prepare};
+pub use deploy::{Prepared, deploy, lease_name, prepare};
 pub use desired::{Desired, DesiredTarget};
+pub use drift::{
+    Drift, DriftFacts, DriftKind, DriftOptions, DriftReport, LastDeployed, diff, drift,
+};
 pub use error::{DeployError, DeployErrorKind};
 pub use event::{DeployEvent, DeployListener, Silent};
+pub use inspected::{BoundTo, Inspected, InspectedVersion, VersionHead};
 pub use mark::{Hashes, Mark, MessageError, VersionMessage};
 #[cfg(feature = "fake")]
-pub use memory::{Fault, MemoryPlatform, MemorySecrets, MemoryTelemetry, MemoryVerifier};
+pub use memory::{Fault, Meddling, MemoryPlatform, MemorySecrets, MemoryTelemetry, MemoryVerifier};
 pub use migration::{AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget};
 pub use migration_gate::MigrationGate;
 pub use observed::{
@@ -131,12 +142,13 @@ pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
 pub use platform::{Platform, PlatformError, PlatformErrorKind};
 pub use ports::{Gate, Migrator, SecretSource, Verdict, Verifier};
 pub use record::{DeployedTarget, Deployment, DeploymentState, deployments};
+pub use removal::{Data, Removal, RemovalOptions, destroy, plan_removal, prepare_destroy};
 pub use report::{DeployReport, FailureKind, FailureReport, Leftover, Outcome, TargetReport};
 pub use resource::{
     DatabaseRef, DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
     DesiredService, NamespaceRef, ResourceRef,
 };
-pub use rollback::{RollbackOptions, prepare_rollback, rollback};
+pub use rollback::{Reach, RollbackOptions, prepare_rollback, rollback};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use strategy::{
     Approval, BatchSize, BlueGreen, Canary, CanaryStep, Inconclusive, Rolling, Rollout, Strategy,

@@ -1,16 +1,19 @@
 //! A platform in memory, with real state and faults on demand.
 
 mod apply;
+mod meddle;
 mod ports;
 mod state;
 mod telemetry;
 mod undo;
 
+pub use meddle::Meddling;
 pub use ports::{MemorySecrets, MemoryVerifier};
 pub use telemetry::MemoryTelemetry;
 
 use crate::{
     change::{Applied, Before, Change, Inputs, Look, Undone},
+    inspected::{BoundTo, Inspected},
     observed::{Observed, ObservedAccount, ObservedDatabase, ObservedWorker, Scope},
     planner::change_id,
     platform::{Platform, PlatformError, PlatformErrorKind},
@@ -114,7 +117,11 @@ impl MemoryPlatform {
     pub fn bound_id(&self, worker: &WorkerRef, binding: &BindingName) -> Option<String> {
         let state = self.state();
         let worker = state.accounts.get(&worker.account)?.workers.get(&worker.worker)?;
-        worker.versions.last()?.bindings.get(binding).cloned()
+        match worker.versions.last()?.bindings.get(binding.as_str())? {
+            BoundTo::Database(id) => Some(id.to_string()),
+            BoundTo::Namespace(id) => Some(id.to_string()),
+            _ => None,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -165,8 +172,14 @@ fn observed(account: &Account) -> ObservedAccount {
         let (tags, settings) = (worker.tags.clone(), worker.settings.clone());
         let workers_dev = Some(worker.workers_dev);
         let migration_tag = worker.migration_tag.clone();
-        let seen = ObservedWorker { tags, workers_dev, settings, updated_on: None, migration_tag };
+        let called_by = account.callers_of(name);
+        let updated_on = None;
+        let seen =
+            ObservedWorker { tags, workers_dev, settings, updated_on, migration_tag, called_by };
         (name.clone(), seen)
+    });
+    let routes = account.workers.iter().flat_map(|(name, worker)| {
+        worker.routes.iter().map(|route| (route.pattern.clone(), name.clone()))
     });
     let databases = account.databases.iter();
     let databases =
@@ -178,6 +191,7 @@ fn observed(account: &Account) -> ObservedAccount {
         buckets: account.buckets.clone(),
         zones: account.zones.clone(),
         domains: account.domains.clone(),
+        routes: Some(routes.collect()),
     }
 }
 
@@ -193,6 +207,12 @@ impl Platform for MemoryPlatform {
             accounts.insert(name.clone(), observed(known));
         }
         Ok(Observed { accounts })
+    }
+
+    async fn inspect(&self, worker: &WorkerRef) -> Result<Option<Inspected>, PlatformError> {
+        let mut state = self.state();
+        state.reads += 1;
+        Ok(state.worker(worker).ok().map(|worker| worker.inspected()))
     }
 
     async fn look(&self, change: &Change, inputs: &Inputs) -> Result<Look, PlatformError> {

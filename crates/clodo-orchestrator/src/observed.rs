@@ -29,6 +29,8 @@ pub struct AccountScope {
     pub zones: bool,
     /// Workers of which it matters how far their Durable Objects are migrated.
     pub objects: BTreeSet<WorkerName>,
+    /// Routes matter; they are listed by zone, where the token may.
+    pub routes: bool,
 }
 
 /// What is there, as far as listings tell.
@@ -54,6 +56,8 @@ pub struct ObservedAccount {
     pub zones: BTreeSet<ZoneName>,
     /// Custom domains and the Workers that they lead to.
     pub domains: BTreeMap<Hostname, WorkerName>,
+    /// Patterns of routes and the Workers that they lead to; `None` when they were not listed.
+    pub routes: Option<BTreeMap<String, WorkerName>>,
 }
 
 impl ObservedAccount {
@@ -62,6 +66,13 @@ impl ObservedAccount {
     pub fn domains_of(&self, worker: &WorkerName) -> BTreeSet<Hostname> {
         let own = self.domains.iter().filter(|(_, owner)| *owner == worker);
         own.map(|(hostname, _)| hostname.clone()).collect()
+    }
+
+    /// The patterns of the routes that lead to `worker`; `None` when routes were not listed.
+    #[must_use]
+    pub fn routes_of(&self, worker: &WorkerName) -> Option<BTreeSet<String>> {
+        let own = self.routes.as_ref()?.iter().filter(|(_, owner)| *owner == worker);
+        Some(own.map(|(pattern, _)| pattern.clone()).collect())
     }
 
     pub(crate) fn database_by_id(&self, id: &DatabaseId) -> Option<&ObservedDatabase> {
@@ -84,6 +95,8 @@ pub struct ObservedWorker {
     /// The tag of the newest migration of its Durable Objects, where the [`Scope`] asked for it and
     /// there was one.
     pub migration_tag: Option<String>,
+    /// Other Workers that are bound to it, as far as the listing says.
+    pub called_by: BTreeSet<WorkerName>,
 }
 
 impl ObservedWorker {
@@ -103,12 +116,14 @@ pub struct ObservedDatabase {
     /// The migrations that it has; the platform leaves this empty, and a
     /// [`Migrator`](crate::Migrator) fills it in for databases that have migration files.
     pub applied: Vec<AppliedMigration>,
+    /// How many bytes it holds, when the listing says so.
+    pub size: Option<u64>,
 }
 
 impl ObservedDatabase {
     /// A database about whose migrations nothing is known yet.
     #[must_use]
     pub fn new(id: DatabaseId) -> Self {
-        Self { id, applied: Vec::new() }
+        Self { id, applied: Vec::new(), size: None }
     }
 }

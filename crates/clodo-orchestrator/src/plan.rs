@@ -97,6 +97,8 @@ pub enum Fate {
     Create,
     /// Something about it changes.
     Update,
+    /// The Worker goes.
+    Remove,
     /// Nothing about it changes.
     Unchanged,
 }
@@ -192,6 +194,10 @@ impl Action {
                 Change::SetRoutes { .. } => "routes",
                 Change::SetSchedules { .. } => "schedules",
                 Change::Commit { .. } => "commit",
+                Change::RemoveWorker { .. } => "remove-worker",
+                Change::RemoveDatabase { .. } => "remove-database",
+                Change::RemoveNamespace { .. } => "remove-namespace",
+                Change::RemoveBucket { .. } => "remove-bucket",
             },
         }
     }

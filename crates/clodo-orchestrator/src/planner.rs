@@ -180,9 +180,13 @@ pub(crate) fn step_id(action: &Action, subject: &str) -> StepId {
 /// The name of the step that makes this change.
 pub(crate) fn change_id(change: &Change) -> StepId {
     let subject = match change {
-        Change::CreateDatabase { name, .. } => name.to_string(),
-        Change::CreateNamespace { title, .. } => title.to_string(),
-        Change::CreateBucket { name, .. } => name.to_string(),
+        Change::CreateDatabase { name, .. } | Change::RemoveDatabase { name, .. } => {
+            name.to_string()
+        }
+        Change::CreateNamespace { title, .. } | Change::RemoveNamespace { title, .. } => {
+            title.to_string()
+        }
+        Change::CreateBucket { name, .. } | Change::RemoveBucket { name, .. } => name.to_string(),
         _ => change.worker().map(ToString::to_string).unwrap_or_default(),
     };
     // All traffic is the end of every strategy; what comes before it has a share in its name.

@@ -1,7 +1,8 @@
 use crate::{
     change::{Applied, Before, Change, Inputs, Look, Undone},
+    inspected::Inspected,
     observed::{Observed, Scope},
-    trigger::Addresses,
+    trigger::{Addresses, WorkerRef},
 };
 use async_trait::async_trait;
 use std::{error, fmt};
@@ -9,7 +10,7 @@ use std::{error, fmt};
 /// Where Workers run: Cloudflare, the local Cloudflare, or memory.
 ///
 /// # Contract
-/// - `observe` and `look` only read. Planning depends on `observe` alone, so it reads listings and
+/// - `observe`, `inspect` and `look` only read. Planning depends on `observe` alone, so it reads listings and
 ///   never one thing at a time.
 /// - `look` says what to go back to, and whether the change is in place already. It is called right
 ///   before `apply`, and its answer is durable before `apply` is called. When it says *already*,
@@ -25,6 +26,8 @@ use std::{error, fmt};
 ///   traffic may stay.
 /// - `undo` never removes data: a database, namespace or bucket goes only if `before` says that it
 ///   was absent and it is still empty.
+/// - A removal is final: `apply` of one whose subject is gone already does nothing, and `undo` says
+///   that it stays ([`Change::is_final`]).
 /// - A future is never dropped between two requests of one `apply` or `undo`, except by the end of
 ///   the process.
 /// - Calls for different Workers run side by side.
@@ -35,6 +38,12 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the platform cannot be read.
     async fn observe(&self, scope: &Scope) -> Result<Observed, PlatformError>;
+
+    /// Reads what runs in one Worker, for what listings do not tell; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the platform cannot be read.
+    async fn inspect(&self, worker: &WorkerRef) -> Result<Option<Inspected>, PlatformError>;
 
     /// Reads what one change would replace.
     ///

@@ -10,17 +10,35 @@ use clodo_saga::{JournalError, JournalStore, RunQuery, RunRecord, StepId};
 use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the journal keeps about a deployment from its beginning: enough to explain it, to continue
 /// after a crash, and to roll it back. No content of files, no value of a secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Opening {
     pub(crate) format: u32,
-    pub(crate) rollback_of: Option<DeploymentId>,
-    pub(crate) revision: Option<String>,
+    #[serde(flatten)]
+    pub(crate) occasion: Occasion,
     pub(crate) targets: Vec<RecordedTarget>,
     pub(crate) steps: Vec<RecordedStep>,
+}
+
+/// How a deployment came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Occasion {
+    pub(crate) rollback_of: Option<DeploymentId>,
+    /// What else it took back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rollback_of_others: Vec<DeploymentId>,
+    pub(crate) revision: Option<String>,
+    #[serde(default)]
+    pub(crate) by: Option<String>,
+    #[serde(default)]
+    pub(crate) why: Option<String>,
+    #[serde(default)]
+    pub(crate) redeploy: BTreeSet<TargetId>,
+    #[serde(default)]
+    pub(crate) adopt: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,16 +56,14 @@ pub(crate) struct RecordedStep {
     pub(crate) id: StepId,
     pub(crate) kind: String,
     pub(crate) worker: Option<WorkerRef>,
+    #[serde(default)]
+    pub(crate) summary: String,
 }
 
 impl Opening {
     pub(crate) const FORMAT: u32 = 1;
 
-    pub(crate) fn of(
-        plan: &Plan,
-        revision: Option<String>,
-        rollback_of: Option<DeploymentId>,
-    ) -> Self {
+    pub(crate) fn of(plan: &Plan, occasion: Occasion) -> Self {
         let targets = plan.targets.iter().map(|target| RecordedTarget {
             id: target.id.clone(),
             worker: target.worker.clone(),
@@ -57,7 +73,7 @@ impl Opening {
             check: target.check.clone(),
         });
         let (targets, steps) = (targets.collect(), plan.steps.iter().map(recorded).collect());
-        Self { format: Self::FORMAT, rollback_of, revision, targets, steps }
+        Self { format: Self::FORMAT, occasion, targets, steps }
     }
 
     /// The Workers that a step of the deployment changes.
@@ -76,7 +92,12 @@ fn recorded(step: &PlannedStep) -> RecordedStep {
         }
         Action::Migrate(_) | Action::Hold(_) => None,
     };
-    RecordedStep { id: step.id.clone(), kind: step.action.kind().to_owned(), worker }
+    RecordedStep {
+        id: step.id.clone(),
+        kind: step.action.kind().to_owned(),
+        worker,
+        summary: step.summary.clone(),
+    }
 }
 
 /// What the journal keeps about a deployment at its end.
@@ -112,8 +133,21 @@ pub struct Deployment {
     pub rollback_of: Option<DeploymentId>,
     /// The revision of the source.
     pub revision: Option<String>,
+    /// Who deployed.
+    pub by: Option<String>,
+    /// Why, in their words.
+    pub why: Option<String>,
     /// The targets that it changed.
     pub targets: Vec<DeployedTarget>,
+    /// The targets that it was for, with what they were to become.
+    #[serde(skip)]
+    pub wanted: BTreeMap<TargetId, Option<Hashes>>,
+    /// The targets among them that were to be uploaded even if nothing had changed.
+    pub redeploy: BTreeSet<TargetId>,
+    /// Whether it could take over Workers that Clodo had not deployed.
+    pub adopt: bool,
+    /// The deployment that took its work over.
+    pub superseded_by: Option<DeploymentId>,
     /// Why it failed, when it did.
     pub failure: Option<FailureReport>,
 }
@@ -177,7 +211,7 @@ pub async fn deployments(
     Ok(runs.iter().filter_map(deployment).collect())
 }
 
-fn deployment(run: &RunRecord) -> Option<Deployment> {
+pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
     let past = Past::of(run)?;
     let version = |worker: &WorkerRef| past.finish.versions.iter().find(|v| v.worker == *worker);
     let changed = past.opening.targets.iter().filter(|target| target.fate != Fate::Unchanged);
@@ -194,8 +228,14 @@ fn deployment(run: &RunRecord) -> Option<Deployment> {
         ended_at: run.closing.as_ref().map(|closing| closing.at),
         state: past.state,
         targets: targets.collect(),
-        rollback_of: past.opening.rollback_of.clone(),
-        revision: past.opening.revision.clone(),
+        wanted: past.opening.targets.iter().map(|one| (one.id.clone(), one.hashes)).collect(),
+        rollback_of: past.opening.occasion.rollback_of.clone(),
+        revision: past.opening.occasion.revision.clone(),
+        by: past.opening.occasion.by.clone(),
+        why: past.opening.occasion.why.clone(),
+        redeploy: past.opening.occasion.redeploy.clone(),
+        adopt: past.opening.occasion.adopt,
+        superseded_by: past.finish.superseded_by.clone(),
         failure: past.finish.failure.clone(),
     })
 }

@@ -1,35 +1,39 @@
 mod domains;
+mod several;
 
 use crate::{
     change::{Before, Change, Traffic},
-    history::{History, Past},
+    history::History,
+    inspected::{Inspected, is_clodos},
     mark::Mark,
     observed::{Observed, ObservedWorker},
     plan::{Action, Fate, Plan, PlannedStep, PlannedTarget},
     planner::{arrange, change_id, step_id},
     record::{DeploymentState, RecordedTarget},
+    removal::{Going, order},
     trigger::{Check, WorkerRef},
 };
 use clodo_saga::StepId;
-use clodo_types::{Finding, PortfolioName, Severity, TargetId};
+use clodo_types::{Finding, PortfolioName, Severity, VersionId};
 use domains::Domains;
 use serde_json::Value;
+use several::TakenTarget;
+pub(crate) use several::{Part, TakenBack};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Says how to get back to what was there before a deployment, from the rollback points that it
-/// wrote down. Pure.
+/// Says how to get back to what was there before deployments, from the rollback points that they
+/// wrote down. `inspected` says what serves now. Pure.
 pub(crate) fn plan_rollback(
     portfolio: &PortfolioName,
-    of: &Past,
-    before: &BTreeMap<StepId, Value>,
+    of: &TakenBack,
     observed: &Observed,
+    inspected: &BTreeMap<WorkerRef, Inspected>,
     history: &History,
-    only: &BTreeSet<TargetId>,
 ) -> Plan {
     let mut restore = Restore {
         of,
-        before,
         observed,
+        inspected,
         history,
         plan: Plan {
             portfolio: portfolio.clone(),
@@ -38,27 +42,27 @@ pub(crate) fn plan_rollback(
             findings: Vec::new(),
         },
     };
-    let changed = of.opening.targets.iter().filter(|target| target.fate != Fate::Unchanged);
-    let wanted = changed.filter(|target| only.is_empty() || only.contains(&target.id));
-    let wanted: Vec<&RecordedTarget> = wanted.collect();
+    let wanted: Vec<&RecordedTarget> = of.targets.iter().map(|target| &target.recorded).collect();
     // What one target had taken from another is written down with the taker, so all are asked,
     // also those that are back already.
     let domains = restore.domains(&wanted);
     restore.object_to_interrupted();
-    for target in wanted {
+    restore.say_what_was_pruned();
+    for target in &of.targets {
         if restore.may_go_back(target) {
             restore.target(target, &domains);
         }
     }
     restore.give_back(&domains);
+    restore.callers_first();
     restore.plan.steps = arrange(restore.plan.steps);
     restore.plan
 }
 
 struct Restore<'a> {
-    of: &'a Past,
-    before: &'a BTreeMap<StepId, Value>,
+    of: &'a TakenBack,
     observed: &'a Observed,
+    inspected: &'a BTreeMap<WorkerRef, Inspected>,
     history: &'a History,
     plan: Plan,
 }
@@ -66,9 +70,7 @@ struct Restore<'a> {
 impl Restore<'_> {
     /// What was there before one kind of step on a Worker.
     fn before(&self, kind: &str, worker: &WorkerRef) -> Option<Before> {
-        let mut steps = self.of.opening.steps.iter();
-        let step = steps.find(|step| step.kind == kind && step.worker.as_ref() == Some(worker))?;
-        serde_json::from_value(self.before.get(&step.id)?.clone()).ok()
+        self.of.before(kind, worker)
     }
 
     fn mark_before(&self, worker: &WorkerRef) -> Mark {
@@ -84,9 +86,12 @@ impl Restore<'_> {
 
     /// Rolling back an older deployment would leave behind what a newer one had begun.
     fn object_to_interrupted(&mut self) {
-        let newer = self.history.past.iter().take_while(|past| past.id != self.of.id);
+        let Some(oldest) = self.of.ids.last() else { return };
+        let newer = self.history.past.iter().take_while(|past| past.id != *oldest);
         let interrupted = newer.filter(|past| {
-            past.state == DeploymentState::Unfinished && past.rollback_of() != Some(&self.of.id)
+            past.state == DeploymentState::Unfinished
+                && !self.of.ids.contains(&past.id)
+                && !self.of.ids.iter().any(|id| past.takes_back(id))
         });
         for past in interrupted.cloned().collect::<Vec<_>>() {
             self.object(
@@ -98,15 +103,42 @@ impl Restore<'_> {
         }
     }
 
+    /// Workers that the deployment removed since the files no longer named them.
+    fn say_what_was_pruned(&mut self) {
+        let targets: BTreeSet<&WorkerRef> =
+            self.of.targets.iter().map(|target| &target.recorded.worker).collect();
+        let removals = self.of.steps.iter().filter(|step| step.kind == "remove-worker");
+        let workers = removals.filter_map(|step| step.worker.as_ref());
+        let pruned: Vec<_> = workers.filter(|worker| !targets.contains(worker)).cloned().collect();
+        for WorkerRef { worker, .. } in pruned {
+            self.object(
+                "removed",
+                Severity::Note,
+                format!("`{worker}` was removed, and a removal cannot be taken back"),
+                "bring it back into the files, and deploy it",
+            );
+        }
+    }
+
     fn object(&mut self, rule: &str, severity: Severity, message: String, hint: &str) {
         let (rule, hint) = (rule.to_owned(), Some(hint.to_owned()));
         self.plan.findings.push(Finding { rule, severity, at: None, message, hint });
     }
 
-    fn may_go_back(&mut self, target: &RecordedTarget) -> bool {
+    fn may_go_back(&mut self, taken: &TakenTarget) -> bool {
+        let target = &taken.recorded;
         let account = self.observed.accounts.get(&target.worker.account);
         let live = account.and_then(|account| account.workers.get(&target.worker.worker));
         let hashes = live.and_then(|live| live.mark().hashes);
+        if target.fate == Fate::Remove {
+            self.object(
+                "removed",
+                Severity::Block,
+                format!("{} was removed, and a removal cannot be taken back", target.id),
+                "deploy it again",
+            );
+            return false;
+        }
         if target.fate == Fate::Create {
             self.object(
                 "nothing-before",
@@ -116,7 +148,7 @@ impl Restore<'_> {
             );
             return false;
         }
-        if self.of.state == DeploymentState::Unfinished {
+        if taken.state == DeploymentState::Unfinished {
             // How far it came cannot be told from the mark, which comes last.
             return true;
         }
@@ -137,27 +169,103 @@ impl Restore<'_> {
             self.object(
                 "deployed-since",
                 Severity::Block,
-                format!("{} was changed after deployment {}", target.id, self.of.id),
+                format!("{} was changed after deployment {}", target.id, taken.by),
                 "roll back the newer deployment first, or deploy what should be there",
             );
             return false;
         }
-        true
+        self.serves_what_was_deployed(taken)
     }
 
-    fn target(&mut self, target: &RecordedTarget, domains: &Domains) {
+    /// A rollback gives the traffic to an older version; it must not take it from a version that
+    /// somebody put there since, who had reasons.
+    fn serves_what_was_deployed(&mut self, taken: &TakenTarget) -> bool {
+        let worker = &taken.recorded.worker;
+        let Some(seen) = self.inspected.get(worker) else { return true };
+        let has_traffic = |version: &VersionId| {
+            let mut shares = seen.traffic.iter().filter(|share| share.percentage > 0.0);
+            shares.any(|share| share.version == *version)
+        };
+        let stranger = seen
+            .serving
+            .iter()
+            .find(|version| has_traffic(&version.head.id) && !version.head.is_clodos());
+        let by_clodo = seen.traffic_message.as_deref().is_some_and(is_clodos);
+        let moved =
+            !by_clodo && taken.version.as_ref().is_some_and(|version| !has_traffic(version));
+        let what = match stranger {
+            Some(version) => format!(
+                "{} serves version {}, which Clodo did not upload",
+                taken.recorded.id, version.head.id
+            ),
+            None if moved => format!("somebody has moved the traffic of {}", taken.recorded.id),
+            None => return true,
+        };
+        let hint = "`drift` says what differs; deploy what should be there";
+        self.object("moved-since", Severity::Block, what, hint);
+        false
+    }
+
+    /// Who calls another target goes back before that one does: the other way round than they were
+    /// deployed.
+    fn callers_first(&mut self) {
+        let going: Vec<Going> = self.plan.targets.iter().map(|target| self.going(target)).collect();
+        for (at, callers) in order::callers_first(&going) {
+            let traffic = Change::SetTraffic {
+                worker: going[at].worker.clone(),
+                to: Traffic::Shares(Vec::new()),
+            };
+            let needs: Vec<StepId> =
+                callers.iter().filter_map(|caller| self.gate_of(&going[*caller].worker)).collect();
+            let id = change_id(&traffic);
+            if let Some(step) = self.plan.steps.iter_mut().find(|step| step.id == id) {
+                step.needs.extend(needs);
+            }
+        }
+    }
+
+    /// The step after which a target is known to be back.
+    fn gate_of(&self, worker: &WorkerRef) -> Option<StepId> {
+        let of_worker = |kind: &str| {
+            self.plan.steps.iter().find(|step| match &step.action {
+                Action::Verify(check) => kind == "verify" && check.addresses.worker == *worker,
+                Action::Change(change @ Change::SetTraffic { worker: own, .. }) => {
+                    kind == "traffic" && change.account() == &worker.account && own == worker
+                }
+                _ => false,
+            })
+        };
+        of_worker("verify").or_else(|| of_worker("traffic")).map(|step| step.id.clone())
+    }
+
+    fn going(&self, target: &PlannedTarget) -> Going {
+        let taken = self.of.targets.iter().find(|taken| taken.recorded.id == target.id);
+        let services = taken.and_then(|taken| taken.recorded.config.get("services")?.as_object());
+        let called = services.into_iter().flatten().filter_map(|(_, service)| {
+            let worker = service["worker"].as_str()?.parse().ok()?;
+            Some(WorkerRef { account: target.worker.account.clone(), worker })
+        });
+        let (worker, calls) = (target.worker.clone(), called.collect());
+        Going { worker, target: None, calls, routes: false }
+    }
+
+    fn target(&mut self, taken: &TakenTarget, domains: &Domains) {
+        let (target, state) = (&taken.recorded, taken.state);
         let worker = &target.worker;
         let mark = self.mark_before(worker);
         let earlier = mark.hashes.and_then(|hashes| self.history.target(worker, hashes)).cloned();
         let check = self.check(target, earlier.as_ref(), domains);
         let own = self.changes(target, domains, &mark, &check);
-        if own == 0 {
-            return;
-        }
+        // An interrupted deployment that had changed nothing yet is over with this.
+        let fate = match (own, state) {
+            (0, DeploymentState::Unfinished) => Fate::Unchanged,
+            (0, _) => return,
+            _ => Fate::Update,
+        };
         self.plan.targets.push(PlannedTarget {
             id: target.id.clone(),
             worker: worker.clone(),
-            fate: Fate::Update,
+            fate,
             hashes: mark.hashes,
             config: earlier.map(|earlier| earlier.config).unwrap_or_default(),
             check,

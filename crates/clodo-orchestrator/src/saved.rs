@@ -1,4 +1,4 @@
-use crate::{context::DeployOptions, desired::Desired, plan::Plan};
+use crate::{context::DeployOptions, desired::Desired, plan::Plan, trigger::WorkerRef};
 use clodo_saga::StepId;
 use clodo_types::{ContentHash, Finding, PortfolioName, Severity, TargetId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ pub struct SavedPlan {
     made_at: Timestamp,
     made_by: String,
     redeploy: BTreeSet<TargetId>,
+    #[serde(default)]
+    prune: Option<BTreeSet<WorkerRef>>,
     desired: Desired,
     steps: Vec<SavedStep>,
 }
@@ -54,6 +56,7 @@ impl SavedPlan {
             made_at,
             made_by: made_by.into(),
             redeploy: options.redeploy.clone(),
+            prune: options.prune.clone(),
             desired: desired.clone(),
             steps: steps(plan),
         }
@@ -112,6 +115,12 @@ impl SavedPlan {
     #[must_use]
     pub fn redeploy(&self) -> &BTreeSet<TargetId> {
         &self.redeploy
+    }
+
+    /// The Workers that the files named, if those that they did not name are to be removed.
+    #[must_use]
+    pub fn prune(&self) -> Option<&BTreeSet<WorkerRef>> {
+        self.prune.as_ref()
     }
 
     /// The bundles that it needs.

@@ -241,6 +241,22 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// The step that it is about.
+    #[must_use]
+    pub fn step(&self) -> &StepId {
+        match self {
+            Self::Started { step, .. }
+            | Self::Done { step, .. }
+            | Self::Noted { step, .. }
+            | Self::Failed { step, .. }
+            | Self::Undone { step }
+            | Self::Kept { step, .. }
+            | Self::Stuck { step, .. } => step,
+        }
+    }
+}
+
 /// How far a run came, read from its entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {

@@ -31,6 +31,12 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     async fn release(&self, lease: &Lease) -> Result<(), LeaseStoreError>;
+
+    /// The leases that somebody holds at this moment, by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn held(&self, now: Timestamp) -> Result<Vec<Lease>, LeaseStoreError>;
 }
 
 /// What is asked for.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a folder with a `clodo.toml` or a wrangler config | [`Project::open`] |
 //! | a project and a choice of targets | [`load`] |
+//! | a project: which Workers does it name at all? | [`survey`] |
 //! | an account, or the local Cloudflare | [`Connection`], [`CloudflarePlatform`] |
 //! | a plan to carry out later | [`write_plan`], [`read_plan`] |
 //! | a machine without an account | `find_or_start` (feature `local`) |
@@ -74,6 +75,7 @@ mod secrets;
 mod secrets_file;
 mod services;
 mod shared_pacer;
+mod survey;
 mod target;
 mod telemetry;
 mod verifier;
@@ -95,5 +97,6 @@ pub use project::{Project, ignore_in_git};
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
 pub use shared_pacer::SharedPacer;
+pub use survey::{Survey, survey};
 pub use telemetry::PortfolioTelemetry;
 pub use verifier::HealthProbe;

@@ -8,7 +8,7 @@ use crate::{
     services::Services,
     target::Parts,
 };
-use clodo_bundle::Bundler;
+use clodo_bundle::{Bundle, Bundler};
 use clodo_config::{Platform, Selection, TargetSpec};
 use clodo_orchestrator::{Desired, DesiredTarget};
 use clodo_types::{
@@ -17,6 +17,7 @@ use clodo_types::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 /// What a desired state is loaded with.
@@ -84,7 +85,9 @@ pub async fn load(
     let mut secrets = options.secrets;
     let mut targets = Vec::new();
     for spec in &specs {
-        let mut target = loader.target(spec, &mut notes)?;
+        let built = loader.services.of(&spec.id).bundle.clone();
+        let bundle = built.expect("selected services were built");
+        let mut target = loader.target(spec, bundle, &mut notes)?;
         target.adopt = options.adopt;
         declare(Some(spec), &target, options.platform, &mut secrets, options.environment);
         targets.push(target);
@@ -104,20 +107,21 @@ pub async fn load(
     Ok(Loaded { desired, secrets, specs, folders, notes })
 }
 
-struct Loader<'a> {
-    services: Services<'a>,
-    specs: &'a [TargetSpec],
-    platform: Platform,
+/// What targets are made from.
+pub(crate) struct Loader<'a> {
+    pub(crate) services: Services<'a>,
+    pub(crate) specs: &'a [TargetSpec],
+    pub(crate) platform: Platform,
 }
 
 impl Loader<'_> {
-    fn target(
+    pub(crate) fn target(
         &self,
         spec: &TargetSpec,
+        bundle: Arc<Bundle>,
         notes: &mut Vec<Finding>,
     ) -> Result<DesiredTarget, LoadError> {
         let service = self.services.of(&spec.id);
-        let bundle = service.bundle.clone().expect("selected services were built");
         let naming = self.services.naming(&spec.id, &service.files)?;
         notes.extend(notes::of_target(&spec.id, service, &naming, self.platform));
         let parts = Parts {

@@ -34,6 +34,7 @@ pub(crate) async fn run(
     let engine = engine.with_concurrency(args.concurrency);
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(saved.redeploy());
+    options.prune = saved.prune().cloned();
     options.agreed = Some(Arc::new(saved));
     let report = deploy(&engine.cx, &desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {

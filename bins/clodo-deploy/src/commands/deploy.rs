@@ -21,6 +21,7 @@ pub(crate) async fn run(
             exit_code: false,
             out: None,
             adopt: args.adopt,
+            prune: args.prune,
             redeploy: args.redeploy,
             secrets_file: args.secrets_file.clone(),
         };
@@ -32,11 +33,17 @@ pub(crate) async fn run(
     let from = LoadFrom { adopt: args.adopt, secrets_file: args.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);
-    let question = question(&context, &loaded.desired, platform, args.yes);
+    let mut question = question(&context, &loaded.desired, platform, args.yes);
+    if args.prune && !args.yes {
+        // What is removed may belong to any environment.
+        question = question.or_else(|| Some("Deploy this, and remove what is named?".to_owned()));
+    }
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
     let engine = engine.with_concurrency(args.concurrency);
-    let options = options(&loaded, args.redeploy);
+    let mut options = options(&loaded, args.redeploy);
+    options.why.clone_from(&args.reason);
+    options.prune = args.prune.then(|| plan::named(&context, platform)).transpose()?;
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);

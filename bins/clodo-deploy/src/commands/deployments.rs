@@ -1,72 +1,26 @@
 use crate::{
     args::DeploymentsArgs,
-    context::Context,
+    commands::running::of_state,
+    context::{Context, name},
     engine::store,
-    report::{FORMAT, TargetName},
+    record::{PastDeployment, RecordDocument, render, state_word},
+    report::{FORMAT, moment},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{
-    DeployedTarget, Deployment, DeploymentState, FailureReport, Fate, Verdict, deployments,
-};
-use clodo_types::Timestamp;
+use clodo_orchestrator::{Deployment, deployment_record, deployments};
+use clodo_saga::JournalStore;
 use serde::Serialize;
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    path::Path,
+};
 
 #[derive(Serialize)]
 struct DeploymentsDocument<'a> {
     version: u32,
     outcome: &'static str,
     deployments: Vec<PastDeployment<'a>>,
-}
-
-#[derive(Serialize)]
-struct PastDeployment<'a> {
-    id: String,
-    state: DeploymentState,
-    started_at: String,
-    ended_at: Option<String>,
-    rollback_of: Option<String>,
-    revision: Option<&'a str>,
-    targets: Vec<PastTarget<'a>>,
-    failure: Option<&'a FailureReport>,
-}
-
-/// A target with what a deployment did to it.
-#[derive(Serialize)]
-struct PastTarget<'a> {
-    #[serde(flatten)]
-    id: TargetName<'a>,
-    worker: &'a str,
-    fate: Fate,
-    version_id: Option<String>,
-    verdict: Option<&'a Verdict>,
-}
-
-impl<'a> From<&'a Deployment> for PastDeployment<'a> {
-    fn from(past: &'a Deployment) -> Self {
-        Self {
-            id: past.id.to_string(),
-            state: past.state,
-            started_at: moment(past.started_at).to_string(),
-            ended_at: past.ended_at.map(|at| moment(at).to_string()),
-            rollback_of: past.rollback_of.as_ref().map(ToString::to_string),
-            revision: past.revision.as_deref(),
-            targets: past.targets.iter().map(PastTarget::from).collect(),
-            failure: past.failure.as_ref(),
-        }
-    }
-}
-
-impl<'a> From<&'a DeployedTarget> for PastTarget<'a> {
-    fn from(target: &'a DeployedTarget) -> Self {
-        Self {
-            id: (&target.id).into(),
-            worker: target.worker.worker.as_str(),
-            fate: target.fate,
-            version_id: target.version.as_ref().map(ToString::to_string),
-            verdict: target.verdict.as_ref(),
-        }
-    }
 }
 
 /// `clodo-deploy deployments`
@@ -77,9 +31,11 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let context = Context::open(session, global)?;
     let store = store(&context, context.platform(&args.platform)?).await?;
+    if let Some(id) = &args.deployment {
+        return show(session, &store, id, args).await;
+    }
     let portfolio = context.project.portfolio().name();
-    let found = deployments(&store, portfolio, args.last).await;
-    let found = found.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
+    let found = deployments(&store, portfolio, args.last).await.map_err(of_state)?;
     session.ui.document(&DeploymentsDocument {
         version: FORMAT,
         outcome: "done",
@@ -88,32 +44,63 @@ pub(crate) async fn run(
     if found.is_empty() {
         session.ui.say("Nothing was deployed there from this folder yet.");
     }
+    session.ui.text(listed(&found).trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn listed(found: &[Deployment]) -> String {
     let mut text = String::new();
-    for deployment in &found {
-        let state = match deployment.state {
-            DeploymentState::Unfinished => "unfinished",
-            DeploymentState::Done => "done",
-            DeploymentState::Failed => "failed, undone",
-            DeploymentState::PartlyDone => "partly done",
-            DeploymentState::Superseded => "taken over by a later one",
-            _ => "unknown",
-        };
+    for deployment in found {
         let targets: Vec<String> =
             deployment.targets.iter().map(|target| target.id.to_string()).collect();
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "{}  {}  {state}  {}",
+            "{}  {}  {}  {}",
             deployment.id,
             moment(deployment.started_at).strftime("%Y-%m-%d %H:%M:%SZ"),
+            state_word(deployment.state),
             targets.join(" ")
         );
     }
-    session.ui.text(text.trim_end())?;
+    text
+}
+
+/// One deployment with all its steps.
+async fn show(
+    session: &Session,
+    journal: &dyn JournalStore,
+    id: &str,
+    args: &DeploymentsArgs,
+) -> Result<Exit, CliError> {
+    let id = name(id)?;
+    let found = deployment_record(journal, &id).await.map_err(of_state)?;
+    let Some(record) = found else {
+        return Err(CliError::usage(format!("there is no deployment {id}"))
+            .with_hint("`clodo-deploy deployments` lists what there is"));
+    };
+    let text = render(&record, args.format);
+    if let Some(file) = &args.out {
+        let path = session.directory.join(file);
+        write_whole(&path, &text).map_err(|error| {
+            CliError::new(Exit::Failed, "file", format!("could not write {}", path.display()))
+                .with_source(error)
+        })?;
+        session.ui.say(&format!("Wrote {}.", file.display()));
+    }
+    session.ui.document(&RecordDocument::of(&record))?;
+    if args.out.is_none() {
+        session.ui.text(text.trim_end())?;
+    }
     Ok(Exit::Done)
 }
 
-/// A moment in UTC; its text is RFC 3339.
-fn moment(at: Timestamp) -> jiff::Timestamp {
-    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default()
+/// The whole text or nothing.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }

@@ -1,9 +1,17 @@
+pub(crate) mod abort;
 pub(crate) mod apply;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
+pub(crate) mod destroy;
+pub(crate) mod drift;
 pub(crate) mod list;
 pub(crate) mod local_cloud;
+pub(crate) mod locks;
 pub(crate) mod plan;
+pub(crate) mod resume;
 pub(crate) mod rollback;
+pub(crate) mod running;
+pub(crate) mod signal;
 pub(crate) mod status;
 pub(crate) mod validate;
+pub(crate) mod watch;

@@ -2,13 +2,15 @@ use crate::{
     args::PlanArgs,
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options},
+    failure,
     report::{DeployDocument, refusal, say_findings},
 };
 use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{DeployOptions, Prepared, SavedPlan, prepare};
+use clodo_config::Platform;
+use clodo_orchestrator::{DeployOptions, Prepared, SavedPlan, WorkerRef, prepare};
 use clodo_types::{Clock as _, SystemClock, Timestamp};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// `clodo-deploy plan`, and `deploy --dry-run`
 pub(crate) async fn run(
@@ -25,7 +27,8 @@ pub(crate) async fn run(
     say_findings(&session.ui, &loaded.notes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, None).await?.without_question();
-    let options = options(&loaded, args.redeploy);
+    let mut options = options(&loaded, args.redeploy);
+    options.prune = args.prune.then(|| named(&context, platform)).transpose()?;
     let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(out) = args.out.as_ref().filter(|_| !prepared.is_refused()) {
         save(&context, &engine, &prepared, &loaded, &options, out)?;
@@ -34,6 +37,15 @@ pub(crate) async fn run(
         Exit::Done if args.exit_code && !prepared.plan.is_empty() => Ok(Exit::Found),
         exit => Ok(exit),
     }
+}
+
+/// Every Worker that the files name, for removing those that they do not.
+pub(crate) fn named(
+    context: &Context<'_>,
+    platform: Platform,
+) -> Result<BTreeSet<WorkerRef>, CliError> {
+    let survey = clodo::survey(&context.project, platform).map_err(failure::of_load)?;
+    Ok(survey.workers())
 }
 
 fn save(

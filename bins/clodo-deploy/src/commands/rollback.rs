@@ -8,13 +8,16 @@ use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{
-    DeployError, Deployment, DeploymentState, RollbackOptions, deployments, prepare_rollback,
-    rollback,
+    DeployError, Deployment, DeploymentState, Reach, RollbackOptions, deployments,
+    prepare_rollback, rollback,
 };
-use clodo_types::{Clock as _, ServiceName, SystemClock};
+use clodo_types::{
+    Clock as _, CustomerName, EnvironmentName, ServiceName, SystemClock, TargetId, Timestamp,
+};
+use std::{error::Error, fmt::Display, str::FromStr};
 
-/// How far back services are looked for.
-const HISTORY: usize = 50;
+/// How far back targets are looked for.
+const HISTORY: usize = 1_000;
 
 /// `clodo-deploy rollback`
 pub(crate) async fn run(
@@ -56,34 +59,114 @@ async fn history(context: &Context<'_>, platform: Platform) -> Result<Vec<Deploy
     past.map_err(|error| CliError::of(Exit::Failed, "state", error))
 }
 
-/// Whether the deployment that is taken back touched an environment that asks for a person's yes.
+/// Whether anything that may be taken back is in an environment that asks for a person's yes.
 fn is_protected(context: &Context<'_>, options: &RollbackOptions, past: &[Deployment]) -> bool {
     let environments = context.project.portfolio().environments();
-    let meant = past.iter().find(|deployment| match &options.of {
-        Some(id) => deployment.id == *id,
-        None => deployment.state == DeploymentState::Done && deployment.rollback_of.is_none(),
-    });
+    let is_newest = |deployment: &&Deployment| {
+        deployment.state == DeploymentState::Done && deployment.rollback_of.is_none()
+    };
+    let meant: Vec<&Deployment> = match (&options.of, options.reach) {
+        (Some(id), _) => past.iter().filter(|deployment| deployment.id == *id).collect(),
+        (None, Reach::Newest) => past.iter().filter(is_newest).take(1).collect(),
+        (None, _) => past.iter().collect(),
+    };
+    let chosen = |id: &TargetId| options.targets.is_empty() || options.targets.contains(id);
     let mut targets = meant.into_iter().flat_map(|deployment| &deployment.targets);
     targets.any(|target| {
         let described = environments.get(&target.id.environment);
-        described.is_some_and(|described| described.protection != Protection::None)
+        let is_protected =
+            described.is_some_and(|described| described.protection != Protection::None);
+        is_protected && chosen(&target.id)
     })
 }
 
-/// The targets of the services that were named, as the history knows them.
+/// What was named, as the history knows it.
 fn options(args: &RollbackArgs, past: &[Deployment]) -> Result<RollbackOptions, CliError> {
     let mut options = RollbackOptions::new(new_deployment());
+    options.why.clone_from(&args.reason);
     options.of = args.deployment.as_deref().map(name).transpose()?;
-    for service in &args.services {
-        let service: ServiceName = name(service)?;
-        let targets = past.iter().flat_map(|deployment| &deployment.targets);
-        let of_service = targets.filter(|target| target.id.service == service);
-        let before = options.targets.len();
-        options.targets.extend(of_service.map(|target| target.id.clone()));
-        if options.targets.len() == before {
-            return Err(CliError::usage(format!("no deployment changed service `{service}`"))
-                .with_hint("`clodo-deploy deployments` lists what there is"));
-        }
+    if let Some(text) = &args.to_time {
+        options.reach = Reach::To(time(text)?);
+    } else if args.each {
+        options.reach = Reach::Each;
+    }
+    let environment: Option<EnvironmentName> = args.environment.as_deref().map(name).transpose()?;
+    let ids = || past.iter().flat_map(|one| &one.targets).map(|target| &target.id);
+    let services = narrowed(&args.services, "service", |wanted: &ServiceName| {
+        ids().any(|id| id.service == *wanted)
+    })?;
+    let customers = narrowed(&args.customers, "customer", |wanted: &CustomerName| {
+        ids().any(|id| id.customer.as_ref() == Some(wanted))
+    })?;
+    if services.is_empty() && customers.is_empty() && environment.is_none() {
+        return Ok(options);
+    }
+    let fits = |id: &&TargetId| {
+        let customer = |one: &CustomerName| id.customer.as_ref() == Some(one);
+        (services.is_empty() || services.contains(&id.service))
+            && (customers.is_empty() || customers.iter().any(customer))
+            && environment.as_ref().is_none_or(|wanted| *wanted == id.environment)
+    };
+    options.targets = ids().filter(fits).cloned().collect();
+    if options.targets.is_empty() {
+        return Err(CliError::usage("no deployment changed such a target")
+            .with_hint("`clodo-deploy deployments` lists what there is"));
     }
     Ok(options)
+}
+
+/// Names from the command line that the history knows.
+fn narrowed<T>(
+    texts: &[String],
+    what: &str,
+    is_known: impl Fn(&T) -> bool,
+) -> Result<Vec<T>, CliError>
+where
+    T: FromStr + Display,
+    T::Err: Error,
+{
+    let known = |text: &String| {
+        let parsed: T = name(text)?;
+        if is_known(&parsed) {
+            return Ok(parsed);
+        }
+        Err(CliError::usage(format!("no deployment changed {what} `{parsed}`"))
+            .with_hint("`clodo-deploy deployments` lists what there is"))
+    };
+    texts.iter().map(known).collect()
+}
+
+/// A moment, or how long ago.
+fn time(text: &str) -> Result<Timestamp, CliError> {
+    let wrong = || {
+        CliError::usage(format!("`{text}` is no time"))
+            .with_hint("write `2026-11-28T10:00:00Z`, or how long ago: `2h`, `30m`")
+    };
+    let now = SystemClock.now();
+    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        let moment = Timestamp::from_millis(moment.as_millisecond());
+        if moment > now {
+            return Err(wrong());
+        }
+        return Ok(moment);
+    }
+    let ago = text.parse::<jiff::SignedDuration>().map_err(|_| wrong())?;
+    let ago = i64::try_from(ago.as_millis()).ok().filter(|ago| *ago >= 0).ok_or_else(wrong)?;
+    Ok(Timestamp::from_millis(now.as_millis().saturating_sub(ago)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_moment_or_how_long_ago() {
+        let moment = time("2026-01-02T03:04:05+01:00").expect("a moment").as_millis();
+        assert_eq!(moment, 1_767_319_445_000);
+        let ago = |text: &str| SystemClock.now().since(time(text).expect("a time")).as_secs();
+        assert!((7_200..7_260).contains(&ago("2h")) && (90..150).contains(&ago("90s")));
+        for odd in ["", "yesterday", "-2h", "9999-01-01T00:00:00Z", "2h ahead"] {
+            assert!(time(odd).is_err(), "{odd}");
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn run(
     for target in &prepared.targets {
         let state = match target.fate {
             Fate::Create => "not deployed",
-            Fate::Update => "differs from the files",
+            Fate::Update | Fate::Remove => "differs from the files",
             Fate::Unchanged => "up to date",
         };
         let version = target.version.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -29,7 +29,17 @@ fn run(words: &[&str], code: i32) -> (String, String) {
 
 #[test]
 fn every_command_has_a_help_with_an_example() {
-    let commands = ["deploy", "plan", "status", "deployments", "rollback", "validate", "list"];
+    let commands = [
+        "deploy",
+        "plan",
+        "status",
+        "drift",
+        "destroy",
+        "deployments",
+        "rollback",
+        "validate",
+        "list",
+    ];
     for command in commands {
         let (help, _) = run(&[command, "--help"], 0);
         assert!(help.contains(&format!("Example:\n  clodo-deploy {command}")), "{help}");

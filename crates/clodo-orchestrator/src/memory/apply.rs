@@ -5,6 +5,7 @@ use super::{
 use crate::{
     change::{Applied, Before, Change, Inputs, Look, Traffic, Upload, traffic_before},
     desired::DesiredTarget,
+    inspected::BoundTo,
     mark::{Mark, VersionMessage},
     platform::PlatformError,
     resource::ResourceRef,
@@ -82,6 +83,21 @@ impl State {
                 let tags = mark.to_tags(&worker.tags) == worker.tags;
                 same(before, tags && now_set(&worker.settings, settings) == *settings)
             }
+            Change::RemoveWorker { worker } => {
+                let gone = !account.workers.contains_key(&worker.worker);
+                same(Before::Present, gone)
+            }
+            Change::RemoveDatabase { id, .. } => {
+                let there = account.databases.values().any(|known| known.id == *id);
+                same(Before::Present, !there)
+            }
+            Change::RemoveNamespace { id, .. } => {
+                let there = account.namespaces.values().any(|known| known == id);
+                same(Before::Present, !there)
+            }
+            Change::RemoveBucket { name, .. } => {
+                same(Before::Present, !account.buckets.contains(name))
+            }
         })
     }
 
@@ -118,7 +134,8 @@ impl State {
             Change::SetTraffic { worker, to } => {
                 let now = self.worker(worker)?.traffic.clone();
                 let before = before(to, &now, inputs);
-                self.set_traffic(worker, shares(to, inputs, &before)?)?;
+                let message = format!("clodo {}", inputs.deployment);
+                self.set_traffic(worker, shares(to, inputs, &before)?, message)?;
                 return Ok(traffic_applied(to, &before));
             }
             Change::SetWorkersDev { worker, to } => self.worker(worker)?.workers_dev = *to,
@@ -137,6 +154,10 @@ impl State {
                 worker.settings.extend(settings.clone());
                 worker.settings.retain(|_, value| !value.is_null());
             }
+            Change::RemoveWorker { .. }
+            | Change::RemoveDatabase { .. }
+            | Change::RemoveNamespace { .. }
+            | Change::RemoveBucket { .. } => self.account(change)?.take_away(change),
         }
         Ok(Applied::Done)
     }
@@ -147,11 +168,19 @@ impl State {
         let message = message(upload, inputs);
         let mut version = self.next_version(message);
         version.bindings = bindings(target, inputs)?;
+        version.compatibility_date.clone_from(&target.compatibility_date);
+        version.compatibility_flags.clone_from(&target.compatibility_flags);
         let id = version.id.clone();
         let newest = target.object_migrations.last();
         let tag = newest.and_then(|migration| migration["tag"].as_str().map(str::to_owned));
         if !upload.first {
             let worker = self.worker(&worker_ref)?;
+            // Secrets that somebody set by other means stay.
+            let newest = worker.versions.last().into_iter().flat_map(|newest| &newest.bindings);
+            let secrets = newest.filter(|(_, bound)| **bound == BoundTo::Secret);
+            for (name, secret) in secrets {
+                version.bindings.entry(name.clone()).or_insert_with(|| secret.clone());
+            }
             worker.versions.push(version);
             if tag.is_some() && worker.migration_tag != tag {
                 worker.traffic = all_to(&id);
@@ -174,13 +203,14 @@ impl State {
         &mut self,
         worker: &WorkerRef,
         to: Vec<TrafficShare>,
+        message: String,
     ) -> Result<(), PlatformError> {
         let found = self.worker(worker)?;
         let exists = |share: &TrafficShare| found.versions.iter().any(|v| v.id == share.version);
         if !to.iter().all(exists) {
             return Err(refused(format!("{worker} has no such version")));
         }
-        found.traffic = to;
+        (found.traffic, found.traffic_message) = (to, Some(message));
         Ok(())
     }
 }
@@ -258,9 +288,10 @@ fn now_set(now: &Map<String, Value>, wanted: &Map<String, Value>) -> Map<String,
 fn bindings(
     target: &DesiredTarget,
     inputs: &Inputs,
-) -> Result<BTreeMap<BindingName, String>, PlatformError> {
+) -> Result<BTreeMap<String, BoundTo>, PlatformError> {
     let unknown = |what: &str| refused(format!("{} binds {what}, which has no id", target.id));
     let mut bindings = BTreeMap::new();
+    let mut bind = |name: &BindingName, to: BoundTo| bindings.insert(name.to_string(), to);
     for database in &target.databases {
         let id = match &database.resource {
             ResourceRef::Id(id) => id,
@@ -268,7 +299,7 @@ fn bindings(
                 inputs.databases.get(name).ok_or_else(|| unknown(name.as_str()))?
             }
         };
-        bindings.insert(database.binding.clone(), id.to_string());
+        bind(&database.binding, BoundTo::Database(id.clone()));
     }
     for namespace in &target.namespaces {
         let id = match &namespace.resource {
@@ -277,7 +308,29 @@ fn bindings(
                 inputs.namespaces.get(title).ok_or_else(|| unknown(title.as_str()))?
             }
         };
-        bindings.insert(namespace.binding.clone(), id.to_string());
+        bind(&namespace.binding, BoundTo::Namespace(id.clone()));
     }
+    for (name, value) in &target.vars {
+        bind(name, BoundTo::Var(value.clone()));
+    }
+    for bucket in &target.buckets {
+        let (name, jurisdiction) = (bucket.name.clone(), bucket.jurisdiction.clone());
+        bind(&bucket.binding, BoundTo::Bucket { name, jurisdiction });
+    }
+    for service in &target.services {
+        let (worker, entrypoint) = (service.worker.clone(), service.entrypoint.clone());
+        bind(&service.binding, BoundTo::Worker { worker, entrypoint });
+    }
+    for object in &target.durable_objects {
+        let (class_name, worker) = (object.class_name.clone(), object.worker.clone());
+        bind(&object.binding, BoundTo::DurableObject { class_name, worker });
+    }
+    if let Some(name) = &target.version_metadata {
+        bind(name, BoundTo::VersionMetadata);
+    }
+    if let Some(name) = &target.assets_binding {
+        bind(name, BoundTo::Assets);
+    }
+    bindings.extend(target.secrets.iter().map(|name| (name.to_string(), BoundTo::Secret)));
     Ok(bindings)
 }

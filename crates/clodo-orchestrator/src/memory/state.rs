@@ -1,12 +1,14 @@
 use super::Fault;
 use crate::{
+    change::Change,
+    inspected::{BoundTo, Inspected, InspectedVersion, VersionHead},
     mark::VersionMessage,
     migration::AppliedMigration,
     trigger::{Route, TrafficShare, WorkersDev},
 };
 use clodo_types::{
-    AccountName, BindingName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId,
-    NamespaceTitle, VersionId, WorkerName, ZoneName,
+    AccountName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, NamespaceTitle,
+    VersionId, WorkerName, ZoneName,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,40 @@ pub(super) struct Account {
     pub(super) domains: BTreeMap<Hostname, WorkerName>,
 }
 
+impl Account {
+    /// Makes a removal; what is gone already is no error.
+    pub(super) fn take_away(&mut self, change: &Change) {
+        match change {
+            Change::RemoveWorker { worker } => {
+                self.workers.remove(&worker.worker);
+                self.domains.retain(|_, by| *by != worker.worker);
+            }
+            Change::RemoveDatabase { id, .. } => self.databases.retain(|_, known| known.id != *id),
+            Change::RemoveNamespace { id, .. } => self.namespaces.retain(|_, known| known != id),
+            Change::RemoveBucket { name, .. } => {
+                self.buckets.remove(name);
+            }
+            _ => {}
+        }
+    }
+
+    /// The Workers whose newest version is bound to a Worker.
+    pub(super) fn callers_of(&self, name: &WorkerName) -> BTreeSet<WorkerName> {
+        let calls = |worker: &Worker| {
+            let newest = worker.versions.last();
+            newest.into_iter().flat_map(|version| version.bindings.values()).any(
+                |bound| match bound {
+                    BoundTo::Worker { worker, .. } => worker == name,
+                    BoundTo::DurableObject { worker, .. } => worker.as_ref() == Some(name),
+                    _ => false,
+                },
+            )
+        };
+        let callers = self.workers.iter().filter(|(own, worker)| *own != name && calls(worker));
+        callers.map(|(own, _)| own.clone()).collect()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) id: DatabaseId,
@@ -41,6 +77,8 @@ pub(super) struct Worker {
     /// Oldest first.
     pub(super) versions: Vec<Version>,
     pub(super) traffic: Vec<TrafficShare>,
+    /// What was written about the traffic; nothing when somebody else than Clodo set it.
+    pub(super) traffic_message: Option<String>,
     pub(super) tags: Vec<String>,
     pub(super) settings: Map<String, Value>,
     pub(super) workers_dev: WorkersDev,
@@ -52,14 +90,34 @@ pub(super) struct Worker {
 #[derive(Clone, Debug)]
 pub(super) struct Version {
     pub(super) id: VersionId,
+    pub(super) number: u64,
     pub(super) message: Option<VersionMessage>,
-    pub(super) bindings: BTreeMap<BindingName, String>,
+    pub(super) compatibility_date: Option<String>,
+    pub(super) compatibility_flags: Vec<String>,
+    pub(super) bindings: BTreeMap<String, BoundTo>,
+}
+
+impl Version {
+    pub(super) fn head(&self) -> VersionHead {
+        let mut head = VersionHead::new(self.id.clone(), self.number);
+        head.message = self.message.as_ref().map(ToString::to_string);
+        head
+    }
+
+    pub(super) fn inspected(&self) -> InspectedVersion {
+        let mut version = InspectedVersion::new(self.head());
+        version.compatibility_date.clone_from(&self.compatibility_date);
+        version.compatibility_flags.clone_from(&self.compatibility_flags);
+        version.bindings.clone_from(&self.bindings);
+        version
+    }
 }
 
 impl Worker {
     pub(super) fn serving(version: Version) -> Self {
         Self {
             traffic: all_to(&version.id),
+            traffic_message: version.message.as_ref().map(ToString::to_string),
             versions: vec![version],
             tags: Vec::new(),
             settings: Map::new(),
@@ -67,6 +125,24 @@ impl Worker {
             routes: Vec::new(),
             schedules: Vec::new(),
             migration_tag: None,
+        }
+    }
+
+    /// Takes a version in and gives it all traffic, as others than Clodo do.
+    pub(super) fn serve(&mut self, version: Version) {
+        (self.traffic, self.traffic_message) = (all_to(&version.id), None);
+        self.versions.push(version);
+    }
+
+    pub(super) fn inspected(&self) -> Inspected {
+        let serves =
+            |version: &&Version| self.traffic.iter().any(|share| share.version == version.id);
+        Inspected {
+            traffic: self.traffic.clone(),
+            traffic_message: self.traffic_message.clone(),
+            serving: self.versions.iter().filter(serves).map(Version::inspected).collect(),
+            newest: self.versions.last().map(Version::head),
+            schedules: self.schedules.clone(),
         }
     }
 
@@ -88,6 +164,10 @@ impl Worker {
     }
 }
 
+fn uuid(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
 pub(super) fn all_to(version: &VersionId) -> Vec<TrafficShare> {
     vec![TrafficShare { version: version.clone(), percentage: 100.0 }]
 }
@@ -99,12 +179,14 @@ impl State {
     }
 
     pub(super) fn next_version(&mut self, message: Option<VersionMessage>) -> Version {
-        let id = self.next_uuid().parse().expect("this is a UUID");
-        Version { id, message, bindings: BTreeMap::new() }
+        let number = self.number();
+        let id = uuid(number).parse().expect("this is a UUID");
+        let (compatibility_flags, bindings) = (Vec::new(), BTreeMap::new());
+        Version { id, number, message, compatibility_date: None, compatibility_flags, bindings }
     }
 
     pub(super) fn next_uuid(&mut self) -> String {
-        format!("00000000-0000-4000-8000-{:012x}", self.number())
+        uuid(self.number())
     }
 
     pub(super) fn next_hex(&mut self) -> String {

@@ -3,6 +3,9 @@ use crate::change::{Before, Change, Undone};
 
 impl State {
     pub(super) fn undo(&mut self, change: &Change, before: &Before) -> Undone {
+        if let Some(stays) = change.is_final() {
+            return stays;
+        }
         if *before == Before::Absent {
             return self.remove(change);
         }
@@ -32,7 +35,10 @@ impl State {
             return Undone::Restored;
         };
         match before {
-            Before::Traffic(shares) => worker.traffic.clone_from(shares),
+            Before::Traffic(shares) => {
+                worker.traffic.clone_from(shares);
+                worker.traffic_message = Some("clodo: back to what was before".to_owned());
+            }
             Before::WorkersDev(workers_dev) => worker.workers_dev = *workers_dev,
             Before::Routes(routes) => worker.routes.clone_from(routes),
             Before::Schedules(schedules) => worker.schedules.clone_from(schedules),

@@ -211,8 +211,12 @@ impl<'a, 'b> Writer<'a, 'b> {
             hashes.content == self.hashes.content && hashes.config == self.hashes.config
         };
         let unchanged = self.live.is_some() && self.mark.hashes.is_some_and(same);
-        let again = self.draft.options.redeploy.contains(&self.target.id);
-        !unchanged || again || self.was_interrupted(&self.upload_change())
+        !unchanged || self.again() || self.was_interrupted(&self.upload_change())
+    }
+
+    /// Somebody wants it deployed again although nothing changed.
+    pub(super) fn again(&self) -> bool {
+        self.draft.options.redeploy.contains(&self.target.id)
     }
 
     /// True when routes or schedules may differ; no listing shows them.

@@ -63,10 +63,10 @@ impl Writer<'_, '_> {
     pub(super) fn routes(&mut self, needs: &[StepId]) -> Option<StepId> {
         // A Worker that is new, or new to Clodo, keeps the routes that its config does not name.
         let forget = self.live.is_some() && self.mark.hashes.is_some();
-        if !self.triggers_changed() || (self.target.routes.is_empty() && !forget) {
-            return None;
-        }
-        if self.recorded_same("routes") {
+        // What is deployed again sets the routes that it names once more: somebody may have moved them.
+        let again = self.again() && !self.target.routes.is_empty();
+        let changed = self.triggers_changed() && (forget || !self.target.routes.is_empty());
+        if !again && (!changed || self.recorded_same("routes")) {
             return None;
         }
         let mut to = self.target.routes.clone();
@@ -79,10 +79,10 @@ impl Writer<'_, '_> {
 
     pub(super) fn schedules(&mut self, needs: &[StepId]) -> Option<StepId> {
         let to = self.target.crons.clone()?;
-        if !self.triggers_changed() || (to.is_empty() && self.live.is_none()) {
+        if to.is_empty() && self.live.is_none() {
             return None;
         }
-        if self.recorded_same("crons") {
+        if !self.again() && (!self.triggers_changed() || self.recorded_same("crons")) {
             return None;
         }
         let details = self.recorded_details("crons");

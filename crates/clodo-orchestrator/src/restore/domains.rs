@@ -21,7 +21,8 @@ impl Restore<'_> {
             let worker = &target.worker;
             let Some(Before::Domains(map)) = self.before("domains", worker) else { continue };
             touched.insert(worker.clone());
-            for (host, owner) in map {
+            for host in map.into_keys() {
+                let owner = self.of.owner(&worker.account, &host);
                 let owner_ref = |owner: &WorkerName| WorkerRef {
                     account: worker.account.clone(),
                     worker: owner.clone(),

@@ -4,9 +4,12 @@
 
 mod contracts;
 mod deploys;
+mod drifts;
 mod faults;
 mod plans;
 mod properties;
+mod records;
+mod removals;
 mod rollbacks;
 mod stages;
 mod strategies;

@@ -1,5 +1,7 @@
 use crate::world::{World, bundle, calls, database, desired, host, name, target};
-use clodo_orchestrator::{Desired, DesiredTarget, Outcome, Plan, PlanOptions, plan};
+use clodo_orchestrator::{
+    Desired, DesiredTarget, DriftOptions, Outcome, Plan, PlanOptions, drift, plan,
+};
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 /// What one service may look like; services are `s0`, `s1` …, and each calls only earlier ones.
@@ -101,6 +103,10 @@ proptest! {
             prop_assert!(matches!(report.outcome, Outcome::Done | Outcome::NothingToDo));
             let again = run(World::on(world.platform.clone()).deploy(&desired)).unwrap();
             prop_assert_eq!(again.outcome, Outcome::NothingToDo);
+            for cx in [&world.cx, &World::on(world.platform.clone()).cx] {
+                let seen = run(drift(cx, &desired, &DriftOptions::default())).unwrap();
+                prop_assert_eq!(seen.drifts, vec![], "a deployment is no drift");
+            }
         }
     }
 }

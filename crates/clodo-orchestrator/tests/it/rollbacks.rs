@@ -1,8 +1,11 @@
 use crate::world::{World, bundle, deployment, desired, host, name, storefront, target_id, worker};
 use clodo_orchestrator::{
-    DeployError, DeployReport, DeploymentState, DesiredTarget, Fault, Outcome, RollbackOptions,
-    Verdict, deployments, prepare_rollback, rollback,
+    BoundTo, DeployError, DeployReport, DeploymentState, DesiredTarget, DriftOptions, Fault,
+    Meddling, Outcome, Reach, RollbackOptions, Verdict, deployments, drift, prepare_rollback,
+    rollback,
 };
+use clodo_types::{Clock as _, Timestamp};
+use std::time::Duration;
 
 fn changed() -> Vec<DesiredTarget> {
     let mut targets = storefront();
@@ -84,7 +87,7 @@ async fn a_rollback_that_was_killed_is_finished_by_the_next() {
         for fault in [Fault::HangBefore, Fault::HangAfter] {
             world.platform.fail_at(step, fault);
             let dying = roll_back(&world, |_| ());
-            let killed = tokio::time::timeout(std::time::Duration::from_secs(20), dying).await;
+            let killed = tokio::time::timeout(Duration::from_secs(20), dying).await;
             assert!(killed.is_err(), "it should hang at {step}: {killed:?}");
             world.platform.mend();
         }
@@ -175,7 +178,7 @@ async fn an_interrupted_deployment_is_rolled_back_first() {
         world.platform.fail_at(step, Fault::HangAfter);
         let wanted = desired(changed());
         let dying = world.deploy(&wanted);
-        let killed = tokio::time::timeout(std::time::Duration::from_secs(20), dying).await;
+        let killed = tokio::time::timeout(Duration::from_secs(20), dying).await;
         assert!(killed.is_err(), "it should hang at {step}");
         world.platform.mend();
         let older = roll_back(&world, |options| options.of = Some(deployment(2))).await.unwrap();
@@ -185,5 +188,171 @@ async fn an_interrupted_deployment_is_rolled_back_first() {
         assert_eq!(report.outcome, Outcome::Done, "{step}");
         assert_eq!(report.superseded, [deployment(3)]);
         assert_eq!(world.platform.picture(), before, "{step}");
+    }
+}
+
+/// Deploys `targets` a minute after whatever was before, and returns the time right after it.
+async fn later(world: &World, targets: &[DesiredTarget]) -> Timestamp {
+    world.clock.advance(Duration::from_secs(60));
+    let report = world.deploy(&desired(targets.to_vec())).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    world.clock.now()
+}
+
+/// The storefront, and then one target after the other changed: a picture after each, and the time.
+async fn story(world: &World) -> Vec<(Timestamp, serde_json::Value)> {
+    let mut targets = storefront();
+    let mut story = vec![(later(world, &targets).await, world.platform.picture())];
+    for step in 0..5 {
+        match step {
+            0 => targets[2].bundle = bundle("catalog 2"),
+            1 => {
+                targets[0].bundle = bundle("web 2");
+                targets[0].domains.insert(host("more"));
+            }
+            2 => {
+                targets[2].bundle = bundle("catalog 3");
+                targets[1].crons = Some(vec!["0 0 * * *".into()]);
+            }
+            // A domain moves, and a setting changes.
+            3 => {
+                targets[0].domains = [host("shop")].into();
+                targets[1].domains.insert(host("more"));
+                targets[0].worker_settings.insert("observability".into(), true.into());
+            }
+            _ => targets[2].bundle = bundle("catalog 4"),
+        }
+        story.push((later(world, &targets).await, world.platform.picture()));
+    }
+    story
+}
+
+#[tokio::test]
+async fn any_earlier_time_comes_back_over_several_deployments() {
+    for back in 0..5 {
+        let world = World::new();
+        let story = story(&world).await;
+        let (time, picture) = &story[back];
+        world.clock.advance(Duration::from_secs(60));
+        let report = roll_back(&world, |options| options.reach = Reach::To(*time)).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{back}: {:?}", report.findings);
+        assert_eq!(world.platform.picture(), *picture, "back to {back}");
+        let history = deployments(&*world.store, &name("shop"), 1).await.unwrap();
+        assert_eq!(history[0].rollback_of, Some(deployment(6)), "{back}");
+        // And forth again, over the rollback itself.
+        let (time, picture) = story.last().unwrap();
+        let forth = roll_back(&world, |options| options.reach = Reach::To(*time)).await.unwrap();
+        assert_eq!(forth.outcome, Outcome::Done, "{back}: {:?}", forth.findings);
+        assert_eq!(world.platform.picture(), *picture, "forth from {back}");
+    }
+    let world = World::new();
+    let story = story(&world).await;
+    let last = story.last().unwrap().0;
+    let error = roll_back(&world, |options| options.reach = Reach::To(last)).await.unwrap_err();
+    assert!(matches!(error, DeployError::NothingToRollBack));
+    let report = roll_back(&world, |options| options.reach = Reach::To(Timestamp::from_millis(0)));
+    let report = report.await.unwrap();
+    assert!(report.findings.iter().all(|one| one.rule == "nothing-before"), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_time_can_come_back_for_some_targets_alone() {
+    let world = World::new();
+    let story = story(&world).await;
+    let now = world.platform.picture();
+    let report = roll_back(&world, |options| {
+        options.reach = Reach::To(story[0].0);
+        options.targets.insert(target_id("catalog"));
+    });
+    assert_eq!(report.await.unwrap().outcome, Outcome::Done);
+    let picture = world.platform.picture();
+    let of = |picture: &serde_json::Value, name: &str| picture["main"]["workers"][name].clone();
+    assert_eq!(of(&picture, "catalog"), of(&story[0].1, "catalog"));
+    for other in ["web", "orders"] {
+        assert_eq!(of(&picture, other), of(&now, other));
+    }
+}
+
+#[tokio::test]
+async fn a_whole_fleet_goes_back_by_one_each_target_by_its_own() {
+    let world = World::new();
+    let story = story(&world).await;
+    let report = roll_back(&world, |options| options.reach = Reach::Each).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
+    let picture = world.platform.picture();
+    let of = |picture: &serde_json::Value, name: &str| picture["main"]["workers"][name].clone();
+    assert_eq!(of(&picture, "catalog"), of(&story[4].1, "catalog"));
+    for other in ["web", "orders"] {
+        assert_eq!(of(&picture, other), of(&story[3].1, other), "{other}");
+    }
+    // The next one goes back by one more.
+    let report = roll_back(&world, |options| options.reach = Reach::Each).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
+    let picture = world.platform.picture();
+    assert_eq!(of(&picture, "web"), of(&story[1].1, "web"));
+}
+
+#[tokio::test]
+async fn callers_go_back_before_what_they_call() {
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    world.deploy(&desired(changed())).await.unwrap();
+    world.platform.forget_writes();
+    roll_back(&world, |_| ()).await.unwrap();
+    let writes = world.platform.writes();
+    let at = |step: &str| writes.iter().position(|write| write == step).unwrap();
+    assert!(at("traffic main/web") < at("traffic main/orders"), "{writes:?}");
+    assert!(at("traffic main/orders") < at("traffic main/catalog"), "{writes:?}");
+}
+
+#[tokio::test]
+async fn traffic_that_somebody_moved_since_is_not_taken_from_them() {
+    let secret = || Meddling::Bind("HOTFIX".into(), Some(BoundTo::Secret));
+    for (meddling, reach) in [
+        (Meddling::MoveTraffic(1), Reach::Newest),
+        (secret(), Reach::Newest),
+        (secret(), Reach::Each),
+        (secret(), Reach::To(Timestamp::from_millis(30_000))),
+    ] {
+        let world = World::new();
+        world.deploy(&desired(storefront())).await.unwrap();
+        world.clock.advance(Duration::from_secs(60));
+        world.deploy(&desired(changed())).await.unwrap();
+        world.platform.meddle(&worker("catalog"), meddling.clone());
+        let before = world.platform.picture();
+        let report = roll_back(&world, |options| options.reach = reach).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Refused, "{meddling:?}");
+        assert!(report.findings.iter().any(|one| one.rule == "moved-since"), "{report:?}");
+        assert_eq!(world.platform.picture(), before);
+        // The others can go back all the same.
+        let report = roll_back(&world, |options| {
+            options.reach = reach;
+            options.targets = [target_id("web"), target_id("orders")].into();
+        });
+        assert_eq!(report.await.unwrap().outcome, Outcome::Done, "{meddling:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_over_several_deployments_holds_when_it_fails_or_is_killed() {
+    for step in ["traffic main/catalog", "domains main/web", "commit main/orders"] {
+        let world = World::new();
+        let story = story(&world).await;
+        let now = world.platform.picture();
+        let to = |options: &mut RollbackOptions| options.reach = Reach::To(story[0].0);
+        world.platform.fail_at(step, Fault::LandAndFail);
+        let report = roll_back(&world, to).await.unwrap();
+        assert_eq!((report.outcome, world.platform.picture()), (Outcome::Failed, now), "{step}");
+        world.platform.mend();
+        world.platform.fail_at(step, Fault::HangAfter);
+        let killed = tokio::time::timeout(Duration::from_secs(20), roll_back(&world, to)).await;
+        assert!(killed.is_err(), "{step}");
+        world.platform.mend();
+        let report = roll_back(&world, to).await.unwrap();
+        assert!(matches!(report.outcome, Outcome::Done | Outcome::NothingToDo), "{step}");
+        assert_eq!(world.platform.picture(), story[0].1, "{step}");
+        assert_eq!(report.superseded.len(), 1, "{step}");
+        let seen = drift(&world.cx, &desired(storefront()), &DriftOptions::default()).await;
+        assert_eq!(seen.unwrap().drifts, [], "{step}");
     }
 }

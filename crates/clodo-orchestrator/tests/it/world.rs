@@ -114,6 +114,7 @@ pub(crate) struct World {
     pub(crate) verifier: Arc<MemoryVerifier>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) telemetry: Arc<MemoryTelemetry>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) cx: DeployContext,
     next: AtomicU32,
 }
@@ -130,6 +131,7 @@ impl World {
     pub(crate) fn on(platform: Arc<MemoryPlatform>) -> Self {
         let verifier = Arc::new(MemoryVerifier::new(Arc::clone(&platform)));
         let (store, telemetry) = (Arc::<MemoryStore>::default(), Arc::default());
+        let clock = Arc::<ManualClock>::default();
         let secrets = MemorySecrets::default().with(
             &target_id("orders"),
             &name("KEY"),
@@ -142,7 +144,7 @@ impl World {
             secrets: Arc::new(secrets),
             journal: Arc::<MemoryStore>::clone(&store),
             leases: Arc::<MemoryStore>::clone(&store),
-            clock: Arc::<ManualClock>::default(),
+            clock: Arc::<ManualClock>::clone(&clock),
         };
         let mut cx = DeployContext::new(ports, Holder::new("here", 1, "0"));
         // A future that was dropped is a process that died.
@@ -150,7 +152,7 @@ impl World {
         cx.telemetry = Some(Arc::<MemoryTelemetry>::clone(&telemetry));
         cx.signals = Some(Arc::<MemoryStore>::clone(&store));
         let next = AtomicU32::new(1);
-        Self { platform, verifier, store, telemetry, cx, next }
+        Self { platform, verifier, store, telemetry, clock, cx, next }
     }
 
     pub(crate) fn options(&self) -> DeployOptions {

@@ -7,6 +7,7 @@ pub async fn lease_store(store: &dyn LeaseStore) {
     one_holder_at_a_time(store).await;
     a_lost_lease_cannot_be_renewed_or_released(store).await;
     names_do_not_share_a_lease(store).await;
+    what_is_held_can_be_listed(store).await;
 }
 
 const TTL: Duration = Duration::from_secs(30);
@@ -54,4 +55,19 @@ async fn a_lost_lease_cannot_be_renewed_or_released(store: &dyn LeaseStore) {
 async fn names_do_not_share_a_lease(store: &dyn LeaseStore) {
     granted(store, "c", 1, 0).await;
     granted(store, "d", 2, 0).await;
+}
+
+async fn what_is_held_can_be_listed(store: &dyn LeaseStore) {
+    let long = granted(store, "listed/b", 1, 20).await;
+    let short = granted(store, "listed/a", 2, 0).await;
+    let back = granted(store, "listed/c", 3, 20).await;
+    store.release(&back).await.expect("releasing works");
+    let at = |second: i64| async move {
+        let held = store.held(Timestamp::from_millis(second * 1_000)).await;
+        let mut held = held.expect("listing works");
+        held.retain(|lease| lease.name.starts_with("listed/"));
+        held
+    };
+    assert_eq!(at(21).await, [short, long.clone()]);
+    assert_eq!(at(30).await, [long], "a lease has ended at its very end");
 }

@@ -75,4 +75,10 @@ impl LeaseStore for MemoryStore {
         self.shelves().give_back(lease);
         Ok(())
     }
+
+    async fn held(&self, now: Timestamp) -> Result<Vec<Lease>, LeaseStoreError> {
+        let shelves = self.shelves();
+        let held = shelves.leases.values().filter_map(|slot| slot.held.as_ref());
+        Ok(held.filter(|held| now < held.expires_at).cloned().collect())
+    }
 }

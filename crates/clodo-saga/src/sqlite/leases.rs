@@ -74,4 +74,20 @@ impl LeaseStore for SqliteStore {
         })
         .await
     }
+
+    async fn held(&self, now: Timestamp) -> Result<Vec<Lease>, LeaseStoreError> {
+        self.read("list the leases", move |db| {
+            let sql = "SELECT number, holder, expires_at, name FROM lease
+                       WHERE holder IS NOT NULL AND expires_at > ?1 ORDER BY name";
+            let lease = |row: &Row<'_>| {
+                let (number, holder, expires_at) = slot(row)?;
+                let name = row.get(3)?;
+                Ok(holder.map(|holder| Lease { name, holder, number, expires_at }))
+            };
+            let mut query = db.prepare(sql)?;
+            let found = query.query_map([now.as_millis()], lease)?;
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
 }

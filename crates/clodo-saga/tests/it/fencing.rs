@@ -93,6 +93,9 @@ impl LeaseStore for Unreachable {
     async fn release(&self, _: &Lease) -> Result<(), LeaseStoreError> {
         std::future::pending().await
     }
+    async fn held(&self, _: Timestamp) -> Result<Vec<Lease>, LeaseStoreError> {
+        std::future::pending().await
+    }
 }
 
 #[tokio::test(start_paused = true)]

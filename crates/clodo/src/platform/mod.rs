@@ -1,5 +1,6 @@
 mod domains;
 mod errors;
+mod inspect;
 mod observe;
 mod places;
 mod resources;
@@ -15,8 +16,8 @@ use crate::secrets::Secrets;
 use async_trait::async_trait;
 use clodo_cf_api::Client;
 use clodo_orchestrator::{
-    Addresses, Applied, Before, Change, Inputs, Look, Observed, Platform, PlatformError,
-    PlatformErrorKind, Scope, Undone,
+    Addresses, Applied, Before, Change, Inputs, Inspected, Look, Observed, Platform, PlatformError,
+    PlatformErrorKind, Scope, Undone, WorkerRef,
 };
 use clodo_types::{AccountId, AccountName, TargetId, ZoneId, ZoneName};
 use std::{
@@ -121,6 +122,10 @@ impl Platform for CloudflarePlatform {
         Ok(observed)
     }
 
+    async fn inspect(&self, worker: &WorkerRef) -> Result<Option<Inspected>, PlatformError> {
+        Box::pin(self.inspect_worker(worker)).await
+    }
+
     async fn look(&self, change: &Change, inputs: &Inputs) -> Result<Look, PlatformError> {
         match change {
             Change::CreateDatabase { account, name } => {
@@ -144,6 +149,11 @@ impl Platform for CloudflarePlatform {
             Change::Commit { worker, mark, settings } => {
                 self.look_settings(worker, mark, settings, inputs).await
             }
+            // What is gone already is found when it is to be removed: that costs no call more.
+            Change::RemoveWorker { .. } if inputs.worker.is_none() => {
+                Ok(Look::done(Before::Present, Applied::Done))
+            }
+            change if change.is_final().is_some() => Ok(Look::pending(Before::Present)),
             _ => Err(unknown()),
         }
     }
@@ -165,6 +175,18 @@ impl Platform for CloudflarePlatform {
             Change::Commit { worker, mark, settings } => {
                 self.commit(worker, mark, settings, inputs).await
             }
+            Change::RemoveWorker { worker } => {
+                self.remove_worker(worker).await.map(|_| Applied::Done)
+            }
+            Change::RemoveDatabase { account, name, id } => {
+                self.remove_database(account, name, id).await
+            }
+            Change::RemoveNamespace { account, title, id } => {
+                self.remove_namespace(account, title, id).await
+            }
+            Change::RemoveBucket { account, name } => {
+                Box::pin(self.remove_bucket(account, name)).await
+            }
             _ => Err(unknown()),
         }
     }
@@ -176,6 +198,9 @@ impl Platform for CloudflarePlatform {
         applied: Option<&Applied>,
         inputs: &Inputs,
     ) -> Result<Undone, PlatformError> {
+        if let Some(stays) = change.is_final() {
+            return Ok(stays);
+        }
         match (change, before) {
             (Change::Upload(upload), Before::Present) if upload.migrates && applied.is_some() => {
                 Ok(Undone::Kept(upload.no_way_back()))

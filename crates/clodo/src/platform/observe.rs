@@ -1,10 +1,11 @@
 use super::{CloudflarePlatform, errors::failed, settings};
 use clodo_cf_api::{d1, kv, r2, triggers, worker_settings, workers};
 use clodo_orchestrator::{
-    AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError, WorkersDev,
+    AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError,
+    PlatformErrorKind, WorkersDev,
 };
 use clodo_types::{AccountId, AccountName, WorkerName};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use std::collections::BTreeMap;
 use tokio::try_join;
 
@@ -17,7 +18,7 @@ impl CloudflarePlatform {
     ) -> Result<ObservedAccount, PlatformError> {
         let id = self.account(name)?.clone();
         let mut account = ObservedAccount::default();
-        let (workers, databases, namespaces, buckets, objects, ()) = try_join!(
+        let (workers, databases, namespaces, buckets, objects, (), routes) = try_join!(
             async {
                 let list = self.client.list(workers::list_workers(&id)).await;
                 list.map_err(failed("could not list the Workers"))
@@ -45,7 +46,9 @@ impl CloudflarePlatform {
             },
             self.migration_tags(&id, wanted),
             self.learn(name, &id, wanted),
+            self.routes(name, &id, wanted.routes),
         )?;
+        account.routes = routes;
         for worker in workers {
             let mut seen = ObservedWorker::default();
             seen.settings = settings::listed(&worker);
@@ -58,12 +61,16 @@ impl CloudflarePlatform {
                 previews: subdomain.previews_enabled,
             });
             let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
+            let callers = worker.references.workers.into_iter();
+            seen.called_by = callers.filter_map(|caller| caller.name.parse().ok()).collect();
             account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
             account.workers.insert(worker.name, seen);
         }
         // A name that we could not have given is of no use to us.
         let ours = databases.into_iter().filter_map(|database| {
-            Some((database.name.parse().ok()?, ObservedDatabase::new(database.id)))
+            let mut known = ObservedDatabase::new(database.id);
+            known.size = database.file_size;
+            Some((database.name.parse().ok()?, known))
         });
         account.databases = ours.collect();
         let ours = namespaces
@@ -92,6 +99,37 @@ impl CloudflarePlatform {
         let workers = wanted.objects.iter().cloned().map(read);
         let tags: Vec<_> = stream::iter(workers).buffer_unordered(4).try_collect().await?;
         Ok(tags.into_iter().flatten().collect())
+    }
+
+    /// The routes of all zones; nothing when they are not asked for, or the token may not see them.
+    async fn routes(
+        &self,
+        name: &AccountName,
+        id: &AccountId,
+        wanted: bool,
+    ) -> Result<Option<BTreeMap<String, WorkerName>>, PlatformError> {
+        if !wanted {
+            return Ok(None);
+        }
+        let listed = async {
+            let zones = self.list_zones(name, id).await?;
+            let lists = zones.iter().map(|(zone, id)| async move {
+                let list = self.client.list(triggers::list_routes(id)).await;
+                list.map_err(failed(format!("could not list the routes of zone `{zone}`")))
+            });
+            try_join_all(lists).await
+        };
+        match listed.await {
+            Ok(lists) => {
+                let routes = lists.into_iter().flatten().filter_map(|route| {
+                    let worker = route.script.as_deref()?.parse().ok()?;
+                    Some((route.pattern, worker))
+                });
+                Ok(Some(routes.collect()))
+            }
+            Err(error) if error.kind() == PlatformErrorKind::NotAllowed => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Zones, when domains or routes need their ids, and the account's name below `workers.dev`.

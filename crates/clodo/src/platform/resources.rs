@@ -5,6 +5,9 @@ use clodo_types::{AccountName, BucketName, DatabaseId, DatabaseName, NamespaceId
 use futures_util::TryStreamExt;
 use std::pin::pin;
 
+/// How many objects of a bucket are removed side by side.
+const OBJECTS_AT_ONCE: usize = 8;
+
 /// Tables that a person made: SQLite's and Cloudflare's own do not count, nor does the record of
 /// migrations.
 const USERS_TABLES: &str = "SELECT count(*) AS tables FROM sqlite_master WHERE type = 'table' \
@@ -159,6 +162,52 @@ impl CloudflarePlatform {
             }
             Err(error) => Err(failed(format!("could not remove R2 bucket `{name}` again"))(error)),
         }
+    }
+}
+
+/// Removals with all data: what is gone already is as it should be.
+impl CloudflarePlatform {
+    pub(super) async fn remove_database(
+        &self,
+        account: &AccountName,
+        name: &DatabaseName,
+        id: &DatabaseId,
+    ) -> Result<Applied, PlatformError> {
+        let removed = self.client.send(d1::delete_database(self.account(account)?, id)).await;
+        gone(removed).map_err(failed(format!("could not remove database `{name}`")))?;
+        Ok(Applied::Done)
+    }
+
+    pub(super) async fn remove_namespace(
+        &self,
+        account: &AccountName,
+        title: &NamespaceTitle,
+        id: &NamespaceId,
+    ) -> Result<Applied, PlatformError> {
+        let removed = self.client.send(kv::delete_namespace(self.account(account)?, id)).await;
+        gone(removed).map_err(failed(format!("could not remove KV namespace `{title}`")))?;
+        Ok(Applied::Done)
+    }
+
+    /// Only an empty bucket can be removed, so its objects go first.
+    pub(super) async fn remove_bucket(
+        &self,
+        account: &AccountName,
+        name: &BucketName,
+    ) -> Result<Applied, PlatformError> {
+        let account = self.account(account)?;
+        let doing = || failed(format!("could not remove R2 bucket `{name}`"));
+        let objects = self.client.stream(r2::list_objects(account, name, ""));
+        let emptied = objects.try_for_each_concurrent(OBJECTS_AT_ONCE, |object| async move {
+            let removed = self.client.send(r2::delete_object(account, name, &object.key)).await;
+            gone(removed).map(|_| ())
+        });
+        match emptied.await {
+            Err(error) if error.is_not_found() => return Ok(Applied::Done),
+            emptied => emptied.map_err(doing())?,
+        }
+        gone(self.client.send(r2::delete_bucket(account, name)).await).map_err(doing())?;
+        Ok(Applied::Done)
     }
 }
 

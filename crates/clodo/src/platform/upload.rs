@@ -155,7 +155,7 @@ impl CloudflarePlatform {
         match self.client.send(delete).await {
             Ok(()) => Ok(Undone::Restored),
             Err(error) if error.is_not_found() => Ok(Undone::Restored),
-            Err(error) => Err(failed(format!("could not remove `{name}` again"))(error)),
+            Err(error) => Err(failed(format!("could not remove `{name}`"))(error)),
         }
     }
 }

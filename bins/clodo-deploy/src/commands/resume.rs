@@ -1,0 +1,72 @@
+use crate::{
+    args::{ResumeArgs, RollbackArgs, TargetArgs},
+    commands::{deploy::finish, rollback, running::unfinished},
+    context::{Context, LoadFrom},
+    engine::{Engine, new_deployment, not_begun, question, store},
+    report::say_findings,
+};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_orchestrator::{DeployOptions, Deployment, deploy};
+use std::collections::BTreeSet;
+
+/// `clodo-deploy resume`: a new deployment that takes over the interrupted one, with the same files.
+pub(crate) async fn run(
+    session: &Session,
+    global: &GlobalArgs,
+    args: &ResumeArgs,
+) -> Result<Exit, CliError> {
+    let context = Context::open(session, global)?;
+    let platform = context.platform(&args.platform)?;
+    let store = store(&context, platform).await?;
+    let portfolio = context.project.portfolio().name();
+    let meant = unfinished(&store, portfolio, args.deployment.as_deref()).await?;
+    if let Some(of) = &meant.rollback_of {
+        let again = rollback_again(args, of.to_string(), &meant);
+        return rollback::run(session, global, &again).await;
+    }
+    let selection = context.selection(&same_targets(&meant, args))?;
+    let from = LoadFrom { adopt: meant.adopt, secrets_file: args.secrets_file.as_deref() };
+    let mut loaded = context.load(&selection, platform, &from).await?;
+    loaded.desired.targets.retain(|target| meant.wanted.contains_key(&target.id));
+    say_findings(&session.ui, &loaded.notes);
+    let question = question(&context, &loaded.desired, platform, args.yes);
+    let to = context.connect(platform).await?;
+    let engine = Engine::new(&context, &to, &mut loaded, question).await?;
+    let engine = engine.with_concurrency(args.concurrency);
+    let mut options = DeployOptions::new(new_deployment());
+    options.redeploy.clone_from(&meant.redeploy);
+    options.why.clone_from(&meant.why);
+    options.expected = Some(meant.wanted);
+    let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
+    if let Some(unanswered) = engine.confirmation.take_error() {
+        return Err(unanswered);
+    }
+    finish(&context, &report)
+}
+
+/// What has to be selected so that the targets of a deployment are among it.
+fn same_targets(meant: &Deployment, args: &ResumeArgs) -> TargetArgs {
+    let services: BTreeSet<_> = meant.wanted.keys().map(|id| id.service.to_string()).collect();
+    let customers: BTreeSet<_> =
+        meant.wanted.keys().filter_map(|id| Some(id.customer.as_ref()?.to_string())).collect();
+    TargetArgs {
+        services: services.into_iter().collect(),
+        customers: customers.into_iter().collect(),
+        environment: meant.wanted.keys().next().map(|id| id.environment.to_string()),
+        domain: None,
+        platform: args.platform.clone(),
+    }
+}
+
+/// An interrupted rollback goes on as a rollback of the same targets.
+fn rollback_again(args: &ResumeArgs, of: String, meant: &Deployment) -> RollbackArgs {
+    let services: BTreeSet<_> = meant.wanted.keys().map(|id| id.service.to_string()).collect();
+    RollbackArgs {
+        deployment: Some(of),
+        services: services.into_iter().collect(),
+        yes: args.yes,
+        reason: meant.why.clone(),
+        platform: args.platform.clone(),
+        ..RollbackArgs::default()
+    }
+}

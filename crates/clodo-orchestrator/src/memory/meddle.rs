@@ -1,0 +1,105 @@
+use super::{MemoryPlatform, state::all_to};
+use crate::{
+    inspected::BoundTo,
+    trigger::{Route, WorkerRef},
+};
+use clodo_types::{DatabaseName, Hostname};
+use serde_json::Value;
+
+/// What somebody does to a Worker behind Clodo's back.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Meddling {
+    /// Gives all traffic to the version that is `0` back from the newest, `1` …
+    MoveTraffic(usize),
+    /// Uploads a version like the newest one, which gets no traffic.
+    UploadVersion,
+    /// Uploads a version like the newest one with this binding, or without it, and gives it all
+    /// traffic.
+    Bind(String, Option<BoundTo>),
+    /// Uploads and deploys a version like the newest one with this compatibility date.
+    SetDate(String),
+    /// Replaces all tags.
+    SetTags(Vec<String>),
+    /// Sets a setting of the Worker.
+    Set(String, Value),
+    /// Switches `workers.dev`.
+    SwitchWorkersDev,
+    /// Replaces the patterns of all routes.
+    SetRoutes(Vec<String>),
+    /// Replaces the schedules.
+    SetSchedules(Vec<String>),
+    /// Takes a domain away.
+    RemoveDomain(Hostname),
+    /// Makes a domain lead to the Worker.
+    AddDomain(Hostname),
+    /// Deletes a database of the account.
+    DeleteDatabase(DatabaseName),
+    /// Deletes the Worker.
+    Delete,
+}
+
+impl MemoryPlatform {
+    /// Does what somebody else might do.
+    ///
+    /// # Panics
+    /// When the Worker is not there.
+    pub fn meddle(&self, worker: &WorkerRef, what: Meddling) {
+        let mut state = self.state();
+        let made = state.next_version(None);
+        let account = state.accounts.get_mut(&worker.account).expect("the account is there");
+        match what {
+            Meddling::DeleteDatabase(name) => {
+                account.databases.remove(&name);
+                return;
+            }
+            Meddling::RemoveDomain(host) => {
+                account.domains.remove(&host);
+                return;
+            }
+            Meddling::AddDomain(host) => {
+                account.domains.insert(host, worker.worker.clone());
+                return;
+            }
+            Meddling::Delete => {
+                account.workers.remove(&worker.worker);
+                account.domains.retain(|_, by| *by != worker.worker);
+                return;
+            }
+            _ => {}
+        }
+        let found = account.workers.get_mut(&worker.worker).expect("the worker is there");
+        let newest = found.versions.last().expect("a worker has a version").clone();
+        let mut like =
+            super::state::Version { id: made.id, number: made.number, message: None, ..newest };
+        match what {
+            Meddling::MoveTraffic(back) => {
+                let version = &found.versions[found.versions.len() - 1 - back];
+                (found.traffic, found.traffic_message) = (all_to(&version.id), None);
+            }
+            Meddling::UploadVersion => found.versions.push(like),
+            Meddling::Bind(name, to) => {
+                match to {
+                    Some(to) => like.bindings.insert(name, to),
+                    None => like.bindings.remove(&name),
+                };
+                found.serve(like);
+            }
+            Meddling::SetDate(date) => {
+                like.compatibility_date = Some(date);
+                found.serve(like);
+            }
+            Meddling::SetTags(tags) => found.tags = tags,
+            Meddling::Set(key, value) => {
+                found.settings.insert(key, value);
+            }
+            Meddling::SwitchWorkersDev => found.workers_dev.enabled = !found.workers_dev.enabled,
+            Meddling::SetRoutes(patterns) => {
+                let route = |pattern| Route { pattern, zone_name: None, zone_id: None };
+                found.routes = patterns.into_iter().map(route).collect();
+            }
+            Meddling::SetSchedules(crons) => found.schedules = crons,
+            _ => {}
+        }
+    }
+}
