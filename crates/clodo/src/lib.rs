@@ -12,6 +12,7 @@
 //! | D1 databases to migrate | [`D1Migrator`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
+//! | an environment that takes only proved code | [`PromotionGate`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
 //! | canaries to judge by analytics, Prometheus or probes | [`PortfolioTelemetry`] |
 //!
@@ -69,6 +70,7 @@ mod notes;
 mod plan_file;
 mod platform;
 mod project;
+mod promotion_gate;
 mod rollout;
 mod secret_gate;
 mod secrets;
@@ -94,6 +96,7 @@ pub use migrator::D1Migrator;
 pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};
 pub use project::{Project, ignore_in_git};
+pub use promotion_gate::PromotionGate;
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
 pub use shared_pacer::SharedPacer;
