@@ -1,9 +1,10 @@
 use crate::{
     choices::{Protection, Rules, Strategy},
     fields::Fields,
-    known::{Known, ServiceDomains},
+    known::{Known, ServiceDomains, texts},
+    placed::Placed,
     rollout::RolloutSettings,
-    rollout_read, sections,
+    rollout_read, sections, suggest,
     vars::{self, Vars},
 };
 use clodo_types::{AccountName, EnvironmentName};
@@ -22,6 +23,8 @@ pub struct Environment {
     pub strategy: Option<Strategy>,
     /// What else the file says about how they take over.
     pub rollout: RolloutSettings,
+    /// The environment that must have proved code before it is uploaded here.
+    pub promote_from: Option<EnvironmentName>,
     /// The account of its targets, when the file says so.
     pub account: Option<AccountName>,
     /// Variables of every service in it.
@@ -39,6 +42,7 @@ impl Environment {
             rules,
             strategy: None,
             rollout: RolloutSettings::default(),
+            promote_from: None,
             account: None,
             vars: Vars::new(),
             domains: ServiceDomains::new(),
@@ -64,6 +68,7 @@ pub(crate) fn read(root: &Fields<'_>, known: &Known) -> BTreeMap<EnvironmentName
             rules,
             strategy: fields.choice("strategy"),
             rollout: rollout_read::settings(&fields, &format!("environments.{name}")),
+            promote_from: promote_from(&fields, known, name),
             account: known.account(&fields),
             vars: vars::read(&fields),
             domains: known.service_domains(&fields),
@@ -76,6 +81,27 @@ pub(crate) fn read(root: &Fields<'_>, known: &Known) -> BTreeMap<EnvironmentName
         }));
     }
     environments
+}
+
+fn promote_from(
+    fields: &Fields<'_>,
+    known: &Known,
+    own: &EnvironmentName,
+) -> Option<EnvironmentName> {
+    let from: Placed<EnvironmentName> = fields.parsed("promote_from")?;
+    if !known.environments.contains(&from.value) {
+        let hint = suggest::hint_for(from.value.as_str(), texts(&known.environments));
+        let message = format!("unknown environment `{}`", from.value);
+        fields.problems.add_at(&from, message, hint);
+        return None;
+    }
+    if from.value == *own {
+        let hint = "name the environment that comes before it";
+        let message = format!("`{own}` cannot prove what is uploaded to itself");
+        fields.problems.add_at(&from, message, hint);
+        return None;
+    }
+    Some(from.value)
 }
 
 /// An environment that nobody described is treated as strictly as production.

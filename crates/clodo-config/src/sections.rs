@@ -177,6 +177,11 @@ pub(crate) static ENVIRONMENT: Section = Section {
             "How strict the security rules are. Without it: those of the environment's own name, \
              else production.",
         ),
+        key(
+            "promote_from",
+            Shape::Text("an environment name"),
+            "Only code that this environment has proved may be uploaded.",
+        ),
         key("account", Shape::Text("an account name"), "The account of this environment."),
         key("vars", Shape::Vars, "Variables of every service in this environment."),
         key(

@@ -14,6 +14,7 @@
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
+//! | an environment that takes only proved code | [`PromotionGate`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
 //! | canaries to judge by analytics, Prometheus or probes | [`PortfolioTelemetry`] |
 //!
@@ -74,6 +75,7 @@ mod pgpass;
 mod plan_file;
 mod platform;
 mod project;
+mod promotion_gate;
 mod queue;
 mod rollout;
 mod secret_gate;
@@ -101,6 +103,7 @@ pub use migrator::D1Migrator;
 pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};
 pub use project::{Project, ignore_in_git};
+pub use promotion_gate::PromotionGate;
 pub use queue::{Order, QueueError, job_kind, required_secret};
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};

@@ -6,5 +6,6 @@
 mod blue_green;
 mod canary;
 mod probes;
+mod promotion;
 mod rolling;
 mod world;

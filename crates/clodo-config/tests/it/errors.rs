@@ -80,6 +80,7 @@ fn a_reference_to_nothing_says_what_there_is() {
             "{ZONE}[customers.acme.domains]\nprod.a = \"x.acme.test\"\nproduction.b = \"y.acme.test\"\n"
         ),
         "[services.a.environments.live]\n",
+        "[environments.live]\npromote_from = \"live\"\n[environments.next]\npromote_from = \"lvie\"\n",
     ]);
     assert_snapshot!(told);
 }

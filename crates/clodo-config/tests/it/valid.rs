@@ -15,6 +15,8 @@ fn a_full_file_is_read_completely() {
     assert_eq!(shop.accounts()["main"].zones[1].value.as_str(), "globex.test");
     assert_eq!(shop.accounts()["main"].zones[1].at.to_string(), "clodo.toml:9:23");
     assert_eq!(shop.environments()["production"].strategy, Some(Strategy::Canary));
+    let from = shop.environments()["preview"].promote_from.as_ref();
+    assert_eq!(from.map(|from| from.as_str()), Some("staging"));
     let orders = &shop.services()["orders"];
     assert_eq!(orders.depends_on[0].value.as_str(), "catalog");
     assert_eq!(orders.secrets[0].kind, SecretKind::Jwt);

@@ -83,21 +83,10 @@ impl State {
                 let tags = mark.to_tags(&worker.tags) == worker.tags;
                 same(before, tags && now_set(&worker.settings, settings) == *settings)
             }
-            Change::RemoveWorker { worker } => {
-                let gone = !account.workers.contains_key(&worker.worker);
-                same(Before::Present, gone)
-            }
-            Change::RemoveDatabase { id, .. } => {
-                let there = account.databases.values().any(|known| known.id == *id);
-                same(Before::Present, !there)
-            }
-            Change::RemoveNamespace { id, .. } => {
-                let there = account.namespaces.values().any(|known| known == id);
-                same(Before::Present, !there)
-            }
-            Change::RemoveBucket { name, .. } => {
-                same(Before::Present, !account.buckets.contains(name))
-            }
+            Change::RemoveWorker { .. }
+            | Change::RemoveDatabase { .. }
+            | Change::RemoveNamespace { .. }
+            | Change::RemoveBucket { .. } => same(Before::Present, is_gone(account, change)),
         })
     }
 
@@ -219,6 +208,19 @@ impl Account {
     fn domains_of(&self, worker: &WorkerRef) -> BTreeSet<Hostname> {
         let own = self.domains.iter().filter(|(_, by)| **by == worker.worker);
         own.map(|(host, _)| host.clone()).collect()
+    }
+}
+
+/// Whether what a change removes is not there.
+fn is_gone(account: &Account, change: &Change) -> bool {
+    match change {
+        Change::RemoveWorker { worker } => !account.workers.contains_key(&worker.worker),
+        Change::RemoveDatabase { id, .. } => {
+            !account.databases.values().any(|known| known.id == *id)
+        }
+        Change::RemoveNamespace { id, .. } => !account.namespaces.values().any(|known| known == id),
+        Change::RemoveBucket { name, .. } => !account.buckets.contains(name),
+        _ => false,
     }
 }
 
