@@ -83,21 +83,10 @@ impl State {
                 let tags = mark.to_tags(&worker.tags) == worker.tags;
                 same(before, tags && now_set(&worker.settings, settings) == *settings)
             }
-            Change::RemoveWorker { worker } => {
-                let gone = !account.workers.contains_key(&worker.worker);
-                same(Before::Present, gone)
-            }
-            Change::RemoveDatabase { id, .. } => {
-                let there = account.databases.values().any(|known| known.id == *id);
-                same(Before::Present, !there)
-            }
-            Change::RemoveNamespace { id, .. } => {
-                let there = account.namespaces.values().any(|known| known == id);
-                same(Before::Present, !there)
-            }
-            Change::RemoveBucket { name, .. } => {
-                same(Before::Present, !account.buckets.contains(name))
-            }
+            Change::RemoveWorker { .. }
+            | Change::RemoveDatabase { .. }
+            | Change::RemoveNamespace { .. }
+            | Change::RemoveBucket { .. } => same(Before::Present, account.is_gone(change)),
         })
     }
 

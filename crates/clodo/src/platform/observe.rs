@@ -48,22 +48,7 @@ impl CloudflarePlatform {
             self.routes(name, &id, wanted.routes),
         )?;
         account.routes = routes;
-        for worker in workers {
-            let mut seen = ObservedWorker::default();
-            seen.settings = settings::listed(&worker);
-            seen.tags = worker.tags;
-            seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
-            let subdomain = worker.subdomain;
-            seen.workers_dev = Some(WorkersDev {
-                enabled: subdomain.enabled,
-                previews: subdomain.previews_enabled,
-            });
-            let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
-            let callers = worker.references.workers.into_iter();
-            seen.called_by = callers.filter_map(|caller| caller.name.parse().ok()).collect();
-            account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
-            account.workers.insert(worker.name, seen);
-        }
+        workers.into_iter().for_each(|worker| add_worker(&mut account, worker));
         // A name that we could not have given is of no use to us.
         let ours = databases.into_iter().filter_map(|database| {
             let mut known = ObservedDatabase::new(database.id);
@@ -137,4 +122,20 @@ impl CloudflarePlatform {
         }
         Ok(())
     }
+}
+
+/// Takes over what the listing tells of a Worker.
+fn add_worker(account: &mut ObservedAccount, worker: workers::Worker) {
+    let mut seen = ObservedWorker::default();
+    seen.settings = settings::listed(&worker);
+    seen.tags = worker.tags;
+    seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
+    let subdomain = worker.subdomain;
+    seen.workers_dev =
+        Some(WorkersDev { enabled: subdomain.enabled, previews: subdomain.previews_enabled });
+    let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
+    let callers = worker.references.workers.into_iter();
+    seen.called_by = callers.filter_map(|caller| caller.name.parse().ok()).collect();
+    account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
+    account.workers.insert(worker.name, seen);
 }
