@@ -50,21 +50,8 @@ impl CloudflarePlatform {
         )?;
         account.routes = routes;
         for worker in workers {
-            let mut seen = ObservedWorker::default();
-            seen.settings = settings::listed(&worker);
-            seen.tags = worker.tags;
-            seen.migration_tag = objects.get(&worker.name).cloned();
-            seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
-            let subdomain = worker.subdomain;
-            seen.workers_dev = Some(WorkersDev {
-                enabled: subdomain.enabled,
-                previews: subdomain.previews_enabled,
-            });
-            let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
-            let callers = worker.references.workers.into_iter();
-            seen.called_by = callers.filter_map(|caller| caller.name.parse().ok()).collect();
-            account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
-            account.workers.insert(worker.name, seen);
+            let tag = objects.get(&worker.name).cloned();
+            add_worker(&mut account, worker, tag);
         }
         // A name that we could not have given is of no use to us.
         let ours = databases.into_iter().filter_map(|database| {
@@ -156,4 +143,21 @@ impl CloudflarePlatform {
         }
         Ok(())
     }
+}
+
+/// Takes over what the listing tells of a Worker.
+fn add_worker(account: &mut ObservedAccount, worker: workers::Worker, tag: Option<String>) {
+    let mut seen = ObservedWorker::default();
+    seen.settings = settings::listed(&worker);
+    seen.tags = worker.tags;
+    seen.migration_tag = tag;
+    seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
+    let subdomain = worker.subdomain;
+    seen.workers_dev =
+        Some(WorkersDev { enabled: subdomain.enabled, previews: subdomain.previews_enabled });
+    let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
+    let callers = worker.references.workers.into_iter();
+    seen.called_by = callers.filter_map(|caller| caller.name.parse().ok()).collect();
+    account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
+    account.workers.insert(worker.name, seen);
 }
