@@ -12,7 +12,8 @@ use std::{
     thread,
 };
 
-const ENQUEUE: [&str; 6] = ["deploy", "--enqueue", "--customer", "acme", "--yes", "--json"];
+const ENQUEUE: [&str; 8] =
+    ["deploy", "--enqueue", "--customer", "acme", "--yes", "--json", "--reason", "a test"];
 
 /// The storefront with its state in PostgreSQL.
 struct Team {

@@ -194,7 +194,7 @@ pub(crate) struct DeployArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Leave it to a runner: what is built goes into the shared state, values of secrets do not
-    #[arg(long, conflicts_with_all = ["dry_run", "secrets_file", "prune", "reason"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "secrets_file", "prune"])]
     pub(crate) enqueue: bool,
 }
 

@@ -4,7 +4,8 @@
 programs=$1
 folder=$2
 cd / || exit 1
-trap '' HUP INT TERM
+# Also when nobody is left to hear the answer.
+trap '' HUP INT TERM PIPE
 
 stop() {
     "$programs/pg_ctl" stop -D "$folder/data" -m "$1" -w >/dev/null 2>&1

@@ -27,6 +27,8 @@ pub struct Order {
     pub redeploy: BTreeSet<TargetId>,
     /// Who ordered it, for the record.
     pub by: String,
+    /// Why, for the record.
+    pub why: Option<String>,
 }
 
 /// A deployment could not be handed to a runner, or taken by one.
@@ -51,13 +53,20 @@ impl Order {
     /// Deploys what changed.
     #[must_use]
     pub fn new(desired: Desired, by: impl Into<String>) -> Self {
-        Self { format: FORMAT, desired, redeploy: BTreeSet::new(), by: by.into() }
+        Self { format: FORMAT, desired, redeploy: BTreeSet::new(), by: by.into(), why: None }
     }
 
     /// Also uploads these targets again.
     #[must_use]
     pub fn with_redeploy(mut self, redeploy: BTreeSet<TargetId>) -> Self {
         self.redeploy = redeploy;
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn with_why(mut self, why: Option<String>) -> Self {
+        self.why = why;
         self
     }
 

@@ -39,7 +39,7 @@ pub(crate) async fn run(
         question = question.or_else(|| Some("Deploy this, and remove what is named?".to_owned()));
     }
     if args.enqueue {
-        return enqueue::run(&context, platform, loaded, args.redeploy, question).await;
+        return enqueue::run(&context, platform, loaded, args, question).await;
     }
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;

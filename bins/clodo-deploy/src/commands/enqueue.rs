@@ -1,4 +1,5 @@
 use crate::{
+    args::DeployArgs,
     context::Context,
     engine::{new_deployment, options, store},
     failure,
@@ -29,7 +30,7 @@ pub(crate) async fn run(
     context: &Context<'_>,
     platform: Platform,
     loaded: Loaded,
-    redeploy: bool,
+    args: &DeployArgs,
     question: Option<String>,
 ) -> Result<Exit, CliError> {
     let ui = &context.session.ui;
@@ -40,8 +41,9 @@ pub(crate) async fn run(
             .with_hint("answer `y`, or give --yes"));
     }
     let id = new_deployment();
-    let again = options(&loaded, redeploy).redeploy;
-    let order = Order::new(loaded.desired, context.person()).with_redeploy(again);
+    let again = options(&loaded, args.redeploy).redeploy;
+    let order = Order::new(loaded.desired, context.person());
+    let order = order.with_redeploy(again).with_why(args.reason.clone());
     let store = store(context, platform).await?;
     let enqueued = order.enqueue(&*store, &id, SystemClock.now()).await;
     enqueued.map_err(failure::of_queue)?;

@@ -291,6 +291,7 @@ impl Runner<'_> {
         engine.cx.by.clone_from(&order.by);
         let mut options = DeployOptions::new(id);
         options.redeploy.clone_from(&order.redeploy);
+        options.why.clone_from(&order.why);
         let deployed = deploy(&engine.cx, &order.desired, &options).await;
         Ok(deployed.map_err(failure::of_deploy)?)
     }
