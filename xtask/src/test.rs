@@ -7,6 +7,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     ensure_node()?;
     ensure_python()?;
     ensure_chromium()?;
+    ensure_postgres()?;
     println!(
         "Installing what the tests need from npm and PyPI, at pinned versions, into the user cache:"
     );
@@ -82,6 +83,23 @@ fn ensure_chromium() -> Outcome {
         "chromium",
         "chromium-driver",
     ]))
+}
+
+/// The shared state of a team is tested on a server of the tests' own. Without one these tests say
+/// that they are skipped.
+fn ensure_postgres() -> Outcome {
+    let debian =
+        std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut found| found.next().is_some());
+    if debian || works(command("initdb").arg("--version")) {
+        return Ok(());
+    }
+    if !may_install() {
+        println!("PostgreSQL is missing: tests of state in PostgreSQL are skipped.");
+        return Ok(());
+    }
+    println!("Installing the Debian package postgresql:");
+    shell::run(command("apt-get").args(["update", "--quiet"]))?;
+    shell::run(command("apt-get").args(["install", "--yes", "--quiet", "postgresql"]))
 }
 
 /// Debian, and root.

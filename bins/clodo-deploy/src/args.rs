@@ -77,6 +77,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes\n  \
                       clodo-deploy rollback --env production --to-time 30m --dry-run")]
     Rollback(RollbackArgs),
+    /// Carry out the deployments that `deploy --enqueue` left in the shared state
+    #[command(
+        after_help = "Example:\n  clodo-deploy deploy --enqueue --env staging --platform cloudflare --yes\n  clodo-deploy runner --platform cloudflare"
+    )]
+    Runner(RunnerArgs),
     /// Check every file without contacting a platform
     #[command(after_help = "Example:\n  clodo-deploy validate --project examples/storefront")]
     Validate(ValidateArgs),
@@ -188,6 +193,24 @@ pub(crate) struct DeployArgs {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    /// Leave it to a runner: what is built goes into the shared state, values of secrets do not
+    #[arg(long, conflicts_with_all = ["dry_run", "secrets_file", "prune", "reason"])]
+    pub(crate) enqueue: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunnerArgs {
+    /// End when nothing waits any more; without it, wait for more until Ctrl-C
+    #[arg(long)]
+    pub(crate) until_empty: bool,
+    /// A file with values of secrets, `NAME=value` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets_file: Option<PathBuf>,
+    /// How many steps may run side by side
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
 }
 
 #[derive(Clone, Debug, Args)]

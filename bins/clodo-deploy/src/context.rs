@@ -2,7 +2,7 @@ use crate::{
     args::{PlatformArgs, PlatformChoice, StrategyArgs, StrategyChoice, TargetArgs},
     failure,
 };
-use clodo::{CloudProgram, Connection, LoadOptions, Loaded, Project, Secrets};
+use clodo::{CloudProgram, Connection, LoadOptions, Loaded, Project, Secrets, SharedPacer};
 use clodo_bundle::Bundler;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Selection, Strategy};
@@ -151,9 +151,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The API's client; its calls are counted.
-    pub(crate) fn client(&self, to: &Connection) -> Result<clodo::Client, CliError> {
-        to.client(Arc::clone(&self.http), self.counter.clone()).map_err(failure::of_connect)
+    /// The API's client; its calls are counted, and come out of this budget.
+    pub(crate) fn client(
+        &self,
+        to: &Connection,
+        budget: SharedPacer,
+    ) -> Result<clodo::Client, CliError> {
+        let (http, counter) = (Arc::clone(&self.http), self.counter.clone());
+        to.paced_client(http, counter, budget).map_err(failure::of_connect)
     }
 
     async fn local_cloud(&self) -> Result<clodo_local::Running, CliError> {

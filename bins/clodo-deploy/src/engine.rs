@@ -1,12 +1,12 @@
-use crate::{confirm::Confirmation, context::Context, failure, listener::Teller};
+use crate::{budget, confirm::Confirmation, context::Context, failure, listener::Teller};
 use clodo::{
     CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, PortfolioTelemetry,
     PromotionGate, SecretGate, UrlStyle,
 };
-use clodo_cli::{CliError, Exit};
+use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{DeployContext, DeployOptions, Desired, MigrationGate, Ports};
-use clodo_saga::{JournalErrorKind, SqliteStore};
+use clodo_saga::StateStore;
 use clodo_types::{DeploymentId, SystemClock, TargetId};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,17 +33,17 @@ impl Engine {
         loaded: &mut Loaded,
         question: Option<String>,
     ) -> Result<Self, CliError> {
-        let client = context.client(to)?;
         let secrets = Arc::new(std::mem::take(&mut loaded.secrets));
         let folders: BTreeMap<TargetId, PathBuf> = loaded.folders.clone();
-        let platform =
-            CloudflarePlatform::new(client, to.accounts.clone(), to.style, secrets.clone());
-        let platform = Arc::new(platform.with_folders(folders));
         let (kind, patience) = match to.style {
             UrlStyle::Localhost { .. } => (Platform::Local, PATIENCE.0),
             UrlStyle::Public => (Platform::Cloudflare, PATIENCE.1),
         };
-        let store = Arc::new(store(context, kind).await?);
+        let store = store(context, kind).await?;
+        let client = context.client(to, budget::of(to, &store))?;
+        let platform =
+            CloudflarePlatform::new(client, to.accounts.clone(), to.style, secrets.clone());
+        let platform = Arc::new(platform.with_folders(folders));
         let telemetry = PortfolioTelemetry::new(
             context.project.portfolio().clone(),
             Arc::clone(&platform),
@@ -92,43 +92,20 @@ impl Engine {
     }
 }
 
-/// Journals and leases of the portfolio, under `.clodo/`: a file per platform, since versions and
-/// rollback points of one mean nothing on another.
+/// Journals, leases and the rest of the portfolio's state.
 pub(crate) async fn store(
     context: &Context<'_>,
     platform: Platform,
-) -> Result<SqliteStore, CliError> {
-    if context.project.portfolio().state().is_some() {
-        return Err(CliError::usage("`state` in PostgreSQL is not supported yet")
-            .with_hint("leave `state` out of clodo.toml: journals then lie under .clodo/"));
-    }
-    let folder = context.project.clodo_folder();
-    clodo::ignore_in_git(&folder);
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        CliError::new(
-            Exit::Failed,
-            "state",
-            format!("could not make the folder {}", folder.display()),
-        )
-        .with_source(error)
-    })?;
-    let file = match platform {
-        Platform::Local => "state-local.sqlite",
-        Platform::Cloudflare => "state.sqlite",
-    };
-    SqliteStore::open(folder.join(file)).await.map_err(|error| {
-        let hint = match error.kind() {
-            JournalErrorKind::NewerFormat => {
-                "use a clodo-deploy at least as new as the last one here".to_owned()
-            }
-            _ => format!("{STATE_HINT}; if it is damaged, delete .clodo/{file}: that loses the history, and nothing that is deployed"),
-        };
-        CliError::of(Exit::Failed, "state", error).with_hint(hint)
-    })
+) -> Result<Arc<dyn StateStore>, CliError> {
+    let environment = |name: &str| context.setting(name);
+    let opened = clodo::open_state(&context.project, platform, &environment).await;
+    let shared = context.project.portfolio().state().is_some();
+    opened.map_err(|error| failure::of_state(error, shared, platform))
 }
 
 /// What may help when journals or leases cannot be read or written.
-pub(crate) const STATE_HINT: &str = "check the disk, and the permissions of the folder .clodo/";
+pub(crate) const STATE_HINT: &str =
+    "check the disk and the folder .clodo/, or the server that `state` names";
 
 /// How to deploy; with `redeploy`, what did not change is uploaded as well.
 pub(crate) fn options(loaded: &Loaded, redeploy: bool) -> DeployOptions {

@@ -1,8 +1,10 @@
 use crate::engine::STATE_HINT;
-use clodo::{ConnectError, LoadError, LoadErrorKind, LocalError};
+use clodo::{ConnectError, LoadError, LoadErrorKind, LocalError, QueueError, StateError};
 use clodo_cli::{CliError, Exit};
+use clodo_config::Platform;
 use clodo_local::CloudErrorKind;
 use clodo_orchestrator::{DeployError, DeployErrorKind};
+use clodo_saga::StoreErrorKind;
 use std::error::Error;
 
 /// Files that cannot be used: exit 2, or 1 where the code of a Worker is at fault.
@@ -51,6 +53,43 @@ pub(crate) fn of_deploy(error: DeployError) -> CliError {
     let otherwise = (error.kind() == DeployErrorKind::State).then_some(STATE_HINT);
     let hint = error.hint().or(otherwise).map(str::to_owned);
     hinted(CliError::of(exit, kind, error), hint.as_deref())
+}
+
+/// State that cannot be used: exit 7 when the shared one cannot be reached, 6 when it does not let us
+/// in.
+pub(crate) fn of_state(error: StateError, shared: bool, platform: Platform) -> CliError {
+    let (exit, kind) = match error.kind() {
+        Some(StoreErrorKind::Unreachable) => (Exit::Unreachable, "state_unreachable"),
+        Some(StoreErrorKind::Denied) if shared => (Exit::NotAllowed, "state_denied"),
+        _ if matches!(error, StateError::Url(_)) => (Exit::Usage, "config"),
+        _ => (Exit::Failed, "state"),
+    };
+    let file = clodo::state_file(platform);
+    let hint = match error.kind() {
+        Some(StoreErrorKind::NewerFormat) => {
+            "use a clodo-deploy at least as new as the last one here".to_owned()
+        }
+        Some(StoreErrorKind::Denied) if shared => {
+            "give the password in CLODO_STATE_PASSWORD or a pgpass file; the database must be there, \
+             and its user may create a schema in it"
+                .to_owned()
+        }
+        _ if shared => "check `state` in clodo.toml, and that the server runs".to_owned(),
+        _ => format!("{STATE_HINT}; if it is damaged, delete .clodo/{file}: that loses the history, and nothing that is deployed"),
+    };
+    CliError::of(exit, kind, error).with_hint(hint)
+}
+
+/// A deployment that could not be handed to a runner.
+pub(crate) fn of_queue(error: QueueError) -> CliError {
+    match error {
+        QueueError::Store(error) => {
+            let unreachable = error.kind() == StoreErrorKind::Unreachable;
+            let exit = if unreachable { Exit::Unreachable } else { Exit::Failed };
+            CliError::of(exit, "state", error).with_hint(STATE_HINT)
+        }
+        error => CliError::of(Exit::Failed, "queue", error),
+    }
 }
 
 fn hinted(error: CliError, hint: Option<&str>) -> CliError {

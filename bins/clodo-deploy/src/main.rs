@@ -1,6 +1,7 @@
 //! The program `clodo-deploy`: plan, deploy, verify and roll back Workers and D1.
 
 mod args;
+mod budget;
 mod commands;
 mod confirm;
 mod context;
@@ -20,6 +21,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
+    let outcome = dispatch(session, cli).await;
+    budget::give_back().await;
+    outcome
+}
+
+async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match &cli.command {
         Command::Deploy(args) => commands::deploy::run(&session, global, args).await,
@@ -40,6 +47,7 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Destroy(args) => commands::destroy::run(&session, global, args).await,
         Command::Deployments(args) => commands::deployments::run(&session, global, args).await,
         Command::Rollback(args) => commands::rollback::run(&session, global, args).await,
+        Command::Runner(args) => commands::runner::run(&session, global, args).await,
         Command::Validate(args) => commands::validate::run(&session, global, args).await,
         Command::List(args) => commands::list::run(&session, global, args),
         Command::LocalCloud(args) => commands::local_cloud::run(&session, global, args).await,

@@ -94,7 +94,9 @@ impl Bundle {
             add(&mut tar, &format!("maps/{at}"), &map.body)?;
         }
         for (at, file) in self.assets.iter().flat_map(|assets| &assets.files).enumerate() {
-            tar.append_file(format!("assets/{at}"), &mut fs::File::open(&file.source)?)?;
+            let source = fs::File::open(&file.source)?;
+            let size = source.metadata()?.len();
+            append(&mut tar, &format!("assets/{at}"), size, source)?;
         }
         tar.into_inner()?.flush()
     }
@@ -186,8 +188,18 @@ fn broken(why: &str) -> ArchiveError {
 }
 
 fn add(tar: &mut tar::Builder<impl Write>, name: &str, content: &[u8]) -> io::Result<()> {
+    append(tar, name, content.len() as u64, content)
+}
+
+/// Without owners and times: the same bundle is the same archive on every machine.
+fn append(
+    tar: &mut tar::Builder<impl Write>,
+    name: &str,
+    size: u64,
+    content: impl Read,
+) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
-    header.set_size(content.len() as u64);
+    header.set_size(size);
     header.set_mode(0o600);
     header.set_cksum();
     tar.append_data(&mut header, name, content)
@@ -231,6 +243,11 @@ mod tests {
         let bundle = bundle(here.path());
         let mut archive = Vec::new();
         bundle.pack(&mut archive).unwrap();
+        let mut later = Vec::new();
+        let logo = fs::File::options().append(true).open(here.path().join("logo.svg")).unwrap();
+        logo.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        bundle.pack(&mut later).unwrap();
+        assert!(archive == later, "no times of files are in it");
         let mut read = Bundle::unpack(&archive[..], &there.path().join("assets")).unwrap();
         let asset = &mut read.assets.as_mut().unwrap().files[0];
         assert_eq!(fs::read(&asset.source).unwrap(), b"<svg/>");

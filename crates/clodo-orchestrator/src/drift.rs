@@ -146,8 +146,10 @@ pub struct LastDeployed {
 pub fn diff(desired: &Desired, facts: &DriftFacts) -> DriftReport {
     let inspected = facts.inspected.len();
     let mut report = DriftReport { inspected, ..DriftReport::default() };
+    let scope = desired.scope();
     for target in &desired.targets {
-        target::compare(desired, target, facts, &mut report);
+        let Some(listed) = scope.accounts.get(&target.id.account) else { continue };
+        target::compare(desired, target, listed, facts, &mut report);
     }
     account::orphans(desired, facts, &mut report);
     report
@@ -182,13 +184,11 @@ pub async fn drift(
     Ok(diff(desired, &facts))
 }
 
-/// Everything that a listing can tell.
+/// What the files have to do with, and routes. What they do not use is not listed: an account need
+/// not have R2, nor a token the permission for D1.
 fn scope(desired: &Desired) -> Scope {
     let mut scope = desired.scope();
-    for account in scope.accounts.values_mut() {
-        (account.databases, account.namespaces, account.buckets) = (true, true, true);
-        account.routes = true;
-    }
+    scope.accounts.values_mut().for_each(|account| account.routes = true);
     scope
 }
 

@@ -8,7 +8,8 @@
 //! | a run whose process died | [`RunQuery::unfinished`], then [`resume`], or [`Progress`] for a new plan |
 //! | a run to hold up for a while | [`Brake`] |
 //! | work that only one process may do at a time | [`LeaseGuard::acquire`] |
-//! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`] |
+//! | a place to keep it all | [`SqliteStore`], in tests [`MemoryStore`], for a team `PostgresStore` (feature `postgres`) |
+//! | whichever of these | [`StateStore`] |
 //! | a word for a run in another process | [`SignalStore`] |
 //! | a limit of calls that several processes share | [`BudgetStore`] |
 //! | work for runners on several machines | [`JobStore`], and [`BlobStore`] for what it needs |
@@ -70,6 +71,7 @@
 //!
 //! # Features
 //! - `conformance`: the module `conformance`, the suite that every store passes.
+//! - `postgres`: `PostgresStore`, over tokio-postgres, with TLS by rustls.
 
 mod blob;
 mod brake;
@@ -87,10 +89,13 @@ mod lease;
 mod ledger;
 mod march;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod report;
 mod run;
 mod signal;
 mod sqlite;
+mod state;
 mod step;
 mod unwind;
 
@@ -111,8 +116,11 @@ pub use journal::{
 pub use lease::{Fence, Grant, Holder, HolderError, Lease, LeaseRequest, LeaseStore, Liveness};
 pub use ledger::{BudgetGrant, BudgetLedger, BudgetView};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresPlace, PostgresStore, PostgresUrlError};
 pub use report::{Failure, FailureCause, RunReport};
 pub use run::{RunContext, RunError, resume, run};
 pub use signal::{Signal, SignalKind, SignalStore};
 pub use sqlite::SqliteStore;
+pub use state::StateStore;
 pub use step::{Look, Outputs, Step, StepError, StepId, Suspended, Undo};

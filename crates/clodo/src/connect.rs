@@ -1,4 +1,4 @@
-use crate::platform::UrlStyle;
+use crate::{platform::UrlStyle, shared_pacer::SharedPacer};
 use clodo_cf_api::{Client, ClientOptions, ClientOptionsError};
 use clodo_config::Portfolio;
 use clodo_http::{Counted, Counter, HttpService};
@@ -82,7 +82,24 @@ impl Connection {
         counter: Counter,
     ) -> Result<Client, ConnectError> {
         let counted: Arc<dyn HttpService> = Arc::new(Counted::new(http, counter));
-        let options = ClientOptions::new(self.base_url.clone(), self.token.clone());
-        Ok(Client::new(counted, options)?)
+        Ok(Client::new(counted, self.options())?)
+    }
+
+    /// The same, with the token's budget in a store that processes share.
+    ///
+    /// # Errors
+    /// When the base URL or the token cannot be used.
+    pub fn paced_client(
+        &self,
+        http: Arc<dyn HttpService>,
+        counter: Counter,
+        pacer: SharedPacer,
+    ) -> Result<Client, ConnectError> {
+        let counted: Arc<dyn HttpService> = Arc::new(Counted::new(http, counter));
+        Ok(Client::new(counted, self.options().with_pacer(Arc::new(pacer)))?)
+    }
+
+    fn options(&self) -> ClientOptions {
+        ClientOptions::new(self.base_url.clone(), self.token.clone())
     }
 }

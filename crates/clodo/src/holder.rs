@@ -38,7 +38,13 @@ fn started(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses, which may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19).map(str::to_owned)
+    let mut fields = rest.split_whitespace();
+    // One that ended, and whose parent did not ask how, is still listed.
+    let state = fields.next()?;
+    if state == "Z" || state == "X" {
+        return None;
+    }
+    fields.nth(18).map(str::to_owned)
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -51,6 +57,16 @@ mod tests {
         assert_eq!(liveness(&own), Liveness::Alive);
         let earlier = Holder::new(own.host(), own.pid(), "1");
         assert_eq!(liveness(&earlier), Liveness::Dead);
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let other = Holder::new(own.host(), child.id(), &started(child.id()).unwrap());
+        assert_eq!(liveness(&other), Liveness::Alive);
+        child.kill().unwrap();
+        // Killed, but not waited for.
+        while liveness(&other) == Liveness::Alive {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert_eq!(liveness(&other), Liveness::Dead);
         assert_eq!(liveness(&Holder::new("elsewhere", own.pid(), "1")), Liveness::Unknown);
     }
 }

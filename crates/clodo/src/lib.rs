@@ -8,8 +8,10 @@
 //! | a project: which Workers does it name at all? | [`survey`] |
 //! | an account, or the local Cloudflare | [`Connection`], [`CloudflarePlatform`] |
 //! | a plan to carry out later | [`write_plan`], [`read_plan`] |
+//! | a deployment for a runner on another machine | [`Order`] |
 //! | a machine without an account | `find_or_start` (feature `local`) |
 //! | D1 databases to migrate | [`D1Migrator`] |
+//! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
 //! | an environment that takes only proved code | [`PromotionGate`] |
@@ -55,6 +57,7 @@
 //!
 //! # Features
 //! - `local`: find or start the local Cloudflare, and serve it from a program.
+//! - `postgres`: `state = "postgres://…"` in clodo.toml.
 
 mod connect;
 mod declare;
@@ -67,16 +70,20 @@ mod migrations;
 mod migrator;
 mod naming;
 mod notes;
+#[cfg(feature = "postgres")]
+mod pgpass;
 mod plan_file;
 mod platform;
 mod project;
 mod promotion_gate;
+mod queue;
 mod rollout;
 mod secret_gate;
 mod secrets;
 mod secrets_file;
 mod services;
 mod shared_pacer;
+mod state;
 mod survey;
 mod target;
 mod telemetry;
@@ -97,9 +104,11 @@ pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};
 pub use project::{Project, ignore_in_git};
 pub use promotion_gate::PromotionGate;
+pub use queue::{Order, QueueError, job_kind, required_secret};
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
 pub use shared_pacer::SharedPacer;
+pub use state::{StateError, open_state, state_file};
 pub use survey::{Survey, survey};
 pub use telemetry::PortfolioTelemetry;
 pub use verifier::HealthProbe;

@@ -22,8 +22,8 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let store = store(&context, context.platform(&args.platform)?).await?;
     let portfolio = context.project.portfolio().name();
-    let meant = unfinished(&store, portfolio, args.deployment.as_deref()).await?;
-    if holder(&store, portfolio).await?.is_none() {
+    let meant = unfinished(&*store, portfolio, args.deployment.as_deref()).await?;
+    if holder(&*store, portfolio).await?.is_none() {
         session.ui.say(&format!("Deployment {} was interrupted; it is rolled back.", meant.id));
         let back = RollbackArgs {
             deployment: Some(meant.id.to_string()),
@@ -41,5 +41,5 @@ pub(crate) async fn run(
         why: args.reason.clone(),
         at: SystemClock.now(),
     };
-    tell(&context, &store, &meant, signal).await
+    tell(&context, &*store, &meant, signal).await
 }

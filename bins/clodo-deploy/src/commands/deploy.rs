@@ -1,6 +1,6 @@
 use crate::{
     args::{DeployArgs, PlanArgs},
-    commands::plan,
+    commands::{enqueue, plan},
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question},
     report::{DeployDocument, failure, refusal, say_findings, targets_text},
@@ -37,6 +37,9 @@ pub(crate) async fn run(
     if args.prune && !args.yes {
         // What is removed may belong to any environment.
         question = question.or_else(|| Some("Deploy this, and remove what is named?".to_owned()));
+    }
+    if args.enqueue {
+        return enqueue::run(&context, platform, loaded, args.redeploy, question).await;
     }
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;

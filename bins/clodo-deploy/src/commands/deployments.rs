@@ -32,10 +32,10 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let store = store(&context, context.platform(&args.platform)?).await?;
     if let Some(id) = &args.deployment {
-        return show(session, &store, id, args).await;
+        return show(session, &*store, id, args).await;
     }
     let portfolio = context.project.portfolio().name();
-    let found = deployments(&store, portfolio, args.last).await.map_err(of_state)?;
+    let found = deployments(&*store, portfolio, args.last).await.map_err(of_state)?;
     session.ui.document(&DeploymentsDocument {
         version: FORMAT,
         outcome: "done",

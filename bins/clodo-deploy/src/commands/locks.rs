@@ -2,7 +2,7 @@ use crate::{
     args::LocksArgs, commands::running::of_state, context::Context, engine::store, report::FORMAT,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_saga::{Lease, LeaseStore, Liveness};
+use clodo_saga::{Lease, Liveness};
 use clodo_types::{Clock as _, SystemClock};
 use serde::Serialize;
 use std::fmt::Write as _;

@@ -19,7 +19,7 @@ pub(crate) async fn run(
     let platform = context.platform(&args.platform)?;
     let store = store(&context, platform).await?;
     let portfolio = context.project.portfolio().name();
-    let meant = unfinished(&store, portfolio, args.deployment.as_deref()).await?;
+    let meant = unfinished(&*store, portfolio, args.deployment.as_deref()).await?;
     if let Some(of) = &meant.rollback_of {
         let again = rollback_again(args, of.to_string(), &meant);
         return rollback::run(session, global, &again).await;

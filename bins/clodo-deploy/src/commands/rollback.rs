@@ -55,7 +55,7 @@ pub(crate) async fn run(
 
 async fn history(context: &Context<'_>, platform: Platform) -> Result<Vec<Deployment>, CliError> {
     let store = store(context, platform).await?;
-    let past = deployments(&store, context.project.portfolio().name(), HISTORY).await;
+    let past = deployments(&*store, context.project.portfolio().name(), HISTORY).await;
     past.map_err(|error| CliError::of(Exit::Failed, "state", error))
 }
 

@@ -30,8 +30,8 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let store = store(&context, context.platform(&args.platform)?).await?;
     let portfolio = context.project.portfolio().name();
-    let meant = unfinished(&store, portfolio, args.deployment.as_deref()).await?;
-    if holder(&store, portfolio).await?.is_none() {
+    let meant = unfinished(&*store, portfolio, args.deployment.as_deref()).await?;
+    if holder(&*store, portfolio).await?.is_none() {
         return Err(nobody_listens(&meant));
     }
     let step = args.step.as_deref().map(StepId::new);
@@ -42,7 +42,7 @@ pub(crate) async fn run(
         why: args.reason.clone(),
         at: SystemClock.now(),
     };
-    tell(&context, &store, &meant, signal).await
+    tell(&context, &*store, &meant, signal).await
 }
 
 /// Leaves word, and says so.

@@ -31,16 +31,16 @@ pub(crate) async fn run(
     let portfolio = context.project.portfolio().name();
     let id = match &args.deployment {
         Some(id) => name(id)?,
-        None => newest(&store, portfolio).await?,
+        None => newest(&*store, portfolio).await?,
     };
     let mut view = View::new(&context, id);
     loop {
-        let found = deployment_record(&store, &view.id).await.map_err(of_state)?;
+        let found = deployment_record(&*store, &view.id).await.map_err(of_state)?;
         let Some(record) = found else {
             return Err(CliError::usage(format!("there is no deployment {}", view.id))
                 .with_hint("`clodo-deploy deployments` lists what there is"));
         };
-        view.catch_up(&store, &record).await?;
+        view.catch_up(&*store, &record).await?;
         if let Some(next) = record.deployment.superseded_by.clone() {
             session.ui.say(&format!("Deployment {} was taken over by {next}.", view.id));
             view = View::new(&context, next);
@@ -49,7 +49,7 @@ pub(crate) async fn run(
         if record.deployment.state != DeploymentState::Unfinished {
             return view.end(&context, &record);
         }
-        if !view.is_carried_out(&store, portfolio).await? {
+        if !view.is_carried_out(&*store, portfolio).await? {
             let message =
                 format!("deployment {} was interrupted: no process carries it out", view.id);
             let hint = "`clodo-deploy resume` goes on with it, `clodo-deploy abort` takes it back";

@@ -189,16 +189,16 @@ fn undeclared_secrets(target: &mut Comparison<'_>, version: &InspectedVersion) {
 /// What the version is bound to by an id or a name that nothing has any more.
 fn resources(target: &mut Comparison<'_>, version: &InspectedVersion) {
     for (name, bound) in &version.bindings {
-        let account = target.account;
+        let (account, listed) = (target.account, target.listed);
         let missing = match bound {
-            BoundTo::Database(id) => {
+            BoundTo::Database(id) if listed.databases => {
                 account.database_by_id(id).is_none().then(|| format!("database {id}"))
             }
-            BoundTo::Namespace(id) => {
+            BoundTo::Namespace(id) if listed.namespaces => {
                 let known = account.namespaces.values().any(|known| known == id);
                 (!known).then(|| format!("KV namespace {id}"))
             }
-            BoundTo::Bucket { name, jurisdiction: None } => {
+            BoundTo::Bucket { name, jurisdiction: None } if listed.buckets => {
                 (!account.buckets.contains(name)).then(|| format!("bucket {name}"))
             }
             BoundTo::Worker { worker, .. }

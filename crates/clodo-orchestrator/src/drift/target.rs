@@ -4,7 +4,7 @@ use crate::{
     desired::{Desired, DesiredTarget},
     inspected::Inspected,
     mark::Hashes,
-    observed::{ObservedAccount, ObservedWorker},
+    observed::{AccountScope, ObservedAccount, ObservedWorker},
     trigger::{WorkerRef, WorkersDev},
 };
 use clodo_types::{Finding, Hostname, Severity};
@@ -18,6 +18,7 @@ pub(super) const REDEPLOY: &str = "`clodo-deploy deploy --redeploy` mends it";
 pub(super) fn compare(
     desired: &Desired,
     target: &DesiredTarget,
+    listed: &AccountScope,
     facts: &DriftFacts,
     report: &mut DriftReport,
 ) {
@@ -35,6 +36,7 @@ pub(super) fn compare(
         desired,
         target,
         worker,
+        listed,
         account,
         live,
         inspected,
@@ -84,6 +86,8 @@ pub(super) struct Comparison<'a> {
     pub(super) desired: &'a Desired,
     pub(super) target: &'a DesiredTarget,
     pub(super) worker: WorkerRef,
+    /// What of the account was listed.
+    pub(super) listed: &'a AccountScope,
     pub(super) account: &'a ObservedAccount,
     pub(super) live: &'a ObservedWorker,
     pub(super) inspected: Option<&'a Inspected>,

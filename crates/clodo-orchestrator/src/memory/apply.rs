@@ -86,7 +86,7 @@ impl State {
             Change::RemoveWorker { .. }
             | Change::RemoveDatabase { .. }
             | Change::RemoveNamespace { .. }
-            | Change::RemoveBucket { .. } => same(Before::Present, is_gone(account, change)),
+            | Change::RemoveBucket { .. } => same(Before::Present, account.is_gone(change)),
         })
     }
 
@@ -208,19 +208,6 @@ impl Account {
     fn domains_of(&self, worker: &WorkerRef) -> BTreeSet<Hostname> {
         let own = self.domains.iter().filter(|(_, by)| **by == worker.worker);
         own.map(|(host, _)| host.clone()).collect()
-    }
-}
-
-/// Whether what a change removes is not there.
-fn is_gone(account: &Account, change: &Change) -> bool {
-    match change {
-        Change::RemoveWorker { worker } => !account.workers.contains_key(&worker.worker),
-        Change::RemoveDatabase { id, .. } => {
-            !account.databases.values().any(|known| known.id == *id)
-        }
-        Change::RemoveNamespace { id, .. } => !account.namespaces.values().any(|known| known == id),
-        Change::RemoveBucket { name, .. } => !account.buckets.contains(name),
-        _ => false,
     }
 }
 

@@ -33,6 +33,19 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// Whether what a removal is about is gone already.
+    pub(super) fn is_gone(&self, change: &Change) -> bool {
+        match change {
+            Change::RemoveWorker { worker } => !self.workers.contains_key(&worker.worker),
+            Change::RemoveDatabase { id, .. } => {
+                self.databases.values().all(|known| known.id != *id)
+            }
+            Change::RemoveNamespace { id, .. } => self.namespaces.values().all(|known| known != id),
+            Change::RemoveBucket { name, .. } => !self.buckets.contains(name),
+            _ => false,
+        }
+    }
+
     /// Makes a removal; what is gone already is no error.
     pub(super) fn take_away(&mut self, change: &Change) {
         match change {

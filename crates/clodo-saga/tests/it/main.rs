@@ -5,6 +5,7 @@
 mod fencing;
 mod leases;
 mod pausing;
+mod postgres;
 mod runs;
 mod stores;
 mod world;

@@ -1,13 +1,10 @@
 use super::{CloudflarePlatform, errors::failed, settings};
-use clodo_cf_api::{
-    d1, kv, r2, triggers, worker_settings,
-    workers::{self, Worker},
-};
+use clodo_cf_api::{d1, kv, r2, triggers, worker_settings, workers};
 use clodo_orchestrator::{
     AccountScope, ObservedAccount, ObservedDatabase, ObservedWorker, PlatformError,
     PlatformErrorKind, WorkersDev,
 };
-use clodo_types::{AccountId, AccountName, Hostname, WorkerName};
+use clodo_types::{AccountId, AccountName, WorkerName};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use std::collections::BTreeMap;
 use tokio::try_join;
@@ -53,10 +50,8 @@ impl CloudflarePlatform {
         )?;
         account.routes = routes;
         for worker in workers {
-            let (name, own, mut seen) = listed(worker);
-            seen.migration_tag = objects.get(&name).cloned();
-            account.domains.extend(own.into_iter().map(|hostname| (hostname, name.clone())));
-            account.workers.insert(name, seen);
+            let tag = objects.get(&worker.name).cloned();
+            add_worker(&mut account, worker, tag);
         }
         // A name that we could not have given is of no use to us.
         let ours = databases.into_iter().filter_map(|database| {
@@ -150,17 +145,19 @@ impl CloudflarePlatform {
     }
 }
 
-/// A listed Worker, with the domains that lead to it.
-fn listed(worker: Worker) -> (WorkerName, Vec<Hostname>, ObservedWorker) {
+/// Takes over what the listing tells of a Worker.
+fn add_worker(account: &mut ObservedAccount, worker: workers::Worker, tag: Option<String>) {
     let mut seen = ObservedWorker::default();
     seen.settings = settings::listed(&worker);
     seen.tags = worker.tags;
+    seen.migration_tag = tag;
     seen.updated_on = Some(worker.updated_on).filter(|on| !on.is_empty());
     let subdomain = worker.subdomain;
     seen.workers_dev =
         Some(WorkersDev { enabled: subdomain.enabled, previews: subdomain.previews_enabled });
+    let hostnames = worker.references.domains.into_iter().map(|domain| domain.hostname);
     let callers = worker.references.workers.into_iter();
     seen.called_by = callers.filter_map(|caller| caller.name.parse().ok()).collect();
-    let own = worker.references.domains.into_iter().map(|domain| domain.hostname);
-    (worker.name, own.collect(), seen)
+    account.domains.extend(hostnames.map(|hostname| (hostname, worker.name.clone())));
+    account.workers.insert(worker.name, seen);
 }
