@@ -1,7 +1,7 @@
 use crate::{budget, confirm::Confirmation, context::Context, failure, listener::Teller};
 use clodo::{
     CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, PortfolioTelemetry,
-    SecretGate, UrlStyle,
+    PromotionGate, SecretGate, UrlStyle,
 };
 use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
@@ -64,8 +64,13 @@ impl Engine {
         let confirmation = Arc::new(Confirmation::new(ui, question));
         let mut cx = DeployContext::new(ports, clodo::this_process());
         cx.liveness = clodo::liveness;
-        cx.gates =
-            vec![Arc::new(MigrationGate), Arc::new(SecretGate::new(secrets)), confirmation.clone()];
+        let promotion = PromotionGate::new(store.clone(), context.project.portfolio());
+        cx.gates = vec![
+            Arc::new(MigrationGate),
+            Arc::new(promotion),
+            Arc::new(SecretGate::new(secrets)),
+            confirmation.clone(),
+        ];
         cx.listener = Arc::new(Teller::new(ui));
         cx.cancel = context.session.cancel.clone();
         cx.signals = Some(store);
