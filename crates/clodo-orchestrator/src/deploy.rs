@@ -127,13 +127,13 @@ async fn deploy_locked(
         deployment: options.deployment.clone(),
         portfolio: desired.portfolio.clone(),
         occasion: Occasion {
-            rollback_of: None,
-            rollback_of_others: Vec::new(),
             revision: desired.revision.clone(),
             by: Some(cx.by.clone()),
             why: options.why.clone(),
             redeploy: options.redeploy.clone(),
             adopt: desired.targets.iter().any(|target| target.adopt),
+            prune: options.prune.is_some(),
+            ..Occasion::default()
         },
         prepared,
         history,

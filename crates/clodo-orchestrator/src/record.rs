@@ -3,7 +3,9 @@ use crate::{
     mark::Hashes,
     plan::{Action, Fate, Judgement, Plan, PlannedStep},
     ports::Verdict,
+    removal::Data,
     report::{FailureReport, Outcome},
+    rollback::Reach,
     trigger::{Check, WorkerRef},
 };
 use clodo_saga::{JournalError, JournalStore, RunQuery, RunRecord, StepId};
@@ -39,6 +41,14 @@ pub(crate) struct Occasion {
     pub(crate) redeploy: BTreeSet<TargetId>,
     #[serde(default)]
     pub(crate) adopt: bool,
+    #[serde(default)]
+    pub(crate) prune: bool,
+    /// How far a rollback goes that names no deployment.
+    #[serde(default)]
+    pub(crate) reach: Option<Reach>,
+    /// What becomes of data, when it is a removal.
+    #[serde(default)]
+    pub(crate) removal: Option<Data>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,6 +156,12 @@ pub struct Deployment {
     pub redeploy: BTreeSet<TargetId>,
     /// Whether it could take over Workers that Clodo had not deployed.
     pub adopt: bool,
+    /// Whether it was to remove Workers that the files no longer named.
+    pub prune: bool,
+    /// How far it went back, when it was a rollback that named no deployment.
+    pub reach: Option<Reach>,
+    /// What was to become of data, when it took targets away.
+    pub removal: Option<Data>,
     /// The deployment that took its work over.
     pub superseded_by: Option<DeploymentId>,
     /// Why it failed, when it did.
@@ -235,6 +251,9 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         why: past.opening.occasion.why.clone(),
         redeploy: past.opening.occasion.redeploy.clone(),
         adopt: past.opening.occasion.adopt,
+        prune: past.opening.occasion.prune,
+        reach: past.opening.occasion.reach,
+        removal: past.opening.occasion.removal,
         superseded_by: past.finish.superseded_by.clone(),
         failure: past.finish.failure.clone(),
     })

@@ -23,6 +23,7 @@ use crate::{
 };
 use clodo_saga::{LeaseGuard, StepId};
 use clodo_types::{DeploymentId, Finding, PortfolioName, Severity, TargetId, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,7 +57,8 @@ impl Removal {
 }
 
 /// What becomes of data: of databases, namespaces, buckets and Durable Objects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Data {
     /// It stays; a Worker whose removal would lose some is refused.
     #[default]
@@ -137,6 +139,7 @@ async fn destroy_locked(
         occasion: Occasion {
             by: Some(cx.by.clone()),
             why: options.why.clone(),
+            removal: Some(options.data),
             ..Occasion::default()
         },
         prepared,

@@ -14,6 +14,7 @@ use crate::{
 };
 use clodo_saga::{LeaseGuard, Progress};
 use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -39,7 +40,8 @@ pub struct RollbackOptions {
 }
 
 /// How far a rollback goes that names no deployment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reach {
     /// Back before the newest deployment that is still in effect, for the targets that it changed.
@@ -123,8 +125,8 @@ async fn rollback_locked(
             revision: revision(&history, &options.of),
             by: Some(cx.by.clone()),
             why: options.why.clone(),
-            redeploy: BTreeSet::new(),
-            adopt: false,
+            reach: options.of.is_none().then_some(options.reach),
+            ..Occasion::default()
         },
         prepared,
         history,

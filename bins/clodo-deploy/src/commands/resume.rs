@@ -1,12 +1,12 @@
 use crate::{
-    args::{ResumeArgs, RollbackArgs, TargetArgs},
-    commands::{deploy::finish, rollback, running::unfinished},
+    args::{DestroyArgs, ResumeArgs, RollbackArgs, TargetArgs},
+    commands::{deploy::finish, destroy, plan, rollback, running::unfinished},
     context::{Context, LoadFrom},
     engine::{Engine, new_deployment, not_begun, question, store},
     report::say_findings,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{DeployOptions, Deployment, deploy};
+use clodo_orchestrator::{Data, DeployOptions, Deployment, Reach, deploy};
 use std::collections::BTreeSet;
 
 /// `clodo-deploy resume`: a new deployment that takes over the interrupted one, with the same files.
@@ -24,6 +24,10 @@ pub(crate) async fn run(
         let again = rollback_again(args, of.to_string(), &meant);
         return rollback::run(session, global, &again).await;
     }
+    if let Some(data) = meant.removal {
+        let again = removal_again(args, data, &meant);
+        return destroy::run(session, global, &again).await;
+    }
     let selection = context.selection(&same_targets(&meant, args))?;
     let from = LoadFrom { adopt: meant.adopt, secrets_file: args.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
@@ -36,6 +40,7 @@ pub(crate) async fn run(
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(&meant.redeploy);
     options.why.clone_from(&meant.why);
+    options.prune = meant.prune.then(|| plan::named(&context, platform)).transpose()?;
     options.expected = Some(meant.wanted);
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
@@ -60,13 +65,36 @@ fn same_targets(meant: &Deployment, args: &ResumeArgs) -> TargetArgs {
 
 /// An interrupted rollback goes on as a rollback of the same targets.
 fn rollback_again(args: &ResumeArgs, of: String, meant: &Deployment) -> RollbackArgs {
-    let services: BTreeSet<_> = meant.wanted.keys().map(|id| id.service.to_string()).collect();
+    let same = same_targets(meant, args);
+    let to_time = match meant.reach {
+        Some(Reach::To(time)) => jiff::Timestamp::from_millisecond(time.as_millis()).ok(),
+        _ => None,
+    };
+    let each = meant.reach == Some(Reach::Each);
+    // A rollback may reach over several environments, unlike a deployment.
+    let environments: BTreeSet<_> = meant.wanted.keys().map(|id| &id.environment).collect();
     RollbackArgs {
-        deployment: Some(of),
-        services: services.into_iter().collect(),
+        deployment: (to_time.is_none() && !each).then_some(of),
+        to_time: to_time.map(|time| time.to_string()),
+        each,
+        services: same.services,
+        environment: same.environment.filter(|_| environments.len() == 1),
+        customers: same.customers,
         yes: args.yes,
         reason: meant.why.clone(),
         platform: args.platform.clone(),
         ..RollbackArgs::default()
+    }
+}
+
+/// An interrupted removal goes on with the same targets; who began it was allowed to.
+fn removal_again(args: &ResumeArgs, data: Data, meant: &Deployment) -> DestroyArgs {
+    DestroyArgs {
+        targets: same_targets(meant, args),
+        dry_run: false,
+        yes: args.yes,
+        with_data: data == Data::Remove,
+        allow_protected: true,
+        reason: meant.why.clone(),
     }
 }
