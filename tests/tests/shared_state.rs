@@ -35,7 +35,7 @@ fn what_one_machine_deployed_another_lists_and_nothing_lies_in_a_file() {
         let past = list.exits(0).json()["deployments"].clone();
         past.as_array().expect("a list").iter().map(|past| past["id"].clone()).collect()
     };
-    assert_eq!(list(&[]), std::slice::from_ref(&id));
+    assert_eq!(list(&[]), std::slice::from_ref(id));
     assert!(list(&["--platform", "cloudflare"]).is_empty(), "each platform has its own history");
     assert!(!here.project().join(".clodo/state-local.sqlite").exists());
 
