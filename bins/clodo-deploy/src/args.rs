@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Destroy(DestroyArgs),
     /// List the newest deployments of this portfolio, or show one with all its steps
     #[command(
-        after_help = "Examples:\n  clodo-deploy deployments --last 5\n  clodo-deploy deployments 0199c0de-0000-7000-8000-000000000001 --format html --out release.html"
+        after_help = "Example:\n  clodo-deploy deployments --last 5\n  clodo-deploy deployments 0199c0de-0000-7000-8000-000000000001 --format html --out release.html"
     )]
     Deployments(DeploymentsArgs),
     /// Go back to what was before a deployment; without an ID, before the newest one
@@ -181,6 +181,9 @@ pub(crate) struct DeployArgs {
     /// Remove Workers of this portfolio that the files no longer name
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Remove Workers of protected environments as well
+    #[arg(long, requires = "prune")]
+    pub(crate) allow_protected: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
@@ -294,6 +297,9 @@ pub(crate) struct PlanArgs {
     /// Plan to remove Workers of this portfolio that the files no longer name
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Remove Workers of protected environments as well
+    #[arg(long, requires = "prune")]
+    pub(crate) allow_protected: bool,
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,

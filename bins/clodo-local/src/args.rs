@@ -135,7 +135,7 @@ pub(crate) struct UpArgs {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DurabilityArg {
-    /// It is: nothing that was answered is lost, not even when the power fails
+    /// It is: no Worker, version or route that was answered is lost, not even when the power fails; rows, values, objects and messages are lost only then
     #[default]
     Full,
     /// It is soon: nothing is lost unless the machine goes down

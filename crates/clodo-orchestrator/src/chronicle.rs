@@ -95,8 +95,8 @@ impl Story {
                 self.ended_at = Some(at);
                 self.why = Some(error.clone());
             }
-            // What failed is undone too: that it failed says more.
-            Entry::Undone { .. } if self.state == StepState::Failed => {}
+            // What failed is undone or kept as well: that it failed says more.
+            Entry::Undone { .. } | Entry::Kept { .. } if self.state == StepState::Failed => {}
             Entry::Undone { .. } => self.state = StepState::Undone,
             Entry::Kept { reason, .. } => {
                 self.state = StepState::Kept;

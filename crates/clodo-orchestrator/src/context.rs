@@ -8,7 +8,7 @@ use crate::{
     trigger::WorkerRef,
 };
 use clodo_saga::{Holder, JournalStore, LeaseStore, Liveness, SignalStore};
-use clodo_types::{Clock, DeploymentId, TargetId};
+use clodo_types::{Clock, DeploymentId, EnvironmentName, TargetId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -129,6 +129,9 @@ pub struct DeployOptions {
     /// Remove the Workers of the portfolio that its files no longer name, given all that they do name
     /// in any environment; `None` leaves them.
     pub prune: Option<BTreeSet<WorkerRef>>,
+    /// Environments whose Workers are not removed by that, nor Workers of which nobody knows the
+    /// environment, if there are any here.
+    pub protected: BTreeSet<EnvironmentName>,
     /// What the targets must be, as [`Deployment::wanted`](crate::Deployment::wanted) has it: who
     /// goes on with an interrupted deployment does so with the files that it began with.
     pub expected: Option<BTreeMap<TargetId, Option<Hashes>>>,
@@ -140,7 +143,14 @@ impl DeployOptions {
     /// Deploys what changed.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
-        let (redeploy, prune) = (BTreeSet::new(), None);
-        Self { deployment, redeploy, agreed: None, prune, expected: None, why: None }
+        Self {
+            deployment,
+            redeploy: BTreeSet::new(),
+            agreed: None,
+            prune: None,
+            protected: BTreeSet::new(),
+            expected: None,
+            why: None,
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     observed::{Observed, Scope},
     plan::{Action, Fate, Plan, PlannedTarget},
     planner::{PlanOptions, plan},
-    record::Occasion,
+    record::{Occasion, grouped},
     removal::plan_prune,
     report::{DeployReport, Outcome, TargetReport},
     resource::ResourceRef,
@@ -131,6 +131,8 @@ async fn deploy_locked(
             by: Some(cx.by.clone()),
             why: options.why.clone(),
             redeploy: options.redeploy.clone(),
+            strategies: grouped(desired),
+            rollout: desired.rollout.clone(),
             adopt: desired.targets.iter().any(|target| target.adopt),
             prune: options.prune.is_some(),
             ..Occasion::default()
@@ -163,7 +165,8 @@ async fn prepare_with_history(
     };
     let mut plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
     if let Some(named) = &options.prune {
-        plan = plan_prune(cx, desired, plan, &observed, &history, named).await?;
+        plan = plan_prune(cx, desired, plan, (&observed, &history), (named, &options.protected))
+            .await?;
     }
     if let Some(agreed) = &options.agreed {
         plan.findings.extend(agreed.objection(&plan));

@@ -1,4 +1,5 @@
 use crate::{
+    desired::Desired,
     history::Past,
     mark::Hashes,
     plan::{Action, Fate, Judgement, Plan, PlannedStep},
@@ -6,6 +7,7 @@ use crate::{
     removal::Data,
     report::{FailureReport, Outcome},
     rollback::Reach,
+    strategy::{Rollout, Strategy},
     trigger::{Check, WorkerRef},
 };
 use clodo_saga::{JournalError, JournalStore, RunQuery, RunRecord, StepId};
@@ -39,6 +41,11 @@ pub(crate) struct Occasion {
     pub(crate) why: Option<String>,
     #[serde(default)]
     pub(crate) redeploy: BTreeSet<TargetId>,
+    /// Strategies other than all at once, each with the targets that it is for.
+    #[serde(default)]
+    pub(crate) strategies: Vec<(Strategy, Vec<TargetId>)>,
+    #[serde(default)]
+    pub(crate) rollout: Rollout,
     #[serde(default)]
     pub(crate) adopt: bool,
     #[serde(default)]
@@ -154,6 +161,12 @@ pub struct Deployment {
     pub wanted: BTreeMap<TargetId, Option<Hashes>>,
     /// The targets among them that were to be uploaded even if nothing had changed.
     pub redeploy: BTreeSet<TargetId>,
+    /// How the targets get traffic that do not get all of it at once.
+    #[serde(skip)]
+    pub strategies: BTreeMap<TargetId, Strategy>,
+    /// In which waves, with whose approval.
+    #[serde(skip)]
+    pub rollout: Rollout,
     /// Whether it could take over Workers that Clodo had not deployed.
     pub adopt: bool,
     /// Whether it was to remove Workers that the files no longer named.
@@ -250,6 +263,8 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         by: past.opening.occasion.by.clone(),
         why: past.opening.occasion.why.clone(),
         redeploy: past.opening.occasion.redeploy.clone(),
+        strategies: each_strategy(&past.opening.occasion.strategies),
+        rollout: past.opening.occasion.rollout.clone(),
         adopt: past.opening.occasion.adopt,
         prune: past.opening.occasion.prune,
         reach: past.opening.occasion.reach,
@@ -257,4 +272,23 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         superseded_by: past.finish.superseded_by.clone(),
         failure: past.finish.failure.clone(),
     })
+}
+
+/// The strategies of a deployment as they are recorded: a fleet has few of them.
+pub(crate) fn grouped(desired: &Desired) -> Vec<(Strategy, Vec<TargetId>)> {
+    let mut groups: Vec<(Strategy, Vec<TargetId>)> = Vec::new();
+    for target in desired.targets.iter().filter(|one| one.strategy != Strategy::default()) {
+        match groups.iter_mut().find(|(strategy, _)| *strategy == target.strategy) {
+            Some((_, targets)) => targets.push(target.id.clone()),
+            None => groups.push((target.strategy.clone(), vec![target.id.clone()])),
+        }
+    }
+    groups
+}
+
+fn each_strategy(groups: &[(Strategy, Vec<TargetId>)]) -> BTreeMap<TargetId, Strategy> {
+    let each = groups.iter().flat_map(|(strategy, targets)| {
+        targets.iter().map(|target| (target.clone(), strategy.clone()))
+    });
+    each.collect()
 }

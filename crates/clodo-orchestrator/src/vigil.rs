@@ -92,6 +92,7 @@ impl Vigil<'_> {
         let check = judgement.check.clone();
         let question = TelemetryQuestion::new(check, canary.clone(), baseline, note.since);
         let question = question.with_urls(urls);
+        let (here, spent) = (self.cx.clock.now(), self.spent());
         loop {
             match telemetry.read(&question).await {
                 Ok(reading) if reading != note.reading => {
@@ -119,11 +120,15 @@ impl Vigil<'_> {
                         let why = format!("no verdict about the canary in {time}: {verdict}");
                         return Err(NotHealthy(why).into());
                     }
-                    Inconclusive::Ask => return Err(Suspended.into()),
+                    // Who goes on with it has as long again to look at it and to decide.
+                    Inconclusive::Ask if self.cx.clock.now().since(here) >= rules.limit => {
+                        return Err(Suspended.into());
+                    }
+                    Inconclusive::Ask => {}
                 },
                 _ => {}
             }
-            if let Some(yes) = self.wait(rules.interval, note.since, None).await? {
+            if let Some(yes) = self.wait(rules.interval, Some(spent), None).await? {
                 let report = note.judge.report();
                 return Ok(Promoted { version: canary, report, continued_by: Some(yes.by) });
             }
@@ -138,7 +143,7 @@ impl Vigil<'_> {
             self.note(&HoldNote { since }).await?;
             self.cx.listener.hear(&DeployEvent::Waiting(self.step.clone()));
         }
-        let mut yes: Option<Signal> = None;
+        let (mut yes, spent): (Option<Signal>, _) = (None, self.spent());
         loop {
             self.look_at(hold).await?;
             let waited = self.cx.clock.now().since(since);
@@ -149,8 +154,10 @@ impl Vigil<'_> {
             }
             let rest = hold.bake.saturating_sub(waited);
             let pause = if rest.is_zero() { GLANCE } else { rest.min(GLANCE) };
-            if let Some(said) = self.wait(pause, since, hold.approval).await? {
-                yes.get_or_insert(said);
+            // One yes is enough, and it does not make the time shorter.
+            let asked = hold.approval.is_some() && yes.is_none();
+            if let Some(said) = self.wait(pause, asked.then_some(spent), hold.approval).await? {
+                yes = Some(said);
             }
         }
     }
@@ -172,11 +179,17 @@ impl Vigil<'_> {
         Ok(())
     }
 
-    /// Waits for that long, or until somebody says yes; a no, or a wish to stop, is an error.
+    /// The number of the last yes so far: what moved an earlier step on is spent.
+    fn spent(&self) -> u64 {
+        self.word.borrow().yes.last().map_or(0, |(number, _)| *number)
+    }
+
+    /// Waits for that long, or until somebody says yes after `spent`, if that is asked; a no, or a
+    /// wish to stop, is an error.
     async fn wait(
         &mut self,
         pause: Duration,
-        since: Timestamp,
+        spent: Option<u64>,
         approval: Option<Approval>,
     ) -> Result<Option<Signal>, StepError> {
         let deadline = tokio::time::Instant::now() + pause;
@@ -185,8 +198,10 @@ impl Vigil<'_> {
             if let Some(no) = word.no {
                 return Err(no_of(no).into());
             }
-            let counts = |yes: &&Signal| self.counts(yes, since, approval);
-            if let Some(yes) = word.yes.iter().find(counts) {
+            let counts = |(number, yes): &&(u64, Signal)| {
+                spent.is_some_and(|spent| self.counts(yes, *number > spent, approval))
+            };
+            if let Some((_, yes)) = word.yes.iter().find(counts) {
                 return Ok(Some(yes.clone()));
             }
             tokio::select! {
@@ -202,13 +217,9 @@ impl Vigil<'_> {
     }
 
     /// Whether a yes is meant for this step, now.
-    fn counts(&self, yes: &Signal, since: Timestamp, approval: Option<Approval>) -> bool {
-        let for_this = match &yes.step {
-            Some(step) => step == self.step,
-            // What moved an earlier step on is spent.
-            None => yes.at > since,
-        };
-        for_this && (approval != Some(Approval::SomebodyElse) || yes.by != self.by)
+    fn counts(&self, yes: &Signal, fresh: bool, approval: Option<Approval>) -> bool {
+        let for_this = yes.step.as_ref().map_or(fresh, |step| step == self.step);
+        for_this && (approval != Some(Approval::SomebodyElse) || user(&yes.by) != user(self.by))
     }
 
     fn tell(&self, report: JudgeReport) {
@@ -226,6 +237,11 @@ impl Vigil<'_> {
         self.cx.journal.append(self.run, &Addition { at, entries, fence }).await?;
         Ok(())
     }
+}
+
+/// Who it is, on whatever machine: `ada` of `ada@laptop`.
+fn user(by: &str) -> &str {
+    by.split_once('@').map_or(by, |(user, _)| user)
 }
 
 fn no_of(no: Signal) -> NotHealthy {

@@ -11,8 +11,8 @@ const EVERY: Duration = Duration::from_millis(500);
 /// What people said to the deployment, from this or another terminal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Word {
-    /// Each yes, oldest first.
-    pub(crate) yes: Vec<Signal>,
+    /// Each yes with its number, oldest first.
+    pub(crate) yes: Vec<(u64, Signal)>,
     /// The first no.
     pub(crate) no: Option<Signal>,
 }
@@ -71,7 +71,7 @@ impl Listener {
                 Ok(signals) => {
                     for (number, signal) in signals {
                         self.heard = number;
-                        self.obey(signal);
+                        self.obey(number, signal);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "signals could not be read"),
@@ -80,13 +80,13 @@ impl Listener {
         }
     }
 
-    fn obey(&self, signal: Signal) {
+    fn obey(&self, number: u64, signal: Signal) {
         match signal.kind {
             SignalKind::Pause => self.brake.pull(),
             // Who continues a paused deployment has not yet said yes to what it waits for.
             SignalKind::Continue if self.brake.is_on() => self.brake.release(),
             SignalKind::Continue | SignalKind::Approve => {
-                self.said.send_modify(|word| word.yes.push(signal));
+                self.said.send_modify(|word| word.yes.push((number, signal)));
             }
             SignalKind::Abort => {
                 self.said.send_modify(|word| word.no = Some(signal));

@@ -22,6 +22,7 @@ pub(crate) async fn run(
             out: None,
             adopt: args.adopt,
             prune: args.prune,
+            allow_protected: args.allow_protected,
             redeploy: args.redeploy,
             secrets_file: args.secrets_file.clone(),
         };
@@ -47,6 +48,7 @@ pub(crate) async fn run(
     let mut options = options(&loaded, args.redeploy);
     options.why.clone_from(&args.reason);
     options.prune = args.prune.then(|| plan::named(&context, platform)).transpose()?;
+    options.protected = plan::protected(&context, args.allow_protected);
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);

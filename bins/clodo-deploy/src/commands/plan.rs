@@ -7,9 +7,9 @@ use crate::{
 };
 use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_config::Platform;
+use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{DeployOptions, Prepared, SavedPlan, WorkerRef, prepare};
-use clodo_types::{Clock as _, SystemClock, Timestamp};
+use clodo_types::{Clock as _, EnvironmentName, SystemClock, Timestamp};
 use std::{collections::BTreeSet, path::Path};
 
 /// `clodo-deploy plan`, and `deploy --dry-run`
@@ -29,6 +29,7 @@ pub(crate) async fn run(
     let engine = Engine::new(&context, &to, &mut loaded, None).await?.without_question();
     let mut options = options(&loaded, args.redeploy);
     options.prune = args.prune.then(|| named(&context, platform)).transpose()?;
+    options.protected = protected(&context, args.allow_protected);
     let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(out) = args.out.as_ref().filter(|_| !prepared.is_refused()) {
         save(&context, &engine, &prepared, &loaded, &options, out)?;
@@ -79,4 +80,11 @@ pub(crate) fn show(
     let Some(error) = error else { return Ok(Exit::Done) };
     ui.error(&error);
     Ok(error.exit())
+}
+
+/// The environments of which nothing is removed unasked.
+pub(crate) fn protected(context: &Context<'_>, allowed: bool) -> BTreeSet<EnvironmentName> {
+    let all = context.project.portfolio().environments().iter();
+    let guarded = all.filter(|(_, described)| !allowed && described.protection != Protection::None);
+    guarded.map(|(name, _)| name.clone()).collect()
 }

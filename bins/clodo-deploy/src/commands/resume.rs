@@ -1,13 +1,13 @@
 use crate::{
     args::{DestroyArgs, ResumeArgs, RollbackArgs, TargetArgs},
-    commands::{deploy::finish, destroy, plan, rollback, running::unfinished},
+    commands::{deploy::finish, destroy, rollback, running::unfinished},
     context::{Context, LoadFrom},
     engine::{Engine, new_deployment, not_begun, question, store},
     report::say_findings,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_orchestrator::{Data, DeployOptions, Deployment, Reach, deploy};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// `clodo-deploy resume`: a new deployment that takes over the interrupted one, with the same files.
 pub(crate) async fn run(
@@ -32,6 +32,11 @@ pub(crate) async fn run(
     let from = LoadFrom { adopt: meant.adopt, secrets_file: args.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     loaded.desired.targets.retain(|target| meant.wanted.contains_key(&target.id));
+    for target in &mut loaded.desired.targets {
+        let target = Arc::make_mut(target);
+        target.strategy = meant.strategies.get(&target.id).cloned().unwrap_or_default();
+    }
+    loaded.desired.rollout.clone_from(&meant.rollout);
     say_findings(&session.ui, &loaded.notes);
     let question = question(&context, &loaded.desired, platform, args.yes);
     let to = context.connect(platform).await?;
@@ -40,7 +45,10 @@ pub(crate) async fn run(
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(&meant.redeploy);
     options.why.clone_from(&meant.why);
-    options.prune = meant.prune.then(|| plan::named(&context, platform)).transpose()?;
+    if meant.prune {
+        let later = "What the files no longer name is left alone; `clodo-deploy deploy --prune` removes it.";
+        session.ui.warn(later);
+    }
     options.expected = Some(meant.wanted);
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {

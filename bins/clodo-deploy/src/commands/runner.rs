@@ -1,5 +1,6 @@
 use crate::{
     args::RunnerArgs,
+    budget,
     context::Context,
     engine::{Engine, new_deployment, store},
     failure,
@@ -204,6 +205,8 @@ impl Runner<'_> {
             true => Box::pin(self.perform(&claimed)).await,
             false => Worked::Later(String::new()),
         };
+        // Each deployment has a pacer, which would hold on to its calls and its connection.
+        budget::give_back().await;
         match worked {
             Worked::Later(why) => {
                 // If it fails, it expires.

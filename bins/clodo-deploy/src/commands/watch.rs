@@ -155,7 +155,7 @@ impl View {
         Ok(self.unheld < 3)
     }
 
-    /// The deployment has ended: the exit code is that of its own process.
+    /// The deployment has ended: 0 when it is done, 1 when all was taken back, 5 when something stays.
     fn end(&self, context: &Context<'_>, record: &DeploymentRecord) -> Result<Exit, CliError> {
         let (ending, exit, outcome) = match record.deployment.state {
             DeploymentState::Done => (Ending::Completed, Exit::Done, "done"),
@@ -164,7 +164,7 @@ impl View {
         };
         self.tell(Event::RunClosed(ending));
         let ui = &context.session.ui;
-        ui.document(&RecordDocument::of(record))?;
+        ui.document(&RecordDocument::ended(record, outcome))?;
         let failure = record.deployment.failure.as_ref();
         let why = failure.map(|one| format!(": {}: {}", one.summary, one.messages.join(": ")));
         let outcome = outcome.replace('_', " ");

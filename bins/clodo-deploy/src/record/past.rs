@@ -90,6 +90,11 @@ impl<'a> RecordDocument<'a> {
         let steps = record.steps.iter().map(PastStep::from).collect();
         Self { version: FORMAT, outcome: "done", deployment: (&record.deployment).into(), steps }
     }
+
+    /// The same for who waited for its end.
+    pub(crate) fn ended(record: &'a DeploymentRecord, outcome: &'static str) -> Self {
+        Self { outcome, ..Self::of(record) }
+    }
 }
 
 impl<'a> From<&'a StepRecord> for PastStep<'a> {

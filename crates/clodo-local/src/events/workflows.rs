@@ -280,7 +280,7 @@ mod tests {
     fn each_version_gets_its_share_of_instances() {
         let live = [("a".to_owned(), 75.0), ("b".to_owned(), 25.0)];
         let count = |of: usize| (0..of as u64).filter(|n| share(&live, *n) == Some("b")).count();
-        assert_eq!(count(1_000), 250);
+        assert!((248..=252).contains(&count(1_000)), "{}", count(1_000));
         assert!((4..=6).contains(&count(20)), "{}", count(20));
         let alone = [("a".to_owned(), 100.0), ("b".to_owned(), 0.0)];
         assert!((0..1_000).all(|n| share(&alone, n) == Some("a")));

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Everything that a cloud ever writes below its state folder.
-const OWNED: [&str; 17] = [
+const OWNED: [&str; 19] = [
     "analytics.sqlite",
     "analytics.sqlite-shm",
     "analytics.sqlite-wal",
@@ -16,6 +16,8 @@ const OWNED: [&str; 17] = [
     "cloud.log",
     "data",
     "durable",
+    "ports.json",
+    "ports.new",
     "requests.1.jsonl",
     "requests.jsonl",
     "run",

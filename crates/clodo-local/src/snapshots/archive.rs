@@ -36,6 +36,7 @@ pub(super) fn is_of_a_run(name: &str) -> bool {
     ["cloud.log", "run", "state.lock", "transfers", "requests.jsonl", "requests.1.jsonl"]
         .contains(&name)
         || name.starts_with("cloud.json")
+        || name.starts_with("ports.")
         || name.starts_with("snapshot.")
 }
 

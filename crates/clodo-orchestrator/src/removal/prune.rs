@@ -12,7 +12,7 @@ use crate::{
     trigger::WorkerRef,
 };
 use clodo_saga::StepId;
-use clodo_types::{Severity, TargetId};
+use clodo_types::{EnvironmentName, Severity, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds to a plan the removal of all Workers that bear the portfolio's mark and are none of `named`.
@@ -21,9 +21,8 @@ pub(crate) async fn plan_prune(
     cx: &DeployContext,
     desired: &Desired,
     plan: Plan,
-    observed: &Observed,
-    history: &History,
-    named: &BTreeSet<WorkerRef>,
+    (observed, history): (&Observed, &History),
+    (named, protected): (&BTreeSet<WorkerRef>, &BTreeSet<EnvironmentName>),
 ) -> Result<Plan, DeployError> {
     let orphans = orphans(desired, observed, named);
     let inspected = inspect(cx, orphans).await.map_err(DeployError::Observe)?;
@@ -37,8 +36,9 @@ pub(crate) async fn plan_prune(
     let after = last_steps(&draft.plan);
     let mut going = Vec::new();
     for (worker, seen) in &inspected {
-        if draft.may_be_pruned(desired, worker, seen) {
-            let target = ids.get(worker).map(|id| (*id).clone());
+        let target = ids.get(worker).map(|id| (*id).clone());
+        let free = draft.is_free(worker, target.as_ref(), protected);
+        if free && draft.may_be_pruned(desired, worker, seen) {
             let calls = bound(seen).filter_map(|(_, bound)| match bound {
                 BoundTo::Worker { worker: called, .. } => Some(called.clone()),
                 _ => None,
@@ -78,6 +78,24 @@ fn bound(seen: &Inspected) -> impl Iterator<Item = (&String, &BoundTo)> {
 }
 
 impl Draft<'_> {
+    /// Objects to a removal in a protected environment.
+    fn is_free(
+        &mut self,
+        worker: &WorkerRef,
+        target: Option<&TargetId>,
+        protected: &BTreeSet<EnvironmentName>,
+    ) -> bool {
+        let (name, hint) = (&worker.worker, "give --allow-protected to remove it all the same");
+        let message = match target {
+            Some(id) if !protected.contains(&id.environment) => return true,
+            None if protected.is_empty() => return true,
+            Some(id) => format!("`{name}` belongs to `{}`, which is protected", id.environment),
+            None => format!("nobody knows to which environment `{name}` belongs"),
+        };
+        self.say("protected", Severity::Block, message, Some(hint));
+        false
+    }
+
     fn may_be_pruned(&mut self, desired: &Desired, worker: &WorkerRef, seen: &Inspected) -> bool {
         let name = &worker.worker;
         let has_objects = bound(seen).any(|(_, bound)| match bound {

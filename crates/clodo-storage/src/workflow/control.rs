@@ -179,7 +179,7 @@ fn restart(
          home = NULL, ended = NULL, expires = NULL, paused = NULL, afterwards = NULL, \
          rolled_back = NULL, losses = 0, output = NULL, error = NULL, \
          started = CASE ?3 WHEN 0 THEN NULL ELSE started END, \
-         bytes = length(params) + (SELECT coalesce(sum(length(coalesce(output, '')) + \
+         bytes = octet_length(params) + (SELECT coalesce(sum(octet_length(coalesce(output, '')) + \
          coalesce(stream, 0)), 0) FROM step WHERE step.instance = instance.seq) WHERE seq = ?1",
     )?
     .execute([found.seq, now, first])?;

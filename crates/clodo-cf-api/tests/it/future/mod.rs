@@ -3,6 +3,7 @@
 mod data;
 mod rest;
 mod workers;
+mod workflows;
 
 use crate::support::{HEX, ID, json as answer, ok};
 use clodo_cf_api::{Client, ClientOptions, Endpoint, ListEndpoint, analytics, tails};
@@ -82,6 +83,7 @@ fn fixtures() -> Vec<Fixture> {
     all.extend(data::fixtures());
     all.extend(rest::fixtures());
     all.extend(rest::figures());
+    all.extend(workflows::fixtures());
     all
 }
 
@@ -136,7 +138,8 @@ fn aged(value: &Value, key: &str, extra: &Value, word: &str) -> Value {
             let fields = fields.iter().map(|(key, value)| (key.clone(), inner(key, value)));
             let mut fields: serde_json::Map<_, _> = fields.collect();
             // A map by name takes no foreign entries; everything else does.
-            if !matches!(key, "values" | "resources" | "custom_metadata" | "annotations") {
+            let by_name = ["annotations", "custom_metadata", "instances", "resources", "values"];
+            if !by_name.contains(&key) {
                 fields.insert("field_of_2031".to_owned(), extra.clone());
             }
             fields.into()
