@@ -54,6 +54,10 @@ fn a_damaged_history_says_what_deleting_it_costs_and_costs_no_more() {
     let _ = sandbox.deploy(&DEPLOY).exits(0);
     let file = ".clodo/state-local.sqlite";
     sandbox.write(file, "no database".repeat(1000));
+    for log in ["-wal", "-shm"] {
+        // What SQLite finds there it puts back.
+        let _ = fs::remove_file(sandbox.project().join(format!("{file}{log}")));
+    }
     let failed = sandbox.deploy(&DEPLOY).exits(1);
     assert_eq!(failed.json()["error"]["kind"], "state");
     assert!(failed.stderr.contains(&format!("delete {file}")), "{}", failed.stderr);

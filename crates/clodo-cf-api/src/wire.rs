@@ -1,4 +1,5 @@
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 
 /// For fields that some answers set to null where others leave them out.
 pub(crate) fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
@@ -7,6 +8,14 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// Numbers by name; what is no number is of no use here.
+pub(crate) fn counts<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, u64>, D::Error> {
+    let all = Option::<BTreeMap<String, serde_json::Value>>::deserialize(from)?.unwrap_or_default();
+    Ok(all.into_iter().filter_map(|(name, count)| Some((name, count.as_u64()?))).collect())
 }
 
 /// Numbers that some answers write as text, such as the size of an object just stored.

@@ -34,7 +34,8 @@ async fn failed() -> DeploymentRecord {
     let mut cx = DeployContext::new(ports, Holder::new("laptop", 4711, "0"));
     cx.by = "=cmd|'<script>\"&\u{1}".to_owned();
     let bundle = Arc::new(clodo_bundle::Bundle::new(None, Vec::new(), None));
-    let web = DesiredTarget::new(id, "web-staging".parse().unwrap(), bundle);
+    let mut web = DesiredTarget::new(id, "web-staging".parse().unwrap(), bundle);
+    web.domains.insert("staging.acme.test".parse().unwrap());
     let desired = Desired::new("storefront".parse().unwrap(), [web]);
     let deployment: DeploymentId = ID.parse().unwrap();
     let mut options = DeployOptions::new(deployment.clone());

@@ -21,7 +21,7 @@ pub(super) fn render(record: &DeploymentRecord) -> String {
     let mut text = String::new();
     // Writing to a `String` cannot fail.
     for (name, value) in lines {
-        let _ = writeln!(text, "{name:<14} {value}");
+        let _ = writeln!(text, "{name:<14} {}", plain(&value).replace('\n', "\n               "));
     }
     let _ = writeln!(text);
     for step in &record.steps {
@@ -29,8 +29,13 @@ pub(super) fn render(record: &DeploymentRecord) -> String {
         let (word, summary) = (step_word(step.state), &step.summary);
         let _ = writeln!(text, "  {word:<9} {took:>10}  {summary}");
         for line in step.why.iter().flat_map(|why| why.lines()) {
-            let _ = writeln!(text, "  {:<9} {:>10}    {line}", "", "");
+            let _ = writeln!(text, "  {:<9} {:>10}    {}", "", "", plain(line));
         }
     }
     text
+}
+
+/// What people and other programs wrote moves no cursor and changes no colour.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
 }

@@ -16,7 +16,7 @@ pub use steps::{
 use crate::{
     endpoint::{Endpoint, Repeat},
     paging::{ListEndpoint, Paging},
-    wire::or_default,
+    wire::{counts, or_default},
 };
 use clodo_types::{AccountId, WorkerName, WorkflowId, WorkflowName};
 use http::Method;
@@ -47,7 +47,7 @@ pub struct Workflow {
     #[serde(default)]
     pub triggered_on: Option<String>,
     /// How many instances have which status.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "counts")]
     pub instances: BTreeMap<String, u64>,
     /// When instances are made by themselves.
     #[serde(default, deserialize_with = "or_default")]

@@ -2,8 +2,8 @@
 
 use crate::world::{World, bundle, deployment, desired, name, storefront, target_id};
 use clodo_orchestrator::{
-    DeploymentState, Fault, Outcome, RollbackOptions, StepState, deploy, deployment_record,
-    deployments, rollback,
+    DeploymentState, Fault, Outcome, RollbackOptions, Rolling, StepState, Strategy, Wave, deploy,
+    deployment_record, deployments, rollback,
 };
 use std::time::Duration;
 
@@ -12,7 +12,11 @@ async fn a_record_says_who_why_what_and_how_each_step_ended() {
     let world = World::new();
     let mut options = world.options();
     options.why = Some("the first".to_owned());
-    deploy(&world.cx, &desired(storefront()), &options).await.unwrap();
+    let mut targets = storefront();
+    targets[0].strategy = Strategy::Rolling(Rolling::default());
+    let mut wanted = desired(targets);
+    wanted.rollout.waves = vec![Wave::new("first", [target_id("web")])];
+    deploy(&world.cx, &wanted, &options).await.unwrap();
     let record = deployment_record(&*world.store, &options.deployment).await.unwrap().unwrap();
     let told = &record.deployment;
     assert_eq!(
@@ -20,6 +24,7 @@ async fn a_record_says_who_why_what_and_how_each_step_ended() {
         (Some("process 1 on here"), Some("the first"))
     );
     assert_eq!(told.wanted.len(), 3);
+    assert_eq!((told.strategies.len(), &told.rollout), (1, &wanted.rollout));
     assert!(
         record.steps.iter().all(|step| step.state == StepState::Done && !step.summary.is_empty())
     );

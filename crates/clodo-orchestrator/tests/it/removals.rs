@@ -311,6 +311,24 @@ async fn pruning_touches_nobody_elses_workers_and_none_that_is_still_called() {
     assert_eq!(report.outcome, Outcome::NothingToDo);
 }
 
+#[tokio::test]
+async fn pruning_spares_protected_environments_and_what_nobody_knows() {
+    let world = deployed().await;
+    for elsewhere in [false, true] {
+        let world =
+            if elsewhere { World::on(Arc::clone(&world.platform)) } else { deployed().await };
+        let desired = desired(without_orders());
+        let mut options = world.options();
+        options.prune = Some(desired.targets.iter().map(|target| target.worker_ref()).collect());
+        options.protected.insert(target_id("orders").environment);
+        let report = deploy(&world.cx, &desired, &options).await.unwrap();
+        let rules: Vec<_> = report.findings.iter().map(|finding| &*finding.rule).collect();
+        assert_eq!(report.outcome, Outcome::Refused, "{rules:?}");
+        assert!(rules.contains(&"protected"), "{rules:?}");
+        assert!(world.platform.version_count(&worker("orders")) > 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pruning_that_was_killed_is_finished_and_one_that_fails_leaves_what_was_deployed() {
     let mut targets = without_orders();

@@ -3,8 +3,9 @@ use crate::{
     world::{World, bundle, calls, desired, ids, name, target, target_id},
 };
 use clodo_orchestrator::{
-    Approval, BatchSize, Desired, DesiredTarget, Outcome, Plan, Rolling, Strategy, Wave,
+    Approval, BatchSize, Desired, DesiredTarget, Outcome, Plan, Rolling, Strategy, Wave, deploy,
 };
+use clodo_saga::{Signal, SignalKind, SignalStore as _};
 use clodo_types::TargetId;
 use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
@@ -192,4 +193,24 @@ async fn nothing_is_written_before_the_yes_that_the_rollout_asks_for() {
     let unasked: Vec<_> =
         all[1..].iter().filter(|id| !before[**id].contains("hold shop approval")).collect();
     assert!(unasked.is_empty(), "{unasked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_makes_the_time_of_a_wave_no_shorter() {
+    let mut world = World::new();
+    PausedClock::on(&mut world);
+    let mut wanted = two_customers();
+    let first = wave("acme", &wanted).with_bake(Duration::from_mins(10));
+    wanted.rollout.waves = vec![first.with_approval(Approval::Anybody)];
+    let (began, options) = (tokio::time::Instant::now(), world.options());
+    let yes = async {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let (kind, step, by, why) = (SignalKind::Continue, None, "ada@home".to_owned(), None);
+        let at = world.cx.clock.now();
+        let signal = Signal { kind, step, by, why, at };
+        world.store.send(&options.deployment, &signal).await.unwrap();
+    };
+    let (report, ()) = tokio::join!(deploy(&world.cx, &wanted, &options), yes);
+    assert_eq!(report.unwrap().outcome, Outcome::Done);
+    assert!(began.elapsed() >= Duration::from_mins(10), "{:?}", began.elapsed());
 }

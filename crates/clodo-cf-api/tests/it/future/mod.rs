@@ -138,7 +138,7 @@ fn aged(value: &Value, key: &str, extra: &Value, word: &str) -> Value {
             let fields = fields.iter().map(|(key, value)| (key.clone(), inner(key, value)));
             let mut fields: serde_json::Map<_, _> = fields.collect();
             // A map by name takes no foreign entries; everything else does.
-            let by_name = ["annotations", "custom_metadata", "instances", "resources", "values"];
+            let by_name = ["annotations", "custom_metadata", "resources", "values"];
             if !by_name.contains(&key) {
                 fields.insert("field_of_2031".to_owned(), extra.clone());
             }
