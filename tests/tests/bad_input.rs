@@ -97,7 +97,7 @@ fn a_dependency_cycle_is_named() {
         "[services.catalog] ",
         "[services.catalog]\ndepends_on = [\"orders\"]\n#",
     );
-    let _ = refused(&sandbox, 2, None, &["catalog", "orders", "cycle"]);
+    let _ = refused(&sandbox, 2, None, &["catalog", "orders", "circle"]);
 }
 
 #[test]

@@ -79,19 +79,14 @@ impl Vigil<'_> {
         if !telemetry.knows_latency(&judgement.check.target) {
             judge = judge.with_quantiles([]);
         }
-        let mut note = match self.noted::<CanaryNote>() {
-            Some(note) if note.version == canary => note,
-            _ => CanaryNote {
-                version: canary.clone(),
-                since: self.cx.clock.now(),
-                reading: Reading::default(),
-                judge: Judge::new(judge)?,
-            },
-        };
+        let known = self.noted::<CanaryNote>().filter(|note| note.version == canary);
+        let (version, since) = (canary.clone(), self.cx.clock.now());
+        let (reading, judge) = (Reading::default(), Judge::new(judge)?);
+        let mut note = known.unwrap_or(CanaryNote { version, since, reading, judge });
         let urls = self.cx.platform.urls(&judgement.check.addresses);
-        let check = judgement.check.clone();
-        let question = TelemetryQuestion::new(check, canary.clone(), baseline, note.since);
-        let question = question.with_urls(urls);
+        let (check, since) = (judgement.check.clone(), note.since);
+        let question =
+            TelemetryQuestion::new(check, canary.clone(), baseline, since).with_urls(urls);
         let (here, spent) = (self.cx.clock.now(), self.spent());
         loop {
             match telemetry.read(&question).await {

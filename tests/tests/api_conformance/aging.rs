@@ -10,8 +10,17 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Aging<S>(pub(crate) S);
 
 /// Below these the user's own values stand, or entries by name.
-const OWN: [&str; 7] =
-    ["annotations", "custom_metadata", "json", "metadata", "resources", "results", "values"];
+const OWN: [&str; 9] = [
+    "annotations",
+    "custom_metadata",
+    "json",
+    "metadata",
+    "output",
+    "params",
+    "resources",
+    "results",
+    "values",
+];
 /// An answer that is more than this is a stream.
 const LARGEST: usize = 32 << 20;
 
