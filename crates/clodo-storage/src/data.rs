@@ -3,6 +3,13 @@ use crate::{
 };
 use clodo_types::Clock;
 use std::{path::PathBuf, sync::Arc};
+use tokio::sync::OwnedRwLockWriteGuard;
+
+/// As long as this lives every file is whole and closed: requests to the engines wait.
+#[derive(Debug)]
+pub struct Stillness {
+    _guards: [OwnedRwLockWriteGuard<()>; 6],
+}
 
 /// The engines over one folder. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -57,5 +64,20 @@ impl Data {
         self.queues.close().await;
         self.workflows.close().await;
         self.analytics.close().await;
+    }
+
+    /// Waits until nothing uses a file, whether for a request or in the background, and closes all:
+    /// what the folder holds then is whole.
+    pub async fn still(&self) -> Stillness {
+        Stillness {
+            _guards: [
+                self.d1.rest().await,
+                self.kv.rest().await,
+                self.r2.rest().await,
+                self.queues.rest().await,
+                self.workflows.rest().await,
+                self.analytics.rest().await,
+            ],
+        }
     }
 }

@@ -72,7 +72,7 @@ pub use d1::{
     D1Statement, DatabaseInfo, DatabaseRef, ExportOptions, HistoryOptions, ImportReport,
     ImportStage, Param, RowFormat, StatementResult, Timings, TravelTo, Travelled,
 };
-pub use data::Data;
+pub use data::{Data, Stillness};
 pub use kv::{
     Expiry, Kv, KvEntry, KvError, KvErrorKind, KvKey, KvListOptions, KvListed, KvPage, KvPut,
     KvUsage, NamespaceRef,

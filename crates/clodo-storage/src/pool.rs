@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::{OnceCell, OwnedRwLockWriteGuard, RwLock},
+    time::Instant,
+};
 
 /// How many stores stay open, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Pool<S> {
     options: PoolOptions,
     open: Mutex<HashMap<PathBuf, Arc<Slot<S>>>>,
+    /// Whoever uses a file holds it shared.
+    users: Arc<RwLock<()>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +59,7 @@ struct Store<S> {
 
 impl<S: Send + Sync + 'static> Pool<S> {
     pub(crate) fn new(options: PoolOptions) -> Self {
-        Self { options, open: Mutex::new(HashMap::new()) }
+        Self { options, open: Mutex::new(HashMap::new()), users: Arc::default() }
     }
 
     /// Makes the file; false when it is there already. When it cannot be made, nothing of it stays.
@@ -66,6 +71,7 @@ impl<S: Send + Sync + 'static> Pool<S> {
         if path.exists() {
             return Ok(false);
         }
+        let _user = self.users.read().await;
         let (options, _state) = how(path);
         match Sqlite::open(path, options.with_create(true)).await {
             Ok(made) => made.close().await,
@@ -91,6 +97,7 @@ impl<S: Send + Sync + 'static> Pool<S> {
         T: Send + 'static,
         F: FnOnce(&mut Connection, &S) -> rusqlite::Result<T> + Clone + Send + 'static,
     {
+        let _user = self.users.read().await;
         match self.once(path, &how, work.clone()).await {
             Err(error)
                 if matches!(error.kind(), SqliteErrorKind::Gone | SqliteErrorKind::Closed) =>
@@ -160,6 +167,14 @@ impl<S: Send + Sync + 'static> Pool<S> {
         }
     }
 
+    /// Waits until nobody uses a file, and closes them all; nobody opens one as long as the guard
+    /// lives.
+    pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        let alone = Arc::clone(&self.users).write_owned().await;
+        self.close_all().await;
+        alone
+    }
+
     /// Closes every file.
     pub(crate) async fn close_all(&self) {
         let open = std::mem::take(&mut *lock(&self.open));
@@ -198,5 +213,51 @@ pub(crate) fn told_with_cause(error: &SqliteError) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+    use std::sync::mpsc;
+
+    fn how(_: &Path) -> (OpenOptions, ()) {
+        (OpenOptions::default(), ())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn files_are_at_rest_only_between_uses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sqlite");
+        let pool = Arc::new(Pool::new(PoolOptions::default()));
+        pool.create(&path, how).await.unwrap();
+        let (began, begun) = mpsc::sync_channel(1);
+        let (go, going) = mpsc::channel::<()>();
+        let going = Arc::new(Mutex::new(going));
+        let work = move |db: &mut Connection, (): &()| {
+            db.execute_batch("CREATE TABLE t (a); BEGIN; INSERT INTO t VALUES (1)")?;
+            began.send(()).unwrap();
+            lock(&going).recv().unwrap();
+            db.execute_batch("COMMIT")
+        };
+        let (users, file) = (Arc::clone(&pool), path.clone());
+        let busy = tokio::spawn(async move { users.with(&file, how, work).await });
+        tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
+        let resting = pool.rest();
+        tokio::pin!(resting);
+        assert!(resting.as_mut().now_or_never().is_none(), "a use goes on");
+        go.send(()).unwrap();
+        let rest = resting.await;
+        busy.await.unwrap().unwrap();
+        assert!(!path.with_extension("sqlite-wal").exists(), "the file is whole by itself");
+        let count = |db: &mut Connection, (): &()| {
+            db.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))
+        };
+        let next = pool.with(&path, how, count);
+        tokio::pin!(next);
+        assert!(next.as_mut().now_or_never().is_none(), "nobody opens it meanwhile");
+        drop(rest);
+        assert_eq!(next.await.unwrap(), 1);
     }
 }

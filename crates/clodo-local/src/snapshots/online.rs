@@ -102,11 +102,14 @@ impl Source {
     }
 
     async fn make(&self) -> Result<File, SnapshotError> {
-        let _alone = self.pause.write().await;
-        // D1's files are whole only when they are closed; the next request opens them again.
-        self.data.close().await;
+        let alone = Arc::clone(&self.pause).write_owned().await;
+        // D1's files are whole only when they are closed. What runs in the background, such as an
+        // import or a delivery, is no request of the API: it waits here.
+        let still = self.data.still().await;
         let (folder, at) = (self.folder.clone(), self.clock.now());
         blocking(move || {
+            // Here, since whoever asked may leave before the file is written.
+            let _held = (alone, still);
             let out =
                 tempfile::tempfile_in(&folder).map_err(SnapshotError::io("write", &folder))?;
             let mut file = archive::write(&folder, out, at)?;

@@ -34,6 +34,7 @@ mod runtime_apart;
 mod runtime_bindings;
 mod runtime_events;
 mod runtime_lazy;
+mod runtime_objects;
 mod runtime_observed;
 mod runtime_outbound;
 mod runtime_process;

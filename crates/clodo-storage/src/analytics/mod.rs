@@ -12,6 +12,7 @@ use clodo_sqlite::rusqlite;
 use clodo_types::{AccountId, Clock};
 use serde::Deserialize;
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use tokio::sync::OwnedRwLockWriteGuard;
 
 /// The most doubles and blobs of one data point.
 const MAX_MEMBERS: usize = 20;
@@ -179,5 +180,10 @@ impl Analytics {
     /// Closes every file and waits until they are closed.
     pub async fn close(&self) {
         self.pool.close_all().await;
+    }
+
+    /// The same for as long as the guard lives, when nobody uses one any more.
+    pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        self.pool.rest().await
     }
 }

@@ -44,6 +44,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::sync::OwnedRwLockWriteGuard;
 
 /// All D1 databases. Cloning shares the open ones.
 #[derive(Clone, Debug)]
@@ -211,6 +212,11 @@ impl D1 {
     /// Closes every open database and waits until they are closed.
     pub async fn close(&self) {
         self.pool.close_all().await;
+    }
+
+    /// The same for as long as the guard lives, when nobody uses one any more.
+    pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        self.pool.rest().await
     }
 
     async fn run<T, F>(&self, at: &DatabaseRef, work: F) -> Result<T, D1Error>

@@ -16,6 +16,7 @@ use clodo_sqlite::rusqlite::{self, Connection};
 use clodo_types::Clock;
 use std::{path::PathBuf, sync::Arc};
 use store::{Pair, opener};
+use tokio::sync::OwnedRwLockWriteGuard;
 
 /// The longest value, in bytes.
 const MAX_VALUE: usize = 25 * 1024 * 1024;
@@ -203,6 +204,11 @@ impl Kv {
     /// Closes every open namespace and waits until they are closed.
     pub async fn close(&self) {
         self.pool.close_all().await;
+    }
+
+    /// The same for as long as the guard lives, when nobody uses one any more.
+    pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        self.pool.rest().await
     }
 
     async fn run<T, F>(&self, at: &NamespaceRef, work: F) -> Result<T, KvError>

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use store::{Incoming, opener};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedRwLockWriteGuard};
 
 /// All queues. Cloning shares the open ones.
 #[derive(Clone, Debug)]
@@ -208,6 +208,11 @@ impl Queues {
     /// Closes every open queue and waits until they are closed.
     pub async fn close(&self) {
         self.pool.close_all().await;
+    }
+
+    /// The same for as long as the guard lives, when nobody uses one any more.
+    pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        self.pool.rest().await
     }
 
     /// Moves messages to the dead letter queue. They are still in their own file then, and have to

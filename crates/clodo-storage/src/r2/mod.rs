@@ -41,7 +41,7 @@ use std::{
     sync::Arc,
 };
 use store::{About, Answer, Bucket, Bytes, opener};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedRwLockWriteGuard};
 use upkeep::Event;
 use uuid::Uuid;
 
@@ -333,6 +333,11 @@ impl R2 {
     /// Closes every open bucket and waits until they are closed.
     pub async fn close(&self) {
         self.pool.close_all().await;
+    }
+
+    /// The same for as long as the guard lives, when nobody uses one any more.
+    pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        self.pool.rest().await
     }
 
     fn blank(&self, key: &ObjectKey) -> ObjectMeta {

@@ -48,7 +48,7 @@ use std::{
     time::Duration,
 };
 use store::opener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedRwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 
 /// All Workflows. Cloning shares the open ones.
@@ -422,6 +422,11 @@ impl Workflows {
     /// Closes every file; a later request opens it again.
     pub(crate) async fn close(&self) {
         self.pool.close_all().await;
+    }
+
+    /// The same for as long as the guard lives, when nobody uses one any more.
+    pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        self.pool.rest().await
     }
 
     async fn run<T: Send + 'static>(

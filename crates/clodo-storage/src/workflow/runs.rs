@@ -110,7 +110,7 @@ pub(super) fn begin(
 ) -> Result<Option<InstanceRun>> {
     let sql = "UPDATE instance SET run = ?2, last = ?2, owner = ?3, due = NULL, modified = ?4, \
                started = coalesce(started, ?4), \
-               status = CASE status WHEN 'queued' THEN 'running' ELSE status END \
+               status = CASE WHEN status IN ('queued', 'waiting') THEN 'running' ELSE status END \
                WHERE id = ?1 AND run IS NULL AND due <= ?4 \
                RETURNING id, created, params, schedule, version, home, status, error, seq";
     let begun = tx.prepare_cached(sql)?.query_row(params![id, token, owner, now], |row| {
@@ -255,9 +255,15 @@ pub(super) fn end(tx: &Transaction<'_>, held: &Held, end: RunEnd, now: i64) -> R
 
 /// Comes again after a while, but not for ever.
 fn back_off(tx: &Transaction<'_>, seq: i64, now: i64, error: &Failure) -> Result<()> {
-    let sql = "UPDATE instance SET losses = losses + 1 WHERE seq = ?1 RETURNING losses";
-    let losses: u32 = tx.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?;
+    let sql = "UPDATE instance SET losses = losses + 1 WHERE seq = ?1 \
+               RETURNING losses, status = 'rollingBack'";
+    let (losses, undoes): (u32, bool) =
+        tx.prepare_cached(sql)?.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if losses > MAX_LOSSES {
+        if undoes {
+            // What the rollback was for says more than that it was lost.
+            return end_rollback(tx, seq, false, now);
+        }
         return finish(tx, seq, InstanceStatus::Errored, (None, Some(error)), now);
     }
     let rest = 100_i64.saturating_mul(2_i64.saturating_pow(losses.saturating_sub(1)));

@@ -561,6 +561,28 @@ async fn no_more_instances_run_than_may_and_what_has_begun_goes_first() {
     code.end(RunEnd::Rest).await;
     world.pass(1);
     assert_eq!(world.due().await, ["a"]);
+    let woken = world.begin("a").await;
+    assert_eq!(world.status("a").await, InstanceStatus::Running);
+    assert_eq!(world.due().await, [""; 0], "one that was woken takes a place before its next step");
+    woken.end(RunEnd::Complete(json!(1))).await;
+    assert_eq!(world.due().await, ["b"]);
+}
+
+#[tokio::test]
+async fn a_rollback_that_keeps_dying_ends_as_what_it_was_for() {
+    let world = World::new().await;
+    world.start("a").await;
+    let code = world.next("a").await;
+    code.reach(json!({ "kind": "do", "name": "one", "count": 1, "undo": true })).await;
+    code.done("one", 1).await;
+    let terminate = InstanceOrder::Terminate { rollback: true };
+    assert_eq!(world.order("a", terminate).await, Ok(InstanceStatus::RollingBack));
+    for _ in 0..11 {
+        world.next("a").await.end(RunEnd::Lost).await;
+        world.pass(60);
+    }
+    let instance = world.workflows.instance(&world.at, "a").await.unwrap();
+    assert_eq!((instance.status, instance.rolled_back), (InstanceStatus::Terminated, Some(false)));
 }
 
 #[tokio::test]

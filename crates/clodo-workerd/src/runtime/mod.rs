@@ -19,6 +19,7 @@ mod calls;
 mod capnp;
 mod checks;
 mod complaints;
+mod current;
 mod durable;
 mod gather;
 mod keeper;

@@ -2,17 +2,22 @@
 
 use super::{
     blame::Incident,
-    blueprint::{Blueprint, Naming, Repairs, Surroundings, Target, service_name},
-    complaints, durable,
+    blueprint::{Blueprint, Naming, Repairs, Surroundings, Target},
+    complaints,
+    current::{
+        Current, Past, RETIRE_PATIENCE, TERM_PATIENCE, broken_versions, ended, hand_over, retire,
+        trouble, ways,
+    },
+    durable,
     layout::ShardId,
     pool::{Load, Pool},
     process::{Launcher, Process, StartError},
     pulse::{Pulse, Trouble},
     view::{Account, events_key, workflows_key},
 };
-use crate::seams::{Generation, ServedVersion};
+use crate::seams::Generation;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -28,14 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A generation with many Workers takes a while on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// How long requests in flight may go on in a process that was replaced.
-const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
-/// The same where the next process cannot start before: requests wait meanwhile.
-const HANDOVER_PATIENCE: Duration = Duration::from_secs(2);
-/// The same when the whole cloud stops.
+/// How long requests in flight may go on when the whole cloud stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How long workerd may take to end after SIGTERM.
-const TERM_PATIENCE: Duration = Duration::from_secs(2);
 /// Broken connections are noticed a moment after the process ended.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How long to wait for the account's keeper to draw conclusions from an incident.
@@ -89,28 +88,10 @@ pub(crate) struct Shard {
     pub(crate) stop: CancellationToken,
 }
 
-/// The process that serves now.
-#[derive(Debug)]
-struct Current {
-    process: Process,
-    pulse: Pulse,
-    ways: Vec<(String, Arc<Pool>)>,
-    fingerprint: blake3::Hash,
-    exclusive: bool,
-    started: Instant,
-}
-
 struct Started {
     process: Process,
     repairs: Repairs,
     exclusive: bool,
-}
-
-/// What is remembered from one process to the next.
-#[derive(Debug, Default)]
-struct Past {
-    crashes: u32,
-    outgrown: Option<Instant>,
 }
 
 impl Shard {
@@ -125,18 +106,19 @@ impl Shard {
                 () = self.stop.cancelled() => break,
                 () = ended(current.as_ref()) => {
                     self.after_crash(&mut current, &mut past).await;
-                    self.swap(&mut current, &mut retired).await;
+                    self.swap(&mut current, &mut past, &mut retired).await;
                 }
                 trouble = trouble(current.as_ref()) => {
                     self.after_trouble(trouble, &mut current, &mut past, &mut retired).await;
-                    self.swap(&mut current, &mut retired).await;
+                    self.swap(&mut current, &mut past, &mut retired).await;
                 }
                 changed = self.desired.changed() => {
                     if changed.is_err() {
                         break;
                     }
-                    self.swap(&mut current, &mut retired).await;
+                    self.swap(&mut current, &mut past, &mut retired).await;
                 }
+                () = past.retry() => self.swap(&mut current, &mut past, &mut retired).await,
             }
             while retired.try_join_next().is_some() {}
         }
@@ -192,6 +174,10 @@ impl Shard {
                 if again {
                     self.report("it outgrew the memory of its process", now.active()).await;
                 }
+                if now.exclusive {
+                    self.account.show_shard(self.id, |shard| shard.held = true);
+                    return hand_over(now).await;
+                }
                 // Its successor starts beside it, so that no request is lost.
                 let next = self.replace(&now).await;
                 if let Some(old) = std::mem::replace(current, next).or(Some(now)) {
@@ -244,52 +230,68 @@ impl Shard {
 
     /// The same once more, in a fresh process.
     async fn replace(&self, now: &Current) -> Option<Current> {
-        if now.exclusive {
-            return None;
-        }
         let Desired { number, generation } = self.desired.borrow().clone();
         let started = self.start(&generation).await.ok()?;
         Some(self.adopt(number, &generation, started, now.fingerprint))
     }
 
-    async fn swap(&mut self, current: &mut Option<Current>, retired: &mut JoinSet<()>) {
+    /// Serves what is desired now; what does not start is tried again later.
+    async fn swap(
+        &mut self,
+        current: &mut Option<Current>,
+        past: &mut Past,
+        retired: &mut JoinSet<()>,
+    ) {
         let Desired { number, generation } = self.desired.borrow_and_update().clone();
+        match self.start_next(number, &generation, current).await {
+            Ok(old) => {
+                past.succeeded();
+                if let Some(old) = old {
+                    retired.spawn(retire(old));
+                }
+            }
+            Err(error) => {
+                past.failed();
+                self.show_failure(number, &error, current.is_some());
+            }
+        }
+    }
+
+    /// Puts the process for a generation into the place of the one before, and gives that back;
+    /// unless it was the same, or had to end first.
+    async fn start_next(
+        &self,
+        number: u64,
+        generation: &Generation,
+        current: &mut Option<Current>,
+    ) -> Result<Option<Current>, StartError> {
         let blank = Naming { prefix: "", link: None };
         let around = &self.starter.around;
-        let blueprint = Blueprint::of(&generation, around, &Repairs::default(), blank);
+        let blueprint = Blueprint::of(generation, around, &Repairs::default(), blank);
         let fingerprint = blueprint.fingerprint();
         if current.as_ref().is_some_and(|current| current.fingerprint == fingerprint) {
             self.account.show_shard(self.id, |shard| shard.reached = number);
-            return;
+            return Ok(None);
         }
         let servable = blueprint.sockets.iter().any(|(_, target)| *target != Target::Ping);
         let handover = current.as_ref().is_some_and(|now| now.exclusive);
         if handover && let Some(old) = current.take() {
             self.account.show_shard(self.id, |shard| shard.held = true);
-            old.pulse.load.idle(HANDOVER_PATIENCE).await;
-            old.process.drain(TERM_PATIENCE).await;
+            hand_over(old).await;
         }
         if blueprint.exclusive
             && let Some(folder) = &around.durable_folder
-            && let Err(error) = durable::make(folder, &self.starter.launcher).await
         {
-            return self.show_failure(number, &StartError::Refused(vec![error.to_string()]));
+            let made = durable::make(folder, &self.starter.launcher).await;
+            made.map_err(|error| StartError::Refused(vec![error.to_string()]))?;
         }
-        let started = if servable { Some(self.start(&generation).await) } else { None };
-        let old = match started {
-            Some(Ok(started)) => {
-                let next = self.adopt(number, &generation, started, fingerprint);
-                current.replace(next)
-            }
-            Some(Err(error)) => return self.show_failure(number, &error),
-            None => {
-                self.show_idle(number);
-                current.take()
-            }
-        };
-        if let Some(old) = old {
-            retired.spawn(retire(old));
+        if !servable {
+            self.show_idle(number);
+            return Ok(current.take());
         }
+        let started = self.start(generation).await?;
+        let next = self.adopt(number, generation, started, fingerprint);
+        Ok(current.replace(next))
     }
 
     /// Starts a process; what workerd refuses is left out, so that one Worker's fault does not
@@ -370,9 +372,14 @@ impl Shard {
         Current { process, pulse, ways, fingerprint, exclusive, started: Instant::now() }
     }
 
-    fn show_failure(&self, number: u64, error: &StartError) {
+    /// What an older process serves goes on, if there is one.
+    fn show_failure(&self, number: u64, error: &StartError, served: bool) {
         tracing::error!(account = self.account.id, %error, "the new generation does not start");
         self.account.show_shard(self.id, |shard| {
+            if !served {
+                shard.pools.clear();
+                shard.broken.clear();
+            }
             shard.reached = number;
             shard.failure = Some(error.to_string());
             shard.held = false;
@@ -388,68 +395,5 @@ impl Shard {
             shard.failure = None;
             shard.held = false;
         });
-    }
-}
-
-impl Current {
-    /// The Workers with requests that have not come back.
-    fn busy(&self) -> BTreeSet<String> {
-        self.those(Pool::is_suspect)
-    }
-
-    /// The Workers that did anything.
-    fn active(&self) -> BTreeSet<String> {
-        self.those(|pool| pool.is_suspect() || pool.answered() > 0)
-    }
-
-    fn those(&self, which: impl Fn(&Pool) -> bool) -> BTreeSet<String> {
-        let found = self.ways.iter().filter(|(_, pool)| which(pool));
-        found.map(|(script, _)| script.clone()).collect()
-    }
-}
-
-/// Every socket that leads to a Worker, and to which.
-fn ways(generation: &Generation, pools: &HashMap<String, Arc<Pool>>) -> Vec<(String, Arc<Pool>)> {
-    let found = |version: &Arc<ServedVersion>| {
-        let id = &version.version_id;
-        let keys = [id.clone(), events_key(id), workflows_key(id)];
-        let pools = keys.iter().filter_map(|key| pools.get(key)).cloned().collect::<Vec<_>>();
-        pools.into_iter().map(|pool| (version.script.clone(), pool)).collect::<Vec<_>>()
-    };
-    generation.versions.iter().flat_map(found).collect()
-}
-
-/// What the front says about versions that had to be left out.
-fn broken_versions(generation: &Generation, repairs: &Repairs) -> BTreeMap<String, String> {
-    let why = |version: &ServedVersion| {
-        repairs.broken.get(&service_name(&version.script, &version.version_id))
-    };
-    generation
-        .versions
-        .iter()
-        .filter_map(|version| Some((version.version_id.clone(), why(version)?.clone())))
-        .collect()
-}
-
-async fn ended(current: Option<&Current>) {
-    match current {
-        Some(current) => current.process.ended().cancelled().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn trouble(current: Option<&Current>) -> Trouble {
-    match current {
-        Some(current) => current.pulse.trouble().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// New requests no longer come here; those in flight may finish.
-async fn retire(old: Current) {
-    let Current { process, pulse, .. } = old;
-    tokio::select! {
-        () = pulse.load.idle(RETIRE_PATIENCE) => process.drain(TERM_PATIENCE).await,
-        _ = pulse.lost() => process.kill().await,
     }
 }
