@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 /// What no library brings along unless a feature of its own asks for it.
 const UNASKED: [&str; 5] = ["clap", "native-tls", "openssl", "reqwest", "tokio-postgres"];
 
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// Libraries that build for wasm32 without features, and what does not run there.
 const WASM: [&str; 4] = ["clodo-types", "clodo-resilience", "clodo-http", "clodo-cf-api"];
 const NATIVE: [&str; 10] = [
@@ -35,19 +36,39 @@ pub(crate) fn check() -> Outcome {
         wrong.extend(unasked(name, &tree));
     }
     for name in WASM {
-        let tree = tree(name, &["--target", "wasm32-unknown-unknown"])?;
+        let tree = tree(name, &["--target", WASM_TARGET])?;
         wrong.extend(unfit(name, &tree));
     }
     if !wrong.is_empty() {
         return Err(format!("without features:\n  {}", wrong.join("\n  ")).into());
     }
     println!("{} libraries bring nothing along that was not asked for", libraries.len());
+    build_for_wasm()?;
     for (name, features) in &libraries {
         for feature in features {
             run(check_of(name).args(["--features", feature]))?;
         }
         run(&mut check_of(name))?;
     }
+    Ok(())
+}
+
+/// Builds what is to run on wasm32 for it, where the target's standard library is there or can be
+/// fetched; else says that this was skipped.
+fn build_for_wasm() -> Outcome {
+    let there = std::process::Command::new("rustup")
+        .args(["target", "add", WASM_TARGET])
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status();
+    if !there.is_ok_and(|status| status.success()) {
+        println!("skipped: {WASM_TARGET} cannot be fetched, so nothing was built for it");
+        return Ok(());
+    }
+    for name in WASM {
+        run(check_of(name).args(["--target", WASM_TARGET]))?;
+    }
+    println!("{} libraries build for {WASM_TARGET}", WASM.len());
     Ok(())
 }
 

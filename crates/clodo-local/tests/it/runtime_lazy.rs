@@ -1,9 +1,10 @@
 //! Workers run when they are asked for; many changes cost little; versions are drawn.
 
 use crate::support::{World, assets, binding, client, version, worker};
-use clodo_workerd::{ServedBinding, ServedVersion, ValidationError};
+use clodo_workerd::{Outcome, ServedBinding, ServedVersion, ValidationError};
 use http::Request;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::Instant;
 
 fn calls(script: &str, entrypoint: Option<&str>) -> ServedBinding {
     let entrypoint = entrypoint.map(str::to_owned);
@@ -320,4 +321,39 @@ async fn no_request_at_an_own_port_fails_while_versions_are_swapped() {
         done += client.await.unwrap();
     }
     assert!(done > 50, "{done}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_its_own_port_a_client_that_leaves_is_noticed_while_nothing_is_sent() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ports.json");
+    let world = World::with(move |options| options.ports = Some(file)).await;
+    let source = "if (url.pathname === '/wait') await scheduler.wait(60_000); \
+                  const { readable, writable } = new TransformStream(); \
+                  void writable.getWriter().write(new TextEncoder().encode('begun')); \
+                  return new Response(readable)";
+    world.deploy([worker("slow", "v1", source)]);
+    let port = own_port(&world, "slow").await;
+    for (path, begun) in [("/wait", false), ("/stream", true)] {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: slow.test\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        if begun {
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"begun\r\n") {
+                assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0);
+            }
+        }
+        drop(stream);
+    }
+    let since = Instant::now();
+    let left = |world: &World| {
+        let seen = world.observer.invocations();
+        seen.iter().filter(|one| one.outcome == Outcome::ClientDisconnected).count()
+    };
+    while left(&world) < 2 {
+        assert!(since.elapsed() < Duration::from_secs(30), "{:?}", world.observer.invocations());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

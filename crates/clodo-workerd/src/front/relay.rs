@@ -23,7 +23,7 @@ use bytes::{Buf as _, BytesMut};
 use http::{HeaderMap, StatusCode};
 use std::{io, net::IpAddr, sync::Arc};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
@@ -112,10 +112,11 @@ impl Relay {
         let out = super::head::request(&parts);
         let now = self.front.runtime.now();
         let mut watch = Watch::begin(&self.front.observer, &account, &version, now);
-        let Some((mut inner, mut buffer)) = self.ask(&pool, &out).await else {
+        watch.reached(true);
+        let Some((mut inner, mut buffer)) = self.ask(&pool, &out, length).await? else {
+            watch.reached(false);
             return Ok(Exchange::NotHere);
         };
-        watch.reached(true);
         self.read.advance(length);
         let Some(mut answer) = Answer::read(&mut *inner, &mut buffer, is_head).await else {
             ticket.broken();
@@ -138,33 +139,39 @@ impl Relay {
         hygiene::clean_answer(&mut answer.headers);
         super::stamp(&mut answer.headers, &version);
         let status = answer.status;
-        let passed = answer.pass(&mut *inner, &mut buffer, &mut self.stream, keep_alive).await;
-        match passed {
-            Ok((bytes, reusable)) => {
-                watch.relayed(status, bytes);
-                self.inner = reusable.then_some((pool, inner));
-                Ok(if keep_alive && reusable { Exchange::Done } else { Exchange::Closed })
-            }
-            Err(error) => Err(error),
-        }
+        let (mut client, mut to) = self.stream.split();
+        let pass = answer.pass(&mut *inner, &mut buffer, &mut to, keep_alive);
+        let (bytes, reusable) = while_there(&mut client, &mut self.read, 0, pass).await??;
+        watch.relayed(status, bytes);
+        self.inner = reusable.then_some((pool, inner));
+        Ok(if keep_alive && reusable { Exchange::Done } else { Exchange::Closed })
     }
 
     /// Sends the request and waits for the first bytes of the answer. A connection that was kept
-    /// may be closed by now: then once more on a fresh one.
-    async fn ask(&mut self, pool: &Arc<Pool>, out: &[u8]) -> Option<(Box<dyn Stream>, BytesMut)> {
+    /// may be closed by now: then once more on a fresh one. An error if the client left; its
+    /// request is the first `length` bytes that were read.
+    async fn ask(
+        &mut self,
+        pool: &Arc<Pool>,
+        out: &[u8],
+        length: usize,
+    ) -> io::Result<Option<(Box<dyn Stream>, BytesMut)>> {
         let kept = self.inner.take().filter(|(kept, _)| Arc::ptr_eq(kept, pool));
         let mut buffer = BytesMut::with_capacity(BUFFER);
+        let (stream, read) = (&mut self.stream, &mut self.read);
         if let Some((_, mut inner)) = kept
             && inner.write_all(out).await.is_ok()
-            && matches!(inner.read_buf(&mut buffer).await, Ok(1..))
+            && let Ok(1..) = while_there(stream, read, length, inner.read_buf(&mut buffer)).await?
         {
-            return Some((inner, buffer));
+            return Ok(Some((inner, buffer)));
         }
-        let mut inner = pool.dial().await.ok()?;
-        inner.write_all(out).await.ok()?;
+        let Ok(mut inner) = pool.dial().await else { return Ok(None) };
+        if inner.write_all(out).await.is_err() {
+            return Ok(None);
+        }
         // Nothing at all is an answer too: the process has ended.
-        let _ = inner.read_buf(&mut buffer).await;
-        Some((inner, buffer))
+        let _ = while_there(stream, read, length, inner.read_buf(&mut buffer)).await?;
+        Ok(Some((inner, buffer)))
     }
 
     /// A page of ours, and the end of the connection.
@@ -176,6 +183,32 @@ impl Relay {
         out.extend_from_slice(&text);
         self.stream.write_all(&out).await?;
         Ok(Exchange::Closed)
+    }
+}
+
+/// Does `work` as long as the client stays; an error when it has left. What it sends meanwhile is
+/// read for later, unless that is more than a head beyond the first `length` bytes: then nobody can
+/// tell whether it is still there.
+async fn while_there<T>(
+    client: &mut (impl AsyncRead + Unpin),
+    read: &mut BytesMut,
+    length: usize,
+    work: impl Future<Output = T>,
+) -> io::Result<T> {
+    let left = async {
+        while read.len() < length + MAX_HEAD {
+            match client.read_buf(read).await {
+                Ok(0) => return io::ErrorKind::ConnectionReset.into(),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        error = left => Err(error),
     }
 }
 
