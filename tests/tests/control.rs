@@ -110,7 +110,9 @@ fn an_aborted_deployment_takes_back_what_it_did() {
         "signal",
         &on_local(&sandbox, &["abort", "--reason", "wrong branch"]).exits(0).json(),
     );
-    let watched = on_local(&sandbox, &["watch", &id]).exits(5).json();
+    let watched = on_local(&sandbox, &["watch", &id]).exits(130).json();
+    schema.check("record", &watched);
+    assert_eq!(watched["error"]["kind"], "interrupted");
     let (last, code) = running.end();
     // The migrations stay.
     assert_eq!((&last["outcome"], code), (&"partly_done".into(), Some(130)), "{last:#}");
@@ -150,6 +152,34 @@ fn a_deployment_whose_process_died_is_gone_on_with_or_taken_back() {
         all.iter().find(|one| one["id"] == id).map(|one| one["state"].clone())
     };
     assert_eq!(state(&id), Some("superseded".into()), "{past:#}");
+}
+
+#[test]
+fn no_word_is_left_with_a_dead_deployment_while_another_one_plans() {
+    let sandbox = slow();
+    let (running, dead) = Running::start(&sandbox, &[]);
+    running.kill();
+    let route = "GET /accounts/*/workers/scripts";
+    let _ = sandbox.local(&["faults", "add", "slow", "--route", route, "--delay", "20s"]).exits(0);
+    let words = [&DEPLOY[..], &["--json"]].concat();
+    let mut planning = sandbox
+        .command("clodo-deploy", &words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    loop {
+        let locks = on_local(&sandbox, &["locks"]).exits(0).json();
+        if locks["locks"][0]["alive"] == true {
+            break;
+        }
+    }
+    for words in [["pause", &*dead], ["continue", &*dead], ["watch", &*dead]] {
+        let said = on_local(&sandbox, &words).exits(5);
+        assert_eq!(said.json()["error"]["kind"], "interrupted", "{words:?}");
+    }
+    planning.kill().expect("it is killed");
+    planning.wait().expect("it ends");
 }
 
 #[test]

@@ -183,6 +183,8 @@ fn a_runner_that_lacks_a_secret_leaves_the_job_to_one_that_has_it() {
     let (tell, heard) = channel();
     let mut lacking = Runner::start(&team, "lacking", &tell);
     assert!(until(&heard, "this runner lacks").1.contains(needed));
+    let refused = team.run(&["runner", "--until-empty", "--json"]).exits(2);
+    assert!(refused.stderr.contains("this runner lacks"), "it does not wait: {}", refused.stderr);
     let mut able = team.command(&["runner", "--until-empty", "--json"]);
     let value = "a-value-that-only-the-runner-knows-0123456789";
     let able = able.env("CLODO_SECRET_ORDER_SIGNING_KEY", value).output().expect("it starts");

@@ -231,10 +231,14 @@ pub(crate) fn refusal(findings: &[Finding]) -> CliError {
 }
 
 /// The step that failed, as the one error of the run.
-pub(crate) fn failure(report: &DeployReport) -> CliError {
-    let partly = report.outcome == Outcome::PartlyDone;
-    let Some(failed) = &report.failure else {
-        let exit = if report.cancelled { Exit::Interrupted } else { Exit::Failed };
+pub(crate) fn failure(
+    outcome: Outcome,
+    failed: Option<&FailureReport>,
+    cancelled: bool,
+) -> CliError {
+    let partly = outcome == Outcome::PartlyDone;
+    let Some(failed) = failed else {
+        let exit = if cancelled { Exit::Interrupted } else { Exit::Failed };
         let error = CliError::new(exit, "interrupted", "the deployment was interrupted");
         return error.with_hint("run the same command again: it completes what is missing");
     };

@@ -66,7 +66,8 @@ async fn apply(
     run_cx.cancel = cx.cancel.clone();
     run_cx.lease = Some(Arc::clone(lock));
     run_cx.concurrency = cx.concurrency;
-    let opening = Opening::of(plan, work.occasion.clone());
+    let occasion = Occasion { lease: Some(lock.number()), ..work.occasion.clone() };
+    let opening = Opening::of(plan, occasion);
     let header = RunHeader {
         id: work.deployment.clone(),
         scope: work.portfolio.to_string(),

@@ -141,7 +141,10 @@ pub use plan::{Action, Fate, Hold, Judgement, Migration, Plan, PlannedStep, Plan
 pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
 pub use platform::{Platform, PlatformError, PlatformErrorKind};
 pub use ports::{Gate, Migrator, SecretSource, Verdict, Verifier};
-pub use record::{DeployedTarget, Deployment, DeploymentState, deployments};
+pub use record::{
+    DeployedTarget, Deployment, DeploymentState, deployments, find_deployment,
+    unfinished_deployments,
+};
 pub use removal::{Data, Removal, RemovalOptions, destroy, plan_removal, prepare_destroy};
 pub use report::{DeployReport, FailureKind, FailureReport, Leftover, Outcome, TargetReport};
 pub use resource::{

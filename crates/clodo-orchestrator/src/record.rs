@@ -56,6 +56,9 @@ pub(crate) struct Occasion {
     /// What becomes of data, when it is a removal.
     #[serde(default)]
     pub(crate) removal: Option<Data>,
+    /// The number of the lease under which it runs.
+    #[serde(default)]
+    pub(crate) lease: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,6 +182,11 @@ pub struct Deployment {
     pub superseded_by: Option<DeploymentId>,
     /// Why it failed, when it did.
     pub failure: Option<FailureReport>,
+    /// It was told to stop.
+    pub cancelled: bool,
+    /// The number of the lease under which it runs, or ran: who has a later one is another deployment.
+    #[serde(skip)]
+    pub lease: Option<u64>,
 }
 
 /// How a deployment of the history ended.
@@ -271,7 +279,35 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         removal: past.opening.occasion.removal,
         superseded_by: past.finish.superseded_by.clone(),
         failure: past.finish.failure.clone(),
+        cancelled: past.finish.cancelled,
+        lease: past.opening.occasion.lease,
     })
+}
+
+/// The deployments of a portfolio that have not ended, newest first: they run, or their processes
+/// died.
+///
+/// # Errors
+/// When the history cannot be read.
+pub async fn unfinished_deployments(
+    journal: &dyn JournalStore,
+    portfolio: &PortfolioName,
+) -> Result<Vec<Deployment>, JournalError> {
+    let runs = journal.runs(&RunQuery::unfinished().of_scope(portfolio.as_str())).await?;
+    Ok(runs.iter().filter_map(deployment).collect())
+}
+
+/// One deployment of a portfolio; `None` when it has no such deployment.
+///
+/// # Errors
+/// When the history cannot be read.
+pub async fn find_deployment(
+    journal: &dyn JournalStore,
+    portfolio: &PortfolioName,
+    id: &DeploymentId,
+) -> Result<Option<Deployment>, JournalError> {
+    let run = journal.find(id).await?.filter(|run| run.header.scope == portfolio.as_str());
+    Ok(run.as_ref().and_then(deployment))
 }
 
 /// The strategies of a deployment as they are recorded: a fleet has few of them.

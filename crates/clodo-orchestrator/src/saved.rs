@@ -11,6 +11,8 @@ pub struct SavedPlan {
     format: u32,
     made_at: Timestamp,
     made_by: String,
+    #[serde(default)]
+    platform: Option<String>,
     redeploy: BTreeSet<TargetId>,
     #[serde(default)]
     prune: Option<BTreeSet<WorkerRef>>,
@@ -55,11 +57,25 @@ impl SavedPlan {
             format: Self::FORMAT,
             made_at,
             made_by: made_by.into(),
+            platform: None,
             redeploy: options.redeploy.clone(),
             prune: options.prune.clone(),
             desired: desired.clone(),
             steps: steps(plan),
         }
+    }
+
+    /// Notes the platform that it is for, by the name that people give it.
+    #[must_use]
+    pub fn on(mut self, platform: impl Into<String>) -> Self {
+        self.platform = Some(platform.into());
+        self
+    }
+
+    /// The platform that it is for, if that was noted.
+    #[must_use]
+    pub fn platform(&self) -> Option<&str> {
+        self.platform.as_deref()
     }
 
     /// The text form. It holds no content of modules and assets, and no value of a secret; migrations

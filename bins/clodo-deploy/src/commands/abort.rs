@@ -2,7 +2,7 @@ use crate::{
     args::{AbortArgs, RollbackArgs},
     commands::{
         rollback,
-        running::{holder, unfinished},
+        running::{is_carried_out, unfinished},
         signal::tell,
     },
     context::Context,
@@ -23,7 +23,7 @@ pub(crate) async fn run(
     let store = store(&context, context.platform(&args.platform)?).await?;
     let portfolio = context.project.portfolio().name();
     let meant = unfinished(&*store, portfolio, args.deployment.as_deref()).await?;
-    if holder(&*store, portfolio).await?.is_none() {
+    if !is_carried_out(&*store, portfolio, &meant).await? {
         session.ui.say(&format!("Deployment {} was interrupted; it is rolled back.", meant.id));
         let back = RollbackArgs {
             deployment: Some(meant.id.to_string()),

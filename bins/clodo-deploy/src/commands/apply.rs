@@ -23,6 +23,10 @@ pub(crate) async fn run(
             .with_source(error)
     })?;
     let ReadPlan { saved, desired, .. } = read(&context, args, assets.path())?;
+    if let Some(made_for) = saved.platform().filter(|made_for| *made_for != platform.to_string()) {
+        let message = format!("the plan is for platform `{made_for}`, not `{platform}`");
+        return Err(CliError::usage(message).with_hint("give --platform as `plan` had it"));
+    }
     let secrets = context.secrets(args.secrets_file.as_deref())?;
     let setting = |name: &str| context.setting(name);
     let secrets = clodo::declare_secrets(&context.project, &desired, platform, secrets, &setting);

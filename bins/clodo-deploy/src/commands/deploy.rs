@@ -63,7 +63,9 @@ pub(crate) fn finish(context: &Context<'_>, report: &DeployReport) -> Result<Exi
     let error = match report.outcome {
         Outcome::Done | Outcome::NothingToDo => None,
         Outcome::Refused => Some(refusal(&report.findings)),
-        Outcome::Failed | Outcome::PartlyDone => Some(failure(report)),
+        Outcome::Failed | Outcome::PartlyDone => {
+            Some(failure(report.outcome, report.failure.as_ref(), report.cancelled))
+        }
     };
     let calls = context.calls();
     ui.document(&DeployDocument::of(report, calls, error.as_ref()))?;

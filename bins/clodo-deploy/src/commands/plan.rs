@@ -32,7 +32,7 @@ pub(crate) async fn run(
     options.protected = protected(&context, args.allow_protected);
     let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(out) = args.out.as_ref().filter(|_| !prepared.is_refused()) {
-        save(&context, &engine, &prepared, &loaded, &options, out)?;
+        save(&context, &engine, &prepared, &loaded, &options, (platform, out))?;
     }
     match show(&context, &prepared, began)? {
         Exit::Done if args.exit_code && !prepared.plan.is_empty() => Ok(Exit::Found),
@@ -55,11 +55,12 @@ fn save(
     prepared: &Prepared,
     loaded: &Loaded,
     options: &DeployOptions,
-    out: &Path,
+    (platform, out): (Platform, &Path),
 ) -> Result<(), CliError> {
     let path = context.session.directory.join(out);
     let (now, by) = (SystemClock.now(), engine.cx.by.clone());
     let saved = SavedPlan::new(&prepared.plan, &loaded.desired, options, now, by);
+    let saved = saved.on(platform.to_string());
     clodo::write_plan(&path, &saved)
         .map_err(|error| CliError::of(Exit::Failed, "plan_file", error))?;
     context.session.ui.say(&format!("Saved to {}.", out.display()));

@@ -17,7 +17,12 @@ use clodo_saga::{
 use clodo_types::{Clock as _, DeploymentId, SystemClock, Timestamp};
 use serde::Serialize;
 use serde_json::json;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How often the queue is looked at while there is nothing to do.
@@ -26,13 +31,17 @@ const POLL: Duration = Duration::from_millis(500);
 const TTL: Duration = Duration::from_secs(30);
 /// How long jobs that ended, and bundles that nobody asks for, are kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How often a runner looks for them.
+const TIDY: Duration = Duration::from_secs(3600);
+/// A runner that never ends remembers so many jobs for its last word.
+const REMEMBERED: usize = 1_000;
 
 /// What `runner` says as JSON when it ends.
 #[derive(Serialize)]
 struct RunnerDocument<'a> {
     version: u32,
     outcome: &'static str,
-    jobs: &'a [JobDocument],
+    jobs: &'a VecDeque<JobDocument>,
 }
 
 /// What became of one job.
@@ -59,13 +68,14 @@ pub(crate) async fn run(
     let portfolio = context.project.portfolio().name();
     let kind = clodo::job_kind(portfolio);
     session.ui.say(&format!("Waiting for deployments of `{portfolio}` on {platform}."));
-    let mut runner = Runner { context, args, platform, store, kind, told: None, done: Vec::new() };
+    let done = VecDeque::new();
+    let mut runner =
+        Runner { context, args, platform, store, kind, told: None, done, failed: false };
     runner.work().await?;
     runner.forget().await;
-    let failed = runner.done.iter().any(|job| job.outcome == "failed");
-    let outcome = if failed { "failed" } else { "done" };
+    let outcome = if runner.failed { "failed" } else { "done" };
     session.ui.document(&RunnerDocument { version: FORMAT, outcome, jobs: &runner.done })?;
-    Ok(if failed { Exit::Failed } else { Exit::Done })
+    Ok(if runner.failed { Exit::Failed } else { Exit::Done })
 }
 
 struct Runner<'a> {
@@ -76,14 +86,19 @@ struct Runner<'a> {
     kind: String,
     /// What was said last about why nothing is done.
     told: Option<String>,
-    done: Vec<JobDocument>,
+    /// The newest jobs that ended here.
+    done: VecDeque<JobDocument>,
+    /// Any of all jobs failed.
+    failed: bool,
 }
 
 /// What to do about the oldest job that has not ended.
 enum Next {
     Nothing,
-    /// Not now; why, if a person should know.
-    Wait(Option<String>),
+    /// Somebody is at it.
+    Wait,
+    /// It needs what we do not have.
+    Lack(String),
     /// It is free, and these are the secrets that it needs and we have.
     Claim(Box<Job>, BTreeSet<String>),
 }
@@ -101,12 +116,21 @@ impl Runner<'_> {
     /// is done: only then does the runner end, unless it is told twice.
     async fn work(&mut self) -> Result<(), CliError> {
         let cancel = self.context.session.cancel.clone();
+        let mut tidied = Instant::now();
         while !cancel.is_cancelled() {
             let next = self.next().await;
             match next {
                 Ok(Next::Nothing) if self.args.until_empty => break,
-                Ok(Next::Nothing) => {}
-                Ok(Next::Wait(why)) => self.tell(why),
+                Ok(Next::Nothing) if tidied.elapsed() >= TIDY => {
+                    tidied = Instant::now();
+                    self.forget().await;
+                }
+                Ok(Next::Nothing | Next::Wait) => {}
+                Ok(Next::Lack(why)) if self.args.until_empty => {
+                    let hint = "start a runner that has them, or give them to this one";
+                    return Err(CliError::usage(why).with_hint(hint));
+                }
+                Ok(Next::Lack(why)) => self.tell(Some(why)),
                 Ok(Next::Claim(head, able)) => {
                     if self.claim(&head, able).await? {
                         continue;
@@ -140,7 +164,7 @@ impl Runner<'_> {
             return Ok(Next::Nothing);
         };
         if !self.is_free(&head).await? {
-            return Ok(Next::Wait(None));
+            return Ok(Next::Wait);
         }
         let job = head.job;
         let able = match Order::of(&job).and_then(|order| self.secrets(&order)) {
@@ -153,8 +177,8 @@ impl Runner<'_> {
             return Ok(Next::Claim(Box::new(job), able));
         }
         let lacking = lacking.join(", ");
-        let why = format!("Deployment {} needs secrets that this runner lacks: {lacking}.", job.id);
-        Ok(Next::Wait(Some(why)))
+        let why = format!("deployment {} needs secrets that this runner lacks: {lacking}", job.id);
+        Ok(Next::Lack(why))
     }
 
     /// Whether nobody works on a job. Of a runner that died on this machine it is taken at once.
@@ -193,9 +217,11 @@ impl Runner<'_> {
         let claim = Claim::new(clodo::this_process(), SystemClock.now(), TTL)
             .with_kinds([self.kind.clone()])
             .with_secrets(move |name| able.contains(name));
-        let claimed = self.store.claim(&claim).await;
-        let Some(claimed) = claimed.map_err(|error| failure::of_queue(error.into()))? else {
-            return Ok(false);
+        let claimed = match self.store.claim(&claim).await {
+            Ok(Some(claimed)) => claimed,
+            Ok(None) => return Ok(false),
+            Err(error) if error.kind() == StoreErrorKind::Unreachable => return Ok(false),
+            Err(error) => return Err(failure::of_queue(error.into())),
         };
         let leases: Arc<dyn LeaseStore> = Arc::<dyn StateStore>::clone(&self.store);
         let lease = claimed.lease.clone();
@@ -222,7 +248,11 @@ impl Runner<'_> {
                     ui.warn(&format!("the end of job {} was not recorded: {error}", head.id));
                 }
                 drop(guard);
-                self.done.push(document);
+                self.failed |= outcome == JobOutcome::Failed;
+                if self.done.len() >= REMEMBERED {
+                    self.done.pop_front();
+                }
+                self.done.push_back(document);
                 Ok(true)
             }
         }
@@ -324,7 +354,7 @@ enum Hindrance {
 
 impl From<CliError> for Hindrance {
     fn from(error: CliError) -> Self {
-        let passes = matches!(error.kind(), "locked" | "state" | "state_unreachable");
+        let passes = matches!(error.kind(), "locked" | "state" | "state_unreachable" | "suspended");
         if passes || error.exit() == Exit::Unreachable {
             Self::Now(format!("Not now: {error}."))
         } else {
@@ -343,6 +373,6 @@ impl From<QueueError> for Hindrance {
 fn why(report: &DeployReport) -> String {
     match report.outcome {
         Outcome::Refused => refusal(&report.findings).to_string(),
-        _ => report_failure(report).to_string(),
+        _ => report_failure(report.outcome, report.failure.as_ref(), report.cancelled).to_string(),
     }
 }

@@ -2,12 +2,11 @@
 
 use crate::{context::name, engine::STATE_HINT};
 use clodo_cli::{CliError, Exit};
-use clodo_orchestrator::{Deployment, DeploymentState, deployments, lease_name};
-use clodo_saga::{JournalStore, Lease, LeaseStore, Liveness};
+use clodo_orchestrator::{
+    Deployment, DeploymentState, find_deployment, lease_name, unfinished_deployments,
+};
+use clodo_saga::{JournalStore, LeaseStore, Liveness, StoreError, StoreErrorKind};
 use clodo_types::{Clock as _, DeploymentId, PortfolioName, SystemClock};
-
-/// How far back a deployment is looked for.
-const HISTORY: usize = 50;
 
 /// The deployment with this id, else the newest one that has not ended.
 pub(crate) async fn unfinished(
@@ -15,38 +14,43 @@ pub(crate) async fn unfinished(
     portfolio: &PortfolioName,
     id: Option<&str>,
 ) -> Result<Deployment, CliError> {
-    let id: Option<DeploymentId> = id.map(name).transpose()?;
-    let past = deployments(journal, portfolio, HISTORY).await.map_err(of_state)?;
-    let meant = |deployment: &&Deployment| match &id {
-        Some(id) => deployment.id == *id,
-        None => deployment.state == DeploymentState::Unfinished,
-    };
     let hint = "`clodo-deploy deployments` lists what there is";
-    match (past.iter().find(meant), id) {
-        (Some(found), _) if found.state == DeploymentState::Unfinished => Ok(found.clone()),
-        (Some(found), _) => {
-            let message = format!("deployment {} has ended", found.id);
-            Err(CliError::usage(message).with_hint(hint))
-        }
-        (None, Some(id)) => {
-            Err(CliError::usage(format!("there is no deployment {id}")).with_hint(hint))
-        }
-        (None, None) => Err(CliError::usage("no deployment is unfinished").with_hint(hint)),
+    let Some(id) = id else {
+        let unfinished = unfinished_deployments(journal, portfolio).await.map_err(of_state)?;
+        let none = || CliError::usage("no deployment is unfinished").with_hint(hint);
+        return unfinished.into_iter().next().ok_or_else(none);
+    };
+    let id: DeploymentId = name(id)?;
+    match find_deployment(journal, portfolio, &id).await.map_err(of_state)? {
+        Some(found) if found.state == DeploymentState::Unfinished => Ok(found),
+        Some(_) => Err(CliError::usage(format!("deployment {id} has ended")).with_hint(hint)),
+        None => Err(CliError::usage(format!("there is no deployment {id}")).with_hint(hint)),
     }
 }
 
-/// Who deploys the portfolio right now: whoever has its lock and is not known to be dead.
-pub(crate) async fn holder(
+/// Whether a process carries the deployment out: one that has the portfolio's lock under the number
+/// that the deployment began with, and is not known to be dead.
+pub(crate) async fn is_carried_out(
     leases: &dyn LeaseStore,
     portfolio: &PortfolioName,
-) -> Result<Option<Lease>, CliError> {
+    deployment: &Deployment,
+) -> Result<bool, CliError> {
     let held = leases.held(SystemClock.now()).await.map_err(of_state)?;
     let own = lease_name(portfolio);
-    let mut held = held.into_iter().filter(|lease| lease.name == own);
-    Ok(held.find(|lease| clodo::liveness(&lease.holder) != Liveness::Dead))
+    Ok(held.iter().any(|lease| {
+        lease.name == own
+            && deployment.lease.is_none_or(|number| number == lease.number)
+            && clodo::liveness(&lease.holder) != Liveness::Dead
+    }))
 }
 
-/// A journal or a lease that cannot be read.
-pub(crate) fn of_state(error: impl std::error::Error + Send + Sync + 'static) -> CliError {
-    CliError::of(Exit::Failed, "state", error).with_hint(STATE_HINT)
+/// A store of the state that cannot be read or written: exit 7 when it cannot be reached, 6 when it
+/// does not let us in.
+pub(crate) fn of_state(error: StoreError) -> CliError {
+    let (exit, kind) = match error.kind() {
+        StoreErrorKind::Unreachable => (Exit::Unreachable, "state_unreachable"),
+        StoreErrorKind::Denied => (Exit::NotAllowed, "state_denied"),
+        _ => (Exit::Failed, "state"),
+    };
+    CliError::of(exit, kind, error).with_hint(STATE_HINT)
 }

@@ -1,6 +1,6 @@
 use crate::{
     args::SignalArgs,
-    commands::running::{holder, of_state, unfinished},
+    commands::running::{is_carried_out, of_state, unfinished},
     context::Context,
     engine::store,
     report::FORMAT,
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     let store = store(&context, context.platform(&args.platform)?).await?;
     let portfolio = context.project.portfolio().name();
     let meant = unfinished(&*store, portfolio, args.deployment.as_deref()).await?;
-    if holder(&*store, portfolio).await?.is_none() {
+    if !is_carried_out(&*store, portfolio, &meant).await? {
         return Err(nobody_listens(&meant));
     }
     let step = args.step.as_deref().map(StepId::new);

@@ -1,15 +1,16 @@
 use crate::{
     args::WatchArgs,
-    commands::running::{holder, of_state},
+    commands::running::{is_carried_out, of_state},
     context::{Context, name},
     engine::store,
     listener::Teller,
     record::RecordDocument,
+    report::failure,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_orchestrator::{
-    DeployEvent, DeployListener as _, Deployment, DeploymentRecord, DeploymentState,
-    deployment_record, deployments,
+    DeployEvent, DeployListener as _, Deployment, DeploymentRecord, DeploymentState, Outcome,
+    deployment_record, deployments, unfinished_deployments,
 };
 use clodo_saga::{Ending, Entry, EntryRecord, Event, JournalStore, LeaseStore, StepId};
 use clodo_types::{DeploymentId, PortfolioName, Timestamp};
@@ -17,8 +18,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// How often the journal is read.
 const EVERY: Duration = Duration::from_millis(300);
-/// How far back the one that runs is looked for.
-const HISTORY: usize = 50;
 
 /// `clodo-deploy watch`
 pub(crate) async fn run(
@@ -49,7 +48,7 @@ pub(crate) async fn run(
         if record.deployment.state != DeploymentState::Unfinished {
             return view.end(&context, &record);
         }
-        if !view.is_carried_out(&*store, portfolio).await? {
+        if !view.is_alive(&*store, portfolio, &record.deployment).await? {
             let message =
                 format!("deployment {} was interrupted: no process carries it out", view.id);
             let hint = "`clodo-deploy resume` goes on with it, `clodo-deploy abort` takes it back";
@@ -68,10 +67,12 @@ async fn newest(
     journal: &dyn JournalStore,
     portfolio: &PortfolioName,
 ) -> Result<DeploymentId, CliError> {
-    let past = deployments(journal, portfolio, HISTORY).await.map_err(of_state)?;
-    let unfinished = |one: &&Deployment| one.state == DeploymentState::Unfinished;
-    let found = past.iter().find(unfinished).or(past.first());
-    found.map(|deployment| deployment.id.clone()).ok_or_else(|| {
+    let unfinished = unfinished_deployments(journal, portfolio).await.map_err(of_state)?;
+    let found = match unfinished.into_iter().next() {
+        Some(found) => Some(found),
+        None => deployments(journal, portfolio, 1).await.map_err(of_state)?.into_iter().next(),
+    };
+    found.map(|deployment| deployment.id).ok_or_else(|| {
         CliError::usage("nothing was deployed there yet")
             .with_hint("`clodo-deploy deploy` makes a deployment")
     })
@@ -145,30 +146,37 @@ impl View {
         self.teller.hear(&DeployEvent::Run(event));
     }
 
-    async fn is_carried_out(
+    async fn is_alive(
         &mut self,
         leases: &dyn LeaseStore,
         portfolio: &PortfolioName,
+        deployment: &Deployment,
     ) -> Result<bool, CliError> {
-        let held = holder(leases, portfolio).await?.is_some();
+        let held = is_carried_out(leases, portfolio, deployment).await?;
         self.unheld = if held { 0 } else { self.unheld + 1 };
         Ok(self.unheld < 3)
     }
 
-    /// The deployment has ended: 0 when it is done, 1 when all was taken back, 5 when something stays.
+    /// The deployment has ended: its error and exit code are those of its own process.
     fn end(&self, context: &Context<'_>, record: &DeploymentRecord) -> Result<Exit, CliError> {
-        let (ending, exit, outcome) = match record.deployment.state {
-            DeploymentState::Done => (Ending::Completed, Exit::Done, "done"),
-            DeploymentState::Failed => (Ending::Unwound, Exit::Failed, "failed"),
-            _ => (Ending::PartlyDone, Exit::Partly, "partly_done"),
+        let (ending, outcome) = match record.deployment.state {
+            DeploymentState::Done => (Ending::Completed, Outcome::Done),
+            DeploymentState::Failed => (Ending::Unwound, Outcome::Failed),
+            _ => (Ending::PartlyDone, Outcome::PartlyDone),
         };
+        let Deployment { failure: failed, cancelled, .. } = &record.deployment;
+        let error =
+            (outcome != Outcome::Done).then(|| failure(outcome, failed.as_ref(), *cancelled));
         self.tell(Event::RunClosed(ending));
         let ui = &context.session.ui;
-        ui.document(&RecordDocument::ended(record, outcome))?;
-        let failure = record.deployment.failure.as_ref();
-        let why = failure.map(|one| format!(": {}: {}", one.summary, one.messages.join(": ")));
-        let outcome = outcome.replace('_', " ");
-        ui.say(&format!("Deployment {} {outcome}{}", self.id, why.unwrap_or_default()));
-        Ok(exit)
+        ui.document(&RecordDocument::ended(record, outcome, error.as_ref()))?;
+        match error {
+            None => ui.say(&format!("Deployment {} done", self.id)),
+            Some(error) => {
+                ui.error(&error);
+                return Ok(error.exit());
+            }
+        }
+        Ok(Exit::Done)
     }
 }

@@ -1,7 +1,8 @@
 use crate::report::{FORMAT, TargetName, moment};
+use clodo_cli::CliError;
 use clodo_orchestrator::{
-    DeployedTarget, Deployment, DeploymentRecord, DeploymentState, FailureReport, Fate, StepRecord,
-    StepState, Verdict,
+    DeployedTarget, Deployment, DeploymentRecord, DeploymentState, FailureReport, Fate, Outcome,
+    StepRecord, StepState, Verdict,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -65,9 +66,11 @@ impl<'a> From<&'a DeployedTarget> for PastTarget<'a> {
 #[derive(Serialize)]
 pub(crate) struct RecordDocument<'a> {
     version: u32,
-    outcome: &'static str,
+    outcome: Outcome,
     deployment: PastDeployment<'a>,
     steps: Vec<PastStep<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
 }
 
 /// What became of a step.
@@ -88,12 +91,17 @@ struct PastStep<'a> {
 impl<'a> RecordDocument<'a> {
     pub(crate) fn of(record: &'a DeploymentRecord) -> Self {
         let steps = record.steps.iter().map(PastStep::from).collect();
-        Self { version: FORMAT, outcome: "done", deployment: (&record.deployment).into(), steps }
+        let deployment = (&record.deployment).into();
+        Self { version: FORMAT, outcome: Outcome::Done, deployment, steps, error: None }
     }
 
     /// The same for who waited for its end.
-    pub(crate) fn ended(record: &'a DeploymentRecord, outcome: &'static str) -> Self {
-        Self { outcome, ..Self::of(record) }
+    pub(crate) fn ended(
+        record: &'a DeploymentRecord,
+        outcome: Outcome,
+        error: Option<&CliError>,
+    ) -> Self {
+        Self { outcome, error: error.map(CliError::to_json), ..Self::of(record) }
     }
 }
 
