@@ -2,7 +2,8 @@
 //! `docs/performance.md`.
 //!
 //! `cargo run --release -p clodo-benches` after `cargo build --release --workspace --bins`; names
-//! after `--` choose parts: `help`, `start`, `throughput`, `swap`, `many`, `rest`, `large`, `deploy`.
+//! after `--` choose parts: `help`, `start`, `throughput`, `swap`, `many`, `rest`, `large`, `deploy`,
+//! `fleet`, `plans`.
 //! The load tool is `wrk` (Debian package `wrk`); without it the throughput rows say so.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
@@ -10,6 +11,7 @@
 
 mod calls;
 mod deploy;
+mod fleet;
 mod many;
 mod measure;
 mod memory;
@@ -25,7 +27,7 @@ use table::Table;
 /// A part of the comparison and its name.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 10] = [
     ("help", deploy::help),
     ("start", start::run),
     ("throughput", throughput::run),
@@ -34,6 +36,8 @@ const PARTS: [Part; 8] = [
     ("rest", rest::run),
     ("large", many::large),
     ("deploy", deploy::run),
+    ("fleet", fleet::run),
+    ("plans", fleet::plans),
 ];
 
 fn main() {

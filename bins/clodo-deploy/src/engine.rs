@@ -1,23 +1,11 @@
 use crate::{budget, confirm::Confirmation, context::Context, failure, listener::Teller};
-use clodo::{
-    CloudflarePlatform, Connection, D1Migrator, HealthProbe, Loaded, PortfolioTelemetry,
-    PromotionGate, SecretGate, UrlStyle,
-};
+pub(crate) use clodo::new_deployment;
+use clodo::{Connection, Loaded, UrlStyle, Wiring};
 use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
-use clodo_orchestrator::{DeployContext, DeployOptions, Desired, MigrationGate, Ports};
+use clodo_orchestrator::{DeployContext, DeployOptions, Desired, Gate};
 use clodo_saga::StateStore;
-use clodo_types::{DeploymentId, SystemClock, TargetId};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroUsize,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
-
-/// How long a new version may take until it answers: on this machine, and on Cloudflare.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(90));
+use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 
 /// The orchestrator's context with everything plugged in.
 pub(crate) struct Engine {
@@ -33,48 +21,26 @@ impl Engine {
         loaded: &mut Loaded,
         question: Option<String>,
     ) -> Result<Self, CliError> {
-        let secrets = Arc::new(std::mem::take(&mut loaded.secrets));
-        let folders: BTreeMap<TargetId, PathBuf> = loaded.folders.clone();
-        let (kind, patience) = match to.style {
-            UrlStyle::Localhost { .. } => (Platform::Local, PATIENCE.0),
-            UrlStyle::Public => (Platform::Cloudflare, PATIENCE.1),
+        let kind = match to.style {
+            UrlStyle::Localhost { .. } => Platform::Local,
+            UrlStyle::Public => Platform::Cloudflare,
         };
         let store = store(context, kind).await?;
         let client = context.client(to, budget::of(to, &store))?;
-        let platform =
-            CloudflarePlatform::new(client, to.accounts.clone(), to.style, secrets.clone());
-        let platform = Arc::new(platform.with_folders(folders));
-        let telemetry = PortfolioTelemetry::new(
-            context.project.portfolio().clone(),
-            Arc::clone(&platform),
-            Arc::clone(&context.http),
-            Arc::new(SystemClock),
-            &|name| context.setting(name),
-        );
-        let ports = Ports {
-            migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
-            verifier: Arc::new(HealthProbe::new(Arc::clone(&context.http), patience)),
-            platform,
-            secrets: secrets.clone(),
-            journal: store.clone(),
-            leases: store.clone(),
-            clock: Arc::new(SystemClock),
+        let wiring = Wiring {
+            project: &context.project,
+            connection: to,
+            client: &client,
+            http: &context.http,
+            state: &store,
+            environment: &|name| context.setting(name),
         };
+        let mut cx = wiring.context(loaded);
         let ui = &context.session.ui;
         let confirmation = Arc::new(Confirmation::new(ui, question));
-        let mut cx = DeployContext::new(ports, clodo::this_process());
-        cx.liveness = clodo::liveness;
-        let promotion = PromotionGate::new(store.clone(), context.project.portfolio());
-        cx.gates = vec![
-            Arc::new(MigrationGate),
-            Arc::new(promotion),
-            Arc::new(SecretGate::new(secrets)),
-            confirmation.clone(),
-        ];
+        cx.gates.push(Arc::clone(&confirmation) as _);
         cx.listener = Arc::new(Teller::new(ui));
         cx.cancel = context.session.cancel.clone();
-        cx.signals = Some(store);
-        cx.telemetry = Some(Arc::new(telemetry));
         cx.by = context.person();
         Ok(Self { cx, confirmation })
     }
@@ -87,7 +53,8 @@ impl Engine {
 
     /// Leaves out the question, for a plan that nothing follows.
     pub(crate) fn without_question(mut self) -> Self {
-        self.cx.gates.pop();
+        let question: Arc<dyn Gate> = Arc::clone(&self.confirmation) as _;
+        self.cx.gates.retain(|gate| !Arc::ptr_eq(gate, &question));
         self
     }
 }
@@ -115,11 +82,6 @@ pub(crate) fn options(loaded: &Loaded, redeploy: bool) -> DeployOptions {
         options.redeploy = targets.map(|target| target.id.clone()).collect();
     }
     options
-}
-
-/// A new id; ids sort by the time at which they were made.
-pub(crate) fn new_deployment() -> DeploymentId {
-    uuid::Uuid::now_v7().to_string().parse().expect("a UUID in lower case is a deployment id")
 }
 
 /// Whether a person must say yes, and to what.

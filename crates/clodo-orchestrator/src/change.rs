@@ -220,6 +220,28 @@ pub fn traffic_before(now: &[TrafficShare], uploaded: &VersionId) -> Vec<Traffic
 }
 
 impl Change {
+    /// A stable word for what it does, such as `upload` or `traffic`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CreateDatabase { .. } => "create-database",
+            Self::CreateNamespace { .. } => "create-namespace",
+            Self::CreateBucket { .. } => "create-bucket",
+            Self::CreateStub { .. } => "stub",
+            Self::Upload(_) => "upload",
+            Self::SetTraffic { .. } => "traffic",
+            Self::SetWorkersDev { .. } => "workers-dev",
+            Self::SetDomains { .. } => "domains",
+            Self::SetRoutes { .. } => "routes",
+            Self::SetSchedules { .. } => "schedules",
+            Self::Commit { .. } => "commit",
+            Self::RemoveWorker { .. } => "remove-worker",
+            Self::RemoveDatabase { .. } => "remove-database",
+            Self::RemoveNamespace { .. } => "remove-namespace",
+            Self::RemoveBucket { .. } => "remove-bucket",
+        }
+    }
+
     /// The account that is written to.
     #[must_use]
     pub fn account(&self) -> &AccountName {

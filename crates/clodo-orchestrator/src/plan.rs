@@ -182,23 +182,7 @@ impl Action {
             Self::Verify(_) => "verify",
             Self::Judge(_) => "judge",
             Self::Hold(_) => "hold",
-            Self::Change(change) => match change {
-                Change::CreateDatabase { .. } => "create-database",
-                Change::CreateNamespace { .. } => "create-namespace",
-                Change::CreateBucket { .. } => "create-bucket",
-                Change::CreateStub { .. } => "stub",
-                Change::Upload(_) => "upload",
-                Change::SetTraffic { .. } => "traffic",
-                Change::SetWorkersDev { .. } => "workers-dev",
-                Change::SetDomains { .. } => "domains",
-                Change::SetRoutes { .. } => "routes",
-                Change::SetSchedules { .. } => "schedules",
-                Change::Commit { .. } => "commit",
-                Change::RemoveWorker { .. } => "remove-worker",
-                Change::RemoveDatabase { .. } => "remove-database",
-                Change::RemoveNamespace { .. } => "remove-namespace",
-                Change::RemoveBucket { .. } => "remove-bucket",
-            },
+            Self::Change(change) => change.kind(),
         }
     }
 }

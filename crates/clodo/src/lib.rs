@@ -10,6 +10,7 @@
 //! | a plan to carry out later | [`write_plan`], [`read_plan`] |
 //! | a deployment for a runner on another machine | [`Order`] |
 //! | a machine without an account | `find_or_start` (feature `local`) |
+//! | all of these, to deploy from a program of your own | [`Wiring`], [`new_deployment`] |
 //! | D1 databases to migrate | [`D1Migrator`] |
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
@@ -88,6 +89,7 @@ mod survey;
 mod target;
 mod telemetry;
 mod verifier;
+mod wiring;
 
 pub use clodo_cf_api::Client;
 pub use connect::{ConnectError, Connection};
@@ -112,3 +114,4 @@ pub use state::{StateError, open_state, state_file};
 pub use survey::{Survey, survey};
 pub use telemetry::PortfolioTelemetry;
 pub use verifier::HealthProbe;
+pub use wiring::{Wiring, new_deployment};

@@ -141,6 +141,20 @@ pub async fn find_or_start(
 }
 
 impl Connection {
+    /// The project's local Cloudflare, if it runs.
+    ///
+    /// # Errors
+    /// As [`Connection::to_local`].
+    pub async fn to_running(
+        project: &Project,
+        http: &dyn HttpService,
+    ) -> Result<Option<Self>, LocalError> {
+        match find(&project.local_folder()).await {
+            Some(running) => Self::to_local(&running, project.portfolio(), http).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The project's local Cloudflare, with the portfolio's accounts and zones in it.
     ///
     /// # Errors
