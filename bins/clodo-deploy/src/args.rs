@@ -39,6 +39,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  clodo-deploy plan --env production --out release.plan\n  clodo-deploy apply release.plan"
     )]
     Apply(ApplyArgs),
+    /// Give an environment the code that another one has proved, without building it again
+    #[command(
+        after_help = "Example:\n  clodo-deploy promote --from staging --to production --strategy canary --yes"
+    )]
+    Promote(PromoteArgs),
     /// Go on with a deployment whose process died, with the files that it began with
     #[command(after_help = "Example:\n  clodo-deploy resume --platform local")]
     Resume(ResumeArgs),
@@ -161,6 +166,41 @@ pub(crate) enum StrategyChoice {
     Canary,
     /// Beside the old version, then all traffic
     BlueGreen,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PromoteArgs {
+    /// Services; without any, all of them
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+    /// The environment that has proved the code; without it, what clodo.toml says
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) from: Option<String>,
+    /// The environment that is to get it
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) to: String,
+    /// A customer, more than once for several; without any, all of them
+    #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
+    pub(crate) customers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+    #[command(flatten)]
+    pub(crate) strategy: StrategyArgs,
+    /// Show the plan and stop before anything is written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// A file with values of secrets, `NAME=value` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets_file: Option<PathBuf>,
+    /// How many steps may run side by side
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) concurrency: usize,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

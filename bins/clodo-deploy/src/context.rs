@@ -3,13 +3,14 @@ use crate::{
     failure,
 };
 use clodo::{CloudProgram, Connection, LoadOptions, Loaded, Project, Secrets, SharedPacer};
-use clodo_bundle::Bundler;
+use clodo_bundle::{Bundle, Bundler};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Selection, Strategy};
 use clodo_http::{Counter, Counts, HttpService, ReqwestHttp, ReqwestOptions};
 use clodo_npm::{NpmCache, cache_root};
-use clodo_types::BindingName;
+use clodo_types::{BindingName, ServiceName};
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
     str::FromStr,
@@ -119,20 +120,40 @@ impl<'a> Context<'a> {
         platform: Platform,
         from: &LoadFrom<'_>,
     ) -> Result<Loaded, CliError> {
-        let secrets = self.secrets(from.secrets_file)?;
         let environment = |name: &str| self.setting(name);
-        let options = LoadOptions {
-            selection,
-            platform,
-            adopt: from.adopt,
-            secrets,
-            environment: &environment,
-        };
+        let options = self.load_options(selection, platform, from, &environment)?;
         let bundler = Bundler::new(self.cache()?);
         let mut loaded =
             clodo::load(&self.project, &bundler, options).await.map_err(failure::of_load)?;
         loaded.desired.revision = self.setting("CLODO_REVISION");
         Ok(loaded)
+    }
+
+    /// Reads what the selected targets need beside their code, which was built before.
+    pub(crate) fn load_built(
+        &self,
+        selection: &Selection,
+        platform: Platform,
+        from: &LoadFrom<'_>,
+        bundles: &BTreeMap<ServiceName, Arc<Bundle>>,
+    ) -> Result<Loaded, CliError> {
+        let environment = |name: &str| self.setting(name);
+        let options = self.load_options(selection, platform, from, &environment)?;
+        let loaded = clodo::load_built(&self.project, bundles, options);
+        let mut loaded = loaded.map_err(failure::of_load)?;
+        loaded.desired.revision = self.setting("CLODO_REVISION");
+        Ok(loaded)
+    }
+
+    fn load_options<'b>(
+        &self,
+        selection: &'b Selection,
+        platform: Platform,
+        from: &LoadFrom<'_>,
+        environment: &'b (dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<LoadOptions<'b>, CliError> {
+        let secrets = self.secrets(from.secrets_file)?;
+        Ok(LoadOptions { selection, platform, adopt: from.adopt, secrets, environment })
     }
 
     /// The API of the platform; starts the local Cloudflare when it does not run.

@@ -5,12 +5,14 @@ use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{DeployContext, DeployOptions, Desired, Gate};
 use clodo_saga::StateStore;
+use clodo_types::{Clock as _, SystemClock};
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 
 /// The orchestrator's context with everything plugged in.
 pub(crate) struct Engine {
     pub(crate) cx: DeployContext,
     pub(crate) confirmation: Arc<Confirmation>,
+    state: Arc<dyn StateStore>,
 }
 
 impl Engine {
@@ -42,7 +44,26 @@ impl Engine {
         cx.listener = Arc::new(Teller::new(ui));
         cx.cancel = context.session.cancel.clone();
         cx.by = context.person();
-        Ok(Self { cx, confirmation })
+        Ok(Self { cx, confirmation, state: store })
+    }
+
+    /// Keeps the code of environments that others take theirs from, for `promote`.
+    pub(crate) async fn keep_for_promotion(
+        &self,
+        context: &Context<'_>,
+        desired: &Desired,
+    ) -> Result<(), CliError> {
+        let environments = context.project.portfolio().environments().values();
+        let sources: BTreeSet<_> =
+            environments.filter_map(|described| described.promote_from.as_ref()).collect();
+        let proving =
+            desired.targets.iter().filter(|target| sources.contains(&target.id.environment));
+        let bundles: Vec<_> = proving.map(|target| &target.bundle).collect();
+        if bundles.is_empty() {
+            return Ok(());
+        }
+        let kept = clodo::keep_bundles(&*self.state, bundles, SystemClock.now()).await;
+        kept.map(drop).map_err(failure::of_queue)
     }
 
     /// How many steps run side by side.

@@ -32,6 +32,7 @@ async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Deploy(args) => commands::deploy::run(&session, global, args).await,
         Command::Plan(args) => commands::plan::run(&session, global, args).await,
         Command::Apply(args) => commands::apply::run(&session, global, args).await,
+        Command::Promote(args) => commands::promote::run(&session, global, args).await,
         Command::Resume(args) => commands::resume::run(&session, global, args).await,
         Command::Pause(args) => {
             commands::signal::run(&session, global, args, SignalKind::Pause).await

@@ -15,7 +15,7 @@
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
-//! | an environment that takes only proved code | [`PromotionGate`] |
+//! | an environment that takes only proved code | [`PromotionGate`], [`proved_code`], [`load_built`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
 //! | canaries to judge by analytics, Prometheus or probes | [`PortfolioTelemetry`] |
 //!
@@ -60,6 +60,7 @@
 //! - `local`: find or start the local Cloudflare, and serve it from a program.
 //! - `postgres`: `state = "postgres://…"` in clodo.toml.
 
+mod bundles;
 mod connect;
 mod declare;
 mod holder;
@@ -91,11 +92,12 @@ mod telemetry;
 mod verifier;
 mod wiring;
 
+pub use bundles::{fetch_bundles, keep_bundles};
 pub use clodo_cf_api::Client;
 pub use connect::{ConnectError, Connection};
 pub use declare::declare_secrets;
 pub use holder::{liveness, this_process};
-pub use load::{LoadOptions, Loaded, load};
+pub use load::{LoadOptions, Loaded, load, load_built};
 pub use load_error::{LoadError, LoadErrorKind};
 #[cfg(feature = "local")]
 pub use local::{
@@ -105,7 +107,7 @@ pub use migrator::D1Migrator;
 pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};
 pub use project::{Project, ignore_in_git};
-pub use promotion_gate::PromotionGate;
+pub use promotion_gate::{PromotionGate, proved_code};
 pub use queue::{Order, QueueError, job_kind, required_secret};
 pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};

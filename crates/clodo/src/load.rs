@@ -12,7 +12,8 @@ use clodo_bundle::{Bundle, Bundler};
 use clodo_config::{Platform, Selection, TargetSpec};
 use clodo_orchestrator::{Desired, DesiredTarget};
 use clodo_types::{
-    AccountName, CustomerName, Finding, PortfolioName, SecretName, Severity, TargetId, WorkerName,
+    AccountName, CustomerName, Finding, PortfolioName, SecretName, ServiceName, Severity, TargetId,
+    WorkerName,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -76,6 +77,30 @@ pub async fn load(
     let specs = project.portfolio().select(options.selection)?;
     let mut services = Services::read(project, &specs)?;
     services.build(bundler, &specs).await?;
+    assemble(project, services, specs, options)
+}
+
+/// The same with code that was built before: a bundle for each selected service.
+///
+/// # Errors
+/// When a file is wrong or missing, a name does not fit, or a service has no bundle.
+pub fn load_built(
+    project: &Project,
+    bundles: &BTreeMap<ServiceName, Arc<Bundle>>,
+    options: LoadOptions<'_>,
+) -> Result<Loaded, LoadError> {
+    let specs = project.portfolio().select(options.selection)?;
+    let mut services = Services::read(project, &specs)?;
+    services.take(bundles, &specs)?;
+    assemble(project, services, specs, options)
+}
+
+fn assemble(
+    project: &Project,
+    services: Services<'_>,
+    specs: Vec<TargetSpec>,
+    options: LoadOptions<'_>,
+) -> Result<Loaded, LoadError> {
     let mut notes = project.portfolio().notes().to_vec();
     for service in services.built() {
         notes.extend(service.files.warnings.iter().cloned());

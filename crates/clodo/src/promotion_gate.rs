@@ -3,8 +3,10 @@ use clodo_config::Portfolio;
 use clodo_orchestrator::{
     Action, Change, Deployment, DeploymentState, Desired, DesiredTarget, Gate, Plan, deployments,
 };
-use clodo_saga::JournalStore;
-use clodo_types::{ContentHash, EnvironmentName, Finding, Severity, TargetId};
+use clodo_saga::{JournalError, JournalStore};
+use clodo_types::{
+    ContentHash, EnvironmentName, Finding, PortfolioName, ServiceName, Severity, TargetId,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -40,7 +42,10 @@ impl PromotionGate {
             return None;
         }
         let message = format!("{from} has not proved the code of {} ({content})", target.id);
-        let hint = format!("deploy it there first: `clodo-deploy deploy --env {from}`");
+        let hint = format!(
+            "deploy it there first (`clodo-deploy deploy --env {from}`), or take over what is proved: `clodo-deploy promote --to {}`",
+            target.id.environment
+        );
         Some(blocked("not-proved", message, hint))
     }
 }
@@ -66,6 +71,29 @@ impl Gate for PromotionGate {
             }
         }
     }
+}
+
+/// The code that an environment has proved, by service: what the newest finished deployment there
+/// left at any of its targets.
+///
+/// # Errors
+/// When the history cannot be read.
+pub async fn proved_code(
+    journal: &dyn JournalStore,
+    portfolio: &PortfolioName,
+    from: &EnvironmentName,
+) -> Result<BTreeMap<ServiceName, ContentHash>, JournalError> {
+    let past = deployments(journal, portfolio, LAST).await?;
+    let mut newest = BTreeMap::new();
+    for deployment in past.iter().filter(|past| past.state == DeploymentState::Done) {
+        let there = deployment.wanted.iter().filter(|(id, _)| id.environment == *from);
+        for (id, hashes) in there {
+            if let Some(hashes) = hashes {
+                newest.entry(id.service.clone()).or_insert(hashes.content);
+            }
+        }
+    }
+    Ok(newest)
 }
 
 /// What the newest finished deployment left at each target of the service in `from`.

@@ -1,16 +1,11 @@
 //! Deployments that runners carry out: packed into the state store here, unpacked from it there.
 
-use clodo_bundle::Bundle;
+use crate::bundles::{fetch_bundles, keep_bundles};
 use clodo_orchestrator::Desired;
-use clodo_saga::{BlobKey, Job, JobId, JobStore, StateStore, StoreError, StoreErrorKind};
+use clodo_saga::{Job, JobId, JobStore, StateStore, StoreError};
 use clodo_types::{ContentHash, DeploymentId, PortfolioName, SecretName, TargetId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, io, path::Path};
 
 /// The format of what a job holds.
 const FORMAT: u32 = 1;
@@ -97,37 +92,20 @@ impl Order {
     ///
     /// # Errors
     /// When a bundle cannot be packed, or the store fails.
-    ///
-    /// # Panics
-    /// Never: a hash makes a good key.
     pub async fn enqueue(
         &self,
         store: &dyn StateStore,
         id: &DeploymentId,
         now: Timestamp,
     ) -> Result<(), QueueError> {
-        let bundles: BTreeMap<BlobKey, &Arc<Bundle>> = self
-            .desired
-            .targets
-            .iter()
-            .map(|target| (key(target.bundle.hash), &target.bundle))
-            .collect();
-        let keys: BTreeSet<BlobKey> = bundles.keys().cloned().collect();
-        for key in store.missing(&keys, now).await? {
-            let mut packed = Vec::new();
-            bundles[&key].pack(&mut packed).map_err(QueueError::Files)?;
-            match store.put(&key, &packed, now).await {
-                // Somebody was quicker, with other source maps, which the hash leaves out.
-                Err(error) if error.kind() == StoreErrorKind::Conflict => {}
-                outcome => outcome?,
-            }
-        }
+        let bundles = self.desired.targets.iter().map(|target| &target.bundle);
+        let blobs = keep_bundles(store, bundles, now).await?;
         let job = Job {
             id: JobId::new(id.as_str()),
             group: self.desired.portfolio.to_string(),
             kind: job_kind(&self.desired.portfolio),
             requires: self.requires(),
-            blobs: keys,
+            blobs,
             at: now,
             data: serde_json::to_value(self).map_err(|error| QueueError::Damaged(error.into()))?,
         };
@@ -142,13 +120,7 @@ impl Order {
     pub async fn fetch(&mut self, store: &dyn StateStore, folder: &Path) -> Result<(), QueueError> {
         let hashes: BTreeSet<ContentHash> =
             self.desired.targets.iter().map(|target| target.bundle.hash).collect();
-        let mut bundles = BTreeMap::new();
-        for hash in hashes {
-            let packed = store.get(&key(hash)).await?.ok_or(QueueError::Missing(hash))?;
-            let bundle = Bundle::unpack(&packed[..], &folder.join(hash.to_string()));
-            let bundle = bundle.map_err(|error| QueueError::Damaged(error.into()))?;
-            bundles.insert(bundle.hash, Arc::new(bundle));
-        }
+        let bundles = fetch_bundles(store, hashes, folder).await?;
         self.desired.attach(&bundles).map_err(|missing| {
             let first = missing.into_iter().next();
             first.map_or_else(|| QueueError::Damaged("it is empty".into()), QueueError::Missing)
@@ -167,8 +139,4 @@ pub fn job_kind(portfolio: &PortfolioName) -> String {
 #[must_use]
 pub fn required_secret(target: &TargetId, name: &SecretName) -> String {
     format!("{name} of {target} in {}", target.account)
-}
-
-fn key(hash: ContentHash) -> BlobKey {
-    format!("bundle/{hash}").parse().expect("a hash makes a good key")
 }

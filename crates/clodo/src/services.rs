@@ -87,6 +87,23 @@ impl<'a> Services<'a> {
         Ok(())
     }
 
+    /// Takes the code of the selected services as it was built before.
+    pub(crate) fn take(
+        &mut self,
+        bundles: &BTreeMap<ServiceName, Arc<Bundle>>,
+        specs: &[TargetSpec],
+    ) -> Result<(), LoadError> {
+        for name in selected(specs) {
+            let bundle = bundles.get(name).ok_or_else(|| {
+                LoadError::new(LoadErrorKind::Files, format!("there is no code of `{name}`"))
+            })?;
+            if let Some(service) = self.known.get_mut(name) {
+                service.bundle = Some(Arc::clone(bundle));
+            }
+        }
+        Ok(())
+    }
+
     /// The service of a selected target.
     pub(crate) fn of(&self, target: &TargetId) -> &Service {
         &self.known[&target.service]

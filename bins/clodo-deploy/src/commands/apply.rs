@@ -40,6 +40,7 @@ pub(crate) async fn run(
     options.redeploy.clone_from(saved.redeploy());
     options.prune = saved.prune().cloned();
     options.agreed = Some(Arc::new(saved));
+    engine.keep_for_promotion(&context, &desired).await?;
     let report = deploy(&engine.cx, &desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);

@@ -49,6 +49,7 @@ pub(crate) async fn run(
     options.why.clone_from(&args.reason);
     options.prune = args.prune.then(|| plan::named(&context, platform)).transpose()?;
     options.protected = plan::protected(&context, args.allow_protected);
+    engine.keep_for_promotion(&context, &loaded.desired).await?;
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);

@@ -50,6 +50,7 @@ pub(crate) async fn run(
         session.ui.warn(later);
     }
     options.expected = Some(meant.wanted);
+    engine.keep_for_promotion(&context, &loaded.desired).await?;
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);

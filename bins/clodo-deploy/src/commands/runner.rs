@@ -325,6 +325,7 @@ impl Runner<'_> {
         let mut options = DeployOptions::new(id);
         options.redeploy.clone_from(&order.redeploy);
         options.why.clone_from(&order.why);
+        engine.keep_for_promotion(&self.context, &order.desired).await?;
         let deployed = deploy(&engine.cx, &order.desired, &options).await;
         Ok(deployed.map_err(failure::of_deploy)?)
     }
