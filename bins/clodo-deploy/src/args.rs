@@ -1,4 +1,5 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clodo::PreflightLevel;
 use clodo_cli::{GlobalArgs, ProgramArgs};
 use std::path::PathBuf;
 
@@ -148,6 +149,37 @@ pub(crate) enum PlatformChoice {
     Cloudflare,
 }
 
+/// How closely to look before.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct PreflightArgs {
+    /// How closely to look before anything is written: `basic` (files, access, zones, claims of
+    /// others), `standard` (also the token's end and permissions, DNS records in the way),
+    /// `comprehensive` (also whether what serves now can be reached, with its certificate)
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "basic")]
+    pub(crate) preflight: PreflightChoice,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PreflightChoice {
+    /// What planning shows; no further call
+    #[default]
+    Basic,
+    /// The token and DNS as well
+    Standard,
+    /// The targets themselves as well
+    Comprehensive,
+}
+
+impl From<PreflightArgs> for PreflightLevel {
+    fn from(args: PreflightArgs) -> Self {
+        match args.preflight {
+            PreflightChoice::Basic => Self::Basic,
+            PreflightChoice::Standard => Self::Standard,
+            PreflightChoice::Comprehensive => Self::Comprehensive,
+        }
+    }
+}
+
 /// How.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct StrategyArgs {
@@ -186,6 +218,8 @@ pub(crate) struct PromoteArgs {
     pub(crate) platform: PlatformArgs,
     #[command(flatten)]
     pub(crate) strategy: StrategyArgs,
+    #[command(flatten)]
+    pub(crate) preflight: PreflightArgs,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -209,6 +243,8 @@ pub(crate) struct DeployArgs {
     pub(crate) targets: TargetArgs,
     #[command(flatten)]
     pub(crate) strategy: StrategyArgs,
+    #[command(flatten)]
+    pub(crate) preflight: PreflightArgs,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -325,6 +361,8 @@ pub(crate) struct PlanArgs {
     pub(crate) targets: TargetArgs,
     #[command(flatten)]
     pub(crate) strategy: StrategyArgs,
+    #[command(flatten)]
+    pub(crate) preflight: PreflightArgs,
     /// Exit with 4 when there is something to change
     #[arg(long)]
     pub(crate) exit_code: bool,

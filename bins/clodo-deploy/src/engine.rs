@@ -1,8 +1,9 @@
 use crate::{budget, confirm::Confirmation, context::Context, failure, listener::Teller};
 pub(crate) use clodo::new_deployment;
-use clodo::{Connection, Loaded, UrlStyle, Wiring};
+use clodo::{Client, Connection, Loaded, Preflight, PreflightLevel, UrlStyle, Wiring};
 use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
+use clodo_http::HttpService;
 use clodo_orchestrator::{DeployContext, DeployOptions, Desired, Gate};
 use clodo_saga::StateStore;
 use clodo_types::{Clock as _, SystemClock};
@@ -13,6 +14,9 @@ pub(crate) struct Engine {
     pub(crate) cx: DeployContext,
     pub(crate) confirmation: Arc<Confirmation>,
     state: Arc<dyn StateStore>,
+    client: Client,
+    to: Connection,
+    http: Arc<dyn HttpService>,
 }
 
 impl Engine {
@@ -44,7 +48,8 @@ impl Engine {
         cx.listener = Arc::new(Teller::new(ui));
         cx.cancel = context.session.cancel.clone();
         cx.by = context.person();
-        Ok(Self { cx, confirmation, state: store })
+        let http = Arc::clone(&context.http);
+        Ok(Self { cx, confirmation, state: store, client, to: to.clone(), http })
     }
 
     /// Keeps the code of environments that others take theirs from, for `promote`.
@@ -64,6 +69,22 @@ impl Engine {
         }
         let kept = clodo::keep_bundles(&*self.state, bundles, SystemClock.now()).await;
         kept.map(drop).map_err(failure::of_queue)
+    }
+
+    /// Looks this closely before anything is written, and before anybody is asked.
+    pub(crate) fn with_preflight(mut self, level: PreflightLevel) -> Self {
+        let gate = Preflight::new(
+            level,
+            self.client.clone(),
+            self.to.accounts.clone(),
+            self.to.style,
+            Arc::clone(&self.http),
+            Arc::new(SystemClock),
+        );
+        let question: Arc<dyn Gate> = Arc::clone(&self.confirmation) as _;
+        let last = self.cx.gates.iter().position(|gate| Arc::ptr_eq(gate, &question));
+        self.cx.gates.insert(last.unwrap_or(self.cx.gates.len()), Arc::new(gate));
+        self
     }
 
     /// How many steps run side by side.

@@ -15,6 +15,7 @@
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
+//! | a plan of which to know beforehand whether it can work | [`Preflight`] |
 //! | an environment that takes only proved code | [`PromotionGate`], [`proved_code`], [`load_built`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
 //! | canaries to judge by analytics, Prometheus or probes | [`PortfolioTelemetry`] |
@@ -76,6 +77,7 @@ mod notes;
 mod pgpass;
 mod plan_file;
 mod platform;
+mod preflight;
 mod project;
 mod promotion_gate;
 mod queue;
@@ -106,6 +108,7 @@ pub use local::{
 pub use migrator::D1Migrator;
 pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};
+pub use preflight::{Preflight, PreflightLevel, PreflightLevelError};
 pub use project::{Project, ignore_in_git};
 pub use promotion_gate::{PromotionGate, proved_code};
 pub use queue::{Order, QueueError, job_kind, required_secret};

@@ -18,6 +18,7 @@ pub(crate) async fn run(
         let plan = PlanArgs {
             targets: args.targets.clone(),
             strategy: args.strategy,
+            preflight: args.preflight,
             exit_code: false,
             out: None,
             adopt: args.adopt,
@@ -44,7 +45,7 @@ pub(crate) async fn run(
     }
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_concurrency(args.concurrency);
+    let engine = engine.with_concurrency(args.concurrency).with_preflight(args.preflight.into());
     let mut options = options(&loaded, args.redeploy);
     options.why.clone_from(&args.reason);
     options.prune = args.prune.then(|| plan::named(&context, platform)).transpose()?;

@@ -27,6 +27,7 @@ pub(crate) async fn run(
     say_findings(&session.ui, &loaded.notes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, None).await?.without_question();
+    let engine = engine.with_preflight(args.preflight.into());
     let mut options = options(&loaded, args.redeploy);
     options.prune = args.prune.then(|| named(&context, platform)).transpose()?;
     options.protected = protected(&context, args.allow_protected);

@@ -48,6 +48,7 @@ pub(crate) async fn run(
     let question = question(&context, &loaded.desired, platform, args.yes || args.dry_run);
     let connection = context.connect(platform).await?;
     let engine = Engine::new(&context, &connection, &mut loaded, question).await?;
+    let engine = engine.with_preflight(args.preflight.into());
     let mut options = options(&loaded, false);
     options.why.clone_from(&args.reason);
     if args.dry_run {

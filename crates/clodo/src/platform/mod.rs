@@ -38,6 +38,16 @@ pub enum UrlStyle {
     },
 }
 
+impl UrlStyle {
+    /// The URL of a hostname, without a path.
+    pub(crate) fn of_host(self, host: &str) -> String {
+        match self {
+            Self::Public => format!("https://{host}"),
+            Self::Localhost { port } => format!("http://{host}.localhost:{port}"),
+        }
+    }
+}
+
 /// A Cloudflare, real or local, behind the orchestrator's [`Platform`] port.
 #[derive(Debug)]
 pub struct CloudflarePlatform {
@@ -104,10 +114,7 @@ impl CloudflarePlatform {
     }
 
     fn shown(&self, host: &str) -> String {
-        match self.style {
-            UrlStyle::Public => format!("https://{host}"),
-            UrlStyle::Localhost { port } => format!("http://{host}.localhost:{port}"),
-        }
+        self.style.of_host(host)
     }
 }
 
