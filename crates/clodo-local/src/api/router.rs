@@ -2,11 +2,15 @@
 
 use super::{
     ApiContext, analytics, assets, control, d1, d1_transfer, d1_travel, deployments, dns,
-    dns_import, domains, durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values,
-    log::UnknownRoute, queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications,
-    r2_objects, r2_settings, routes, scripts, secrets, settings, tails, tokens, trigger, versions,
+    dns_import, domains, durable_objects,
+    error::ApiError,
+    gate, graphql, identity, kv, kv_values,
+    log::UnknownRoute,
+    queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications, r2_objects,
+    r2_settings, routes, scripts, secrets, settings,
     table::{ApiRoute, Table as Routes, delete, get, patch, post, put},
-    workers, workflow_instances, workflow_steps, workflows, zones,
+    tails, tokens, trigger, versions, workers, workflow_instances, workflow_steps, workflows,
+    zones,
 };
 use axum::{
     Router,
