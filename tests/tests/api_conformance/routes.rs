@@ -8,7 +8,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 /// `PUT /accounts/{account}/…/{key}`, with all names in braces made equal: they differ from page to
 /// page.
 fn nameless(route: &str) -> String {
-    let parts = route.trim_end_matches('/').split('/');
+    let path = route.split('?').next().unwrap_or_default();
+    let parts = path.trim_end_matches('/').split('/');
     let nameless =
         |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
     parts.map(nameless).collect::<Vec<_>>().join("/")
@@ -33,7 +34,7 @@ fn every_route_has_its_line() {
     let stale: Vec<_> = told
         .iter()
         .filter(is_route)
-        .filter(|told| !told.contains([' ', '?', ':']) || !told.contains("/clodo/"))
+        .filter(|told| !told.contains(" /clodo/"))
         .filter(|told| !served.contains(told.as_str()))
         .collect();
     assert!(stale.is_empty(), "docs/conformance.md tells of what is not served: {stale:#?}");

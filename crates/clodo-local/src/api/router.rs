@@ -189,6 +189,10 @@ fn worker_routes() -> Routes {
             "/services/{script}/environments/{environment}/subdomain",
             get(workers::environment_subdomain),
         )
+        .route(
+            "/services/{script}/environments/{environment}/content/v2",
+            get(workers::environment_content),
+        )
         .route("/workers", get(workers::list).post(workers::create))
         .route(
             "/workers/{worker}",
