@@ -9,9 +9,11 @@
 //! | a page to look at | [`Browser`] |
 //! | a test with the gateway in between | [`Gateway`] |
 //! | a test against real wrangler | [`Wrangler`] |
+//! | what is told of wrangler's commands | [`ToldCommands`] |
 //! | a test against Cloudflare's own SDKs | [`Sdk`] |
 
 mod browser;
+mod commands;
 mod fetch;
 mod gateway;
 mod run;
@@ -21,6 +23,7 @@ mod sdk;
 mod wrangler;
 
 pub use browser::Browser;
+pub use commands::{ToldCommands, command_list};
 pub use fetch::{Answer, Request, fetch, get_json};
 pub use gateway::Gateway;
 pub use run::{Run, program};

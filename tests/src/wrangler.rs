@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-/// Real wrangler, at one of the two pinned versions.
+/// Real wrangler, at one of the pinned versions: each speaks another dialect of the API.
 #[derive(Debug)]
 pub struct Wrangler {
     node: PathBuf,
@@ -24,13 +24,26 @@ impl Wrangler {
         Self { node: PathBuf::from("node"), script: installed.binary().to_owned() }
     }
 
+    /// wrangler 4.125.0, on Node 22 from npm.
+    ///
+    /// # Panics
+    /// When it cannot be installed.
+    #[must_use]
+    pub fn v4_125() -> Self {
+        Self::on_its_node(&pin_4_125())
+    }
+
     /// wrangler 4.164.0, on Node 22 from npm.
     ///
     /// # Panics
     /// When it cannot be installed.
     #[must_use]
     pub fn v4_164() -> Self {
-        let installed = install(&pin_4_164());
+        Self::on_its_node(&pin_4_164())
+    }
+
+    fn on_its_node(pinned: &Pinned) -> Self {
+        let installed = install(pinned);
         let folder = installed.root().join("node_modules").join(node_package()).join("bin");
         let node = folder.join("node").with_extension(env::consts::EXE_EXTENSION);
         Self { node, script: installed.binary().to_owned() }
@@ -87,6 +100,12 @@ fn pin_4_86() -> Pinned {
     pin("wrangler-4.86.0", manifest, lock, "node_modules/wrangler/bin/wrangler.js")
 }
 
+fn pin_4_125() -> Pinned {
+    let manifest = include_str!("../pins/wrangler-4.125.0/package.json");
+    let lock = include_str!("../pins/wrangler-4.125.0/package-lock.json");
+    pin("wrangler-4.125.0", manifest, lock, "node_modules/wrangler/bin/wrangler.js")
+}
+
 fn pin_4_164() -> Pinned {
     let manifest = include_str!("../pins/wrangler-4.164.0/package.json");
     let lock = include_str!("../pins/wrangler-4.164.0/package-lock.json");
@@ -110,7 +129,7 @@ fn node_package() -> &'static str {
 pub fn pins() -> Vec<Pinned> {
     let workerd = clodo_npm::workerd().expect("workerd runs on this platform");
     let esbuild = clodo_npm::esbuild().expect("esbuild runs on this platform");
-    vec![workerd, esbuild, pin_4_86(), pin_4_164(), crate::sdk::pin_npm()]
+    vec![workerd, esbuild, pin_4_86(), pin_4_125(), pin_4_164(), crate::sdk::pin_npm()]
 }
 
 /// The cache that tests share: installed once for all of them.

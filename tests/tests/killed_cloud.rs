@@ -463,7 +463,7 @@ fn killed_again_and_again(durability: &'static str, kills: u32) {
     assert_eq!(kinds.len(), 11, "everything was written to: {kinds:?}");
 }
 
-// conformance: limits and faults | `kill -9` under load loses no acknowledged write and leaves no process | guessed: nobody kills Cloudflare
+// conformance: limits and faults | `kill -9` under load loses no acknowledged write and leaves no process | guessed: nothing acknowledged is lost, since a durable write is what Cloudflare promises; nobody can kill it to see
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill() {
     #[expect(clippy::disallowed_methods, reason = "a test is a program")]

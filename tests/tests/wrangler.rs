@@ -1,4 +1,4 @@
-//! Real wrangler, both generations, against the local Cloudflare.
+//! Real wrangler, in all three dialects, against the local Cloudflare.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
 
@@ -39,6 +39,44 @@ impl Session {
 #[test]
 fn wrangler_4_86_deploys_lists_rolls_back_and_puts_a_secret() {
     works_with(Wrangler::v4_86());
+}
+
+// conformance: versions | what wrangler 4.125 says otherwise than the two beside it | accepted by wrangler 4.125
+#[test]
+fn wrangler_4_125_deploys_lists_rolls_back_and_puts_a_secret() {
+    let session = Session::new(Wrangler::v4_125());
+    let id = creates_database(&session, "catalog");
+    let binding = "\"binding\": \"DB\",";
+    let named = format!("{binding} \"database_name\": \"catalog-db\", \"database_id\": \"{id}\",");
+    session.sandbox.edit("services/catalog/wrangler.jsonc", binding, &named);
+    let apply = ["d1", "migrations", "apply", "catalog-db", "--remote"];
+    let applied = session.run("catalog", &apply);
+    assert!(applied.stdout.contains("0002_first_products.sql"), "{applied:?}");
+    let _ = session.run("catalog", &["deploy"]);
+    assert_eq!(get_json(&format!("{}/health", session.url("catalog")))["products"], 3);
+    keeps_secrets_in_its_own_words(&session);
+    lists_and_rolls_back(&session);
+    let words = ["versions", "secret", "bulk", "secrets.json", "--message", "both again"];
+    let _ = session.run("catalog", &words);
+    let versions = session.run("catalog", &["versions", "list"]);
+    assert!(versions.stdout.contains("both again"), "{versions:?}");
+    uses_kv(&session);
+    let _ = session.run("catalog", &["delete", "--force"]);
+    let list = session.run("catalog", &["d1", "list"]);
+    assert!(list.stdout.contains("catalog-db"), "the data outlives the Worker: {list:?}");
+}
+
+/// Several secrets at once and secrets of a version are what each dialect says otherwise.
+fn keeps_secrets_in_its_own_words(session: &Session) {
+    session
+        .sandbox
+        .write("services/catalog/secrets.json", r#"{"ONE":"1-secret","TWO":"2-secret"}"#);
+    let _ = session.run("catalog", &["secret", "bulk", "secrets.json"]);
+    let list = session.run("catalog", &["secret", "list"]);
+    assert!(list.stdout.contains("ONE") && list.stdout.contains("TWO"), "{list:?}");
+    let _ = session.run("catalog", &["secret", "delete", "ONE"]);
+    let list = session.run("catalog", &["secret", "list"]);
+    assert!(!list.stdout.contains("ONE") && !list.stdout.contains("-secret"), "{list:?}");
 }
 
 #[test]

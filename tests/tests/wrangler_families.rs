@@ -258,3 +258,33 @@ fn wrangler_4_86_keeps_databases() {
 fn wrangler_4_164_keeps_databases() {
     keeps_databases(Wrangler::v4_164());
 }
+
+// conformance: workers | wrangler init | accepted by wrangler 4.86 and 4.164 (`--from-dash`; without it nothing is asked of the API)
+// conformance: workers | GET /accounts/{account}/workers/services/{script}/environments/{environment}/content/v2 | accepted by wrangler 4.86 and 4.164
+fn downloads_a_worker(wrangler: Wrangler) {
+    let session = Session::new(wrangler);
+    session.run("deploy --message first");
+    // Without the option wrangler has create-cloudflare call it with the option.
+    session.run("init --from-dash probe --no-delegate-c3 --yes");
+    let folder = session.sandbox.project().join("probe");
+    let config = fs::read_to_string(folder.join("wrangler.jsonc")).unwrap();
+    for part in ["\"main\": \"src/index.js\"", "2026-04-01", "\"MODE\": \"plain\"", "*/5 * * * *"] {
+        assert!(config.contains(part), "{part} is missing in {config}");
+    }
+    let code = fs::read_to_string(folder.join("src/index.js")).unwrap();
+    assert!(code.contains("env.MODE"), "{code}");
+    // What came down goes up again, and does the same.
+    let again = ["deploy", "--name", "copy"];
+    let _ = session.wrangler.run(&session.sandbox, &folder, &again).exits(0);
+    assert_eq!(session.body("copy"), "v1 none plain");
+}
+
+#[test]
+fn wrangler_4_86_downloads_a_worker() {
+    downloads_a_worker(Wrangler::v4_86());
+}
+
+#[test]
+fn wrangler_4_164_downloads_a_worker() {
+    downloads_a_worker(Wrangler::v4_164());
+}

@@ -1,7 +1,7 @@
 //! `docs/conformance.md`, from the markers that stand above tests:
 //!
 //! ```text
-//! // conformance: <area> | <feature> | <documented | accepted by … | guessed: why>
+//! // conformance: <area> | <feature> | <documented | accepted by … | guessed: what, since why>
 //! ```
 
 use crate::shell::{Outcome, root};
@@ -46,7 +46,7 @@ Written by `cargo xtask docs` from the tests themselves: each line names the tes
 whoever has an account for it.
 
 *Accepted by* a client: the real client was run against it and took the answer. *As documented*: the answer is what Cloudflare's documentation or
-the types of its own SDK say. *Guessed*: nobody documents it, and the line says what was assumed. *Not done*: refused or missing, with the reason.
+the types of its own SDK say. *Guessed*: nobody documents it, and the line says what was assumed and why. *Not done*: refused or missing, with the reason.
 ";
 
 #[derive(Debug, Default)]
@@ -112,14 +112,24 @@ fn parse(marker: &str) -> Outcome<(usize, String, String)> {
     let how = match how {
         "documented" => "as documented".to_owned(),
         how if how.starts_with("accepted by ") => how.to_owned(),
-        how if how.strip_prefix("guessed: ").is_some_and(|why| !why.is_empty()) => how.to_owned(),
+        how if how.strip_prefix("guessed: ").is_some_and(explains) => how.to_owned(),
         _ => {
-            return Err(
-                format!("`{how}` is neither documented, accepted by …, nor guessed: why").into()
-            );
+            let forms = "documented, accepted by …, nor guessed: what was assumed, since why";
+            return Err(format!("`{how}` is neither {forms}").into());
         }
     };
-    Ok((area_of(area)?, feature.trim_matches('`').to_owned(), how))
+    Ok((area_of(area)?, feature.to_owned(), how))
+}
+
+/// What was assumed, and why it had to be.
+fn explains(guess: &str) -> bool {
+    let parts = guess.split_once(", since ");
+    parts.is_some_and(|(what, why)| !what.trim().is_empty() && !why.trim().is_empty())
+}
+
+/// A feature that has code in it says itself what is code.
+fn shown(feature: &str) -> String {
+    if feature.contains('`') { feature.to_owned() } else { format!("`{feature}`") }
 }
 
 fn area_of(name: &str) -> Outcome<usize> {
@@ -157,11 +167,11 @@ fn render(found: &Found, gaps: &[(usize, String, String)]) -> Outcome<String> {
         let mut rows: BTreeMap<&str, String> = proved
             .map(|((_, feature), proof)| {
                 let (how, tests) = (joined(&proof.how), joined(&proof.tests));
-                (feature.as_str(), format!("| `{feature}` | {how} | {tests} |"))
+                (feature.as_str(), format!("| {} | {how} | {tests} |", shown(feature)))
             })
             .collect();
         for (_, feature, reason) in gaps.iter().filter(|(area, ..)| *area == at) {
-            let row = format!("| `{feature}` | not done: {reason} | |");
+            let row = format!("| {} | not done: {reason} | |", shown(feature));
             if rows.insert(feature, row).is_some() {
                 return Err(format!("{GAPS}: `{feature}` is proved by a test").into());
             }
@@ -202,7 +212,7 @@ mod tests {
             async fn a_query_answers() {}
             #[test]
             fn another() {}
-            // conformance: kv | GET /keys | guessed: order of ties
+            // conformance: kv | `GET /keys` with `limit` | guessed: order of ties, since nobody tells
             #[test]
             fn keys_are_listed() {}";
         let mut found = Found::new();
@@ -216,14 +226,21 @@ mod tests {
                 "| `POST /query` | as documented | `a_query_answers` in `x.rs` |",
                 "| `insights` | not done: workerd tells no times | |",
                 "| `wrangler d1 execute` | accepted by wrangler 4.86 and 4.164 | `a_query_answers` in `x.rs` |",
-                "| `GET /keys` | guessed: order of ties | `keys_are_listed` in `x.rs` |",
+                "| `GET /keys` with `limit` | guessed: order of ties, since nobody tells | `keys_are_listed` in `x.rs` |",
             ]
         );
     }
 
     #[test]
     fn a_marker_that_says_nothing_is_refused() {
-        for bad in ["d1 | x", "nowhere | x | documented", "d1 | x | guessed: ", "d1 | x | yes"] {
+        for bad in [
+            "d1 | x",
+            "nowhere | x | documented",
+            "d1 | x | guessed: ",
+            "d1 | x | guessed: the code",
+            "d1 | x | guessed: the code, since ",
+            "d1 | x | yes",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         let alone = "// conformance: d1 | x | documented\n";

@@ -1,4 +1,5 @@
-//! Chores of the workspace: `cargo xtask floors | alone | docs [--check] | test | live | coverage`.
+//! Chores of the workspace: `cargo xtask floors | alone | docs [--check] | test | live | coverage |
+//! wrangler-commands`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
@@ -28,6 +29,7 @@ Commands:
   live [ARG...]     Run the API client's suite against a real account: CLODO_LIVE_TOKEN, CLODO_LIVE_ACCOUNT, and its
                     id in tests/live-accounts.txt; CLODO_LIVE_ZONE for DNS and routes; never in CI
   coverage          Measure the tests' line coverage per crate; fails below 80 %
+  wrangler-commands Write tests/wrangler-commands/*.txt from the help of the pinned wranglers; takes minutes
 
 Example: cargo xtask test
 ";
@@ -43,6 +45,14 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::run(rest),
         ["live", rest @ ..] => live::run(rest),
         ["coverage"] => coverage::run(),
+        ["wrangler-commands"] => shell::run(shell::cargo().args([
+            "run",
+            "--quiet",
+            "--package",
+            "clodo-tests",
+            "--bin",
+            "wrangler-commands",
+        ])),
         [] | ["--help" | "-h" | "help"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    // conformance: security | only loopback names and configured ones reach the API (DNS rebinding) | guessed: Cloudflare has nothing like it
+    // conformance: security | only loopback names and configured ones reach the API (DNS rebinding) | guessed: 403 with code 10000, since Cloudflare's API is not on a browser's own machine and needs nothing like it
     #[test]
     fn only_names_of_this_machine_reach_the_api() {
         let usual = Door::default();
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(status(&usual, "http://evil.test/client/v4/user", &both), 421);
     }
 
-    // conformance: security | no page of another origin can call the API | guessed: Cloudflare has nothing like it
+    // conformance: security | no page of another origin can call the API | guessed: 403 with code 10000, since Cloudflare's API is not on a browser's own machine and needs nothing like it
     #[test]
     fn no_page_of_another_origin_gets_in() {
         let door = Door::default();

@@ -12,7 +12,7 @@
 //! | a state folder, and the question whether its cloud runs | [`find`], [`stop`], [`reset`] |
 //! | a state to keep, to go back to or to compare | [`save_running`], [`restore`], [`diff_states`] |
 //! | data to look at behind the API | [`Data`] |
-//! | only the API | [`State`], [`ApiContext`], [`api_router`] |
+//! | only the API | [`State`], [`ApiContext`], [`api_router`], [`api_routes`] |
 //!
 //! # Example
 //! ```
@@ -77,7 +77,7 @@ mod span;
 mod state;
 mod tail;
 
-pub use api::{ApiContext, RequestCount, RequestLog, router as api_router};
+pub use api::{ApiContext, ApiRoute, RequestCount, RequestLog, api_routes, router as api_router};
 pub use builder::CloudBuilder;
 pub use faults::{Fault, FaultError, FaultKind, RoutePattern};
 pub use lifecycle::{

@@ -5,7 +5,7 @@ use crate::aging::Aging;
 use clodo_cf_api::{
     Client, ClientOptions, Ensured, ReqwestHttp, ReqwestOptions, WorkerUpload, workers,
 };
-use clodo_tests::Sandbox;
+use clodo_tests::{Run, Sandbox};
 use clodo_types::{AccountId, BindingName, Secret, WorkerName, ZoneId};
 use serde_json::Value;
 use std::{
@@ -37,11 +37,21 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// A cloud of the test's own, or the live account.
     pub(crate) async fn open() -> Self {
+        Self::up(&[]).await
+    }
+
+    /// The same, where what a machine that goes down would lose does not matter.
+    pub(crate) async fn open_fast() -> Self {
+        Self::up(&["--durability", "fast"]).await
+    }
+
+    async fn up(further: &[&str]) -> Self {
         if let Some(token) = setting("CLODO_LIVE_TOKEN") {
             return Self::live(token);
         }
         let sandbox = Sandbox::empty();
-        let _ = sandbox.local(&["up", "--detach", "--zone", "acme.test"]).exits(0);
+        let _ =
+            sandbox.local(&[&["up", "--detach", "--zone", "acme.test"], further].concat()).exits(0);
         let settings: BTreeMap<_, _> = sandbox.settings().into_iter().collect();
         let base = settings["CLOUDFLARE_API_BASE_URL"].as_str();
         let token = Secret::new(settings["CLOUDFLARE_API_TOKEN"].as_str());
@@ -87,6 +97,16 @@ impl Cloud {
     /// The local cloud's token.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_deref()
+    }
+
+    /// Runs `clodo-local` on the local cloud.
+    pub(crate) fn local(&self, words: &[&str]) -> Run {
+        self.sandbox.as_ref().unwrap().local(words)
+    }
+
+    /// Where a file of the test's own may be.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.sandbox.as_ref().unwrap().project().join(name).to_string_lossy().into_owned()
     }
 
     /// Calls the local cloud's own API.
@@ -179,7 +199,7 @@ pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T 
     panic!("it did not happen within 30 s");
 }
 
-fn http() -> ReqwestHttp {
+pub(crate) fn http() -> ReqwestHttp {
     ReqwestHttp::new(&ReqwestOptions::default()).unwrap()
 }
 

@@ -15,6 +15,7 @@ mod kv;
 mod pages;
 mod queues;
 mod r2;
+mod routes;
 mod secrets;
 mod tails;
 mod triggers;

@@ -9,7 +9,9 @@ use clodo_cf_api::{
 
 // conformance: triggers | GET /accounts/{account}/workers/scripts/{script}/subdomain | documented
 // conformance: triggers | POST /accounts/{account}/workers/scripts/{script}/subdomain | documented
+// conformance: triggers | DELETE /accounts/{account}/workers/scripts/{script}/subdomain | documented
 // conformance: triggers | GET /accounts/{account}/workers/subdomain | documented
+// conformance: triggers | PUT /accounts/{account}/workers/subdomain | documented
 // conformance: triggers | GET /accounts/{account}/workers/subdomains/{subdomain} | documented
 // conformance: triggers | GET /accounts/{account}/workers/scripts/{script}/schedules | documented
 // conformance: triggers | PUT /accounts/{account}/workers/scripts/{script}/schedules | documented
@@ -27,6 +29,12 @@ async fn a_worker_answers_below_workers_dev_and_runs_on_a_schedule() {
     assert!(taken.as_ref().is_ok() || taken.as_ref().unwrap_err().kind() == ApiErrorKind::Conflict);
     if let Some(answer) = cloud.visit(&cloud.host(&worker).await, "/").await {
         assert_eq!(answer, "one none");
+    }
+    if !cloud.is_live() {
+        // All hostnames of the account change with it.
+        let to = triggers::AccountSubdomain { subdomain: "elsewhere".to_owned() };
+        client.send(triggers::set_account_subdomain(account, &to)).await.unwrap();
+        assert_eq!(cloud.visit(&cloud.host(&worker).await, "/").await.unwrap(), "one none");
     }
     client.send(triggers::delete_subdomain(account, &worker)).await.unwrap();
     assert!(!client.send(triggers::subdomain(account, &worker)).await.unwrap().enabled);

@@ -1,8 +1,9 @@
 use crate::cloud::{Cloud, binding, hello};
 use clodo_cf_api::{
-    ApiErrorKind, KnownBinding, ModuleKind, Observability, UploadModule, worker_settings,
+    ApiErrorKind, KnownBinding, ModuleKind, Observability, UploadModule, WorkerUpload,
+    worker_settings,
     worker_settings::{ScriptSettings, SettingsChange},
-    workers::{self, NewWorker, WorkerChange},
+    workers::{self, NewWorker, WorkerChange, WorkerContent},
 };
 
 // conformance: workers | PUT /accounts/{account}/workers/scripts/{script} | documented
@@ -37,6 +38,7 @@ async fn a_worker_is_uploaded_listed_and_removed() {
 }
 
 // conformance: workers | GET /accounts/{account}/workers/scripts/{script}/content/v2 | documented
+// conformance: workers | GET /accounts/{account}/workers/services/{script}/environments/{environment}/content/v2 | documented
 // conformance: workers | PUT /accounts/{account}/workers/scripts/{script}/content | documented
 #[tokio::test]
 async fn code_comes_back_as_it_was_uploaded() {
@@ -50,9 +52,21 @@ async fn code_comes_back_as_it_was_uploaded() {
     let content = client.worker_content(account, &worker, None).await.unwrap();
     assert_eq!(content.entry.as_deref(), Some("index.js"));
     assert_eq!(content.modules, upload.modules);
+    let answer = client.send(workers::service_content(account, &worker, "production")).await;
+    let read = WorkerContent::read(answer.unwrap(), 1 << 20).await.unwrap();
+    assert_eq!(read, content);
+    let stage = client.send(workers::service_content(account, &worker, "stage")).await;
+    assert_eq!(stage.unwrap_err().kind(), ApiErrorKind::NotFound);
     client.send(workers::put_content(account, &worker, &hello("three"))).await.unwrap();
     let content = client.worker_content(account, &worker, None).await.unwrap();
     assert!(String::from_utf8_lossy(&content.modules[0].body).contains("'three"), "{content:?}");
+    let old = "addEventListener('fetch', e => e.respondWith(new Response('old')))";
+    let upload = WorkerUpload::script("worker.js", old).compatible_with("2026-01-01");
+    client.send(workers::put_script(account, &worker, &upload).unwrap()).await.unwrap();
+    let answer = client.send(workers::content(account, &worker, None)).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/javascript");
+    let read = WorkerContent::read(answer, 1 << 20).await.unwrap();
+    assert_eq!((read.modules.len(), &read.modules[0].body[..]), (1, old.as_bytes()));
     cloud.remove_worker(&worker).await;
 }
 
@@ -82,6 +96,7 @@ async fn settings_are_read_and_changed() {
 
 // conformance: workers | POST /accounts/{account}/workers/workers | documented
 // conformance: workers | PATCH /accounts/{account}/workers/workers/{worker} | documented
+// conformance: workers | PUT /accounts/{account}/workers/workers/{worker} | documented
 // conformance: workers | GET /accounts/{account}/workers/account-settings | documented
 #[tokio::test]
 async fn a_worker_without_code_is_made_and_changed() {
@@ -99,6 +114,10 @@ async fn a_worker_without_code_is_made_and_changed() {
     let read = client.send(workers::worker(account, &new.name)).await.unwrap();
     assert_eq!(read.tags, ["suite"]);
     assert_eq!(read.observability.unwrap()["enabled"], true);
+    let mut to = new.clone();
+    to.settings.tags = Some(vec!["other".to_owned()]);
+    let replaced = client.send(workers::put_worker(account, &new.name, &to)).await.unwrap();
+    assert_eq!((replaced.id, replaced.tags), (made.id, to.settings.tags.unwrap()));
     client.send(workers::account_settings(account)).await.unwrap();
     let gone = workers::delete_script(account, &new.name, workers::Removal::Forced);
     client.send(gone).await.unwrap();

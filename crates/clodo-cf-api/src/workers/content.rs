@@ -57,6 +57,22 @@ pub fn content(
     }
 }
 
+/// The code of an environment of a Worker, as [`content`] has that of the Worker;
+/// [`WorkerContent::read`] reads it. It is how `wrangler init --from-dash` gets it.
+#[must_use]
+pub fn service_content(
+    account: &AccountId,
+    worker: &WorkerName,
+    environment: &str,
+) -> Endpoint<Response> {
+    let template =
+        "/accounts/{account}/workers/services/{worker}/environments/{environment}/content/v2";
+    Endpoint::raw(Method::GET, template, Repeat::Safe)
+        .at("account", account)
+        .at("worker", worker)
+        .at("environment", environment)
+}
+
 /// Replaces a Worker's code and keeps everything else: makes a new version and deploys it. Only the
 /// entry and the modules of `upload` are sent.
 #[must_use]

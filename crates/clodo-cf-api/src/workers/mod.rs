@@ -14,7 +14,7 @@ mod service;
 
 pub use account::{AccountSettings, account_settings, put_account_settings};
 pub use change::{NewWorker, WorkerChange, create_worker, patch_worker, put_worker};
-pub use content::{ContentError, WorkerContent, content, put_content};
+pub use content::{ContentError, WorkerContent, content, put_content, service_content};
 pub use service::{Service, ServiceEnvironment, service, service_environment, tails_into};
 
 use crate::{

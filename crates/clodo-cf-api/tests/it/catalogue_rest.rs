@@ -75,6 +75,11 @@ fn workers() {
     let script = "/accounts/H/workers/scripts/web";
     let at = |method: &str, tail: &str| format!("{method} {script}{tail}");
     call(workers::content(&account, &worker, Some(&version)), &at("GET", "/content/v2"), Safe);
+    call(
+        workers::service_content(&account, &worker, "production"),
+        "GET /accounts/H/workers/services/web/environments/production/content/v2",
+        Safe,
+    );
     let upload = WorkerUpload::module_worker("index.js", "");
     call(workers::put_content(&account, &worker, &upload), &at("PUT", "/content"), Never);
     let change = worker_settings::SettingsChange::default();

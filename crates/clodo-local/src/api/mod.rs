@@ -42,6 +42,7 @@ mod scripts;
 mod secrets;
 mod settings;
 mod show;
+mod table;
 mod tails;
 mod tokens;
 mod transfers;
@@ -60,7 +61,8 @@ pub(crate) use error::ApiError;
 pub use fuzzing::upload_forms;
 pub use log::{RequestCount, RequestLog};
 pub(crate) use r2_public::objects_router;
-pub use router::router;
+pub use router::{api_routes, router};
+pub use table::ApiRoute;
 
 use crate::{
     analytics::{Recorder, Store},

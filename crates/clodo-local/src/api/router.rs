@@ -2,10 +2,15 @@
 
 use super::{
     ApiContext, analytics, assets, control, d1, d1_transfer, d1_travel, deployments, dns,
-    dns_import, domains, durable_objects, error::ApiError, gate, graphql, identity, kv, kv_values,
-    log::UnknownRoute, queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications,
-    r2_objects, r2_settings, routes, scripts, secrets, settings, tails, tokens, trigger, versions,
-    workers, workflow_instances, workflow_steps, workflows, zones,
+    dns_import, domains, durable_objects,
+    error::ApiError,
+    gate, graphql, identity, kv, kv_values,
+    log::UnknownRoute,
+    queue_consumers, queue_messages, queues, r2, r2_domains, r2_notifications, r2_objects,
+    r2_settings, routes, scripts, secrets, settings,
+    table::{ApiRoute, Table as Routes, delete, get, patch, post, put},
+    tails, tokens, trigger, versions, workers, workflow_instances, workflow_steps, workflows,
+    zones,
 };
 use axum::{
     Router,
@@ -13,19 +18,38 @@ use axum::{
     http::StatusCode,
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{delete, get, patch, post, put},
 };
 use std::sync::Arc;
 
 /// The largest body that is held in memory; R2 objects and D1 imports flow and know no limit.
 const MAX_BODY: usize = 300 * 1024 * 1024;
 
-type Routes = Router<Arc<ApiContext>>;
-
 /// The API: `/client/v4/…` as Cloudflare has it, and `/clodo/…` about the local cloud itself.
 pub fn router(context: ApiContext) -> Router {
     let cx = Arc::new(context);
-    let v4 = Router::new()
+    let v4 = v4_routes().into_router();
+    let v4 = v4.layer(from_fn_with_state(Arc::clone(&cx), present));
+    Router::new()
+        .nest("/client/v4", v4)
+        .merge(control_routes().into_router())
+        .merge(crate::page::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(Arc::clone(&cx), gate::authorized))
+        .layer(from_fn_with_state(Arc::clone(&cx), gate::gate))
+        .layer(from_fn(to_its_end))
+        .with_state(cx)
+}
+
+/// Every route of Cloudflare's API that the local Cloudflare serves.
+#[must_use]
+pub fn api_routes() -> Vec<ApiRoute> {
+    v4_routes().into_routes()
+}
+
+fn v4_routes() -> Routes {
+    Routes::new()
         .merge(identity_routes())
         .merge(zone_routes())
         .nest("/accounts/{account}/workers", worker_routes())
@@ -45,18 +69,6 @@ pub fn router(context: ApiContext) -> Router {
             get(analytics::get).post(analytics::post),
         )
         .route("/graphql", post(graphql::query))
-        .layer(from_fn_with_state(Arc::clone(&cx), present));
-    Router::new()
-        .nest("/client/v4", v4)
-        .merge(control_routes())
-        .merge(crate::page::routes())
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(Arc::clone(&cx), gate::authorized))
-        .layer(from_fn_with_state(Arc::clone(&cx), gate::gate))
-        .layer(from_fn(to_its_end))
-        .with_state(cx)
 }
 
 /// Goes on with a call whose client leaves in the middle, as Cloudflare does. Dropped half-way, it
@@ -101,7 +113,7 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 fn control_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/clodo/seed", put(control::seed))
         .route("/clodo/status", get(control::status))
         .route("/clodo/cron", post(trigger::cron))
@@ -116,14 +128,12 @@ fn control_routes() -> Routes {
         .route("/clodo/faults/{fault}", delete(control::remove_fault))
         .route(
             "/clodo/transfers/{file}",
-            put(d1_transfer::put_file)
-                .get(d1_transfer::get_file)
-                .layer(DefaultBodyLimit::disable()),
+            put(d1_transfer::put_file).get(d1_transfer::get_file).of_any_size(),
         )
 }
 
 fn identity_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/user", get(identity::user))
         .route("/user/tokens/verify", get(identity::verify))
         .route("/memberships", get(identity::memberships))
@@ -135,7 +145,7 @@ fn identity_routes() -> Routes {
 }
 
 fn token_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", get(tokens::list).post(tokens::create))
         .route("/permission_groups", get(tokens::permission_groups))
         .route("/{token}", get(tokens::get).put(tokens::update).delete(tokens::delete))
@@ -143,7 +153,7 @@ fn token_routes() -> Routes {
 }
 
 fn zone_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/zones", get(zones::list).post(zones::create))
         .route("/zones/{zone}", get(zones::get).patch(zones::edit).delete(zones::delete))
         .route("/zones/{zone}/purge_cache", post(zones::purge_cache))
@@ -163,7 +173,7 @@ fn zone_routes() -> Routes {
 }
 
 fn worker_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/scripts", get(scripts::list))
         .route("/services/{script}", get(workers::service).delete(scripts::delete))
         .route("/services/{script}/environments/{environment}", get(workers::environment))
@@ -178,6 +188,10 @@ fn worker_routes() -> Routes {
         .route(
             "/services/{script}/environments/{environment}/subdomain",
             get(workers::environment_subdomain),
+        )
+        .route(
+            "/services/{script}/environments/{environment}/content/v2",
+            get(workers::environment_content),
         )
         .route("/workers", get(workers::list).post(workers::create))
         .route(
@@ -206,7 +220,7 @@ fn worker_routes() -> Routes {
 }
 
 fn script_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", put(scripts::put).get(scripts::download).delete(scripts::delete))
         .route("/content", get(scripts::download).put(scripts::put_content))
         .route("/content/v2", get(scripts::download))
@@ -237,7 +251,7 @@ fn script_routes() -> Routes {
 }
 
 fn d1_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", get(d1::list).post(d1::create))
         .route("/{database}", get(d1::get).put(d1::update).patch(d1::update).delete(d1::delete))
         .route("/{database}/query", post(d1::query))
@@ -249,7 +263,7 @@ fn d1_routes() -> Routes {
 }
 
 fn kv_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", get(kv::list).post(kv::create))
         .route("/{namespace}", get(kv::get).put(kv::rename).delete(kv::delete))
         .route("/{namespace}/keys", get(kv_values::keys))
@@ -264,7 +278,7 @@ fn kv_routes() -> Routes {
 }
 
 fn r2_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", get(r2::list).post(r2::create))
         .route("/{bucket}", get(r2::get).patch(r2::update).delete(r2::delete))
         .route("/{bucket}/objects", get(r2_objects::list))
@@ -272,7 +286,7 @@ fn r2_routes() -> Routes {
             "/{bucket}/objects/{*key}",
             get(r2_objects::get)
                 .delete(r2_objects::delete)
-                .merge(put(r2_objects::put).layer(DefaultBodyLimit::disable())),
+                .merge(put(r2_objects::put).of_any_size()),
         )
         .route(
             "/{bucket}/cors",
@@ -300,14 +314,14 @@ fn r2_routes() -> Routes {
 }
 
 fn notification_routes() -> Routes {
-    Router::new().route("/", get(r2_notifications::list)).route(
+    Routes::new().route("/", get(r2_notifications::list)).route(
         "/queues/{queue}",
         get(r2_notifications::get).put(r2_notifications::put).delete(r2_notifications::delete),
     )
 }
 
 fn queue_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", get(queues::list).post(queues::create))
         .route(
             "/{queue}",
@@ -329,7 +343,7 @@ fn queue_routes() -> Routes {
 }
 
 fn workflow_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", get(workflows::list))
         .route("/{workflow}", get(workflows::get).put(workflows::put).delete(workflows::delete))
         .route("/{workflow}/versions", get(workflows::versions))
@@ -341,7 +355,7 @@ fn workflow_routes() -> Routes {
 }
 
 fn workflow_instance_routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/", get(workflow_instances::list).post(workflow_instances::create))
         .route("/batch", post(workflow_instances::batch))
         .route("/batch/delete", post(workflow_instances::delete_batch))

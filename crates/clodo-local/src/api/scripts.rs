@@ -193,13 +193,27 @@ async fn remove(call: &Call, script: String) -> Answer {
     Reply::nothing()
 }
 
-/// `GET S`, `GET S/content` and `GET S/content/v2?version=`: the modules as multipart.
+/// `GET S`, `GET S/content` and `GET S/content/v2?version=`
 pub(super) async fn download(call: Call) -> Answer {
     let worker = call.worker()?;
     let version = match call.query.get("version") {
         Some(id) => worker.version(id).ok_or_else(|| ApiError::no_version(id))?,
         None => worker.latest().ok_or_else(ApiError::no_worker)?,
     };
+    code(&call, version).await
+}
+
+/// The modules as multipart; a script in the service-worker format as its text.
+pub(super) async fn code(call: &Call, version: &Version) -> Answer {
+    let entry = version.content.main_module.as_ref().or(version.content.body_part.as_ref());
+    let described = |reply: Reply| {
+        let entry = entry.map_or("", String::as_str);
+        reply.with_header("cf-entrypoint", entry).with_header("etag", &version.etag)
+    };
+    if let ([script], None) = (&version.content.modules[..], &version.content.main_module) {
+        let text = call.state().blobs().get(&script.blob).await?;
+        return Ok(described(Reply::raw(text, "application/javascript")));
+    }
     let mut body = Vec::new();
     for module in &version.content.modules {
         let head = format!(
@@ -213,11 +227,7 @@ pub(super) async fn download(call: Call) -> Answer {
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-    let entry = version.content.main_module.as_ref().or(version.content.body_part.as_ref());
-    let reply = Reply::raw(body, &format!("multipart/form-data; boundary={BOUNDARY}"));
-    Ok(reply
-        .with_header("cf-entrypoint", entry.map_or("", String::as_str))
-        .with_header("etag", &version.etag))
+    Ok(described(Reply::raw(body, &format!("multipart/form-data; boundary={BOUNDARY}"))))
 }
 
 /// `PUT S/content`: new code for the same settings.

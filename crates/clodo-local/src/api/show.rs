@@ -32,11 +32,14 @@ pub(super) fn script(worker: &Worker) -> Map<String, Value> {
         "has_modules": content.is_some_and(|content| content.main_module.is_some()),
         "logpush": worker.logpush,
         "tail_consumers": worker.tail_consumers,
-        "observability": worker.observability,
         "placement": content.and_then(|content| content.placement.clone()).unwrap_or(json!({})),
     }));
     if let Some(tag) = &worker.migration_tag {
         shown.insert("migration_tag".into(), json!(tag));
+    }
+    // wrangler writes it into a config as it is, and a config may not say null.
+    if let Some(observability) = &worker.observability {
+        shown.insert("observability".into(), observability.clone());
     }
     shown
 }

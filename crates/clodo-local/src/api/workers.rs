@@ -6,7 +6,7 @@ use super::{
     call::{Call, json as read_json},
     error::ApiError,
     reply::{Answer, Reply},
-    settings, show,
+    scripts, settings, show,
     versions::found,
 };
 use crate::state::{
@@ -64,6 +64,12 @@ pub(super) async fn environment_routes(call: Call) -> Answer {
         }
     }
     Reply::ok(&found)
+}
+
+/// `GET …/environments/{environment}/content/v2`: the code, for who downloads a Worker.
+pub(super) async fn environment_content(call: Call) -> Answer {
+    let version = in_production(&call)?.latest().ok_or_else(ApiError::no_worker)?;
+    scripts::code(&call, version).await
 }
 
 fn in_production(call: &Call) -> Result<&Worker, ApiError> {

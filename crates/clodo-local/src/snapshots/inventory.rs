@@ -80,7 +80,8 @@ fn documents(
     names: &mut BTreeMap<String, String>,
 ) -> Result<(), SnapshotError> {
     with(path, |db| {
-        let mut statement = db.prepare("SELECT kind, name, body FROM document")?;
+        let sql = "SELECT kind, name, body, account FROM document ORDER BY kind, account, name";
+        let mut statement = db.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (kind, id): (String, String) = (row.get(0)?, row.get(1)?);
@@ -93,10 +94,14 @@ fn documents(
                 // Files are named by ids, and Workflows are kept by name.
                 names.extend(known("id").map(|id| (id, name.clone())));
             }
-            let label = match kind.as_str() {
+            let mut label = match kind.as_str() {
                 "version" => format!("version {id} of {}", known("script").unwrap_or_default()),
-                _ => format!("{kind} {}", name.unwrap_or(id)),
+                _ => format!("{kind} {}", name.unwrap_or_else(|| id.clone())),
             };
+            // Tokens of one name, or Workers of two accounts.
+            if found.contains_key(&label) {
+                label = format!("{label} ({}/{id})", row.get::<_, String>(3)?);
+            }
             found.insert(label, Content::Document(body));
         }
         Ok(())
@@ -189,4 +194,23 @@ fn objects(path: &Path, label: &str, found: &mut Inventory) -> Result<(), Snapsh
 fn hash(bytes: &[u8]) -> u128 {
     let hash = blake3::hash(bytes);
     u128::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_things_of_one_name_are_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Connection::open(folder.path().join("state.sqlite")).unwrap();
+        let sql = "CREATE TABLE document (kind TEXT, account TEXT, name TEXT, body TEXT);
+            INSERT INTO document VALUES ('token', '', 't1', '{\"name\":\"ci\"}'),
+                ('token', '', 't2', '{\"name\":\"ci\"}'), ('worker', 'a', 'shop', '{}'),
+                ('worker', 'b', 'shop', '{}')";
+        db.execute_batch(sql).unwrap();
+        let found = of(folder.path()).unwrap();
+        let labels: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(labels, ["token ci", "token ci (/t2)", "worker shop", "worker shop (b/shop)"]);
+    }
 }

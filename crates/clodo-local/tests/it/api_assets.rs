@@ -99,6 +99,7 @@ async fn a_session_survives_a_restart() {
     assert_eq!(whole.status, 201);
 }
 
+// conformance: assets | POST /accounts/{account}/workers/assets/upload/{hash} | accepted by wrangler
 #[tokio::test]
 async fn single_files_go_without_multipart() {
     let api = Api::new().await;

@@ -43,7 +43,8 @@ async fn a_database_is_made_found_by_name_queried_and_deleted() {
 
 // conformance: d1 | `POST /accounts/{account}/d1/database` with location, jurisdiction and replication | documented
 // conformance: d1 | `GET /accounts/{account}/d1/database/{database}` with `fields` | accepted by wrangler
-// conformance: d1 | `PUT` and `PATCH /accounts/{account}/d1/database/{database}` | documented
+// conformance: d1 | PUT /accounts/{account}/d1/database/{database} | documented
+// conformance: d1 | PATCH /accounts/{account}/d1/database/{database} | documented
 #[tokio::test]
 async fn a_database_keeps_what_it_was_made_with() {
     let api = Api::new().await;
@@ -205,6 +206,7 @@ async fn namespace(api: &Api) -> String {
     format!("{{acc}}/storage/kv/namespaces/{}", made["id"].as_str().unwrap())
 }
 
+// conformance: kv | DELETE /accounts/{account}/storage/kv/namespaces/{namespace}/bulk | accepted by wrangler
 #[tokio::test]
 async fn a_namespace_holds_values_with_metadata_until_it_is_deleted() {
     let api = Api::new().await;

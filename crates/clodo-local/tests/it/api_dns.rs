@@ -45,7 +45,7 @@ async fn a_put_replaces_a_record_and_a_patch_changes_it() {
     assert_eq!(api.get(&one).await.error(), (404, 81044));
 }
 
-// conformance: dns | refusals of records that make no sense | guessed: inner codes of the error chain
+// conformance: dns | refusals of records that make no sense | guessed: the inner codes of the error chain, since the documentation lists the outer ones only
 // conformance: dns | conflicts between records of one name (81053, 81058) | documented
 #[tokio::test]
 async fn a_record_that_makes_no_sense_is_refused_with_its_reason() {
@@ -179,7 +179,7 @@ async fn typed(api: &Api, records: &str, content_type: &str, body: &str) -> Answ
 
 // conformance: dns | POST /zones/{zone}/dns_records/import | documented
 // conformance: dns | import: what cannot be made is named in the messages, all else is made | documented
-// conformance: dns | import: SOA and the zone's own NS are counted and not made; a file that cannot be read is code 1004 | guessed: the documentation names neither the count nor the code
+// conformance: dns | import: SOA and the zone's own NS are counted and not made; a file that cannot be read is code 1004 | guessed: the count takes all lines of the file and the code is 1004, since the documentation names neither
 #[tokio::test]
 async fn a_zone_file_is_imported_record_by_record() {
     let (api, records) = zone().await;
@@ -245,7 +245,7 @@ async fn a_file_that_cannot_be_imported_changes_nothing() {
 
 // conformance: zones | PATCH /zones/{zone} | documented
 // conformance: zones | POST /zones/{zone}/purge_cache | documented
-// conformance: zones | purge_cache: at most 100 things | guessed: the code; that it is 100 is documented
+// conformance: zones | purge_cache: at most 100 things | guessed: the code, since only the number 100 is documented
 #[tokio::test]
 async fn a_zone_is_paused_and_its_cache_purged() {
     let (api, records) = zone().await;

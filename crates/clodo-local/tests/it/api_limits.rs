@@ -86,7 +86,7 @@ async fn an_address_and_the_graphql_api_have_limits_of_their_own() {
     assert_eq!(api.get("/zones").await.status, 200, "the other budget is untouched");
 }
 
-// conformance: limits | D1 databases, Workers, variables and size of a script by plan | guessed: codes 10037, 10054 and 10055 are known by number only
+// conformance: limits | D1 databases, Workers, variables and size of a script by plan | guessed: the texts of codes 10037, 10054 and 10055, since only their numbers are known
 #[tokio::test]
 async fn the_free_plan_ends_where_it_is_documented_to_end() {
     let api = Api::new().await;

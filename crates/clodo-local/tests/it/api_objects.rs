@@ -170,7 +170,7 @@ fn nonsense() -> Vec<Nonsense> {
     ]
 }
 
-// conformance: durable objects | migrations that Cloudflare refuses: codes 10061, 10064, 10070, 10074, 10079 | guessed: codes and texts are those that users report; the status of all but 10079 is taken to be 400
+// conformance: durable objects | migrations that Cloudflare refuses: codes 10061, 10064, 10070, 10074, 10079 | guessed: codes and texts are those that users report and the status is 400 but for 10079, since the documentation lists none
 #[tokio::test]
 async fn a_migration_that_makes_no_sense_is_refused_and_changes_nothing() {
     let api = Api::new().await;
@@ -232,7 +232,7 @@ async fn a_class_of_another_worker_is_bound_by_name_and_can_be_taken_over() {
     assert_eq!(list[0]["class"], "B");
 }
 
-// conformance: durable objects | deleting a Worker whose objects others bind needs `force` | guessed: that it is refused follows from wrangler, the code 10064 from what is said of queue consumers
+// conformance: durable objects | deleting a Worker whose objects others bind needs `force` | guessed: the refusal and code 10064, since wrangler asks before it forces and the code is that of queue consumers
 #[tokio::test]
 async fn a_worker_whose_objects_others_bind_is_deleted_only_by_force() {
     let api = Api::new().await;

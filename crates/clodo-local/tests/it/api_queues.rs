@@ -55,7 +55,7 @@ async fn a_queue_is_made_listed_changed_and_deleted() {
 }
 
 // conformance: queues | a taken name (11009), bad settings (100128), an unknown queue (11000) | accepted by wrangler
-// conformance: queues | a bad queue name (11003) | guessed: the code
+// conformance: queues | a bad queue name (11003) | guessed: code 11003 stands beside those that are known, since the documentation lists none
 #[tokio::test]
 async fn bad_queues_are_refused() {
     let api = Api::new().await;
@@ -141,7 +141,7 @@ async fn a_worker_becomes_the_consumer_of_a_queue() {
 }
 
 // conformance: queues | a consumer that exists (11004), without queue() (11001), with bad settings (100127) | accepted by wrangler
-// conformance: queues | an unknown consumer (11002) | guessed: the code
+// conformance: queues | an unknown consumer (11002) | guessed: code 11002 stands beside those that are known, since the documentation lists none
 #[tokio::test]
 async fn bad_consumers_are_refused() {
     let api = Api::new().await;
@@ -180,7 +180,7 @@ async fn bad_consumers_are_refused() {
 
 // conformance: queues | bindings of type queue with delivery_delay; producers of a queue | documented
 // conformance: queues | deleting a queue that a Worker is bound to (11005) | accepted by wrangler
-// conformance: queues | a binding to an unknown queue (11000) | guessed: the code; wrangler looks first
+// conformance: queues | a binding to an unknown queue (11000) | guessed: the code is 11000, since that is what the queue itself answers; wrangler looks first
 #[tokio::test]
 async fn a_binding_makes_a_worker_a_producer() {
     let api = Api::new().await;
@@ -283,7 +283,7 @@ async fn a_queue_is_looked_into_and_purged() {
 }
 
 // conformance: queues | refused messages: 10202 to 10208 | documented
-// conformance: queues | pulling from a queue without a pull consumer (10405) | guessed: the code
+// conformance: queues | pulling from a queue without a pull consumer (10405) | guessed: code 10405 stands beside those that are known, since the documentation lists none
 #[tokio::test]
 async fn bad_messages_are_refused_each_with_its_code() {
     let api = Api::new().await;

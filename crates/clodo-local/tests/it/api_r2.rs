@@ -162,10 +162,18 @@ async fn objects_are_listed_by_pages_and_counted() {
     assert_eq!(metrics["infrequentAccess"]["published"]["payloadSize"], 11);
 }
 
-// conformance: r2 | `GET`, `PUT` and `DELETE /accounts/{account}/r2/buckets/{bucket}/cors` | documented
-// conformance: r2 | `GET` and `PUT /accounts/{account}/r2/buckets/{bucket}/lifecycle` | documented
-// conformance: r2 | `GET` and `PUT /accounts/{account}/r2/buckets/{bucket}/lock` | documented
-// conformance: r2 | `GET` and `PUT /accounts/{account}/r2/buckets/{bucket}/local-uploads` | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/cors | documented
+// conformance: r2 | PUT /accounts/{account}/r2/buckets/{bucket}/cors | documented
+// conformance: r2 | DELETE /accounts/{account}/r2/buckets/{bucket}/cors | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/lifecycle | documented
+// conformance: r2 | PUT /accounts/{account}/r2/buckets/{bucket}/lifecycle | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/lock | documented
+// conformance: r2 | PUT /accounts/{account}/r2/buckets/{bucket}/lock | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/local-uploads | documented
+// conformance: r2 | PUT /accounts/{account}/r2/buckets/{bucket}/local-uploads | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/sippy | documented
+// conformance: r2 | DELETE /accounts/{account}/r2/buckets/{bucket}/sippy | documented
+// conformance: r2 | PUT /accounts/{account}/r2/buckets/{bucket}/sippy | guessed: always refused with code 10026, since no other cloud is reached to migrate from
 #[tokio::test]
 async fn rules_come_back_as_they_were_given_and_hold() {
     let api = Api::new().await;
@@ -227,10 +235,16 @@ async fn rules_come_back_as_they_were_given_and_hold() {
     assert_eq!(api.get(&format!("{path}/sippy")).await.result()["enabled"], false);
     let sippy = api.json("PUT", &format!("{path}/sippy"), json!({})).await;
     assert_eq!(sippy.error(), (400, 10026));
+    assert_eq!(api.delete(&format!("{path}/sippy")).await.result()["enabled"], false);
 }
 
-// conformance: r2 | `GET` and `PUT /accounts/{account}/r2/buckets/{bucket}/domains/managed` | documented
-// conformance: r2 | `GET`, `POST`, `PUT` and `DELETE /accounts/{account}/r2/buckets/{bucket}/domains/custom[/{domain}]` | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/domains/managed | documented
+// conformance: r2 | PUT /accounts/{account}/r2/buckets/{bucket}/domains/managed | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/domains/custom | documented
+// conformance: r2 | POST /accounts/{account}/r2/buckets/{bucket}/domains/custom | documented
+// conformance: r2 | GET /accounts/{account}/r2/buckets/{bucket}/domains/custom/{domain} | documented
+// conformance: r2 | PUT /accounts/{account}/r2/buckets/{bucket}/domains/custom/{domain} | documented
+// conformance: r2 | DELETE /accounts/{account}/r2/buckets/{bucket}/domains/custom/{domain} | documented
 #[tokio::test]
 async fn a_bucket_gets_hostnames_of_its_own() {
     let api = Api::new().await;
@@ -271,7 +285,10 @@ async fn a_bucket_gets_hostnames_of_its_own() {
     assert_eq!(api.get(&one).await.error(), (404, 10026));
 }
 
-// conformance: r2 | `GET`, `PUT` and `DELETE /accounts/{account}/event_notifications/r2/{bucket}/configuration[/queues/{queue}]` | documented
+// conformance: r2 | GET /accounts/{account}/event_notifications/r2/{bucket}/configuration | documented
+// conformance: r2 | GET /accounts/{account}/event_notifications/r2/{bucket}/configuration/queues/{queue} | documented
+// conformance: r2 | PUT /accounts/{account}/event_notifications/r2/{bucket}/configuration/queues/{queue} | documented
+// conformance: r2 | DELETE /accounts/{account}/event_notifications/r2/{bucket}/configuration/queues/{queue} | documented
 #[tokio::test]
 async fn notification_rules_are_added_listed_and_removed() {
     let api = Api::new().await;

@@ -284,14 +284,19 @@ async fn what_was_deployed_survives_a_restart_and_deleting_leaves_nothing() {
     assert!(api.state.generation(&api.account).versions.is_empty());
 }
 
+// conformance: workers | GET /accounts/{account}/workers/scripts/{script} | documented
+// conformance: workers | GET /accounts/{account}/workers/scripts/{script}/content | documented
 #[tokio::test]
 async fn the_stored_code_comes_back_as_it_was_uploaded() {
     let api = Api::new().await;
     let version = api.deployed("export default 'über'", json!([])).await;
-    let answer = api.get(&format!("S/content/v2?version={version}")).await;
-    assert_eq!(answer.headers["cf-entrypoint"], "index.js");
-    let text = String::from_utf8(answer.bytes).unwrap();
-    assert!(text.contains("export default 'über'") && text.contains("filename=\"index.js\""));
+    for path in ["S/", "S/content", "S/content/v2", &format!("S/content/v2?version={version}")] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.headers["cf-entrypoint"], "index.js", "{path}");
+        let text = String::from_utf8(answer.bytes).unwrap();
+        assert!(text.contains("export default 'über'"), "{path}: {text}");
+        assert!(text.contains("filename=\"index.js\""), "{path}: {text}");
+    }
 }
 
 #[tokio::test]

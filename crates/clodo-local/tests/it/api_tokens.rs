@@ -75,7 +75,7 @@ async fn a_token_is_made_shown_once_changed_rolled_and_deleted() {
     }
 }
 
-// conformance: identity | permissions per route: 403 with 10000 or 9109 | guessed: the code depends on the product, and the documentation does not list which
+// conformance: identity | permissions per route: 403 with 10000 or 9109 | guessed: 10000 for products and 9109 for users, zones, tokens and accounts, since the documentation does not list which one says which
 #[tokio::test]
 async fn a_token_may_do_what_its_groups_say_and_nothing_else() {
     let api = Api::new().await;
@@ -173,7 +173,7 @@ async fn an_account_token_belongs_to_its_account_and_to_no_user() {
     assert_eq!(api.get("{acc}/tokens").await.result(), json!([]));
 }
 
-// conformance: identity | tokens: `not_before`, `expires_on`, `condition.request_ip` | guessed: the messages of a token not yet or no longer valid
+// conformance: identity | tokens: `not_before`, `expires_on`, `condition.request_ip` | guessed: the messages of a token not yet or no longer valid, since the documentation has only the status
 #[tokio::test]
 async fn a_token_works_in_its_time_and_from_its_addresses() {
     let api = Api::new().await;
@@ -311,7 +311,7 @@ async fn permission_groups_have_cloudflares_own_ids() {
 }
 
 // conformance: identity | global API key (X-Auth-Key, X-Auth-Email) | documented
-// conformance: identity | X-Auth-User-Service-Key is refused | guessed: Origin CA is not here
+// conformance: identity | X-Auth-User-Service-Key is refused | guessed: code 6113 with status 400, since there is no Origin CA here that such a key would be good for
 #[tokio::test]
 async fn keys_and_malformed_headers_get_the_codes_that_cloudflare_has() {
     let api = Api::new().await;

@@ -113,7 +113,7 @@ async fn an_error_in_the_middle_of_a_file_applies_nothing() {
     assert_eq!(api.json("POST", &format!("{path}/query"), query).await.error(), (400, 7500));
 }
 
-// conformance: d1 | an import that a kill interrupted is finished at the next poll, and never runs twice | guessed: the real service does not say what its own crash does
+// conformance: d1 | an import that a kill interrupted is finished at the next poll, and never runs twice | guessed: the import goes on where it was, since nothing says what the real service does after a crash of its own
 #[tokio::test]
 async fn an_import_survives_a_kill_and_runs_once() {
     let api = Api::new().await;

@@ -39,7 +39,8 @@ async fn a_rate_limit_counts_over_versions_and_workers_of_its_namespace() {
 }
 
 // conformance: analytics | `writeDataPoint()` with its limits (20 blobs, 20 doubles, 1 index, 16 KiB of blobs) | documented
-// conformance: analytics | `POST /accounts/{account}/analytics_engine/sql` | guessed: SQLite answers, so that ClickHouse's functions beyond a few are missing
+// conformance: analytics | GET /accounts/{account}/analytics_engine/sql | guessed: the dialect is SQLite's with a few of ClickHouse's functions, since no ClickHouse runs here
+// conformance: analytics | POST /accounts/{account}/analytics_engine/sql | guessed: the dialect is SQLite's with a few of ClickHouse's functions, since no ClickHouse runs here
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_points_of_a_worker_are_kept_and_can_be_asked_for() {
     let live = Live::new().await;
@@ -110,7 +111,7 @@ async fn parts_of_an_upload_are_bound_in_a_service_worker() {
     assert_eq!(world.get("old.test", "/").await.text(), "quoted \" text,3,true");
 }
 
-// conformance: runtime | kinds of bindings that are stored and listed but do not run: ai, vectorize, browser, hyperdrive, dispatch_namespace and others | guessed: each use throws an error that names the binding; on Cloudflare they run
+// conformance: runtime | kinds of bindings that are stored and listed but do not run: ai, vectorize, browser, hyperdrive, dispatch_namespace and others | guessed: each use throws an error that names the binding, since a wrong result would be worse; on Cloudflare they run
 #[tokio::test]
 async fn a_binding_that_does_not_run_here_names_itself_when_it_is_used() {
     let world = World::new().await;
@@ -135,7 +136,7 @@ async fn a_binding_that_does_not_run_here_names_itself_when_it_is_used() {
     }
 }
 
-// conformance: workers | bindings of rate limits, datasets and parts that cannot be are refused with code 10021 | guessed: Cloudflare's codes for these are not known
+// conformance: workers | bindings of rate limits, datasets and parts that cannot be are refused with code 10021 | guessed: code 10021 as for other faults of an upload, since Cloudflare's codes for these are not known
 #[tokio::test]
 async fn bindings_that_cannot_be_are_refused_at_the_upload() {
     let api = Api::new().await;

@@ -128,7 +128,7 @@ fn malformed(auth: &str) -> Vec<(&'static str, String, Vec<&'static str>)> {
     ]
 }
 
-// conformance: security | no request is smuggled behind another, oversized heads are refused | guessed: Cloudflare's edge does the same with other words
+// conformance: security | no request is smuggled behind another, oversized heads are refused | guessed: the status and an end of the connection, since Cloudflare's edge answers for itself with words of its own
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_requests_are_refused_and_nothing_slips_in_behind_them() {
     let cloud = LocalCloud::builder(&workerd::binary().await, Arc::new(SystemClock));
@@ -302,7 +302,7 @@ async fn forms_that_are_none_are_refused() {
     assert_eq!(uploaded(&api, "multipart/form-data", good.into_bytes()).await, (200, true));
 }
 
-// conformance: security | an upload that never ends is refused at 300 MiB | guessed: Cloudflare refuses sooner
+// conformance: security | an upload that never ends is refused at 300 MiB | guessed: 300 MiB with status 413, since Cloudflare refuses sooner, by plan
 #[tokio::test]
 async fn an_upload_without_end_is_refused_and_not_read_on() {
     let api = Api::new().await;

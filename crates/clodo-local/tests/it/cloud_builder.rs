@@ -104,7 +104,7 @@ async fn limits_faults_and_tokens_hold_from_the_first_call_on() {
     cloud.stop().await;
 }
 
-// conformance: limits | eventual propagation: listings and hostnames show a write late | guessed: how late, and that reads by id are not
+// conformance: limits | eventual propagation: listings and hostnames show a write late | guessed: as late as the option says, and not for reads by id, since Cloudflare gives no figures
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_shows_in_listings_and_at_hostnames_when_it_has_arrived() {
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_millis(1_790_000_000_000)));

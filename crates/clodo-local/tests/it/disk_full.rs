@@ -110,7 +110,7 @@ async fn until_full(api: &Api, disk: &SmallDisk) -> (BTreeSet<String>, usize) {
     (kept, full.expect("a small disk is full at some time"))
 }
 
-// conformance: limits and faults | a full disk: API writes are refused with 500 and change nothing | guessed: Cloudflare's disks are not ours
+// conformance: limits and faults | a full disk: API writes are refused with 500 and change nothing | guessed: an error of the platform's own and no half-done write, since Cloudflare's disks never show themselves
 #[test]
 fn the_api_keeps_what_it_acknowledged_and_goes_on_when_there_is_room() {
     on_a_disk_of(DISK, |disk| {

@@ -182,7 +182,7 @@ async fn no_request_fails_and_no_count_is_lost_while_versions_change() {
     live.cloud.stop().await;
 }
 
-// conformance: durable objects | during a gradual deployment every object runs in one version | guessed: here all of them run in the version with the largest share, on Cloudflare each object is assigned one
+// conformance: durable objects | during a gradual deployment every object runs in one version | guessed: all of them run in the version with the largest share, since workerd opens an object's files once; on Cloudflare each object is assigned a version
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn objects_live_in_the_version_with_the_largest_share() {
     let live = Live::new().await;
@@ -225,7 +225,7 @@ async fn an_object_talks_over_a_websocket() {
     live.cloud.stop().await;
 }
 
-// conformance: durable objects | a folder that a newer workerd wrote is refused with a hint | guessed: Cloudflare has no such folder
+// conformance: durable objects | a folder that a newer workerd wrote is refused with a hint | guessed: a refusal with a hint is the safest, since Cloudflare has no such folder
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn objects_that_a_newer_workerd_wrote_are_refused_and_left_alone() {
     let live = Live::new().await;

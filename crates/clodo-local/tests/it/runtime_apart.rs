@@ -24,7 +24,7 @@ async fn longest_meanwhile<T>(
     longest
 }
 
-// conformance: runtime | a Worker that loops keeps others waiting for two seconds at most, once | guessed: on Cloudflare a CPU limit ends it
+// conformance: runtime | a Worker that loops keeps others waiting for two seconds at most, once | guessed: two seconds until the process is ended, since workerd alone has no CPU limit as Cloudflare has
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_loops_harms_its_neighbours_once_and_a_slow_one_is_not_blamed() {
     let world = World::with(|options| options.cpu_limit = Duration::from_secs(3)).await;
@@ -73,7 +73,7 @@ async fn a_worker_that_loops_harms_its_neighbours_once_and_a_slow_one_is_not_bla
     world.workers().settled(crate::support::ACCOUNT).await;
 }
 
-// conformance: runtime | service bindings of a Worker with a process of its own carry fetch() only | guessed: Cloudflare has no such state
+// conformance: runtime | service bindings of a Worker with a process of its own carry fetch() only | guessed: what is reached and how it is said, since Cloudflare has no such state
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_apart_is_reached_by_fetch_and_says_why_not_by_rpc() {
     let world = World::with(|options| options.cpu_limit = Duration::from_millis(500)).await;
@@ -113,7 +113,7 @@ async fn a_worker_apart_is_reached_by_fetch_and_says_why_not_by_rpc() {
     assert!(said.contains("only fetch() passes") && said.contains("`api`"), "{said}");
 }
 
-// conformance: runtime | a Worker that takes too much memory costs its neighbours no request for long | guessed: Cloudflare's limit is 128 MB
+// conformance: runtime | a Worker that takes too much memory costs its neighbours no request for long | guessed: what counts is the memory of the process, since workerd alone does not hold a Worker to Cloudflare's 128 MB
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_eats_memory_is_put_apart_and_the_others_go_on() {
@@ -147,7 +147,7 @@ async fn a_worker_that_eats_memory_is_put_apart_and_the_others_go_on() {
     eating.abort();
 }
 
-// conformance: runtime | a Worker that crashes the runtime is put apart | guessed: Cloudflare has no such state
+// conformance: runtime | a Worker that crashes the runtime is put apart | guessed: what is reached and how it is said, since Cloudflare has no such state
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_ends_the_process_is_put_apart() {

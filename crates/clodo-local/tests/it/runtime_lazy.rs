@@ -15,7 +15,7 @@ fn hello(name: &str) -> ServedVersion {
     worker(name, &format!("{name}-1"), &format!("return new Response('{name}')"))
 }
 
-// conformance: runtime | Workers run from their first request on | guessed: what Cloudflare does inside is not observable
+// conformance: runtime | Workers run from their first request on | guessed: a Worker runs from its first request on, since what Cloudflare does inside is not observable
 #[tokio::test]
 async fn nothing_runs_until_it_is_asked_for() {
     let world = World::new().await;
@@ -162,7 +162,7 @@ async fn each_version_of_a_split_and_each_preview_has_its_own_assets() {
     assert_eq!((answer.text().as_str(), answer.header("x-clodo-version")), ("<p>b</p>", "b"));
 }
 
-// conformance: runtime | a Worker's own port (`--port-per-worker`) | guessed: only the local Cloudflare has such ports
+// conformance: runtime | a Worker's own port (`--port-per-worker`) | guessed: a port serves one Worker at every path, since only the local Cloudflare has such ports
 #[tokio::test]
 async fn a_worker_has_the_same_port_again_and_its_headers_are_clean_there() {
     let folder = tempfile::tempdir().unwrap();

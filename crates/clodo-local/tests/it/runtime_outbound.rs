@@ -57,7 +57,7 @@ fn query(path: &str, to: &str) -> String {
     )
 }
 
-// conformance: security | a Worker cannot reach private addresses | guessed: on Cloudflare there are none to reach
+// conformance: security | a Worker cannot reach private addresses | guessed: such a fetch() fails like one to a host that does not exist, since on Cloudflare there are none to reach
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_spelling_of_a_private_address_is_reached() {
     let port = inner().await;
@@ -107,7 +107,7 @@ async fn no_spelling_of_a_private_address_is_reached() {
     }
 }
 
-// conformance: security | a private address is reached when `--allow-private HOST:PORT` names it | guessed: only the local Cloudflare has this
+// conformance: security | a private address is reached when `--allow-private HOST:PORT` names it | guessed: exactly the named host and port, since only the local Cloudflare has this
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_allowed_is_reached_and_nothing_beside_it() {
     let (allowed, other) = (inner().await, inner().await);
@@ -155,7 +155,7 @@ async fn a_worker_sees_no_file_and_no_environment_of_the_host() {
     assert_eq!(client::get(world.port, "127.0.0.1", "/").await.text(), "the API");
 }
 
-// conformance: security | a Worker cannot reach private addresses, link-local ones (169.254.169.254) and names that lead to them | guessed: on Cloudflare there are none to reach
+// conformance: security | a Worker cannot reach private addresses, link-local ones (169.254.169.254) and names that lead to them | guessed: such a fetch() fails like one to a host that does not exist, since on Cloudflare there are none to reach
 #[test]
 fn no_private_address_and_no_name_of_one_is_reached() {
     in_a_network_of_its_own(|| {

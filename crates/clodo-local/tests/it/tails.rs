@@ -175,7 +175,7 @@ async fn only_the_right_protocol_at_the_right_address_opens_a_socket_and_once() 
     cloud.stop().await;
 }
 
-// conformance: tails | ten sessions per Worker, expiry, `POST …/tails/{tail}/heartbeat` | guessed: the codes
+// conformance: tails | ten sessions per Worker, expiry, `POST …/tails/{tail}/heartbeat` | guessed: the codes of a tenth session too many and of an unknown one, since the documentation lists none
 #[tokio::test]
 async fn sessions_are_counted_and_end_by_themselves() {
     let api = Api::new().await;

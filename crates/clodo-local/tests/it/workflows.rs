@@ -665,7 +665,7 @@ async fn list_and_end(shop: &Shop, version: &Value) {
     );
 }
 
-// conformance: workflows | bad input: classes, names, ids, sizes, orders | guessed: the codes beyond 10001, 10200, 10208, 10400, 10405 and 10415 are not documented
+// conformance: workflows | bad input: classes, names, ids, sizes, orders | guessed: codes near in meaning, since those beyond 10001, 10200, 10208, 10400, 10405 and 10415 are not documented
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_makes_no_sense_is_refused() {

@@ -68,7 +68,7 @@ fn begun(folder: &Path) -> Vec<String> {
     found
 }
 
-// conformance: limits and faults | a full disk: the call says so, nothing acknowledged is lost (D1, KV, R2, queues) | guessed: Cloudflare's disks are not ours
+// conformance: limits and faults | a full disk: the call says so, nothing acknowledged is lost (D1, KV, R2, queues) | guessed: an error of the platform's own and no half-done write, since Cloudflare's disks never show themselves
 #[test]
 fn d1_keeps_what_it_acknowledged_and_goes_on_when_there_is_room() {
     on_a_disk(|disk| async move {

@@ -1,0 +1,39 @@
+//! The whole state of two clouds, compared by name.
+
+use super::{world::World, write::Write};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Everything that was in the untroubled cloud is in this one as often, but for what was done twice;
+/// that is told.
+#[expect(clippy::print_stdout, reason = "what is left is reported")]
+pub(super) fn same_but_for(untroubled: &str, world: &World, twice: &[Write]) {
+    let diff = world.cloud.local(&["diff", untroubled, "--json"]).exits(0).json();
+    let mut left: BTreeMap<String, i32> = BTreeMap::new();
+    for entry in diff["differences"].as_array().unwrap() {
+        let by = match entry["how"].as_str() {
+            Some("added") => 1,
+            Some("removed") => -1,
+            _ => 0,
+        };
+        *left.entry(without_ids(&entry["what"])).or_default() += by;
+    }
+    left.retain(|_, count| *count != 0);
+    for write in twice {
+        println!("{} was done twice: {}", write.route, write.twice.unwrap_or_default());
+    }
+    // Messages and the like are rows of what is there in both.
+    let expected = |(what, count): (&String, &i32)| {
+        *count == 1 && (what.starts_with("version ") || what.starts_with("token "))
+    };
+    assert!(left.len() <= twice.len() && left.iter().all(expected), "{left:?}");
+}
+
+fn without_ids(what: &Value) -> String {
+    let words = what.as_str().unwrap().split(' ');
+    let starred = |word: &str| {
+        let id = word.len() >= 32 && word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if id { "*".to_owned() } else { word.to_owned() }
+    };
+    words.map(starred).collect::<Vec<_>>().join(" ")
+}
