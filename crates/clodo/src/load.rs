@@ -106,7 +106,7 @@ fn assemble(
         notes.extend(service.files.warnings.iter().cloned());
         notes.extend(notes::of_service(service));
     }
-    let loader = Loader { services, specs: &specs, platform: options.platform };
+    let loader = Loader::new(services, &specs, options.platform);
     let mut secrets = options.secrets;
     let mut targets = Vec::new();
     for spec in &specs {
@@ -135,8 +135,15 @@ fn assemble(
 /// What targets are made from.
 pub(crate) struct Loader<'a> {
     pub(crate) services: Services<'a>,
-    pub(crate) specs: &'a [TargetSpec],
+    pub(crate) selected: BTreeSet<&'a TargetId>,
     pub(crate) platform: Platform,
+}
+
+impl<'a> Loader<'a> {
+    /// Makes targets of the services of these.
+    pub(crate) fn new(services: Services<'a>, specs: &'a [TargetSpec], platform: Platform) -> Self {
+        Self { services, selected: specs.iter().map(|spec| &spec.id).collect(), platform }
+    }
 }
 
 impl Loader<'_> {
@@ -162,12 +169,11 @@ impl Loader<'_> {
         };
         let mut target = parts.desired(bundle)?;
         target.strategy = rollout::strategy(spec)?;
-        let selected: BTreeSet<&TargetId> = self.specs.iter().map(|spec| &spec.id).collect();
         let needed = spec
             .depends_on
             .iter()
             .map(|service| TargetId { service: service.clone(), ..spec.id.clone() });
-        target.depends_on = needed.filter(|id| selected.contains(id)).collect();
+        target.depends_on = needed.filter(|id| self.selected.contains(id)).collect();
         Ok(target)
     }
 }

@@ -31,7 +31,7 @@ pub fn survey(project: &Project, platform: Platform) -> Result<Survey, LoadError
         selection.environment = Some(environment.clone());
         let specs = project.portfolio().select(&selection)?;
         let services = Services::read(project, &specs)?;
-        let loader = Loader { services, specs: &specs, platform };
+        let loader = Loader::new(services, &specs, platform);
         for spec in &specs {
             survey.targets.push(loader.target(spec, Arc::clone(&no_code), &mut Vec::new())?);
         }
