@@ -5,7 +5,9 @@ use crate::{
     record::{DeploymentState, Finish, Opening, RecordedStep, RecordedTarget},
     trigger::WorkerRef,
 };
-use clodo_saga::{Ending, JournalError, JournalStore, Progress, RunQuery, RunRecord, StepId};
+use clodo_saga::{
+    Ending, Entry, JournalError, JournalStore, Progress, RunQuery, RunRecord, StepId,
+};
 use clodo_types::{DeploymentId, PortfolioName, TargetId, Timestamp, VersionId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,10 +104,15 @@ impl History {
         history.past = runs.iter().filter_map(Past::of).collect();
         // From the newest to the oldest, so that the oldest rollback point of a step wins.
         for past in history.unfinished() {
-            let progress = Progress::of(&journal.entries(&past.id).await?);
+            let entries = journal.entries(&past.id).await?;
+            let progress = Progress::of(&entries);
             history.notes.extend(progress.notes.clone());
             history.waited.extend(waited(&past.opening, &progress));
-            history.before.extend(rollback_points(&past.opening, progress));
+            history.before.extend(match entries.iter().any(takes_back) {
+                // It was on its way back, which is all or nothing.
+                true => progress.before,
+                false => rollback_points(&past.opening, progress),
+            });
         }
         Ok(history)
     }
@@ -171,6 +178,12 @@ fn waited(opening: &Opening, progress: &Progress) -> BTreeMap<StepId, Value> {
         Some((step.id.clone(), output.clone()))
     });
     ended.collect()
+}
+
+/// Whether an entry says that a run had failed, or had begun to take back what it did.
+fn takes_back(entry: &Entry) -> bool {
+    use Entry::{Failed, Kept, Stuck, Undone};
+    matches!(entry, Failed { .. } | Undone { .. } | Kept { .. } | Stuck { .. })
 }
 
 /// What an interrupted deployment has to go back to, except for Workers that it finished.

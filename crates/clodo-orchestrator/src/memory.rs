@@ -45,6 +45,8 @@ pub enum Fault {
     HangAfter,
     /// Taking the change back fails.
     FailUndo,
+    /// The process dies when the change has been taken back: that call never returns.
+    HangUndo,
 }
 
 impl MemoryPlatform {
@@ -233,12 +235,19 @@ impl Platform for MemoryPlatform {
         _inputs: &Inputs,
     ) -> Result<Undone, PlatformError> {
         let step = change_id(change);
-        if self.fault(&step) == Some(Fault::FailUndo) {
+        let fault = self.fault(&step);
+        if fault == Some(Fault::FailUndo) {
             return Err(refused(format!("`{step}` cannot be undone")));
         }
-        let mut state = self.state();
-        state.writes.push(format!("undo {step}"));
-        Ok(state.undo(change, before))
+        let undone = {
+            let mut state = self.state();
+            state.writes.push(format!("undo {step}"));
+            state.undo(change, before)
+        };
+        match fault {
+            Some(Fault::HangUndo) => std::future::pending().await,
+            _ => Ok(undone),
+        }
     }
 
     fn urls(&self, addresses: &Addresses) -> Vec<String> {

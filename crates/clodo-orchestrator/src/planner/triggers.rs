@@ -63,16 +63,17 @@ impl Writer<'_, '_> {
     pub(super) fn routes(&mut self, needs: &[StepId]) -> Option<StepId> {
         // A Worker that is new, or new to Clodo, keeps the routes that its config does not name.
         let forget = self.live.is_some() && self.mark.hashes.is_some();
+        let mut to = self.target.routes.clone();
+        to.sort();
+        let change = Change::SetRoutes { worker: self.target.worker_ref(), to };
         // What is deployed again sets the routes that it names once more: somebody may have moved them.
         let again = self.again() && !self.target.routes.is_empty();
+        let again = again || self.was_interrupted(&change);
         let changed = self.triggers_changed() && (forget || !self.target.routes.is_empty());
         if !again && (!changed || self.recorded_same("routes")) {
             return None;
         }
-        let mut to = self.target.routes.clone();
-        to.sort();
         let details = self.recorded_details("routes");
-        let change = Change::SetRoutes { worker: self.target.worker_ref(), to };
         let summary = format!("set the routes of {}", self.target.worker);
         Some(self.push(change, needs.to_vec(), summary, details))
     }
@@ -82,11 +83,12 @@ impl Writer<'_, '_> {
         if to.is_empty() && self.live.is_none() {
             return None;
         }
-        if !self.again() && (!self.triggers_changed() || self.recorded_same("crons")) {
+        let change = Change::SetSchedules { worker: self.target.worker_ref(), to };
+        let again = self.again() || self.was_interrupted(&change);
+        if !again && (!self.triggers_changed() || self.recorded_same("crons")) {
             return None;
         }
         let details = self.recorded_details("crons");
-        let change = Change::SetSchedules { worker: self.target.worker_ref(), to };
         let summary = format!("set the schedules of {}", self.target.worker);
         Some(self.push(change, needs.to_vec(), summary, details))
     }
