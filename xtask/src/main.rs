@@ -1,5 +1,5 @@
-//! Chores of the workspace: `cargo xtask floors | alone | docs [--check] | test | live | coverage |
-//! wrangler-commands`.
+//! Chores of the workspace: `cargo xtask floors | alone | docs [--check] | test | kill-points | live |
+//! coverage | wrangler-commands`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
@@ -8,6 +8,7 @@ mod conformance;
 mod coverage;
 mod docs;
 mod floors;
+mod kill_points;
 mod live;
 mod shell;
 mod test;
@@ -26,6 +27,9 @@ Commands:
   docs [--check]    Write docs/cli.md, conformance.md, exit-codes.md and *.schema.json, and build the crates' docs;
                     --check fails where a file is stale
   test [ARG...]     Install what the tests need, then run all of them; ARGs go to the test runner
+  kill-points [WORK[:NUMBER]]
+                    Kill a deployment of twenty Workers before and after each of its calls and each write to its
+                    journal, and print what came of it; WORK is first, update, unwind or rollback
   live [ARG...]     Run the API client's suite against a real account: CLODO_LIVE_TOKEN, CLODO_LIVE_ACCOUNT, and its
                     id in tests/live-accounts.txt; CLODO_LIVE_ZONE for DNS and routes; never in CI
   coverage          Measure the tests' line coverage per crate; fails below 80 %
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["test", rest @ ..] => test::run(rest),
+        ["kill-points"] => kill_points::run(""),
+        ["kill-points", which] => kill_points::run(which),
         ["live", rest @ ..] => live::run(rest),
         ["coverage"] => coverage::run(),
         ["wrangler-commands"] => shell::run(shell::cargo().args([

@@ -1,0 +1,133 @@
+//! A process that deploys twenty Workers is killed before and after each of its API calls and each
+//! write to its journal; another goes on, and the cloud ends as if nobody had been killed.
+//!
+//! `cargo xtask kill-points` tries every point, `cargo xtask kill-points update:17` one of them.
+
+#![expect(clippy::print_stdout, reason = "the report is printed")]
+
+mod fleet;
+mod killer;
+mod report;
+mod scenario;
+mod view;
+mod world;
+
+use report::Table;
+use scenario::{Scenario, Work, scenarios};
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+/// The seed of the sample, unless `CLODO_KILL_SEED` names another.
+const SEED: u64 = 20_261_128;
+/// How many points of each kind of work the sample has. A point takes about three seconds of a
+/// processor.
+const SAMPLE: [(Work, usize); 4] =
+    [(Work::First, 10), (Work::Update, 6), (Work::Unwind, 6), (Work::Rollback, 6)];
+/// Steps of a deployment that run side by side in the sample: which step is killed is a matter of
+/// chance then, and others are under way.
+const SIDE_BY_SIDE: usize = 4;
+/// One after the other the same points come in each run, so that all of them are tried.
+const IN_TURN: usize = 1;
+
+#[test]
+fn killed_at_some_points_the_next_process_ends_in_the_same_state() {
+    let seed = setting("CLODO_KILL_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
+    println!("CLODO_KILL_SEED={seed}");
+    let mut random = Random(seed);
+    let scenarios = scenarios(SIDE_BY_SIDE);
+    let mut chosen = Vec::new();
+    for (work, count) in SAMPLE {
+        let scenario = of(&scenarios, work);
+        for _ in 0..count {
+            let (at, _) = scenario.points[random.below(scenario.points.len())];
+            chosen.push((scenario, at));
+        }
+    }
+    try_all(&chosen, SIDE_BY_SIDE);
+}
+
+#[test]
+#[ignore = "takes many minutes: `cargo xtask kill-points`"]
+fn killed_at_every_point_the_next_process_ends_in_the_same_state() {
+    let scenarios = scenarios(IN_TURN);
+    let wanted = setting("CLODO_KILL_POINTS").unwrap_or_default();
+    let mut words = wanted.splitn(2, ':');
+    let work = words.next().unwrap_or_default();
+    let only: Option<usize> = words.next().map(|number| number.parse().expect("a number"));
+    let mut chosen = Vec::new();
+    for scenario in &scenarios {
+        if work.is_empty() || work == scenario.work.name() {
+            let points = scenario.points.iter().map(|(at, _)| *at);
+            let points = points.filter(|at| only.is_none_or(|only| only == *at));
+            chosen.extend(points.map(|at| (scenario, at)));
+        }
+    }
+    assert!(!chosen.is_empty(), "there is no point {wanted}");
+    try_all(&chosen, IN_TURN);
+}
+
+fn of(scenarios: &[Scenario], work: Work) -> &Scenario {
+    let found = scenarios.iter().find(|scenario| scenario.work == work);
+    found.expect("each kind of work has a scenario")
+}
+
+/// Tries points, as many side by side as the machine has processors, and prints what came of it.
+fn try_all(chosen: &[(&Scenario, usize)], concurrency: usize) {
+    let began = Instant::now();
+    let (next, table, failed) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
+    let work = || {
+        while let Some((scenario, at)) = chosen.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let outcome = scenario.survive(*at, concurrency);
+            let planned = scenario.points.iter().find(|(number, _)| number == at);
+            let point = outcome.as_ref().map_or_else(
+                |_| planned.expect("the scenario has it").1.clone(),
+                |survived| survived.point.clone(),
+            );
+            let mut table: std::sync::MutexGuard<'_, Table> = table.lock().expect("no panic");
+            table.add(scenario.work.name(), &point, outcome.as_ref());
+            if let Err(why) = outcome {
+                let what = format!("{}:{at} {why}", scenario.work.name());
+                println!("FAILED {what}");
+                let mut failed: std::sync::MutexGuard<'_, Vec<String>> =
+                    failed.lock().expect("no panic");
+                failed.push(what);
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let (table, failed) = (table.into_inner().expect("ended"), failed.into_inner().expect("ended"));
+    println!("{table}");
+    println!("{} points in {} s", chosen.len(), began.elapsed().as_secs());
+    assert!(failed.is_empty(), "{} points ended otherwise:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// A small generator: the same numbers for the same seed everywhere (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let wide = u128::from(z ^ (z >> 31)) * u128::try_from(most).expect("it fits");
+        usize::try_from(wide >> 64).expect("below `most`")
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is a program")]
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
