@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "the report is printed")]
 
+mod faults;
 mod fleet;
 mod killer;
 mod report;
@@ -12,6 +13,11 @@ mod scenario;
 mod view;
 mod world;
 
+use clodo_local::FaultKind;
+use clodo_orchestrator::Outcome;
+use clodo_types::{Clock as _, SystemClock};
+use fleet::Edition;
+use killer::Killer;
 use report::Table;
 use scenario::{Scenario, Work, scenarios};
 use std::{
@@ -21,8 +27,8 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Instant,
 };
+use world::{Errand, Place, World};
 
 /// The seed of the sample, unless `CLODO_KILL_SEED` names another.
 const SEED: u64 = 20_261_128;
@@ -73,43 +79,71 @@ fn killed_at_every_point_the_next_process_ends_in_the_same_state() {
     try_all(&chosen, IN_TURN);
 }
 
-fn of(scenarios: &[Scenario], work: Work) -> &Scenario {
-    let found = scenarios.iter().find(|scenario| scenario.work == work);
-    found.expect("each kind of work has a scenario")
+/// Services that make each kind of call, and no more of them than that takes.
+const FEW: [&str; 8] =
+    ["catalog-0", "files", "left", "right", "orders-0", "web-0", "web-2", "web-5"];
+
+#[test]
+fn each_fault_at_each_kind_of_call_ends_done_or_taken_back_and_doubles_nothing() {
+    let files = world::load(Edition::First).only(&FEW);
+    let mut world = World::new(None, &files);
+    let report = world.process(Errand::Deploy, Place::Here, &Killer::at(None));
+    assert_eq!(report.expect("nobody kills it").map(|report| report.outcome), Ok(Outcome::Done));
+    let goal = world.stop();
+    let outcome = |kind: &FaultKind| (kind.name(), faults::survive(*kind, &files, &goal));
+    let told = side_by_side(&faults::kinds(), outcome);
+    let failed = told.iter().filter(|(_, outcome)| outcome.is_err()).count();
+    for (kind, outcome) in told {
+        println!("{kind}: {}", outcome.map_or_else(|why| why, |told| format!("{told:?}")));
+    }
+    assert_eq!(failed, 0, "kinds of faults ended otherwise");
 }
 
-/// Tries points, as many side by side as the machine has processors, and prints what came of it.
-fn try_all(chosen: &[(&Scenario, usize)], concurrency: usize) {
-    let began = Instant::now();
-    let (next, table, failed) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
-    let work = || {
-        while let Some((scenario, at)) = chosen.get(next.fetch_add(1, Ordering::SeqCst)) {
-            let outcome = scenario.survive(*at, concurrency);
-            let planned = scenario.points.iter().find(|(number, _)| number == at);
-            let point = outcome.as_ref().map_or_else(
-                |_| planned.expect("the scenario has it").1.clone(),
-                |survived| survived.point.clone(),
-            );
-            let mut table: std::sync::MutexGuard<'_, Table> = table.lock().expect("no panic");
-            table.add(scenario.work.name(), &point, outcome.as_ref());
-            if let Err(why) = outcome {
-                let what = format!("{}:{at} {why}", scenario.work.name());
-                println!("FAILED {what}");
-                let mut failed: std::sync::MutexGuard<'_, Vec<String>> =
-                    failed.lock().expect("no panic");
-                failed.push(what);
-            }
+/// Does one thing after the other, as many side by side as the machine has processors.
+fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let run = || {
+        while let Some(one) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let result = work(one);
+            done.lock().expect("no panic").push(result);
         }
     };
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(work);
+            scope.spawn(run);
         }
     });
-    let (table, failed) = (table.into_inner().expect("ended"), failed.into_inner().expect("ended"));
+    done.into_inner().expect("ended")
+}
+
+fn of(scenarios: &[Scenario], work: Work) -> &Scenario {
+    let found = scenarios.iter().find(|scenario| scenario.work == work);
+    found.expect("each kind of work has a scenario")
+}
+
+/// Tries points and prints what came of it.
+fn try_all(chosen: &[(&Scenario, usize)], concurrency: usize) {
+    let began = SystemClock.now();
+    let told = side_by_side(chosen, |(scenario, at)| {
+        let outcome = scenario.survive(*at, concurrency);
+        let outcome = outcome.map_err(|why| format!("{}:{at} {why}", scenario.work.name()));
+        if let Err(what) = &outcome {
+            println!("FAILED {what}");
+        }
+        let point = match &outcome {
+            Ok(survived) => &survived.point,
+            Err(_) => scenario.point(*at),
+        };
+        (scenario.work.name(), point.clone(), outcome)
+    });
+    let (mut table, mut failed) = (Table::default(), Vec::new());
+    for (work, point, outcome) in told {
+        table.add(work, &point, outcome.as_ref().ok());
+        failed.extend(outcome.err());
+    }
     println!("{table}");
-    println!("{} points in {} s", chosen.len(), began.elapsed().as_secs());
+    println!("{} points in {} s", chosen.len(), SystemClock.now().since(began).as_secs());
     assert!(failed.is_empty(), "{} points ended otherwise:\n{}", failed.len(), failed.join("\n"));
 }
 

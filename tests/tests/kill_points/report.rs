@@ -21,22 +21,17 @@ struct Line {
 pub(crate) struct Table(BTreeMap<(&'static str, &'static str, When), Line>);
 
 impl Table {
-    pub(crate) fn add(
-        &mut self,
-        work: &'static str,
-        point: &Point,
-        outcome: Result<&Survived, &String>,
-    ) {
+    /// Adds a point, and what came of it if all was well.
+    pub(crate) fn add(&mut self, work: &'static str, point: &Point, outcome: Option<&Survived>) {
         let line = self.0.entry((work, kind(point), point.when)).or_default();
         line.points += 1;
-        match outcome {
-            Ok(survived) => {
-                line.lost += survived.lost;
-                line.repeated += survived.repeated;
-                line.unreferenced = line.unreferenced.max(survived.unreferenced);
-            }
-            Err(_) => line.failed += 1,
-        }
+        let Some(survived) = outcome else {
+            line.failed += 1;
+            return;
+        };
+        line.lost += survived.lost;
+        line.repeated += survived.repeated;
+        line.unreferenced = line.unreferenced.max(survived.unreferenced);
     }
 }
 

@@ -57,8 +57,7 @@ pub(crate) struct Survived {
 
 /// Makes all scenarios, each on the state in which another one ends.
 pub(crate) fn scenarios(concurrency: usize) -> Vec<Scenario> {
-    let [first, second, sick] =
-        [Edition::First, Edition::Second, Edition::Sick].map(|edition| load(edition));
+    let [first, second, sick] = [Edition::First, Edition::Second, Edition::Sick].map(load);
     let (one, two) = (Errand::Deploy, Errand::RollBack(2));
     let first = Scenario::new(Work::First, None, first, one, concurrency);
     let base = first.ends_in();
@@ -105,6 +104,12 @@ impl Scenario {
         Arc::new(self.goal.copied())
     }
 
+    /// The point of this number, as an undisturbed run has it.
+    pub(crate) fn point(&self, at: usize) -> &Point {
+        let found = self.points.iter().find(|(number, _)| *number == at);
+        &found.expect("the scenario has it").1
+    }
+
     /// Kills a process at a point, lets others go on, and compares.
     pub(crate) fn survive(&self, at: usize, concurrency: usize) -> Result<Survived, String> {
         let mut world = World::new(self.base.as_deref(), &self.files);
@@ -115,7 +120,7 @@ impl Scenario {
         }
         let passed = killer.passed();
         let point = passed.last().expect("it was killed at one").clone();
-        let place = if at % 2 == 0 { Place::Here } else { Place::Elsewhere };
+        let place = if at.is_multiple_of(2) { Place::Here } else { Place::Elsewhere };
         let within = |error: String| format!("{point}: {error}");
         self.go_on(&mut world, place).map_err(within)?;
         if world.unfinished() != 0 {

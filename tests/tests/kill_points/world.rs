@@ -7,7 +7,7 @@ use crate::{
 };
 use clodo::{CloudflarePlatform, D1Migrator, HealthProbe, LoadOptions, Project, Secrets, UrlStyle};
 use clodo_bundle::Bundler;
-use clodo_cf_api::{Client, ClientOptions};
+use clodo_cf_api::{Client, ClientOptions, RetryPolicy};
 use clodo_config::{Platform, Selection};
 use clodo_http::{HttpService, ReqwestHttp, ReqwestOptions};
 use clodo_local::{Durability, LocalCloud, RequestCount};
@@ -18,6 +18,7 @@ use clodo_orchestrator::{
 };
 use clodo_saga::{Holder, Liveness, RunQuery, SqliteStore, StateStore};
 use clodo_types::{Clock, DeploymentId, SystemClock, Timestamp};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
@@ -145,6 +146,9 @@ impl World {
         let mortal = Mortal { killer: Arc::clone(killer), inner: Arc::clone(&http) };
         let cloud = self.cloud();
         let options = ClientOptions::new(cloud.api_base_url(), cloud.token().clone());
+        // Tries again as often as usual, and sooner.
+        let options =
+            options.with_retry(RetryPolicy::default().with_base(Duration::from_millis(5)));
         let client = Client::new(Arc::new(mortal), options).map_err(text)?;
         let accounts = cloud.accounts().iter();
         let accounts = accounts.map(|one| (one.name.clone(), one.id.clone())).collect();
@@ -192,14 +196,37 @@ impl World {
         self.runtime.block_on(runs).expect("the journal can be read").len()
     }
 
+    /// The names of the Workers that the cloud has.
+    pub(crate) fn workers(&self) -> Vec<String> {
+        let cloud = self.cloud();
+        let list = async {
+            let http = ReqwestHttp::new(&ReqwestOptions::default()).map_err(text)?;
+            let options = ClientOptions::new(cloud.api_base_url(), cloud.token().clone());
+            let client = Client::new(Arc::new(http), options).map_err(text)?;
+            let list = clodo_cf_api::workers::list_workers(&cloud.accounts()[0].id);
+            client.list(list).await.map_err(text)
+        };
+        let workers = self.runtime.block_on(list).expect("a list");
+        workers.into_iter().map(|worker| worker.name.to_string()).collect()
+    }
+
     /// Stops the cloud; what it holds now, and what it was asked to write.
     pub(crate) fn stop(mut self) -> Stopped {
         let cloud = self.cloud.take().expect("the cloud runs until the world ends");
         let count = cloud.requests();
         self.runtime.block_on(cloud.stop());
         let state = self.folder.path().join("cloud");
-        let (view, writes) = (View::of(&state), writes(&state, count));
-        Stopped { folder: self.folder, view, writes, next: self.next }
+        let calls = calls(&state, count);
+        let writes =
+            calls.iter().filter(|line| line["write"] == true).map(|line| told(line, "path"));
+        let spoiled = calls.iter().filter(|line| line["fault"].is_string());
+        Stopped {
+            view: View::of(&state),
+            writes: writes.collect(),
+            spoiled: spoiled.map(|line| told(line, "route")).collect(),
+            folder: self.folder,
+            next: self.next,
+        }
     }
 }
 
@@ -210,6 +237,8 @@ pub(crate) struct Stopped {
     pub(crate) view: View,
     /// Method and path of each call that wrote, in their order.
     pub(crate) writes: Vec<String>,
+    /// Method and route of each call that a fault hit.
+    pub(crate) spoiled: Vec<String>,
 }
 
 impl Stopped {
@@ -217,7 +246,8 @@ impl Stopped {
     pub(crate) fn copied(&self) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         copy(self.folder.path(), folder.path()).expect("a stopped world can be copied");
-        Self { folder, next: self.next, view: self.view.clone(), writes: self.writes.clone() }
+        let (view, writes) = (self.view.clone(), self.writes.clone());
+        Self { folder, next: self.next, view, writes, spoiled: self.spoiled.clone() }
     }
 
     /// How often each write was made; ids in paths are replaced by names.
@@ -230,25 +260,25 @@ impl Stopped {
     }
 }
 
-/// The writes in the cloud's request log, which a thread of the cloud's writes a little later.
-fn writes(state: &Path, count: RequestCount) -> Vec<String> {
+/// The calls in the cloud's request log, which a thread of the cloud's writes a little later.
+fn calls(state: &Path, count: RequestCount) -> Vec<Value> {
     let want = usize::try_from(count.reads + count.writes).expect("not that many");
     loop {
         let text = fs::read_to_string(state.join("requests.jsonl")).unwrap_or_default();
-        let lines: Vec<serde_json::Value> =
+        let mut lines: Vec<Value> =
             text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        if lines.len() < want {
-            std::thread::yield_now();
-            continue;
+        if lines.len() >= want {
+            // Earlier lines are of the world that this one was copied from.
+            return lines.split_off(lines.len() - want);
         }
-        // Earlier lines are of the world that this one was copied from.
-        let own = lines[lines.len() - want..].iter().filter(|line| line["write"] == true);
-        let shown = |line: &serde_json::Value| {
-            let word = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", word("method"), word("path"))
-        };
-        return own.map(shown).collect();
+        std::thread::yield_now();
     }
+}
+
+/// The method and the path, or the route, of a line of the log.
+fn told(line: &Value, what: &str) -> String {
+    let word = |key: &str| line[key].as_str().unwrap_or_default();
+    format!("{} {}", word("method"), word(what))
 }
 
 /// The id of what the process of this number does.
@@ -261,6 +291,14 @@ fn deployment(number: u32) -> DeploymentId {
 pub(crate) struct Files {
     desired: Desired,
     secrets: Arc<Secrets>,
+}
+
+impl Files {
+    /// Without the services of other names.
+    pub(crate) fn only(mut self, services: &[&str]) -> Self {
+        self.desired.targets.retain(|target| services.contains(&target.id.service.as_str()));
+        self
+    }
 }
 
 /// Reads the files of an edition.
