@@ -60,7 +60,8 @@ pub struct RecordedConfig {
     pub config: Value,
 }
 
-/// Says what to do to get from `observed` to `desired`. Pure: the same input gives the same plan.
+/// Says what to do to get from `observed` to `desired`. Pure: the same input gives the same plan, in
+/// whatever order the targets come; [`Plan::targets`](crate::Plan::targets) keeps that order.
 ///
 /// # Errors
 /// When the desired state contradicts itself, or names something that is not there.
@@ -70,6 +71,24 @@ pub fn plan(
     options: &PlanOptions,
 ) -> Result<Plan, PlanError> {
     check::check(desired, observed)?;
+    let ids = || desired.targets.iter().map(|target| &target.id);
+    if ids().is_sorted() {
+        return plan_sorted(desired, observed, options);
+    }
+    let mut sorted = desired.clone();
+    sorted.targets.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut plan = plan_sorted(&sorted, observed, options)?;
+    let places: BTreeMap<&TargetId, usize> = ids().enumerate().map(|(at, id)| (id, at)).collect();
+    plan.targets.sort_by_key(|target| places.get(&target.id).copied());
+    Ok(plan)
+}
+
+/// The plan for targets that contradict nothing and come in the order of their ids.
+fn plan_sorted(
+    desired: &Desired,
+    observed: &Observed,
+    options: &PlanOptions,
+) -> Result<Plan, PlanError> {
     let order = order::order(desired, observed)?;
     let all: BTreeSet<usize> = (0..desired.targets.len()).collect();
     let draft = |stages: Stages| Draft::new(desired, observed, options, &order, stages);

@@ -45,7 +45,11 @@ impl Draft<'_> {
         let subject = subject(targets.values());
         let action = Action::Hold(Hold { bake, approval, checks, subject });
         let summary = summary(&name, bake, approval);
-        let id = step_id(&action, &format!("{} {name}", self.desired.portfolio));
+        let mut id = step_id(&action, &format!("{} {name}", self.desired.portfolio));
+        if self.known.contains(&id) {
+            // Two waves may have one name.
+            id = StepId::new(format!("{id} ({})", self.holds.len() + 1));
+        }
         let (target, details) = (None, Vec::new());
         let id = self.add(PlannedStep { id, target, action, needs, summary, details });
         self.holds.push(id);

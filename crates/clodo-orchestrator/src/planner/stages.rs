@@ -49,12 +49,16 @@ pub(super) fn stages(desired: &Desired, order: &Order, changes: &BTreeSet<usize>
         let members: Vec<usize> =
             members.filter(|at| waves[*at] == wave && changes.contains(at)).collect();
         if !members.is_empty() {
-            stages.batch(desired, &members);
+            stages.batch(desired, &members, wave);
             stages.end_of_wave(desired, wave);
         }
     }
     // Nothing comes after the last stage.
     stages.between.pop();
+    // What does not change pulls nothing into an earlier stage.
+    for at in (0..desired.targets.len()).filter(|at| !changes.contains(at)) {
+        stages.of[at] = stages.between.len();
+    }
     stages.pull_forward(order);
     stages
 }
@@ -75,7 +79,7 @@ fn waves(desired: &Desired, order: &Order) -> Vec<usize> {
 
 impl Stages {
     /// Cuts the targets of one wave into batches, as their strategy says.
-    fn batch(&mut self, desired: &Desired, members: &[usize]) {
+    fn batch(&mut self, desired: &Desired, members: &[usize], wave: usize) {
         let rolling = members.iter().find_map(|at| match &desired.targets[*at].strategy {
             Strategy::Rolling(rolling) => Some(rolling),
             _ => None,
@@ -96,7 +100,12 @@ impl Stages {
                     self.after.insert(*at, batch[before]);
                 }
             }
-            self.close(&format!("batch {} of {count}", number + 1), rolling.bake);
+            // Each has a name of its own: a step of a name that is there already would be left out.
+            let of = match desired.rollout.waves.get(wave) {
+                Some(wave) => format!(" of wave \"{}\"", wave.name),
+                None => String::new(),
+            };
+            self.close(&format!("batch {} of {count}{of}", number + 1), rolling.bake);
         }
     }
 

@@ -6,6 +6,7 @@ mod contracts;
 mod deploys;
 mod drifts;
 mod faults;
+mod orders;
 mod plans;
 mod properties;
 mod records;

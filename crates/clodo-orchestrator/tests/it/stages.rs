@@ -107,6 +107,54 @@ async fn the_first_bad_target_stops_the_batches_after_it() {
     assert_eq!(world.platform.picture(), before);
 }
 
+fn wave_of(name: &str, services: &[&str]) -> Wave {
+    let mut wave = Wave::default();
+    wave.name = name.to_owned();
+    wave.targets = services.iter().map(|service| target_id(service)).collect();
+    wave
+}
+
+#[tokio::test]
+async fn batches_of_two_waves_have_ends_of_their_own() {
+    let world = World::new();
+    world.deploy(&desired(many(6, "one", &Strategy::AllAtOnce))).await.unwrap();
+    let mut wanted = desired(many(6, "two", &rolling(2, None)));
+    wanted.rollout.waves = vec![wave_of("first", &["s0", "s1", "s2", "s3"])];
+    let mut wanted_twice = wanted.clone();
+    wanted_twice.rollout.waves.push(wave_of("first", &["s4"]));
+    for (wanted, want) in [
+        (wanted, vec!["batch 1 of 2 of wave \"first\"", "wave \"first\""]),
+        (
+            wanted_twice,
+            vec!["batch 1 of 2 of wave \"first\"", "wave \"first\"", "wave \"first\" (3)"],
+        ),
+    ] {
+        let plan = world.plan(&wanted).await;
+        let holds: Vec<_> =
+            ids(&plan).into_iter().filter_map(|id| id.strip_prefix("hold shop ")).collect();
+        assert_eq!(holds, want);
+        let needs = &before(&plan)["traffic main/s5"];
+        assert!(needs.contains("verify main/s3"), "{needs:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unchanged_caller_pulls_nothing_into_an_earlier_wave() {
+    let world = World::new();
+    let targets = |code: &str| {
+        let mut all = many(3, code, &Strategy::AllAtOnce);
+        all[1].bundle = bundle("the same");
+        calls(&mut all[1], "s2");
+        all
+    };
+    world.deploy(&desired(targets("one"))).await.unwrap();
+    let mut wanted = desired(targets("two"));
+    wanted.rollout.waves = vec![wave_of("first", &["s0"])];
+    let plan = world.plan(&wanted).await;
+    let needs = &before(&plan)["traffic main/s2"];
+    assert!(needs.contains("verify main/s0"), "{needs:?}");
+}
+
 fn two_customers() -> Desired {
     let mut targets = Vec::new();
     for customer in ["globex", "acme"] {
