@@ -150,6 +150,26 @@ fn a_runner_that_is_killed_is_taken_over_by_the_other() {
 }
 
 #[test]
+fn a_state_that_goes_away_in_the_middle_and_comes_back_costs_nothing() {
+    let Some(team) = Team::new() else { return };
+    let (tell, heard) = channel();
+    let mut runner = Runner::start(&team, "runner", &tell);
+    let order = team.enqueue();
+    until(&heard, "\"step_done\"");
+    team.server.stop();
+    team.server.restart();
+    until(&heard, "\"completed\"");
+    runner.signal("-INT");
+    assert_eq!(runner.code(), Some(0));
+    let document = last(&heard);
+    assert_eq!(document["jobs"][0]["outcome"], "done", "{document:#}");
+    assert_eq!(document["jobs"][0]["attempt"], 1, "nobody had to begin anew");
+    assert_eq!(team.past(), [(order["deployment_id"].clone(), json!("done"))]);
+    let report = team.run(&["deploy", "--customer", "acme", "--yes", "--json"]).exits(0).json();
+    assert_eq!(report["outcome"], "nothing_to_do", "{report:#}");
+}
+
+#[test]
 fn a_runner_that_is_told_to_end_does_what_it_has_begun() {
     let Some(team) = Team::new() else { return };
     let (first, second) = (team.enqueue(), team.enqueue());

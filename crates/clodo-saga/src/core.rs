@@ -93,6 +93,8 @@ impl Core {
                 output
             }
             None => {
+                // Writing may have taken long, and this process may have been stopped meanwhile.
+                self.check_lease()?;
                 self.tell(Event::StepStarted(id.clone()));
                 step.act(&self.outputs).await.map_err(Stop::Failed)?
             }

@@ -10,7 +10,8 @@ use clodo_saga::{
 use clodo_types::{DeploymentId, Timestamp};
 use std::{
     future::pending,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -48,18 +49,76 @@ impl std::fmt::Display for Point {
     }
 }
 
-/// Counts the points that a process passes, and ends it at one of them.
+/// Counts the points that a process passes, and ends or stops it at one of them.
 #[derive(Debug)]
 pub(crate) struct Killer {
     at: Option<usize>,
     passed: Mutex<Vec<Point>>,
     killed: watch::Sender<bool>,
+    /// For one that is only stopped.
+    sleep: Option<Sleep>,
+}
+
+/// How long a process was stopped, for its clock.
+const SLEPT: Duration = Duration::from_secs(61);
+
+#[derive(Debug, Default)]
+struct Sleep {
+    state: Mutex<Asleep>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asleep {
+    #[default]
+    NotYet,
+    Now,
+    Woken,
+}
+
+impl Sleep {
+    fn set(&self, to: Asleep) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = to;
+        self.changed.notify_all();
+    }
+
+    fn until(&self, wanted: Asleep) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.changed.wait_while(state, |state| *state != wanted);
+        drop(state.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 impl Killer {
     /// Kills at the point of this number, counted from 0; without one, never.
     pub(crate) fn at(at: Option<usize>) -> Arc<Self> {
-        Arc::new(Self { at, passed: Mutex::default(), killed: watch::Sender::new(false) })
+        let (passed, killed) = (Mutex::default(), watch::Sender::new(false));
+        Arc::new(Self { at, passed, killed, sleep: None })
+    }
+
+    /// Stops the whole process at the point of this number until it is woken, as SIGSTOP does.
+    pub(crate) fn stopping_at(at: usize) -> Arc<Self> {
+        let (passed, killed) = (Mutex::default(), watch::Sender::new(false));
+        Arc::new(Self { at: Some(at), passed, killed, sleep: Some(Sleep::default()) })
+    }
+
+    /// Waits until the process stands still.
+    pub(crate) fn stopped(&self) {
+        self.sleep.iter().for_each(|sleep| sleep.until(Asleep::Now));
+    }
+
+    /// Lets it go on; its clock is a minute ahead of where it was.
+    pub(crate) fn wake(&self) {
+        self.sleep.iter().for_each(|sleep| sleep.set(Asleep::Woken));
+    }
+
+    /// By how much the process's clock has gone on while it stood still.
+    pub(crate) fn slept(&self) -> Duration {
+        let state = |sleep: &Sleep| *sleep.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.sleep.as_ref().map(state) {
+            Some(Asleep::Woken) => SLEPT,
+            _ => Duration::ZERO,
+        }
     }
 
     /// The points that were passed; the last is the one at which the process was killed.
@@ -75,6 +134,17 @@ impl Killer {
     }
 
     async fn point(&self, when: When, call: &Call) {
+        if let Some(sleep) = &self.sleep {
+            let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+            passed.push(Point { when, call: call.clone() });
+            if Some(passed.len() - 1) == self.at {
+                drop(passed);
+                // The thread is all that the process has, so nothing else of it goes on either.
+                sleep.set(Asleep::Now);
+                sleep.until(Asleep::Woken);
+            }
+            return;
+        }
         let dead = {
             let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
             // Whoever is killed does nothing more, even before that is noticed.

@@ -17,7 +17,7 @@ use clodo_local::FaultKind;
 use clodo_orchestrator::Outcome;
 use clodo_types::{Clock as _, SystemClock};
 use fleet::Edition;
-use killer::Killer;
+use killer::{Call, Killer, Point, When};
 use report::Table;
 use scenario::{Scenario, Work, scenarios};
 use std::{
@@ -36,6 +36,8 @@ const SEED: u64 = 20_261_128;
 /// processor.
 const SAMPLE: [(Work, usize); 4] =
     [(Work::First, 10), (Work::Update, 6), (Work::Unwind, 6), (Work::Rollback, 6)];
+/// At how many points a process is stopped.
+const STOPPED: usize = 6;
 /// Steps of a deployment that run side by side in the sample: which step is killed is a matter of
 /// chance then, and others are under way.
 const SIDE_BY_SIDE: usize = 4;
@@ -79,6 +81,27 @@ fn killed_at_every_point_the_next_process_ends_in_the_same_state() {
     try_all(&chosen, IN_TURN);
 }
 
+#[test]
+fn a_process_that_was_stopped_while_another_took_over_writes_nothing_more() {
+    let scenarios = scenarios(IN_TURN);
+    let (first, update) = (of(&scenarios, Work::First), of(&scenarios, Work::Update));
+    // A call that is on its way when the process is stopped cannot be held back by anybody.
+    let can_be_held = |point: &Point| match &point.call {
+        Call::Api(method, _) => *method == http::Method::GET || point.when == When::After,
+        Call::Lease(_) => false,
+        Call::Journal(what, _) => !matches!(*what, "open" | "close"),
+    };
+    let points: Vec<usize> =
+        update.points.iter().filter(|(_, point)| can_be_held(point)).map(|(at, _)| *at).collect();
+    let mut random = Random(SEED);
+    let chosen: Vec<usize> = (0..STOPPED).map(|_| points[random.below(points.len())]).collect();
+    let told = side_by_side(&chosen, |at| {
+        update.take_over(*at, first).map_err(|why| format!("{at} {why}"))
+    });
+    let failed: Vec<String> = told.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
 /// Services that make each kind of call, and no more of them than that takes.
 const FEW: [&str; 8] =
     ["catalog-0", "files", "left", "right", "orders-0", "web-0", "web-2", "web-5"];
@@ -86,7 +109,7 @@ const FEW: [&str; 8] =
 #[test]
 fn each_fault_at_each_kind_of_call_ends_done_or_taken_back_and_doubles_nothing() {
     let files = world::load(Edition::First).only(&FEW);
-    let mut world = World::new(None, &files);
+    let world = World::new(None, &files);
     let report = world.process(Errand::Deploy, Place::Here, &Killer::at(None));
     assert_eq!(report.expect("nobody kills it").map(|report| report.outcome), Ok(Outcome::Done));
     let goal = world.stop();

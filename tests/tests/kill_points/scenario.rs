@@ -6,7 +6,7 @@ use crate::{
     world::{Errand, Files, Place, Stopped, World, load},
 };
 use clodo_orchestrator::{DeployReport, Outcome};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, thread};
 
 /// The work in the middle of which a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,39 @@ impl Scenario {
         &found.expect("the scenario has it").1
     }
 
+    /// Stops a process at a point; another takes over and deploys what was there before. Then the
+    /// first goes on: it may write nothing more.
+    pub(crate) fn take_over(&self, at: usize, before: &Scenario) -> Result<(), String> {
+        let mut world = World::new(self.base.as_deref(), &self.files);
+        world.other = Some(before.files.clone());
+        let killer = Killer::stopping_at(at);
+        let (first, second, late) = thread::scope(|scope| {
+            let first = scope.spawn(|| world.process(self.errand, Place::Here, &killer));
+            killer.stopped();
+            let second = world.process(Errand::DeployOther, Place::Elsewhere, &Killer::at(None));
+            let written = world.cloud().requests().writes;
+            killer.wake();
+            let first = first.join().expect("it does not panic");
+            (first, second, world.cloud().requests().writes - written)
+        });
+        let point = self.point(at);
+        let second =
+            second.expect("nobody kills it").map_err(|error| format!("{point}: {error}"))?;
+        let first = first.expect("nobody kills it");
+        let lost = first.as_ref().is_err_and(|error| error.contains("lock"));
+        if !lost || !matches!(second.outcome, Outcome::Done | Outcome::NothingToDo) || late > 0 {
+            return Err(format!(
+                "{point}: the stopped process wrote {late} times and ended {first:?}, the other {:?}",
+                second.outcome
+            ));
+        }
+        let differences = before.goal.view.differences(&world.stop().view);
+        // What a migration did stays.
+        let odd: Vec<String> =
+            differences.into_iter().filter(|line| !line.starts_with("data/")).collect();
+        if odd.is_empty() { Ok(()) } else { Err(format!("{point}: {}", odd.join("\n"))) }
+    }
+
     /// Kills a process at a point, lets others go on, and compares.
     pub(crate) fn survive(&self, at: usize, concurrency: usize) -> Result<Survived, String> {
         let mut world = World::new(self.base.as_deref(), &self.files);
@@ -122,14 +155,14 @@ impl Scenario {
         let point = passed.last().expect("it was killed at one").clone();
         let place = if at.is_multiple_of(2) { Place::Here } else { Place::Elsewhere };
         let within = |error: String| format!("{point}: {error}");
-        self.go_on(&mut world, place).map_err(within)?;
+        self.go_on(&world, place).map_err(within)?;
         if world.unfinished() != 0 {
             return Err(within("a deployment is left unfinished".to_owned()));
         }
         self.compare(&passed, &world.stop()).map_err(within)
     }
 
-    fn go_on(&self, world: &mut World, place: Place) -> Result<(), String> {
+    fn go_on(&self, world: &World, place: Place) -> Result<(), String> {
         let report = world.process(self.errand, place, &Killer::at(None)).expect("nobody kills it");
         let report = match (self.work, report) {
             // Killed when all was done: there is nothing left to take back.

@@ -22,9 +22,9 @@ pub(crate) struct View {
     names: BTreeMap<String, String>,
 }
 
-/// Fields that count, sign or tell the time, and hashes over ids.
-const DROPPED: [&str; 7] =
-    ["number", "last_number", "startup_time_ms", "etag", "signing_key", "port", "modified_on"];
+/// Fields that count or tell the time, hashes over ids, and by which of two calls a version came.
+const DROPPED: [&str; 6] =
+    ["number", "last_number", "startup_time_ms", "etag", "modified_on", "workers/triggered_by"];
 const TOKENS: [&str; 2] = ["token", "meta"];
 
 static ID: LazyLock<Regex> = LazyLock::new(|| {

@@ -24,7 +24,10 @@ use std::{
     fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -33,6 +36,8 @@ use tokio::runtime::{Builder, Runtime};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Errand {
     Deploy,
+    /// Deploys the other files.
+    DeployOther,
     /// Takes back what the process of this number deployed.
     RollBack(u32),
 }
@@ -53,17 +58,34 @@ pub(crate) struct World {
     cloud: Option<LocalCloud>,
     pub(crate) concurrency: usize,
     files: Files,
-    next: u32,
+    /// What somebody else wants to deploy.
+    pub(crate) other: Option<Files>,
+    next: AtomicU32,
 }
 
 /// A clock that goes ahead of the machine's.
 #[derive(Debug)]
-struct Ahead(i64);
+struct Ahead(Duration);
 
 impl Clock for Ahead {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(SystemClock.now().as_millis() + self.0)
+        ahead(self.0)
     }
+}
+
+/// The clock of a process that may have been stopped.
+#[derive(Debug)]
+struct Slept(Arc<Killer>);
+
+impl Clock for Slept {
+    fn now(&self) -> Timestamp {
+        ahead(self.0.slept())
+    }
+}
+
+fn ahead(by: Duration) -> Timestamp {
+    let millis = i64::try_from(by.as_millis()).expect("not that long");
+    Timestamp::from_millis(SystemClock.now().as_millis() + millis)
 }
 
 impl World {
@@ -85,7 +107,8 @@ impl World {
             .account("main".parse().expect("a name"), ["acme.test".parse().expect("a zone")]);
         let cloud = runtime.block_on(cloud.start()).expect("a cloud");
         let files = files.clone();
-        Self { folder, runtime, cloud: Some(cloud), concurrency: 1, files, next }
+        let (cloud, next) = (Some(cloud), AtomicU32::new(next));
+        Self { folder, runtime, cloud, concurrency: 1, files, other: None, next }
     }
 
     pub(crate) fn cloud(&self) -> &LocalCloud {
@@ -94,13 +117,12 @@ impl World {
 
     /// Starts a process and lets it run until it ends or is killed; `None` when it was killed.
     pub(crate) fn process(
-        &mut self,
+        &self,
         errand: Errand,
         place: Place,
         killer: &Arc<Killer>,
     ) -> Option<Result<DeployReport, String>> {
-        let number = self.next;
-        self.next += 1;
+        let number = self.next.fetch_add(1, Ordering::SeqCst);
         // All that the process is: when this goes, everything that it had begun ends.
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let life = self.live(number, errand, place, killer);
@@ -124,6 +146,10 @@ impl World {
         let id = deployment(number);
         match errand {
             Errand::Deploy => deploy(&cx, &self.files.desired, &DeployOptions::new(id)).await,
+            Errand::DeployOther => {
+                let other = self.other.as_ref().expect("there are other files");
+                deploy(&cx, &other.desired, &DeployOptions::new(id)).await
+            }
             Errand::RollBack(of) => {
                 let mut options = RollbackOptions::new(id);
                 options.of = Some(deployment(of));
@@ -158,8 +184,8 @@ impl World {
         let platform = Arc::new(platform);
         let state = Arc::new(Mortal { killer: Arc::clone(killer), inner: Arc::clone(&store) });
         let clock: Arc<dyn Clock> = match place {
-            Place::Here => Arc::new(SystemClock),
-            Place::Elsewhere => Arc::new(Ahead(60_000)),
+            Place::Here => Arc::new(Slept(Arc::clone(killer))),
+            Place::Elsewhere => Arc::new(Ahead(Duration::from_secs(60))),
         };
         let ports = Ports {
             migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
@@ -225,7 +251,7 @@ impl World {
             writes: writes.collect(),
             spoiled: spoiled.map(|line| told(line, "route")).collect(),
             folder: self.folder,
-            next: self.next,
+            next: self.next.into_inner(),
         }
     }
 }
