@@ -151,8 +151,9 @@ fn try_all(chosen: &[(&Scenario, usize)], concurrency: usize) {
     let told = side_by_side(chosen, |(scenario, at)| {
         let outcome = scenario.survive(*at, concurrency);
         let outcome = outcome.map_err(|why| format!("{}:{at} {why}", scenario.work.name()));
-        if let Err(what) = &outcome {
-            println!("FAILED {what}");
+        match &outcome {
+            Ok(survived) => println!("{}:{at} {}", scenario.work.name(), survived.point),
+            Err(what) => println!("FAILED {what}"),
         }
         let point = match &outcome {
             Ok(survived) => &survived.point,

@@ -52,6 +52,43 @@ async fn a_killed_holder_locks_others_out_for_no_longer_than_the_ttl() {
     world.take(options(2)).await.unwrap();
 }
 
+/// A clock that differs from another.
+#[derive(Debug)]
+struct Skewed(Arc<ManualClock>, i64);
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.now().as_millis() + 1_000 * self.1)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_living_holder_loses_nothing_to_clocks_that_differ_by_half_the_ttl() {
+    for skew in [-15, 15] {
+        let world = World::new();
+        let guard = world.take(options(1)).await.unwrap();
+        for second in 0..60 {
+            let clock = Arc::new(Skewed(Arc::clone(&world.clock), skew));
+            let asked = LeaseGuard::acquire(world.store.clone(), clock, options(2)).await;
+            assert!(matches!(asked, Err(LeaseError::Held(_))), "{skew} s, after {second} s");
+            world.pass(1).await;
+        }
+        assert!(guard.lasts(Duration::from_secs(5)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_lost_to_a_wrong_clock_knows_at_its_next_renewal() {
+    let world = World::new();
+    let guard = world.take(options(1)).await.unwrap();
+    let clock = Arc::new(Skewed(Arc::clone(&world.clock), 3_600));
+    let thief = LeaseGuard::acquire(world.store.clone(), clock, options(2)).await.unwrap();
+    assert!(guard.number() < thief.number(), "what it writes to the journal is refused at once");
+    world.pass(11).await;
+    assert!(!guard.lasts(Duration::ZERO));
+    assert!(thief.lasts(Duration::from_secs(5)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_holder_that_is_known_to_be_dead_locks_nobody_out() {
     let world = World::new();
