@@ -35,7 +35,7 @@ const SEED: u64 = 20_261_128;
 /// How many points of each kind of work the sample has. A point takes about three seconds of a
 /// processor.
 const SAMPLE: [(Work, usize); 4] =
-    [(Work::First, 10), (Work::Update, 6), (Work::Unwind, 6), (Work::Rollback, 6)];
+    [(Work::First, 8), (Work::Update, 4), (Work::Unwind, 4), (Work::Rollback, 4)];
 /// At how many points a process is stopped.
 const STOPPED: usize = 6;
 /// Steps of a deployment that run side by side in the sample: which step is killed is a matter of
