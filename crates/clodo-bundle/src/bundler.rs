@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// What Cloudflare takes at most, before compression.
 const MOST_BYTES: u64 = 64 << 20;
@@ -29,6 +29,8 @@ pub struct Bundler {
     timeout: Duration,
     limits: AssetLimits,
     running: Semaphore,
+    /// The cache's esbuild, once somebody asked for it.
+    installed: OnceCell<program::Program>,
 }
 
 impl Bundler {
@@ -43,6 +45,7 @@ impl Bundler {
             timeout: Duration::from_secs(60),
             limits: AssetLimits::default(),
             running: Semaphore::new(running),
+            installed: OnceCell::new(),
         }
     }
 
@@ -174,7 +177,10 @@ impl Bundler {
         }
         match program::of_project(project.root()) {
             Some(program) => Ok(program),
-            None => program::of_cache(&self.cache).await.map_err(BundleError::NoEsbuild),
+            None => {
+                let installed = self.installed.get_or_try_init(|| program::of_cache(&self.cache));
+                Ok(installed.await.map_err(BundleError::NoEsbuild)?.clone())
+            }
         }
     }
 }

@@ -2,6 +2,10 @@
 //! text of an import, where `*` crosses folders, and for files, where only `**` does.
 
 use regex::Regex;
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 /// How far a `*` reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +45,23 @@ pub(crate) fn pattern(glob: &str, reach: Reach) -> String {
     out
 }
 
-/// Compiles a glob.
+/// More globs than this are not remembered.
+const REMEMBERED: usize = 256;
+
+/// Compiles a glob. The services of a portfolio have mostly the same ones, and each takes a
+/// millisecond, so they are remembered.
 pub(crate) fn compile(glob: &str, reach: Reach) -> Regex {
-    Regex::new(&pattern(glob, reach)).expect("everything but the stars is escaped")
+    static KNOWN: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let pattern = pattern(glob, reach);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = known.get(&pattern) {
+        return regex.clone();
+    }
+    let regex = Regex::new(&pattern).expect("everything but the stars is escaped");
+    if known.len() < REMEMBERED {
+        known.insert(pattern, regex.clone());
+    }
+    regex
 }
 
 #[cfg(test)]

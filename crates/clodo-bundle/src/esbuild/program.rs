@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     str::FromStr,
+    sync::LazyLock,
 };
 
 /// An esbuild binary and its version.
@@ -48,9 +49,11 @@ impl fmt::Display for Version {
 /// The esbuild that a project brings itself: of the nearest `node_modules` upwards that has a
 /// usable one.
 pub(crate) fn of_project(root: &Path) -> Option<Program> {
-    let required = clodo_npm::esbuild().ok()?.required().to_owned();
     // `node_modules/@esbuild/<platform>/bin/esbuild`, without the first folder.
-    let in_modules: PathBuf = required.components().skip(1).collect();
+    static IN_MODULES: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+        Some(clodo_npm::esbuild().ok()?.required().components().skip(1).collect())
+    });
+    let in_modules = IN_MODULES.as_ref()?;
     root.ancestors().find_map(|folder| {
         let modules = folder.join("node_modules");
         // pnpm keeps the platform's package beside the package that needs it, behind a link.
@@ -60,7 +63,7 @@ pub(crate) fn of_project(root: &Path) -> Option<Program> {
         [nested, beside, Some(modules)]
             .into_iter()
             .flatten()
-            .find_map(|modules| usable(&modules.join(&in_modules)))
+            .find_map(|modules| usable(&modules.join(in_modules)))
     })
 }
 
