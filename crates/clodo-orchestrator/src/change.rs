@@ -1,6 +1,7 @@
 use crate::{
     desired::DesiredTarget,
     mark::Mark,
+    preview::Preview,
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_types::{
@@ -48,6 +49,8 @@ pub enum Change {
         worker: WorkerRef,
         /// Whose Worker it is.
         owner: PortfolioName,
+        /// The preview that it is part of, if it is.
+        preview: Option<Preview>,
     },
     /// Upload a version with its assets and its secrets.
     Upload(Upload),

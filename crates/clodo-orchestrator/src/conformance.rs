@@ -10,10 +10,11 @@ use crate::{
     observed::{ObservedAccount, Scope},
     platform::Platform,
     ports::Migrator,
+    preview::Preview,
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_bundle::{Bundle, Module, ModuleKind};
-use clodo_types::{AccountName, DeploymentId, PortfolioName, TargetId, VersionId, ZoneName};
+use clodo_types::{AccountName, DeploymentId, PortfolioName, TargetId, Timestamp, VersionId, ZoneName};
 use serde_json::Map;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -83,10 +84,23 @@ fn target(place: &Playground, code: &str) -> DesiredTarget {
     target
 }
 
+/// A Worker of a preview says so from its first moment on.
+fn preview() -> Preview {
+    Preview {
+        name: "conformance".parse().expect("this is a name"),
+        from: "staging".parse().expect("this is a name"),
+        service: "conformance".parse().expect("this is a name"),
+        customer: None,
+        since: Timestamp::from_millis(1_764_374_400_000),
+        ends: None,
+        by: "conformance".to_owned(),
+    }
+}
+
 fn upload(place: &Playground, code: &str, first: bool) -> (Change, Mark) {
     let target = Arc::new(target(place, code));
     let owner = "conformance".parse().ok();
-    let mark = Mark { owner, hashes: Some(target.hashes()) };
+    let mark = Mark { owner, hashes: Some(target.hashes()), preview: Some(preview()) };
     let upload = Upload { target, first, migrates: false, mark: mark.clone(), revision: None };
     (Change::Upload(upload), mark)
 }
@@ -206,11 +220,15 @@ async fn a_stub_can_be_bound_to_and_goes_again(platform: &dyn Platform, place: &
         worker: "conformance-stub".parse().expect("this is a name"),
     };
     let owner: PortfolioName = "conformance".parse().expect("this is a name");
-    let change = Change::CreateStub { worker: worker.clone(), owner: owner.clone() };
+    let change = Change::CreateStub {
+        worker: worker.clone(),
+        owner: owner.clone(),
+        preview: Some(preview()),
+    };
     assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
     apply(platform, &change, &inputs()).await;
     let seen = observe(platform, place).await.workers.remove(&worker.worker);
-    let unfinished = Mark { owner: Some(owner), hashes: None };
+    let unfinished = Mark { owner: Some(owner), hashes: None, preview: Some(preview()) };
     assert_eq!(seen.expect("it is there").mark(), unfinished, "it has an owner, and no hashes");
     for _ in 0..2 {
         let undone = platform.undo(&change, &Before::Absent, None, &inputs()).await;
@@ -297,7 +315,8 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
     let hosts = hosts.map(|host| host.parse().expect("this is a host"));
     let pattern = format!("conformance-c.{}/*", place.zone);
     let route = Route { pattern, zone_name: Some(place.zone.clone()), zone_id: None };
-    let mark = Mark { owner: "conformance".parse().ok(), hashes: Some(wanted.hashes()) };
+    let owner = "conformance".parse().ok();
+    let mark = Mark { owner, hashes: Some(wanted.hashes()), preview: Some(preview()) };
     let settings = Map::from_iter([("logpush".to_owned(), true.into())]);
     let changes = [
         Change::SetWorkersDev {

@@ -1,5 +1,6 @@
 use crate::{
     observed::{AccountScope, Scope},
+    preview::Preview,
     resource::{
         DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace, DesiredService,
     },
@@ -140,6 +141,9 @@ pub struct DesiredTarget {
     pub strategy: Strategy,
     /// Take over a Worker, or a domain, that this portfolio did not deploy.
     pub adopt: bool,
+    /// The preview that this target is part of, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
 }
 
 impl DesiredTarget {
@@ -173,6 +177,7 @@ impl DesiredTarget {
             health: None,
             strategy: Strategy::default(),
             adopt: false,
+            preview: None,
         }
     }
 

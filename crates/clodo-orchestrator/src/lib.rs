@@ -102,6 +102,7 @@ mod plan;
 mod planner;
 mod platform;
 mod ports;
+mod preview;
 mod record;
 mod removal;
 mod report;
@@ -141,6 +142,7 @@ pub use plan::{Action, Fate, Hold, Judgement, Migration, Plan, PlannedStep, Plan
 pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
 pub use platform::{Platform, PlatformError, PlatformErrorKind};
 pub use ports::{Gate, Migrator, SecretSource, Verdict, Verifier};
+pub use preview::{Preview, PreviewName, PreviewNameError};
 pub use record::{
     DeployedTarget, Deployment, DeploymentState, deployments, find_deployment,
     unfinished_deployments,

@@ -1,3 +1,4 @@
+use crate::preview::Preview;
 use clodo_types::{ContentHash, DeploymentId, PortfolioName};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -23,12 +24,16 @@ pub struct Mark {
     pub owner: Option<PortfolioName>,
     /// What the last finished deployment left.
     pub hashes: Option<Hashes>,
+    /// The preview that the Worker is part of, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
 }
 
 const OWNER: &str = "clodo:";
 const CONTENT: &str = "clodo:content:";
 const CONFIG: &str = "clodo:config:";
 const TRIGGERS: &str = "clodo:triggers:";
+const PREVIEW: &str = "clodo:preview:";
 
 impl Mark {
     /// Reads it; tags of others, and tags that make no sense, are skipped.
@@ -41,10 +46,11 @@ impl Mark {
             .zip(hash(CONFIG))
             .zip(hash(TRIGGERS))
             .map(|((content, config), triggers)| Hashes { content, config, triggers });
-        Self { owner, hashes }
+        Self { owner, hashes, preview: find(PREVIEW).and_then(Preview::from_tag) }
     }
 
-    /// Writes it among the `tags` that are there; those of others stay.
+    /// Writes it among the `tags` that are there; those of others stay, and what is part of a preview
+    /// stays so, whoever marks it.
     #[must_use]
     pub fn to_tags<T: AsRef<str>>(&self, tags: &[T]) -> Vec<String> {
         let foreign = tags.iter().map(AsRef::as_ref).filter(|tag| !tag.starts_with(OWNER));
@@ -55,6 +61,9 @@ impl Mark {
             written.push(format!("{CONFIG}{}", hashes.config));
             written.push(format!("{TRIGGERS}{}", hashes.triggers));
         }
+        let there = || Self::from_tags(tags).preview;
+        let preview = self.preview.clone().or_else(there);
+        written.extend(preview.map(|preview| format!("{PREVIEW}{}", preview.to_tag())));
         written
     }
 }
@@ -126,12 +135,23 @@ mod tests {
 
     #[test]
     fn a_mark_survives_the_tags_and_leaves_those_of_others() {
-        let mark = Mark { owner: "shop".parse().ok(), hashes: Some(hashes()) };
+        let mark = Mark { owner: "shop".parse().ok(), hashes: Some(hashes()), preview: None };
         let tags = mark.to_tags(&["team:blue", "clodo:old", "clodo:content:junk"]);
         assert_eq!(tags[0], "team:blue");
         assert_eq!(tags.len(), 5);
         assert_eq!(Mark::from_tags(&tags), mark);
         assert_eq!(mark.to_tags(&tags), tags);
+    }
+
+    #[test]
+    fn what_is_part_of_a_preview_stays_so() {
+        let tag = "clodo:preview:fix:development:web::1764374400::ada";
+        let mark = Mark::from_tags(&["clodo:shop", tag]);
+        assert_eq!(mark.owner.as_ref().unwrap().as_str(), "shop");
+        assert_eq!(mark.preview.as_ref().unwrap().name.as_str(), "fix");
+        let unmarked = Mark { owner: mark.owner, ..Mark::default() };
+        assert_eq!(unmarked.to_tags(&["clodo:shop", tag]), ["clodo:shop", tag]);
+        assert_eq!(unmarked.to_tags(&["clodo:shop"]), ["clodo:shop"]);
     }
 
     #[test]

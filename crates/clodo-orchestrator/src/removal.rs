@@ -265,6 +265,16 @@ impl<'a> Draft<'a> {
             self.say("foreign-worker", Severity::Block, message, Some(hint));
             return false;
         }
+        let (wanted, found) = (target.preview.as_ref(), live.mark().preview);
+        if wanted.map(|wanted| &wanted.name) != found.as_ref().map(|found| &found.name) {
+            let message = match found {
+                Some(found) => format!("worker `{name}` belongs to preview `{}`", found.name),
+                None => format!("worker `{name}` is no part of a preview"),
+            };
+            let hint = "`clodo-deploy preview delete` removes previews, and nothing else does";
+            self.say("foreign-preview", Severity::Block, message, Some(hint));
+            return false;
+        }
         if target.object_migrations.is_empty() {
             return true;
         }
@@ -338,7 +348,8 @@ impl<'a> Draft<'a> {
     /// A Worker that loses its routes, which no listing of Workers shows, must not bear a mark that
     /// says that it has them: whatever becomes of the removal, a deployment then sets them again.
     fn unmark(&mut self, one: &Going, needs: &[StepId]) -> StepId {
-        let mark = Mark { owner: Some(self.plan.portfolio.clone()), hashes: None };
+        let owner = Some(self.plan.portfolio.clone());
+        let mark = Mark { owner, ..Mark::default() };
         let (worker, settings) = (one.worker.clone(), Map::new());
         let summary = format!("mark {} as not deployed", worker.worker);
         let change = Change::Commit { worker, mark, settings };

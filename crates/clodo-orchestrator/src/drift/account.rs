@@ -7,7 +7,10 @@ pub(super) fn orphans(desired: &Desired, facts: &DriftFacts, report: &mut DriftR
     for (account, observed) in &facts.observed.accounts {
         for (worker, live) in &observed.workers {
             let worker = WorkerRef { account: account.clone(), worker: worker.clone() };
-            let is_ours = live.mark().owner.as_ref() == Some(&desired.portfolio);
+            let mark = live.mark();
+            // No file names a preview.
+            let is_ours =
+                mark.owner.as_ref() == Some(&desired.portfolio) && mark.preview.is_none();
             let is_target = desired.targets.iter().any(|target| target.worker_ref() == worker);
             if !is_ours || is_target || named.contains(&worker) {
                 continue;

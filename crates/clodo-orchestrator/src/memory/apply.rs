@@ -113,10 +113,11 @@ impl State {
             Change::CreateBucket { name, .. } => {
                 self.account(change)?.buckets.insert(name.clone());
             }
-            Change::CreateStub { worker, owner } => {
+            Change::CreateStub { worker, owner, preview } => {
                 let version = self.next_version(None);
                 let mut stub = Worker::serving(version);
-                stub.tags = Mark { owner: Some(owner.clone()), hashes: None }.to_tags::<&str>(&[]);
+                let (owner, preview) = (Some(owner.clone()), preview.clone());
+                stub.tags = Mark { owner, hashes: None, preview }.to_tags::<&str>(&[]);
                 self.account(change)?.workers.insert(worker.worker.clone(), stub);
             }
             Change::Upload(upload) => return self.upload(upload, inputs),
@@ -182,7 +183,7 @@ impl State {
         }
         let mut worker = Worker::serving(version);
         worker.migration_tag = tag;
-        worker.tags = Mark { owner: upload.mark.owner.clone(), hashes: None }.to_tags::<&str>(&[]);
+        worker.tags = Mark { hashes: None, ..upload.mark.clone() }.to_tags::<&str>(&[]);
         let account = self.accounts.entry(worker_ref.account).or_default();
         account.workers.insert(worker_ref.worker, worker);
         Ok(Applied::Version(id))

@@ -24,7 +24,8 @@ impl Draft<'_> {
             let (worker, owner) = (target.worker_ref(), self.desired.portfolio.clone());
             let summary =
                 format!("create {} without code, for others to be bound to", worker.worker);
-            let change = Change::CreateStub { worker, owner };
+            let preview = target.preview.clone();
+            let change = Change::CreateStub { worker, owner, preview };
             let (id, target) = (change_id(&change), Some(target.id.clone()));
             let (action, needs, details) = (Action::Change(change), Vec::new(), Vec::new());
             self.add(PlannedStep { id: id.clone(), target, action, needs, summary, details });

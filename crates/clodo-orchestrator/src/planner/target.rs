@@ -64,6 +64,7 @@ fn object_to_strangers(
     account: &ObservedAccount,
     live: Option<&ObservedWorker>,
 ) {
+    object_to_previews(draft, target, live);
     if target.adopt {
         return;
     }
@@ -95,6 +96,28 @@ fn object_to_strangers(
             );
         }
     }
+}
+
+/// Neither is a preview put in the place of something else, nor something else in a preview's.
+fn object_to_previews(
+    draft: &mut Draft<'_>,
+    target: &DesiredTarget,
+    live: Option<&ObservedWorker>,
+) {
+    let mark = live.map(ObservedWorker::mark).unwrap_or_default();
+    let wanted = target.preview.as_ref().map(|preview| &preview.name);
+    let found = mark.preview.as_ref().map(|preview| &preview.name);
+    // A Worker of nobody, or of others, is objected to as such.
+    if mark.owner.is_none() || wanted == found {
+        return;
+    }
+    let (name, id) = (&target.worker, &target.id);
+    let message = match found {
+        Some(found) => format!("worker `{name}` of {id} belongs to preview `{found}`"),
+        None => format!("worker `{name}` of {id} exists already and is no preview"),
+    };
+    let hint = "give one of the two another name";
+    draft.object("foreign-preview", Severity::Block, message, hint);
 }
 
 /// Writes the steps of one target.
@@ -169,7 +192,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         if let Some(ready) = ready {
             self.draft.gates.insert(self.at, ready);
         }
-        let finished = self.mark.hashes == Some(self.hashes);
+        let same_preview = self.mark.preview == self.target.preview;
+        let finished = self.mark.hashes == Some(self.hashes) && same_preview;
         if self.dirty() || !finished {
             self.commit();
         }
@@ -300,7 +324,7 @@ impl<'a, 'b> Writer<'a, 'b> {
 
     fn full_mark(&self) -> Mark {
         let owner = Some(self.draft.desired.portfolio.clone());
-        Mark { owner, hashes: Some(self.hashes) }
+        Mark { owner, hashes: Some(self.hashes), preview: self.target.preview.clone() }
     }
 
     pub(super) fn push_action(

@@ -60,7 +60,11 @@ fn orphans(desired: &Desired, observed: &Observed, named: &BTreeSet<WorkerRef>) 
         desired.targets.iter().map(|target| target.worker_ref()).collect();
     let all = observed.accounts.iter().flat_map(|(account, seen)| {
         let own = seen.workers.iter();
-        let own = own.filter(|(_, live)| live.mark().owner.as_ref() == Some(&desired.portfolio));
+        let own = own.filter(|(_, live)| {
+            let mark = live.mark();
+            // No file names a preview; it goes with its branch.
+            mark.owner.as_ref() == Some(&desired.portfolio) && mark.preview.is_none()
+        });
         own.map(|(worker, _)| WorkerRef { account: account.clone(), worker: worker.clone() })
     });
     all.filter(|worker| !named.contains(worker) && !targets.contains(worker)).collect()

@@ -195,7 +195,7 @@ impl Graph {
                 Past::Other => target("other").hashes(),
                 Past::Same => self.target(at).hashes(),
             };
-            let mark = Mark { owner: Some(name("shop")), hashes: Some(hashes) };
+            let mark = Mark { owner: Some(name("shop")), hashes: Some(hashes), preview: None };
             let mut live = ObservedWorker::default();
             live.tags = mark.to_tags::<String>(&[]);
             live.workers_dev = Some(self.target(at).workers_dev);

@@ -172,7 +172,9 @@ impl Platform for CloudflarePlatform {
                 self.create_namespace(account, title).await
             }
             Change::CreateBucket { account, name, .. } => self.create_bucket(account, name).await,
-            Change::CreateStub { worker, owner } => self.create_stub(worker, owner).await,
+            Change::CreateStub { worker, owner, preview } => {
+                self.create_stub(worker, owner, preview.as_ref()).await
+            }
             Change::Upload(upload) => self.upload(upload, inputs).await,
             Change::SetTraffic { worker, to } => self.set_traffic(worker, to, inputs).await,
             Change::SetWorkersDev { worker, to } => self.set_workers_dev(worker, *to).await,

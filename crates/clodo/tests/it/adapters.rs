@@ -146,7 +146,7 @@ async fn settings_are_looked_at_in_the_listing_and_null_unsets_them() {
     uploaded(&platform, &answering("tail", "one"), true).await;
     let commit = |settings: Value| Change::Commit {
         worker: worker_ref("web"),
-        mark: Mark { owner: "shop".parse().ok(), hashes: None },
+        mark: Mark { owner: "shop".parse().ok(), ..Mark::default() },
         settings: settings.as_object().cloned().unwrap(),
     };
     let on = json!({ "observability": { "enabled": true, "head_sampling_rate": 0.5 },

@@ -1,7 +1,7 @@
 use super::super::{CloudflarePlatform, errors::failed};
 use clodo_cf_api::{Entry, ModuleKind, UploadModule, WorkerUpload, workers};
 use clodo_orchestrator::{
-    Applied, Before, Inputs, Look, Mark, PlatformError, PlatformErrorKind, WorkerRef,
+    Applied, Before, Inputs, Look, Mark, PlatformError, PlatformErrorKind, Preview, WorkerRef,
 };
 use clodo_types::PortfolioName;
 
@@ -23,9 +23,11 @@ impl CloudflarePlatform {
         &self,
         worker: &WorkerRef,
         owner: &PortfolioName,
+        preview: Option<&Preview>,
     ) -> Result<Applied, PlatformError> {
         let account = self.account(&worker.account)?;
-        let owner = Mark { owner: Some(owner.clone()), hashes: None };
+        let (owner, preview) = (Some(owner.clone()), preview.cloned());
+        let owner = Mark { owner, hashes: None, preview };
         let module = UploadModule::new(MODULE, ModuleKind::EsModule, CODE);
         let upload = WorkerUpload {
             entry: Entry::MainModule(MODULE.to_owned()),

@@ -41,7 +41,7 @@ pub(crate) fn answering(name: &str, text: &str) -> DesiredTarget {
 }
 
 pub(crate) fn upload(target: &DesiredTarget, first: bool) -> Change {
-    let mark = Mark { owner: "shop".parse().ok(), hashes: Some(target.hashes()) };
+    let mark = Mark { owner: "shop".parse().ok(), hashes: Some(target.hashes()), preview: None };
     Change::Upload(Upload {
         target: Arc::new(target.clone()),
         first,
