@@ -94,4 +94,5 @@ pub use schema::schema;
 pub use select::{Overrides, SelectError, Selection};
 pub use service::{SecretDeclaration, Service, ServiceInEnvironment};
 pub use target::TargetSpec;
+pub use time::parse as parse_time;
 pub use vars::Vars;

@@ -9,8 +9,12 @@ pub(crate) const PATTERN: &str = "^([0-9]+(ms|s|m|h|d))+$";
 /// Nobody waits longer.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
-/// Reads numbers with units, one after the other.
-pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
+/// Reads a length of time as `clodo.toml` writes it: numbers with units, one after the other, such as
+/// `1h30m` or `2d`; at most about a year.
+///
+/// # Errors
+/// With what is wrong, as in "`…` has no unit".
+pub fn parse(text: &str) -> Result<Duration, &'static str> {
     if text.is_empty() {
         return Err("is empty");
     }

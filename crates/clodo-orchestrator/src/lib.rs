@@ -7,6 +7,7 @@
 //! | a wish: make it so | [`deploy()`] with a [`DeployContext`] |
 //! | a doubt: does it still run as it was deployed? | [`drift()`], or [`diff`] on what was read |
 //! | targets to take away | [`destroy`] with a [`Removal`]; [`DeployOptions::prune`] |
+//! | an account: which previews are there? | [`previews_in`] |
 //! | a deployment to take back | [`rollback()`], [`deployments`] |
 //! | a place where Workers run | implement [`Platform`], pass `conformance::platform` |
 //! | databases to migrate | implement [`Migrator`]; [`MigrationGate`] refuses what loses rows |
@@ -103,6 +104,7 @@ mod planner;
 mod platform;
 mod ports;
 mod preview;
+mod previews;
 mod record;
 mod removal;
 mod report;
@@ -143,6 +145,7 @@ pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
 pub use platform::{Platform, PlatformError, PlatformErrorKind};
 pub use ports::{Gate, Migrator, SecretSource, Verdict, Verifier};
 pub use preview::{Preview, PreviewName, PreviewNameError};
+pub use previews::{FoundPreview, preview_targets, previews_in};
 pub use record::{
     DeployedTarget, Deployment, DeploymentState, deployments, find_deployment,
     unfinished_deployments,

@@ -1,7 +1,7 @@
 use crate::{load_error::LoadError, project::Project, secrets::Secrets};
 use clodo_config::{Generate, Platform, SecretDeclaration, Selection, TargetSpec};
 use clodo_orchestrator::{Desired, DesiredTarget};
-use clodo_types::EnvironmentName;
+use clodo_types::{EnvironmentName, TargetId};
 use std::collections::BTreeSet;
 
 /// Says where the values of secrets come from for targets that were not loaded from files: those of a
@@ -17,7 +17,7 @@ pub fn declare_secrets(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Secrets, LoadError> {
     let names: BTreeSet<&EnvironmentName> =
-        desired.targets.iter().map(|target| &target.id.environment).collect();
+        desired.targets.iter().map(|target| described(target)).collect();
     let mut specs = Vec::new();
     for name in names {
         let mut selection = Selection::default();
@@ -25,10 +25,16 @@ pub fn declare_secrets(
         specs.extend(project.portfolio().select(&selection)?);
     }
     for target in &desired.targets {
-        let spec = specs.iter().find(|spec| spec.id == target.id);
+        let of = TargetId { environment: described(target).clone(), ..target.id.clone() };
+        let spec = specs.iter().find(|spec| spec.id == of);
         declare(spec, target, platform, &mut secrets, environment);
     }
     Ok(secrets)
+}
+
+/// The environment that the files describe; that of a preview is only a copy of it.
+fn described(target: &DesiredTarget) -> &EnvironmentName {
+    target.preview.as_ref().map_or(&target.id.environment, |preview| &preview.from)
 }
 
 /// Declares each secret of one target: the variable that `clodo.toml` names, else the usual one.

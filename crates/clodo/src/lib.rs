@@ -6,6 +6,7 @@
 //! | a folder with a `clodo.toml` or a wrangler config | [`Project::open`] |
 //! | a project and a choice of targets | [`load`] |
 //! | a project: which Workers does it name at all? | [`survey`] |
+//! | targets to copy for a branch | [`load_preview`] with a [`NewPreview`] |
 //! | an account, or the local Cloudflare | [`Connection`], [`CloudflarePlatform`] |
 //! | a plan to carry out later | [`write_plan`], [`read_plan`] |
 //! | a deployment for a runner on another machine | [`Order`] |
@@ -78,6 +79,7 @@ mod pgpass;
 mod plan_file;
 mod platform;
 mod preflight;
+mod preview;
 mod project;
 mod promotion_gate;
 mod queue;
@@ -99,7 +101,7 @@ pub use clodo_cf_api::Client;
 pub use connect::{ConnectError, Connection};
 pub use declare::declare_secrets;
 pub use holder::{liveness, this_process};
-pub use load::{LoadOptions, Loaded, load, load_built};
+pub use load::{LoadOptions, Loaded, load, load_built, load_preview};
 pub use load_error::{LoadError, LoadErrorKind};
 #[cfg(feature = "local")]
 pub use local::{
@@ -109,6 +111,7 @@ pub use migrator::D1Migrator;
 pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};
 pub use preflight::{Preflight, PreflightLevel, PreflightLevelError};
+pub use preview::{NewPreview, survey_preview};
 pub use project::{Project, ignore_in_git};
 pub use promotion_gate::{PromotionGate, proved_code};
 pub use queue::{Order, QueueError, job_kind, required_secret};

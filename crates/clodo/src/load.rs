@@ -2,6 +2,7 @@ use crate::{
     declare::declare,
     load_error::{LoadError, LoadErrorKind},
     notes,
+    preview::NewPreview,
     project::Project,
     rollout,
     secrets::Secrets,
@@ -77,7 +78,23 @@ pub async fn load(
     let specs = project.portfolio().select(options.selection)?;
     let mut services = Services::read(project, &specs)?;
     services.build(bundler, &specs).await?;
-    assemble(project, services, specs, options)
+    assemble(project, services, specs, options, None)
+}
+
+/// The same for a preview of the selected targets: each is loaded as its copy.
+///
+/// # Errors
+/// As for [`load`].
+pub async fn load_preview(
+    project: &Project,
+    bundler: &Bundler,
+    options: LoadOptions<'_>,
+    preview: &NewPreview,
+) -> Result<Loaded, LoadError> {
+    let specs = project.portfolio().select(options.selection)?;
+    let mut services = Services::read(project, &specs)?.of_preview(preview, &specs);
+    services.build(bundler, &specs).await?;
+    assemble(project, services, specs, options, Some(preview))
 }
 
 /// The same with code that was built before: a bundle for each selected service.
@@ -92,7 +109,7 @@ pub fn load_built(
     let specs = project.portfolio().select(options.selection)?;
     let mut services = Services::read(project, &specs)?;
     services.take(bundles, &specs)?;
-    assemble(project, services, specs, options)
+    assemble(project, services, specs, options, None)
 }
 
 fn assemble(
@@ -100,20 +117,21 @@ fn assemble(
     services: Services<'_>,
     specs: Vec<TargetSpec>,
     options: LoadOptions<'_>,
+    preview: Option<&NewPreview>,
 ) -> Result<Loaded, LoadError> {
     let mut notes = project.portfolio().notes().to_vec();
     for service in services.built() {
         notes.extend(service.files.warnings.iter().cloned());
         notes.extend(notes::of_service(service));
     }
-    let loader = Loader::new(services, &specs, options.platform);
+    let loader = Loader::new(services, &specs, options.platform).copying(preview);
     let mut secrets = options.secrets;
     let mut targets = Vec::new();
     for spec in &specs {
         let built = loader.services.of(&spec.id).bundle.clone();
         let bundle = built.expect("selected services were built");
         let mut target = loader.target(spec, bundle, &mut notes)?;
-        target.adopt = options.adopt;
+        target.adopt = options.adopt && preview.is_none();
         declare(Some(spec), &target, options.platform, &mut secrets, options.environment);
         targets.push(target);
     }
@@ -122,13 +140,15 @@ fn assemble(
     if let Some(block) = notes.iter().find(|note| note.severity == Severity::Block) {
         return Err(blocked(block));
     }
-    let folders = specs.iter().map(|spec| {
+    let folders = specs.iter().zip(&targets).map(|(spec, target)| {
         let shown = &loader.services.of(&spec.id).files.shown;
-        (spec.id.clone(), shown.parent().map(PathBuf::from).unwrap_or_default())
+        (target.id.clone(), shown.parent().map(PathBuf::from).unwrap_or_default())
     });
     let folders = folders.collect();
     let mut desired = Desired::new(project.portfolio().name().clone(), targets);
-    desired.rollout = rollout::rollout(project.portfolio(), &specs);
+    if preview.is_none() {
+        desired.rollout = rollout::rollout(project.portfolio(), &specs);
+    }
     Ok(Loaded { desired, secrets, specs, folders, notes })
 }
 
@@ -137,12 +157,22 @@ pub(crate) struct Loader<'a> {
     pub(crate) services: Services<'a>,
     pub(crate) selected: BTreeSet<&'a TargetId>,
     pub(crate) platform: Platform,
+    /// The preview for which the targets are copied.
+    pub(crate) preview: Option<&'a NewPreview>,
 }
 
 impl<'a> Loader<'a> {
     /// Makes targets of the services of these.
     pub(crate) fn new(services: Services<'a>, specs: &'a [TargetSpec], platform: Platform) -> Self {
-        Self { services, selected: specs.iter().map(|spec| &spec.id).collect(), platform }
+        let selected = specs.iter().map(|spec| &spec.id).collect();
+        Self { services, selected, platform, preview: None }
+    }
+
+    /// The same for a preview, if there is one.
+    #[must_use]
+    pub(crate) fn copying(mut self, preview: Option<&'a NewPreview>) -> Self {
+        self.preview = preview;
+        self
     }
 }
 
@@ -155,7 +185,9 @@ impl Loader<'_> {
     ) -> Result<DesiredTarget, LoadError> {
         let service = self.services.of(&spec.id);
         let naming = self.services.naming(&spec.id, &service.files)?;
-        notes.extend(notes::of_target(&spec.id, service, &naming, self.platform));
+        if self.preview.is_none() {
+            notes.extend(notes::of_target(&spec.id, service, &naming, self.platform));
+        }
         let parts = Parts {
             spec,
             files: &service.files,
@@ -174,6 +206,9 @@ impl Loader<'_> {
             .iter()
             .map(|service| TargetId { service: service.clone(), ..spec.id.clone() });
         target.depends_on = needed.filter(|id| self.selected.contains(id)).collect();
+        if let Some(preview) = self.preview {
+            preview.take(&mut target);
+        }
         Ok(target)
     }
 }

@@ -1,3 +1,4 @@
+use clodo_orchestrator::PreviewName;
 use clodo_types::{
     BindingName, BucketName, DatabaseName, NameError, NamespaceTitle, ServiceName, TargetId,
     WorkerName,
@@ -14,11 +15,25 @@ use clodo_wrangler::WorkerConfig;
 /// as wrangler's provisioning does. Those with one get the same suffixes as the Worker, except that
 /// in a section for the environment names are complete: wrangler inherits no bindings, so they were
 /// written for that environment.
+///
+/// A preview's copy of any of these is called the same with `-pr-<preview>` behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Naming {
     worker: WorkerName,
     suffix: String,
+    preview: Option<Copies>,
 }
+
+/// Names of copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Copies {
+    name: PreviewName,
+    /// The Worker of which the Worker is a copy.
+    original: WorkerName,
+}
+
+/// A longer name gets no hostname, or is no name of a bucket.
+const LONGEST: usize = 63;
 
 impl Naming {
     /// Works out the names for one target.
@@ -39,7 +54,15 @@ impl Naming {
         let in_name = if is_named { &by_customer } else { &with_environment };
         let worker = format!("{base}{in_name}").parse()?;
         let is_own = top_level || config.has_environment;
-        Ok(Self { worker, suffix: if is_own { by_customer } else { with_environment } })
+        let suffix = if is_own { by_customer } else { with_environment };
+        Ok(Self { worker, suffix, preview: None })
+    }
+
+    /// What the copies of these are called that a preview has.
+    pub(crate) fn of_preview(self, name: &PreviewName) -> Result<Self, NameError> {
+        let worker = name.name_of_copy(self.worker.as_str(), LONGEST).parse()?;
+        let preview = Some(Copies { name: name.clone(), original: self.worker });
+        Ok(Self { worker, suffix: self.suffix, preview })
     }
 
     /// The Worker.
@@ -47,10 +70,10 @@ impl Naming {
         &self.worker
     }
 
-    /// True when neither environment nor customer show in names, so that ids in the wrangler config
+    /// True when neither environment nor customer nor preview show in names, so that ids in the wrangler config
     /// are meant for this target alone.
     pub(crate) fn is_plain(&self) -> bool {
-        self.suffix.is_empty()
+        self.suffix.is_empty() && self.preview.is_none()
     }
 
     /// A D1 database.
@@ -73,17 +96,24 @@ impl Naming {
         binding: &BindingName,
         own: Option<&BucketName>,
     ) -> Result<BucketName, NameError> {
-        let name = self.resource(binding, own.map(BucketName::as_str));
-        name.to_ascii_lowercase().replace('_', "-").parse()
+        self.resource(binding, own.map(BucketName::as_str))
+            .to_ascii_lowercase()
+            .replace('_', "-")
+            .parse()
     }
 
     fn resource(&self, binding: &BindingName, own: Option<&str>) -> String {
-        match own {
+        let original = self.preview.as_ref().map_or(&self.worker, |copies| &copies.original);
+        let name = match own {
             Some(name) => format!("{name}{}", self.suffix),
             None => {
                 let binding = binding.as_str().to_ascii_lowercase().replace('_', "-");
-                format!("{}-{binding}", self.worker)
+                format!("{original}-{binding}")
             }
+        };
+        match &self.preview {
+            Some(copies) => copies.name.name_of_copy(&name, LONGEST),
+            None => name,
         }
     }
 }
@@ -158,6 +188,37 @@ mod tests {
         nameless.has_environment = true;
         let want = ["orders-production", "orders-production-my-db", "main"];
         check(&target(None), &nameless, false, want);
+    }
+
+    #[test]
+    fn a_copy_for_a_preview_is_called_after_its_original() {
+        let preview = PreviewName::of_text("fix/it").unwrap();
+        let naming = Naming::new(&target(Some("acme")), &config("shop"), false).unwrap();
+        let copies = naming.clone().of_preview(&preview).unwrap();
+        let (db, own) = ("MY_DB".parse().unwrap(), "main".parse().unwrap());
+        assert_eq!(copies.worker().as_str(), "shop-production-acme-pr-fix-it");
+        let name = copies.database(&db, None).unwrap();
+        assert_eq!(name.as_str(), "shop-production-acme-my-db-pr-fix-it");
+        let name = copies.database(&db, Some(&own)).unwrap();
+        assert_eq!(name.as_str(), "main-production-acme-pr-fix-it");
+        assert!(!copies.is_plain());
+        let plain = Naming::new(&target(None), &config("shop"), true).unwrap();
+        assert!(!plain.of_preview(&preview).unwrap().is_plain(), "its ids are the original's");
+    }
+
+    #[test]
+    fn copies_of_long_names_fit_and_stay_apart() {
+        let preview = PreviewName::of_text(&"long-".repeat(9)).unwrap();
+        let copies = |name: &str| {
+            let naming = Naming::new(&target(None), &config(name), false).unwrap();
+            naming.of_preview(&preview).unwrap()
+        };
+        let (one, other) = (copies(&"a".repeat(60)), copies(&"a".repeat(59)));
+        let bucket = |naming: &Naming| naming.bucket(&"FILES".parse().unwrap(), None).unwrap();
+        assert_ne!(one.worker(), other.worker());
+        assert_ne!(bucket(&one), bucket(&other));
+        assert!(one.worker().as_str().len() <= 63, "{}", one.worker());
+        assert!(bucket(&one).as_str().ends_with(&preview.suffix()));
     }
 
     #[test]

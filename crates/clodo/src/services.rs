@@ -2,12 +2,13 @@ use crate::{
     load_error::{LoadError, LoadErrorKind, chain},
     migrations,
     naming::Naming,
+    preview::NewPreview,
     project::{Project, ServiceConfig},
     target,
 };
 use clodo_bundle::{Bundle, Bundler};
 use clodo_config::TargetSpec;
-use clodo_orchestrator::MigrationFile;
+use clodo_orchestrator::{MigrationFile, PreviewName};
 use clodo_types::{EnvironmentName, ServiceName, TargetId, WorkerName};
 use futures_util::future::try_join_all;
 use std::{
@@ -31,13 +32,16 @@ pub(crate) struct Services<'a> {
     known: BTreeMap<ServiceName, Service>,
     /// What is wrong with services that nobody asked for.
     broken: BTreeMap<ServiceName, String>,
+    /// The preview for which they are copied, and the targets of which it has copies.
+    preview: Option<(PreviewName, BTreeSet<TargetId>)>,
 }
 
 impl<'a> Services<'a> {
     /// Every service's config is read, since bindings name Workers of services that are not
     /// selected.
     pub(crate) fn read(project: &'a Project, specs: &[TargetSpec]) -> Result<Self, LoadError> {
-        let mut this = Self { project, known: BTreeMap::new(), broken: BTreeMap::new() };
+        let (known, broken) = (BTreeMap::new(), BTreeMap::new());
+        let mut this = Self { project, known, broken, preview: None };
         let Some(environment) = specs.first().map(|spec| &spec.id.environment) else {
             return Ok(this);
         };
@@ -59,6 +63,15 @@ impl<'a> Services<'a> {
             this.known.insert(name.clone(), service);
         }
         Ok(this)
+    }
+
+    /// The same for a preview: targets of which it has copies are named as its own.
+    #[must_use]
+    pub(crate) fn of_preview(mut self, preview: &NewPreview, specs: &[TargetSpec]) -> Self {
+        let selected = specs.iter().map(|spec| &spec.id);
+        let copied = selected.chain(&preview.present).cloned().collect();
+        self.preview = Some((preview.name.clone(), copied));
+        self
     }
 
     /// Builds the selected services side by side.
@@ -121,7 +134,13 @@ impl<'a> Services<'a> {
         files: &ServiceConfig,
     ) -> Result<Naming, LoadError> {
         let top_level = self.project.is_top_level(&target.environment);
-        Naming::new(target, &files.config, top_level).map_err(|error| {
+        let copied = self.preview.as_ref().filter(|(_, copied)| copied.contains(target));
+        let original = Naming::new(target, &files.config, top_level);
+        let named = original.and_then(|naming| match copied {
+            Some((preview, _)) => naming.of_preview(preview),
+            None => Ok(naming),
+        });
+        named.map_err(|error| {
             let message = format!("{target} cannot be deployed under its name");
             LoadError::new(LoadErrorKind::Config, message).with_source(error)
         })
