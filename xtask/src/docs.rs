@@ -70,12 +70,13 @@ fn cli() -> Outcome<String> {
         let help = help(program, &[])?;
         section(&mut text, "##", program, &help)?;
         for name in commands(&help) {
-            section(
-                &mut text,
-                "###",
-                &format!("{program} {name}"),
-                &self::help(program, &[&name])?,
-            )?;
+            let own = self::help(program, &[&name])?;
+            section(&mut text, "###", &format!("{program} {name}"), &own)?;
+            // Some commands have commands of their own.
+            for inner in commands(&own) {
+                let own = self::help(program, &[&name, &inner])?;
+                section(&mut text, "###", &format!("{program} {name} {inner}"), &own)?;
+            }
         }
     }
     Ok(text)

@@ -1,3 +1,4 @@
+use crate::commands::preview::args::PreviewArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::PreflightLevel;
 use clodo_cli::{GlobalArgs, ProgramArgs};
@@ -83,6 +84,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-deploy rollback --platform local --yes\n  \
                       clodo-deploy rollback --env production --to-time 30m --dry-run")]
     Rollback(RollbackArgs),
+    /// Copies of targets for a branch, with data of their own: create, list, delete
+    #[command(
+        after_help = "Example:\n  clodo-deploy preview create feature/checkout --from staging --platform local"
+    )]
+    Preview(PreviewArgs),
     /// Carry out the deployments that `deploy --enqueue` left in the shared state
     #[command(
         after_help = "Example:\n  clodo-deploy deploy --enqueue --env staging --platform cloudflare --yes\n  clodo-deploy runner --platform cloudflare"

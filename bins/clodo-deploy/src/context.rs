@@ -2,7 +2,7 @@ use crate::{
     args::{PlatformArgs, PlatformChoice, StrategyArgs, StrategyChoice, TargetArgs},
     failure,
 };
-use clodo::{CloudProgram, Connection, LoadOptions, Loaded, Project, Secrets, SharedPacer};
+use clodo::{CloudProgram, Connection, LoadOptions, Loaded, NewPreview, Project, Secrets, SharedPacer};
 use clodo_bundle::{Bundle, Bundler};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Selection, Strategy};
@@ -125,6 +125,23 @@ impl<'a> Context<'a> {
         let bundler = Bundler::new(self.cache()?);
         let mut loaded =
             clodo::load(&self.project, &bundler, options).await.map_err(failure::of_load)?;
+        loaded.desired.revision = self.setting("CLODO_REVISION");
+        Ok(loaded)
+    }
+
+    /// The same for a preview of the selected targets.
+    pub(crate) async fn load_preview(
+        &self,
+        selection: &Selection,
+        platform: Platform,
+        from: &LoadFrom<'_>,
+        preview: &NewPreview,
+    ) -> Result<Loaded, CliError> {
+        let environment = |name: &str| self.setting(name);
+        let options = self.load_options(selection, platform, from, &environment)?;
+        let bundler = Bundler::new(self.cache()?);
+        let loaded = clodo::load_preview(&self.project, &bundler, options, preview).await;
+        let mut loaded = loaded.map_err(failure::of_load)?;
         loaded.desired.revision = self.setting("CLODO_REVISION");
         Ok(loaded)
     }

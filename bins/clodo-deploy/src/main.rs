@@ -48,6 +48,7 @@ async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Destroy(args) => commands::destroy::run(&session, global, args).await,
         Command::Deployments(args) => commands::deployments::run(&session, global, args).await,
         Command::Rollback(args) => commands::rollback::run(&session, global, args).await,
+        Command::Preview(args) => commands::preview::run(&session, global, args).await,
         Command::Runner(args) => commands::runner::run(&session, global, args).await,
         Command::Validate(args) => commands::validate::run(&session, global, args).await,
         Command::List(args) => commands::list::run(&session, global, args),

@@ -119,7 +119,7 @@ pub use secret_gate::SecretGate;
 pub use secrets::{GenerateError, Secrets};
 pub use shared_pacer::SharedPacer;
 pub use state::{StateError, open_state, state_file};
-pub use survey::{Survey, survey};
+pub use survey::{Survey, names_of, survey};
 pub use telemetry::PortfolioTelemetry;
 pub use verifier::HealthProbe;
 pub use wiring::{Wiring, new_deployment};

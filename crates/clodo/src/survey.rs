@@ -1,7 +1,8 @@
 use crate::{load::Loader, load_error::LoadError, project::Project, services::Services};
 use clodo_bundle::Bundle;
 use clodo_config::{Platform, Selection};
-use clodo_orchestrator::{DesiredTarget, WorkerRef};
+use clodo_orchestrator::{DesiredTarget, ResourceRef, WorkerRef};
+use clodo_types::AccountName;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Every target that a portfolio's files describe, in all environments, without its code.
@@ -17,6 +18,30 @@ impl Survey {
     pub fn workers(&self) -> BTreeSet<WorkerRef> {
         self.targets.iter().map(DesiredTarget::worker_ref).collect()
     }
+}
+
+impl Survey {
+    /// What everything in it is called: in which account, and as what.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<(AccountName, String)> {
+        self.targets.iter().flat_map(names_of).collect()
+    }
+}
+
+/// What a target and all that it holds are called: in which account, and as what.
+pub fn names_of(target: &DesiredTarget) -> impl Iterator<Item = (AccountName, String)> {
+    let mut names = vec![format!("worker `{}`", target.worker)];
+    names.extend(target.databases.iter().filter_map(|one| match &one.resource {
+        ResourceRef::Name(name) => Some(format!("database `{name}`")),
+        ResourceRef::Id(_) => None,
+    }));
+    names.extend(target.namespaces.iter().filter_map(|one| match &one.resource {
+        ResourceRef::Name(title) => Some(format!("KV namespace `{title}`")),
+        ResourceRef::Id(_) => None,
+    }));
+    names.extend(target.buckets.iter().map(|one| format!("R2 bucket `{}`", one.name)));
+    let account = target.id.account.clone();
+    names.into_iter().map(move |name| (account.clone(), name))
 }
 
 /// Reads what the files say of all environments and customers; builds nothing.

@@ -9,6 +9,7 @@ pub(crate) mod list;
 pub(crate) mod local_cloud;
 pub(crate) mod locks;
 pub(crate) mod plan;
+pub(crate) mod preview;
 pub(crate) mod promote;
 pub(crate) mod resume;
 pub(crate) mod rollback;

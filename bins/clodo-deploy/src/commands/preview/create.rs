@@ -1,0 +1,150 @@
+use super::{Found, args::PreviewCreateArgs, branch, named};
+use crate::{
+    args::TargetArgs,
+    commands::{deploy::finish, plan::show},
+    context::{Context, LoadFrom},
+    engine::{Engine, not_begun, options, question},
+    report::say_findings,
+};
+use clodo::NewPreview;
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_config::{Platform, parse_time};
+use clodo_orchestrator::{Desired, FoundPreview, PreviewName, deploy, prepare};
+use clodo_types::{Clock as _, EnvironmentName, SystemClock, Timestamp};
+use std::time::Duration;
+
+/// How long a preview lives of which nobody said it.
+const USUAL_LIFE: Duration = Duration::from_hours(7 * 24);
+
+/// `clodo-deploy preview create`
+pub(super) async fn run(
+    session: &Session,
+    global: &GlobalArgs,
+    args: &PreviewCreateArgs,
+) -> Result<Exit, CliError> {
+    let began = SystemClock.now();
+    let context = Context::open(session, global)?;
+    let platform = context.platform(&args.platform)?;
+    let name = name(&context, args)?;
+    let life = args.ttl.as_deref().map(life).transpose()?;
+    let from = TargetArgs {
+        services: args.services.clone(),
+        environment: Some(args.from.clone()),
+        customers: args.customers.clone(),
+        domain: None,
+        platform: args.platform.clone(),
+    };
+    let selection = context.selection(&from)?;
+    let to = context.connect(platform).await?;
+    let found = Found::read(&context, &to, None, false).await?;
+    let preview = wanted(&context, name, found.previews, selection.environment.as_ref(), life)?;
+    let from = LoadFrom { adopt: false, secrets_file: args.secrets_file.as_deref() };
+    let mut loaded = context.load_preview(&selection, platform, &from, &preview).await?;
+    say_findings(&session.ui, &loaded.notes);
+    no_other_name(&context, platform, &loaded.desired)?;
+    let question = question(&context, &loaded.desired, platform, args.yes);
+    let engine = Engine::new(&context, &to, &mut loaded, question).await?;
+    let engine = engine.with_concurrency(args.concurrency);
+    let mut options = options(&loaded, false);
+    options.why.clone_from(&args.reason);
+    if args.dry_run {
+        let engine = engine.without_question();
+        let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
+        return show(&context, &prepared, began);
+    }
+    let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
+    if let Some(unanswered) = engine.confirmation.take_error() {
+        return Err(unanswered);
+    }
+    finish(&context, &report)
+}
+
+/// The given name, else that of the branch.
+fn name(context: &Context<'_>, args: &PreviewCreateArgs) -> Result<PreviewName, CliError> {
+    if let Some(text) = &args.name {
+        return named(text);
+    }
+    let branch = branch::current(context.project.root()).ok_or_else(|| {
+        CliError::usage("the preview needs a name: no branch is checked out here")
+            .with_hint("give one, such as that of the branch: `clodo-deploy preview create NAME`")
+    })?;
+    named(&branch)
+}
+
+fn life(text: &str) -> Result<Duration, CliError> {
+    let wrong = |why: &str| {
+        CliError::usage(format!("--ttl `{text}` {why}"))
+            .with_hint("write a number and a unit: `12h`, `7d`")
+    };
+    match parse_time(text) {
+        Ok(life) if life.as_secs() == 0 => Err(wrong("is no time to live")),
+        Ok(life) => Ok(life),
+        Err(why) => Err(wrong(why)),
+    }
+}
+
+/// What the preview is to be: what it is already stays, but for its end, if a life is given.
+fn wanted(
+    context: &Context<'_>,
+    name: PreviewName,
+    mut found: std::collections::BTreeMap<PreviewName, FoundPreview>,
+    from: Option<&EnvironmentName>,
+    life: Option<Duration>,
+) -> Result<NewPreview, CliError> {
+    let there = found.remove(&name);
+    if let Some(there) = there.as_ref().filter(|there| from.is_some_and(|from| *from != there.from))
+    {
+        let message = format!("preview `{name}` is there already, as a copy of `{}`", there.from);
+        return Err(CliError::usage(message).with_hint(format!(
+            "give --from {}, choose another name, or remove it: `clodo-deploy preview delete {name}`",
+            there.from
+        )));
+    }
+    let environment = name.environment();
+    if context.project.portfolio().environments().contains_key(&environment) {
+        let message = format!("a preview `{name}` would be called as the environment `{environment}`");
+        return Err(CliError::usage(message).with_hint("choose another name"));
+    }
+    let now = SystemClock.now();
+    let until = |life: Duration| {
+        let life = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(now.as_millis().saturating_add(life))
+    };
+    let usual = || until(USUAL_LIFE);
+    let ends = life.map(until);
+    Ok(match there {
+        None => NewPreview {
+            name,
+            since: now,
+            ends: Some(ends.unwrap_or_else(usual)),
+            by: context.person(),
+            present: std::collections::BTreeSet::new(),
+        },
+        Some(there) => NewPreview {
+            name,
+            since: there.since,
+            ends: ends.or(there.ends),
+            present: there.originals().collect(),
+            by: there.by,
+        },
+    })
+}
+
+/// Nothing of a preview may be called as something that the files name.
+fn no_other_name(
+    context: &Context<'_>,
+    platform: Platform,
+    desired: &Desired,
+) -> Result<(), CliError> {
+    // Where not all files can be read, what is there already is still looked at before it is changed.
+    let Ok(survey) = clodo::survey(&context.project, platform) else { return Ok(()) };
+    let named = survey.names();
+    let mut own = desired.targets.iter().flat_map(|target| clodo::names_of(target));
+    match own.find(|name| named.contains(name)) {
+        None => Ok(()),
+        Some((_, what)) => {
+            let message = format!("{what} of the preview would be one that the files name");
+            Err(CliError::usage(message).with_hint("choose another name for the preview"))
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use super::{Found, args::PreviewDeleteArgs, named, unread};
+use crate::{
+    commands::{deploy::finish, plan::show},
+    context::Context,
+    engine::{new_deployment, not_begun, store},
+    report::say_findings,
+};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_config::Platform;
+use clodo_orchestrator::{
+    Data, DesiredTarget, PreviewName, Removal, RemovalOptions, destroy, prepare_destroy,
+    preview_targets, unfinished_deployments,
+};
+use clodo_types::{Clock as _, Finding, Severity, SystemClock};
+use std::collections::BTreeSet;
+
+/// `clodo-deploy preview delete`
+pub(super) async fn run(
+    session: &Session,
+    global: &GlobalArgs,
+    args: &PreviewDeleteArgs,
+) -> Result<Exit, CliError> {
+    let began = SystemClock.now();
+    let context = Context::open(session, global)?;
+    let platform = context.platform(&args.platform)?;
+    let asked = args.name.as_deref().map(named).transpose()?;
+    let kept = args.keep.iter().map(|text| named(text)).collect::<Result<BTreeSet<_>, _>>()?;
+    let to = context.connect(platform).await?;
+    let question = (!args.yes).then(|| question(asked.as_ref()));
+    let found = Found::read(&context, &to, question, true).await?;
+    let meant = |name: &PreviewName, over: bool| match &asked {
+        Some(asked) => asked == name,
+        None if args.gone => !kept.contains(name),
+        None => over,
+    };
+    let now = SystemClock.now();
+    let previews = found.previews.values();
+    let previews = previews.filter(|one| meant(&one.name, one.is_over(now)));
+    let mut targets = Vec::new();
+    for preview in previews {
+        let own = preview_targets(&*found.engine.cx.platform, &found.observed, preview);
+        targets.extend(own.await.map_err(unread)?);
+    }
+    if let Some(name) = &asked {
+        let remains = remains(&context, platform, name);
+        if targets.is_empty() && !is_known(&context, platform, &found, name, &remains).await? {
+            return Err(unknown(name, &found));
+        }
+        add_remains(&mut targets, remains, &found);
+    }
+    let rest = match clodo::survey(&context.project, platform) {
+        Ok(survey) => survey.targets,
+        Err(error) => {
+            say_findings(&session.ui, &[partly_read(&error.to_string())]);
+            Vec::new()
+        }
+    };
+    let removal = Removal::new(context.project.portfolio().name().clone(), targets, rest);
+    let mut options = RemovalOptions::new(new_deployment());
+    // What a preview holds are copies.
+    options.data = Data::Remove;
+    options.why.clone_from(&args.reason);
+    let engine = found.engine;
+    if args.dry_run {
+        let engine = engine.without_question();
+        let prepared = prepare_destroy(&engine.cx, &removal, &options).await.map_err(not_begun)?;
+        return show(&context, &prepared, began);
+    }
+    let report = destroy(&engine.cx, &removal, &options).await.map_err(not_begun)?;
+    if let Some(unanswered) = engine.confirmation.take_error() {
+        return Err(unanswered);
+    }
+    finish(&context, &report)
+}
+
+fn question(asked: Option<&PreviewName>) -> String {
+    let what = asked.map_or_else(|| "these previews".to_owned(), |name| format!("preview `{name}`"));
+    format!("Remove {what} with all data in it for good? (It is a copy.)")
+}
+
+/// What the preview would have by the files: a creation that was cut short may have left things to
+/// which no Worker is bound yet. From files that cannot be read nothing is concluded.
+fn remains(context: &Context<'_>, platform: Platform, name: &PreviewName) -> Vec<DesiredTarget> {
+    let environments = context.project.portfolio().environments();
+    if environments.contains_key(&name.environment()) {
+        return Vec::new();
+    }
+    let surveys = environments
+        .keys()
+        .filter_map(|from| clodo::survey_preview(&context.project, platform, name, from).ok());
+    surveys.flat_map(|survey| survey.targets).collect()
+}
+
+/// True when something is left of a preview that has no Worker: data, or a creation that is not
+/// finished.
+async fn is_known(
+    context: &Context<'_>,
+    platform: Platform,
+    found: &Found,
+    name: &PreviewName,
+    remains: &[DesiredTarget],
+) -> Result<bool, CliError> {
+    let is_there = |target: &DesiredTarget| {
+        found.observed.accounts.get(&target.id.account).is_some_and(|seen| {
+            let database = |one: &clodo_orchestrator::DesiredDatabase| match &one.resource {
+                clodo_orchestrator::ResourceRef::Name(name) => seen.databases.contains_key(name),
+                clodo_orchestrator::ResourceRef::Id(_) => false,
+            };
+            let namespace = |one: &clodo_orchestrator::DesiredNamespace| match &one.resource {
+                clodo_orchestrator::ResourceRef::Name(title) => seen.namespaces.contains_key(title),
+                clodo_orchestrator::ResourceRef::Id(_) => false,
+            };
+            target.databases.iter().any(database)
+                || target.namespaces.iter().any(namespace)
+                || target.buckets.iter().any(|bucket| seen.buckets.contains(&bucket.name))
+        })
+    };
+    if remains.iter().any(is_there) {
+        return Ok(true);
+    }
+    let store = store(context, platform).await?;
+    let portfolio = context.project.portfolio().name();
+    let unfinished = unfinished_deployments(&*store, portfolio).await;
+    let unfinished = unfinished.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
+    let environment = name.environment();
+    Ok(unfinished.iter().any(|one| one.wanted.keys().any(|id| id.environment == environment)))
+}
+
+/// Adds what Workers are not bound to; Workers that are no part of the preview are left out.
+fn add_remains(targets: &mut Vec<DesiredTarget>, remains: Vec<DesiredTarget>, found: &Found) {
+    for one in remains {
+        let worker = one.worker_ref();
+        if let Some(target) = targets.iter_mut().find(|target| target.worker_ref() == worker) {
+            target.databases.extend(one.databases);
+            target.namespaces.extend(one.namespaces);
+            target.buckets.extend(one.buckets);
+            continue;
+        }
+        let account = found.observed.accounts.get(&worker.account);
+        if account.is_some_and(|account| !account.workers.contains_key(&worker.worker)) {
+            targets.push(one);
+        }
+    }
+}
+
+fn unknown(name: &PreviewName, found: &Found) -> CliError {
+    let names: Vec<String> = found.previews.keys().map(|name| format!("`{name}`")).collect();
+    let hint = match names.is_empty() {
+        true => "there are no previews".to_owned(),
+        false => format!("there is {}", names.join(", ")),
+    };
+    CliError::usage(format!("there is no preview `{name}`")).with_hint(hint)
+}
+
+fn partly_read(why: &str) -> Finding {
+    Finding {
+        rule: "files-unreadable".to_owned(),
+        severity: Severity::Note,
+        at: None,
+        message: format!("only what the preview's Workers are bound to is removed: {why}"),
+        hint: Some("mend the files of all environments".to_owned()),
+    }
+}
