@@ -152,7 +152,10 @@ fn a_preview_has_data_of_its_own_and_goes_without_a_trace() {
 
     // Again: nothing. With other code: only that. Its data stays.
     let again = preview(&sandbox, &create[..4], 0);
-    assert_eq!((&again["outcome"], &again["api_calls"]["writes"]), (&json!("nothing_to_do"), &json!(0)));
+    assert_eq!(
+        (&again["outcome"], &again["api_calls"]["writes"]),
+        (&json!("nothing_to_do"), &json!(0))
+    );
     sandbox.write("web/index.js", web("second"));
     // What it held already it still calls, whichever services are named.
     let updated = preview(&sandbox, &["create", "feature/cart", "web"], 0);
@@ -168,7 +171,8 @@ fn a_preview_has_data_of_its_own_and_goes_without_a_trace() {
     assert_eq!(pruned["outcome"], "nothing_to_do", "{pruned:#}");
     assert_eq!(everything(&sandbox), during);
 
-    let asked = sandbox.deploy(&["preview", "delete", "feature/cart", "--platform", "local"]).exits(2);
+    let asked =
+        sandbox.deploy(&["preview", "delete", "feature/cart", "--platform", "local"]).exits(2);
     assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
     let dry = preview(&sandbox, &["delete", "feature/cart", "--dry-run"], 0);
     schema.check("deploy", &dry);
@@ -187,7 +191,11 @@ fn previews_are_listed_and_removed_by_who_has_only_the_account() {
     let sandbox = shop();
     let _ = sandbox.deploy(&DEPLOY).exits(0);
     for (name, ttl) in [("one", "1ms"), ("two", "5h"), ("three", "7d")] {
-        let _ = preview(&sandbox, &["create", name, "store", "--ttl", ttl], if ttl == "1ms" { 2 } else { 0 });
+        let _ = preview(
+            &sandbox,
+            &["create", name, "store", "--ttl", ttl],
+            if ttl == "1ms" { 2 } else { 0 },
+        );
     }
     let _ = preview(&sandbox, &["create", "one", "store", "--ttl", "1s"], 0);
     // Whoever has neither its history nor its code sees it all the same.
@@ -200,7 +208,10 @@ fn previews_are_listed_and_removed_by_who_has_only_the_account() {
     let names: Vec<&str> = previews.iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["one", "three", "two"]);
     assert_eq!(previews[2]["workers"][0]["service"], "store");
-    assert_eq!((&previews[2]["from"], &previews[2]["is_over"]), (&json!("development"), &json!(false)));
+    assert_eq!(
+        (&previews[2]["from"], &previews[2]["is_over"]),
+        (&json!("development"), &json!(false))
+    );
     let address = previews[2]["workers"][0]["urls"][0].as_str().unwrap();
     assert_eq!(fetch(address).status, 200);
     let text = sandbox.deploy(&["preview", "list", "--platform", "local"]).exits(0).stdout;
@@ -237,7 +248,7 @@ fn what_cannot_be_a_preview_says_why_and_nothing_is_written() {
     refused(&["create", "x", "--ttl", "soon"], "--ttl `soon`");
     refused(&["create", "x", "wbe"], "did you mean `web`");
     refused(&["create", "x", "--from", "stagin"], "did you mean `staging`");
-    refused(&["create", "x", "web"], "is not there");
+    refused(&["create", "x", "web"], "which does not exist");
     refused(&["delete"], "required");
     refused(&["delete", "x", "--expired"], "cannot be used with");
     refused(&["delete", "x"], "there is no preview `x`");
@@ -251,14 +262,21 @@ fn what_cannot_be_a_preview_says_why_and_nothing_is_written() {
     refused(&["create", "y", "clock"], "the environment `pr-y`");
     sandbox.edit("clodo.toml", "[environments.pr-y]", "[environments.pr-x]");
     let taken = sandbox.deploy(&[&DEPLOY[..], &["clock", "--env", "pr-x"]].concat());
-    assert!(taken.exits(0).json()["outcome"] == "done", "`clock-pr-x` is not `clock-development-pr-x`");
+    assert!(
+        taken.exits(0).json()["outcome"] == "done",
+        "`clock-pr-x` is not `clock-development-pr-x`"
+    );
     refused(&["create", "x", "clock"], "the environment `pr-x`");
     sandbox.edit("clodo.toml", "[environments.pr-x]", "[environments.staging]");
     let strays = before.iter().filter(|one| !everything(&sandbox).contains(one)).count();
     assert_eq!(strays, 0);
     // A Worker of the environment is no preview, whatever it is called.
     sandbox.edit("clock/wrangler.jsonc", "\"clock\"", "\"clock-development-pr-z\"");
-    sandbox.edit("clock/wrangler.jsonc", "}", ", \"env\": { \"development\": { \"name\": \"clock-pr-z\" } } }");
+    sandbox.edit(
+        "clock/wrangler.jsonc",
+        "}",
+        ", \"env\": { \"development\": { \"name\": \"clock-pr-z\" } } }",
+    );
     let _ = sandbox.deploy(&[&DEPLOY[..], &["clock"]].concat()).exits(0);
     let _ = preview(&sandbox, &["delete", "z", "--yes"], 2);
     assert!(names(&sandbox, "workers/scripts", "id").contains(&"clock-pr-z".to_owned()));
@@ -266,7 +284,10 @@ fn what_cannot_be_a_preview_says_why_and_nothing_is_written() {
     let _ = preview(&sandbox, &["create", "caller", "web"], 0);
     let still = ["destroy", "store", "--platform", "local", "--yes", "--json"];
     let still = sandbox.deploy(&still).exits(3).json();
-    assert!(still["error"]["message"].as_str().unwrap().contains("web-development-pr-caller"), "{still:#}");
+    assert!(
+        still["error"]["message"].as_str().unwrap().contains("web-development-pr-caller"),
+        "{still:#}"
+    );
 }
 
 #[test]
@@ -310,8 +331,15 @@ fn killed_in_the_middle_the_same_command_finishes_and_a_removal_leaves_nothing()
         let _ = killed_after(&sandbox, &["delete", "x", "--yes"], line);
         let rest = [&["preview", "delete", "x", "--yes"][..], &LOCAL].concat();
         let run = sandbox.deploy(&rest);
-        assert!(run.code == Some(0) || (run.code == Some(2) && run.stdout.contains("no preview")), "{run:?}");
-        assert_eq!(everything(&sandbox), before, "after line {line}, there was something: {is_there}");
+        assert!(
+            run.code == Some(0) || (run.code == Some(2) && run.stdout.contains("no preview")),
+            "{run:?}"
+        );
+        assert_eq!(
+            everything(&sandbox),
+            before,
+            "after line {line}, there was something: {is_there}"
+        );
         let past = sandbox.deploy(&["deployments", "--platform", "local", "--json"]).exits(0);
         assert!(!past.stdout.contains("\"unfinished\""), "after line {line}: {}", past.stdout);
         let _ = sandbox.deploy(&["drift", "--platform", "local"]).exits(0);
@@ -319,4 +347,45 @@ fn killed_in_the_middle_the_same_command_finishes_and_a_removal_leaves_nothing()
             return;
         }
     }
+}
+
+#[test]
+fn with_data_the_copies_begin_with_what_the_environment_holds() {
+    let sandbox = shop();
+    let development = sandbox.deploy(&DEPLOY).exits(0).json();
+    post(&format!("{}/original", url(&development, "web")));
+    // The branch's own migration runs on the copied rows.
+    sandbox.write(
+        "store/migrations/0002_more.sql",
+        "INSERT INTO notes SELECT text || '-migrated' FROM notes;\n",
+    );
+    let create = ["create", "x", "--with-data"];
+    let made = preview(&sandbox, &create, 0);
+    let own = url(&made, "web");
+    let seen = fetch(&own).json();
+    assert_eq!(seen["notes"], json!(["/original", "/original-migrated"]), "{seen:#}");
+    assert_eq!(seen["keys"], json!(["/original"]));
+    post(&format!("{own}/copy"));
+    // Said again, nothing that is there is overwritten or doubled.
+    let again = sandbox.deploy(&[&["preview"][..], &create, &LOCAL].concat()).exits(0);
+    assert!(again.stderr.contains("left as it is"), "{}", again.stderr);
+    let seen = fetch(&own).json();
+    assert_eq!(seen["notes"], json!(["/copy", "/original", "/original-migrated"]), "{seen:#}");
+    let original = fetch(&url(&development, "web")).json();
+    assert_eq!(original["notes"], json!(["/original"]));
+    assert_eq!(original["keys"], json!(["/original"]));
+    // What is protected is not spread unasked.
+    sandbox.edit(
+        "clodo.toml",
+        "[environments.staging]",
+        "[environments.staging]\nprotection = \"confirm\"",
+    );
+    let spread = ["create", "y", "--from", "staging", "--with-data"];
+    let refused = sandbox.deploy(&[&["preview"][..], &spread, &LOCAL].concat()).exits(3);
+    assert!(refused.stderr.contains("--allow-protected"), "{}", refused.stderr);
+    let _ = preview(
+        &sandbox,
+        &["create", "y", "store", "--from", "staging", "--with-data", "--allow-protected", "--yes"],
+        0,
+    );
 }

@@ -2,7 +2,9 @@ use crate::{
     args::{PlatformArgs, PlatformChoice, StrategyArgs, StrategyChoice, TargetArgs},
     failure,
 };
-use clodo::{CloudProgram, Connection, LoadOptions, Loaded, NewPreview, Project, Secrets, SharedPacer};
+use clodo::{
+    CloudProgram, Connection, LoadOptions, Loaded, NewPreview, Project, Secrets, SharedPacer,
+};
 use clodo_bundle::{Bundle, Bundler};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Selection, Strategy};

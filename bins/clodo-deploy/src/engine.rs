@@ -6,8 +6,12 @@ use clodo_config::{Platform, Protection};
 use clodo_http::HttpService;
 use clodo_orchestrator::{DeployContext, DeployOptions, Desired, Gate};
 use clodo_saga::StateStore;
-use clodo_types::{Clock as _, SystemClock};
-use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
+use clodo_types::{AccountId, AccountName, Clock as _, SystemClock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 /// The orchestrator's context with everything plugged in.
 pub(crate) struct Engine {
@@ -85,6 +89,11 @@ impl Engine {
         let last = self.cx.gates.iter().position(|gate| Arc::ptr_eq(gate, &question));
         self.cx.gates.insert(last.unwrap_or(self.cx.gates.len()), Arc::new(gate));
         self
+    }
+
+    /// The platform's API, for what no port of the orchestrator does, and the ids of accounts.
+    pub(crate) fn api(&self) -> (&Client, &BTreeMap<AccountName, AccountId>) {
+        (&self.client, &self.to.accounts)
     }
 
     /// How many steps run side by side.

@@ -14,7 +14,9 @@ use crate::{
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_bundle::{Bundle, Module, ModuleKind};
-use clodo_types::{AccountName, DeploymentId, PortfolioName, TargetId, Timestamp, VersionId, ZoneName};
+use clodo_types::{
+    AccountName, DeploymentId, PortfolioName, TargetId, Timestamp, VersionId, ZoneName,
+};
 use serde_json::Map;
 use std::{collections::BTreeSet, sync::Arc};
 

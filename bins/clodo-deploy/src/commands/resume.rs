@@ -20,6 +20,13 @@ pub(crate) async fn run(
     let store = store(&context, platform).await?;
     let portfolio = context.project.portfolio().name();
     let meant = unfinished(&*store, portfolio, args.deployment.as_deref()).await?;
+    if let Some(environment) = of_preview(&context, &meant) {
+        let again = if meant.removal.is_some() { "delete" } else { "create" };
+        let message = format!("deployment {} is of the preview `{environment}`", meant.id);
+        let hint =
+            format!("run `clodo-deploy preview {again}` for it again: it goes on where it stopped");
+        return Err(CliError::usage(message).with_hint(hint));
+    }
     if let Some(of) = &meant.rollback_of {
         let again = rollback_again(args, of.to_string(), &meant);
         return rollback::run(session, global, &again).await;
@@ -56,6 +63,14 @@ pub(crate) async fn run(
         return Err(unanswered);
     }
     finish(&context, &report)
+}
+
+/// The preview's environment, which no file describes.
+fn of_preview<'a>(context: &Context<'_>, meant: &'a Deployment) -> Option<&'a str> {
+    let described = context.project.portfolio().environments();
+    let mut unknown = meant.wanted.keys().filter(|id| !described.contains_key(&id.environment));
+    let environment = unknown.next()?.environment.as_str();
+    environment.starts_with("pr-").then_some(environment)
 }
 
 /// What has to be selected so that the targets of a deployment are among it.

@@ -9,8 +9,7 @@ pub(super) fn orphans(desired: &Desired, facts: &DriftFacts, report: &mut DriftR
             let worker = WorkerRef { account: account.clone(), worker: worker.clone() };
             let mark = live.mark();
             // No file names a preview.
-            let is_ours =
-                mark.owner.as_ref() == Some(&desired.portfolio) && mark.preview.is_none();
+            let is_ours = mark.owner.as_ref() == Some(&desired.portfolio) && mark.preview.is_none();
             let is_target = desired.targets.iter().any(|target| target.worker_ref() == worker);
             if !is_ours || is_target || named.contains(&worker) {
                 continue;

@@ -60,7 +60,8 @@ async fn a_secret_that_is_not_sent_is_told() {
         let mut observed = Observed::default();
         let account = observed.accounts.entry("main".parse().unwrap()).or_default();
         let mut worker = ObservedWorker::default();
-        worker.tags = Mark { owner: "shop".parse().ok(), hashes, ..Mark::default() }.to_tags::<&str>(&[]);
+        worker.tags =
+            Mark { owner: "shop".parse().ok(), hashes, ..Mark::default() }.to_tags::<&str>(&[]);
         account.workers.insert("web".parse().unwrap(), worker);
         observed
     };

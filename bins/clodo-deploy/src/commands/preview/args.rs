@@ -12,22 +12,18 @@ pub(crate) struct PreviewArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum PreviewCommand {
     /// Deploy copies of targets for a branch, with data of their own; again to bring them up to date
-    #[command(
-        after_help = "Examples:\n  clodo-deploy preview create --platform local\n  \
+    #[command(after_help = "Examples:\n  clodo-deploy preview create --platform local\n  \
                       clodo-deploy preview create feature/checkout web orders --from staging --ttl 3d --yes\n\n\
                       A preview answers below workers.dev only: it has no domains, routes or schedules. Its databases,\n\
-                      namespaces and buckets are its own. Services that it does not hold are those of the environment."
-    )]
+                      namespaces and buckets are its own. Services that it does not hold are those of the environment.")]
     Create(PreviewCreateArgs),
     /// List the previews that are in the accounts, whoever made them
     #[command(after_help = "Example:\n  clodo-deploy preview list --json")]
     List(PreviewListArgs),
     /// Remove a preview with all its data; nothing else is touched
-    #[command(
-        after_help = "Examples:\n  clodo-deploy preview delete feature/checkout --yes\n  \
+    #[command(after_help = "Examples:\n  clodo-deploy preview delete feature/checkout --yes\n  \
                       clodo-deploy preview delete --expired --yes\n  \
-                      clodo-deploy preview delete --gone --keep main feature/checkout --dry-run"
-    )]
+                      clodo-deploy preview delete --gone --keep main feature/checkout --dry-run")]
     Delete(PreviewDeleteArgs),
 }
 
@@ -51,6 +47,13 @@ pub(crate) struct PreviewCreateArgs {
     /// and one that is there as long as it would anyway. `delete --expired` removes it then
     #[arg(long, value_name = "TIME")]
     pub(crate) ttl: Option<String>,
+    /// Copy what the environment's databases and KV namespaces hold, where the preview's hold nothing
+    /// yet; without it they are empty but for what migrations put there
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) with_data: bool,
+    /// Allow data of an environment that is protected to be copied
+    #[arg(long, requires = "with_data")]
+    pub(crate) allow_protected: bool,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -4,14 +4,18 @@ use crate::{
     commands::{deploy::finish, plan::show},
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question},
-    report::say_findings,
+    failure,
+    report::{refusal, say_findings},
 };
 use clodo::NewPreview;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_config::{Platform, parse_time};
-use clodo_orchestrator::{Desired, FoundPreview, PreviewName, deploy, prepare};
-use clodo_types::{Clock as _, EnvironmentName, SystemClock, Timestamp};
-use std::time::Duration;
+use clodo_config::{Platform, Protection, parse_time};
+use clodo_orchestrator::{Desired, DesiredTarget, FoundPreview, PreviewName, deploy, prepare};
+use clodo_types::{Clock as _, EnvironmentName, Finding, Severity, SystemClock, Timestamp};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// How long a preview lives of which nobody said it.
 const USUAL_LIFE: Duration = Duration::from_hours(7 * 24);
@@ -35,6 +39,7 @@ pub(super) async fn run(
         platform: args.platform.clone(),
     };
     let selection = context.selection(&from)?;
+    may_copy(&context, args)?;
     let to = context.connect(platform).await?;
     let found = Found::read(&context, &to, None, false).await?;
     let preview = wanted(&context, name, found.previews, selection.environment.as_ref(), life)?;
@@ -44,7 +49,7 @@ pub(super) async fn run(
     no_other_name(&context, platform, &loaded.desired)?;
     let question = question(&context, &loaded.desired, platform, args.yes);
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_concurrency(args.concurrency);
+    let mut engine = engine.with_concurrency(args.concurrency);
     let mut options = options(&loaded, false);
     options.why.clone_from(&args.reason);
     if args.dry_run {
@@ -52,11 +57,62 @@ pub(super) async fn run(
         let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
         return show(&context, &prepared, began);
     }
+    if args.with_data {
+        // Gates and the question come before the first write.
+        let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
+        if let Some(unanswered) = engine.confirmation.take_error() {
+            return Err(unanswered);
+        }
+        if prepared.is_refused() {
+            return show(&context, &prepared, began);
+        }
+        engine = engine.without_question();
+        copy(&context, platform, &loaded.desired, &engine).await?;
+    }
     let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);
     }
     finish(&context, &report)
+}
+
+/// Data of people is not spread by a slip of the pen.
+fn may_copy(context: &Context<'_>, args: &PreviewCreateArgs) -> Result<(), CliError> {
+    let described = context.project.portfolio().environments().get(args.from.as_str());
+    let is_protected = described.is_some_and(|one| one.protection != Protection::None);
+    if !args.with_data || args.allow_protected || !is_protected {
+        return Ok(());
+    }
+    Err(refusal(&[Finding {
+        rule: "protected".to_owned(),
+        severity: Severity::Block,
+        at: None,
+        message: format!("the data of `{}` is not copied: it is protected", args.from),
+        hint: Some(
+            "leave --with-data out, or give --allow-protected if it is really meant".to_owned(),
+        ),
+    }]))
+}
+
+/// Copies the environment's data, before migrations of the branch run on the copies.
+async fn copy(
+    context: &Context<'_>,
+    platform: Platform,
+    desired: &Desired,
+    engine: &Engine,
+) -> Result<(), CliError> {
+    let survey = clodo::survey(&context.project, platform).map_err(failure::of_load)?;
+    let copies: Vec<&DesiredTarget> = desired.targets.iter().map(|target| &**target).collect();
+    let (client, accounts) = engine.api();
+    let copied = clodo::copy_data(client, accounts, &survey.targets, &copies, SystemClock.now());
+    let told = copied.await.map_err(|error| {
+        CliError::of(Exit::Partly, "copy", error)
+            .with_hint("run the same command again: it goes on where it stopped")
+    })?;
+    for line in told {
+        context.session.ui.say(&line);
+    }
+    Ok(())
 }
 
 /// The given name, else that of the branch.
@@ -87,7 +143,7 @@ fn life(text: &str) -> Result<Duration, CliError> {
 fn wanted(
     context: &Context<'_>,
     name: PreviewName,
-    mut found: std::collections::BTreeMap<PreviewName, FoundPreview>,
+    mut found: BTreeMap<PreviewName, FoundPreview>,
     from: Option<&EnvironmentName>,
     life: Option<Duration>,
 ) -> Result<NewPreview, CliError> {
@@ -102,7 +158,8 @@ fn wanted(
     }
     let environment = name.environment();
     if context.project.portfolio().environments().contains_key(&environment) {
-        let message = format!("a preview `{name}` would be called as the environment `{environment}`");
+        let message =
+            format!("a preview `{name}` would be called as the environment `{environment}`");
         return Err(CliError::usage(message).with_hint("choose another name"));
     }
     let now = SystemClock.now();
@@ -118,7 +175,7 @@ fn wanted(
             since: now,
             ends: Some(ends.unwrap_or_else(usual)),
             by: context.person(),
-            present: std::collections::BTreeSet::new(),
+            present: BTreeSet::new(),
         },
         Some(there) => NewPreview {
             name,

@@ -8,10 +8,10 @@ use crate::{
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::Platform;
 use clodo_orchestrator::{
-    Data, DesiredTarget, PreviewName, Removal, RemovalOptions, destroy, prepare_destroy,
-    preview_targets, unfinished_deployments,
+    Data, DesiredDatabase, DesiredNamespace, DesiredTarget, PreviewName, Removal, RemovalOptions,
+    ResourceRef, destroy, prepare_destroy, preview_targets, unfinished_deployments,
 };
-use clodo_types::{Clock as _, Finding, Severity, SystemClock};
+use clodo_types::{Clock as _, Finding, Severity, SystemClock, TargetId};
 use std::collections::BTreeSet;
 
 /// `clodo-deploy preview delete`
@@ -42,8 +42,8 @@ pub(super) async fn run(
         targets.extend(own.await.map_err(unread)?);
     }
     if let Some(name) = &asked {
-        let remains = remains(&context, platform, name);
-        if targets.is_empty() && !is_known(&context, platform, &found, name, &remains).await? {
+        let remains = remains(&context, platform, &found, name).await?;
+        if targets.is_empty() && remains.is_empty() {
             return Err(unknown(name, &found));
         }
         add_remains(&mut targets, remains, &found);
@@ -74,56 +74,51 @@ pub(super) async fn run(
 }
 
 fn question(asked: Option<&PreviewName>) -> String {
-    let what = asked.map_or_else(|| "these previews".to_owned(), |name| format!("preview `{name}`"));
+    let what =
+        asked.map_or_else(|| "these previews".to_owned(), |name| format!("preview `{name}`"));
     format!("Remove {what} with all data in it for good? (It is a copy.)")
 }
 
-/// What the preview would have by the files: a creation that was cut short may have left things to
-/// which no Worker is bound yet. From files that cannot be read nothing is concluded.
-fn remains(context: &Context<'_>, platform: Platform, name: &PreviewName) -> Vec<DesiredTarget> {
-    let environments = context.project.portfolio().environments();
-    if environments.contains_key(&name.environment()) {
-        return Vec::new();
-    }
-    let surveys = environments
-        .keys()
-        .filter_map(|from| clodo::survey_preview(&context.project, platform, name, from).ok());
-    surveys.flat_map(|survey| survey.targets).collect()
-}
-
-/// True when something is left of a preview that has no Worker: data, or a creation that is not
-/// finished.
-async fn is_known(
+/// What is left of a preview and hangs on none of its Workers: a creation that was cut short may have
+/// made data to which nothing is bound yet, or may only be unfinished in the history. The files tell;
+/// from files that cannot be read nothing is concluded.
+async fn remains(
     context: &Context<'_>,
     platform: Platform,
     found: &Found,
     name: &PreviewName,
-    remains: &[DesiredTarget],
-) -> Result<bool, CliError> {
-    let is_there = |target: &DesiredTarget| {
-        found.observed.accounts.get(&target.id.account).is_some_and(|seen| {
-            let database = |one: &clodo_orchestrator::DesiredDatabase| match &one.resource {
-                clodo_orchestrator::ResourceRef::Name(name) => seen.databases.contains_key(name),
-                clodo_orchestrator::ResourceRef::Id(_) => false,
-            };
-            let namespace = |one: &clodo_orchestrator::DesiredNamespace| match &one.resource {
-                clodo_orchestrator::ResourceRef::Name(title) => seen.namespaces.contains_key(title),
-                clodo_orchestrator::ResourceRef::Id(_) => false,
-            };
-            target.databases.iter().any(database)
-                || target.namespaces.iter().any(namespace)
-                || target.buckets.iter().any(|bucket| seen.buckets.contains(&bucket.name))
-        })
-    };
-    if remains.iter().any(is_there) {
-        return Ok(true);
+) -> Result<Vec<DesiredTarget>, CliError> {
+    let portfolio = context.project.portfolio();
+    if portfolio.environments().contains_key(&name.environment()) {
+        return Ok(Vec::new());
     }
     let store = store(context, platform).await?;
-    let portfolio = context.project.portfolio().name();
-    let unfinished = unfinished_deployments(&*store, portfolio).await;
+    let unfinished = unfinished_deployments(&*store, portfolio.name()).await;
     let unfinished = unfinished.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
-    let environment = name.environment();
-    Ok(unfinished.iter().any(|one| one.wanted.keys().any(|id| id.environment == environment)))
+    let begun: BTreeSet<&TargetId> = unfinished.iter().flat_map(|one| one.wanted.keys()).collect();
+    let surveys = portfolio
+        .environments()
+        .keys()
+        .filter_map(|from| clodo::survey_preview(&context.project, platform, name, from).ok());
+    let targets = surveys.flat_map(|survey| survey.targets);
+    let is_left = |target: &DesiredTarget| begun.contains(&target.id) || holds_any(found, target);
+    Ok(targets.filter(is_left).collect())
+}
+
+/// True when data is there that the target would hold.
+fn holds_any(found: &Found, target: &DesiredTarget) -> bool {
+    let Some(seen) = found.observed.accounts.get(&target.id.account) else { return false };
+    let database = |one: &DesiredDatabase| match &one.resource {
+        ResourceRef::Name(name) => seen.databases.contains_key(name),
+        ResourceRef::Id(_) => false,
+    };
+    let namespace = |one: &DesiredNamespace| match &one.resource {
+        ResourceRef::Name(title) => seen.namespaces.contains_key(title),
+        ResourceRef::Id(_) => false,
+    };
+    target.databases.iter().any(database)
+        || target.namespaces.iter().any(namespace)
+        || target.buckets.iter().any(|bucket| seen.buckets.contains(&bucket.name))
 }
 
 /// Adds what Workers are not bound to; Workers that are no part of the preview are left out.

@@ -66,11 +66,7 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
-fn described<'a>(
-    found: &Found,
-    preview: &'a FoundPreview,
-    now: Timestamp,
-) -> PreviewDocument<'a> {
+fn described<'a>(found: &Found, preview: &'a FoundPreview, now: Timestamp) -> PreviewDocument<'a> {
     let worker = |(worker, of): (&'a WorkerRef, &'a Preview)| {
         let (domains, workers_dev) = (BTreeSet::new(), true);
         let addresses = Addresses { worker: worker.clone(), domains, workers_dev };
@@ -93,7 +89,12 @@ fn described<'a>(
     }
 }
 
-fn describe(text: &mut String, preview: &FoundPreview, shown: &PreviewDocument<'_>, now: Timestamp) {
+fn describe(
+    text: &mut String,
+    preview: &FoundPreview,
+    shown: &PreviewDocument<'_>,
+    now: Timestamp,
+) {
     let age = rounded(now.since(preview.since));
     let ends = match preview.ends {
         None => "does not end by itself".to_owned(),
