@@ -270,16 +270,6 @@ fn what_cannot_be_a_preview_says_why_and_nothing_is_written() {
     sandbox.edit("clodo.toml", "[environments.pr-x]", "[environments.staging]");
     let strays = before.iter().filter(|one| !everything(&sandbox).contains(one)).count();
     assert_eq!(strays, 0);
-    // A Worker of the environment is no preview, whatever it is called.
-    sandbox.edit("clock/wrangler.jsonc", "\"clock\"", "\"clock-development-pr-z\"");
-    sandbox.edit(
-        "clock/wrangler.jsonc",
-        "}",
-        ", \"env\": { \"development\": { \"name\": \"clock-pr-z\" } } }",
-    );
-    let _ = sandbox.deploy(&[&DEPLOY[..], &["clock"]].concat()).exits(0);
-    let _ = preview(&sandbox, &["delete", "z", "--yes"], 2);
-    assert!(names(&sandbox, "workers/scripts", "id").contains(&"clock-pr-z".to_owned()));
     // `destroy` of the environment does not take away what a preview still calls.
     let _ = preview(&sandbox, &["create", "caller", "web"], 0);
     let still = ["destroy", "store", "--platform", "local", "--yes", "--json"];
@@ -288,6 +278,18 @@ fn what_cannot_be_a_preview_says_why_and_nothing_is_written() {
         still["error"]["message"].as_str().unwrap().contains("web-development-pr-caller"),
         "{still:#}"
     );
+    // A Worker of the environment is no preview, whatever it is called.
+    let named = ", \"env\": { \"development\": { \"name\": \"store-development-pr-k\" } } }";
+    let config = std::fs::read_to_string(sandbox.project().join("clock/wrangler.jsonc")).unwrap();
+    sandbox.write("clock/wrangler.jsonc", config.replace(" }", named));
+    refused(&["create", "k", "store"], "worker `store-development-pr-k` of the preview");
+    let _ = sandbox.deploy(&[&DEPLOY[..], &["clock"]].concat()).exits(0);
+    sandbox.write("clock/wrangler.jsonc", config);
+    let taken = preview(&sandbox, &["create", "k", "store"], 3);
+    assert_eq!(taken["findings"][0]["rule"], "foreign-preview", "{taken:#}");
+    refused(&["delete", "k", "--yes"], "there is no preview `k`");
+    let workers = names(&sandbox, "workers/scripts", "id");
+    assert!(workers.contains(&"store-development-pr-k".to_owned()), "{workers:?}");
 }
 
 #[test]
