@@ -300,6 +300,15 @@ fn the_branch_that_is_checked_out_names_the_preview() {
     let made = preview(&sandbox, &["create"], 0);
     assert!(url(&made, "web").contains("web-development-pr-fix-umlaut."), "{made:#}");
     assert_eq!(made["targets"].as_array().unwrap().len(), 3);
+    // A rollback that names nothing means the environments, whatever branches did since.
+    sandbox.write("web/index.js", web("second"));
+    let development = sandbox.deploy(&DEPLOY).exits(0).json();
+    assert_eq!(fetch(&url(&development, "web")).json()["web"], "second");
+    let made = preview(&sandbox, &["create"], 0);
+    let back = sandbox.deploy(&["rollback", "--platform", "local", "--yes", "--json"]).exits(0);
+    assert!(back.stdout.contains("\"development\""), "{}", back.stdout);
+    assert_eq!(fetch(&url(&development, "web")).json()["web"], "first");
+    assert_eq!(fetch(&url(&made, "web")).json()["web"], "second");
 }
 
 /// Runs a command and kills it when it has printed so many events; true when it was over before.

@@ -30,7 +30,7 @@ pub(crate) async fn run(
     let platform = context.platform(&args.platform)?;
     let portfolio = context.project.portfolio().name().clone();
     let past = history(&context, platform).await?;
-    let options = options(args, &past)?;
+    let options = options(&context, args, &past)?;
     let to = context.connect(platform).await?;
     let guarded = platform == Platform::Cloudflare || is_protected(&context, &options, &past);
     let question = (guarded && !args.yes && !args.dry_run).then(|| "Roll this back?".to_owned());
@@ -62,15 +62,17 @@ async fn history(context: &Context<'_>, platform: Platform) -> Result<Vec<Deploy
 /// Whether anything that may be taken back is in an environment that asks for a person's yes.
 fn is_protected(context: &Context<'_>, options: &RollbackOptions, past: &[Deployment]) -> bool {
     let environments = context.project.portfolio().environments();
+    let chosen = |id: &TargetId| options.targets.is_empty() || options.targets.contains(id);
     let is_newest = |deployment: &&Deployment| {
-        deployment.state == DeploymentState::Done && deployment.rollback_of.is_none()
+        deployment.state == DeploymentState::Done
+            && deployment.rollback_of.is_none()
+            && deployment.targets.iter().any(|target| chosen(&target.id))
     };
     let meant: Vec<&Deployment> = match (&options.of, options.reach) {
         (Some(id), _) => past.iter().filter(|deployment| deployment.id == *id).collect(),
         (None, Reach::Newest) => past.iter().filter(is_newest).take(1).collect(),
         (None, _) => past.iter().collect(),
     };
-    let chosen = |id: &TargetId| options.targets.is_empty() || options.targets.contains(id);
     let mut targets = meant.into_iter().flat_map(|deployment| &deployment.targets);
     targets.any(|target| {
         let described = environments.get(&target.id.environment);
@@ -81,7 +83,11 @@ fn is_protected(context: &Context<'_>, options: &RollbackOptions, past: &[Deploy
 }
 
 /// What was named, as the history knows it.
-fn options(args: &RollbackArgs, past: &[Deployment]) -> Result<RollbackOptions, CliError> {
+fn options(
+    context: &Context<'_>,
+    args: &RollbackArgs,
+    past: &[Deployment],
+) -> Result<RollbackOptions, CliError> {
     let mut options = RollbackOptions::new(new_deployment());
     options.why.clone_from(&args.reason);
     options.of = args.deployment.as_deref().map(name).transpose()?;
@@ -98,7 +104,14 @@ fn options(args: &RollbackArgs, past: &[Deployment]) -> Result<RollbackOptions, 
     let customers = narrowed(&args.customers, "customer", |wanted: &CustomerName| {
         ids().any(|id| id.customer.as_ref() == Some(wanted))
     })?;
-    if services.is_empty() && customers.is_empty() && environment.is_none() {
+    // A preview is only meant by who names it: what a branch does is no news of the environments.
+    let described = context.project.portfolio().environments();
+    let is_preview = |id: &TargetId| {
+        !described.contains_key(&id.environment) && id.environment.as_str().starts_with("pr-")
+    };
+    let leaves_out = environment.is_none() && options.of.is_none() && ids().any(is_preview);
+    let names_all = services.is_empty() && customers.is_empty() && environment.is_none();
+    if names_all && !leaves_out {
         return Ok(options);
     }
     let fits = |id: &&TargetId| {
@@ -106,6 +119,7 @@ fn options(args: &RollbackArgs, past: &[Deployment]) -> Result<RollbackOptions, 
         (services.is_empty() || services.contains(&id.service))
             && (customers.is_empty() || customers.iter().any(customer))
             && environment.as_ref().is_none_or(|wanted| *wanted == id.environment)
+            && !(leaves_out && is_preview(id))
     };
     options.targets = ids().filter(fits).cloned().collect();
     if options.targets.is_empty() {
