@@ -1,5 +1,5 @@
 use crate::report::plan_text;
-use clodo_cli::{ProgressLine, Tone, Ui};
+use clodo_cli::{OutputMode, ProgressLine, Tone, Ui};
 use clodo_orchestrator::{DeployEvent, DeployListener, Plan};
 use clodo_saga::{Event, StepId};
 use serde_json::{Value, json};
@@ -104,7 +104,9 @@ impl DeployListener for Teller {
             DeployEvent::Waiting(step) => self.at(Some(&self.summary(step))),
             _ => {}
         }
-        if let Some(document) = as_json(event) {
+        if self.ui.mode() == OutputMode::Events
+            && let Some(document) = as_json(event)
+        {
             // The deployment goes on when nobody reads its events any more.
             let _ = self.ui.event(&document);
         }
