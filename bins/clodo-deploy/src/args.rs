@@ -41,7 +41,8 @@ pub(crate) enum Command {
         after_help = "Example:\n  clodo-deploy plan --env production --out release.plan\n  clodo-deploy apply release.plan"
     )]
     Apply(ApplyArgs),
-    /// Give an environment the code that another one has proved, without building it again
+    /// Give an environment the code that another one has proved, without building it again; its
+    /// settings, bindings and migrations are those of the files
     #[command(
         after_help = "Example:\n  clodo-deploy promote --from staging --to production --strategy canary --yes"
     )]
@@ -279,7 +280,7 @@ pub(crate) struct DeployArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Leave it to a runner: what is built goes into the shared state, values of secrets do not
-    #[arg(long, conflicts_with_all = ["dry_run", "secrets_file", "prune"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "secrets_file", "prune", "preflight"])]
     pub(crate) enqueue: bool,
 }
 

@@ -6,12 +6,15 @@ use clodo_config::{Platform, Protection};
 use clodo_http::HttpService;
 use clodo_orchestrator::{DeployContext, DeployOptions, Desired, Gate};
 use clodo_saga::StateStore;
-use clodo_types::{AccountId, AccountName, Clock as _, SystemClock};
+use clodo_types::{AccountId, AccountName, Clock as _, SystemClock, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     sync::Arc,
 };
+
+/// How long code is kept that is to be promoted: 30 days.
+const KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
 /// The orchestrator's context with everything plugged in.
 pub(crate) struct Engine {
@@ -71,8 +74,14 @@ impl Engine {
         if bundles.is_empty() {
             return Ok(());
         }
-        let kept = clodo::keep_bundles(&*self.state, bundles, SystemClock.now()).await;
-        kept.map(drop).map_err(failure::of_queue)
+        let now = SystemClock.now();
+        let kept = clodo::keep_bundles(&*self.state, bundles, now).await;
+        kept.map_err(failure::of_queue)?;
+        let long_ago = Timestamp::from_millis(now.as_millis() - KEPT_MS);
+        if let Err(error) = self.state.forget_blobs(long_ago).await {
+            context.session.ui.warn(&format!("old code was not cleared away: {error}"));
+        }
+        Ok(())
     }
 
     /// Looks this closely before anything is written, and before anybody is asked.

@@ -46,7 +46,11 @@ impl Mark {
             .zip(hash(CONFIG))
             .zip(hash(TRIGGERS))
             .map(|((content, config), triggers)| Hashes { content, config, triggers });
-        Self { owner, hashes, preview: find(PREVIEW).and_then(Preview::from_tag) }
+        let tag = find(PREVIEW);
+        let preview = tag.and_then(Preview::from_tag);
+        // A preview of which nobody can tell which one: nobody's, so that no command takes it away.
+        let owner = owner.filter(|_| tag.is_none() || preview.is_some());
+        Self { owner, hashes, preview }
     }
 
     /// Writes it among the `tags` that are there; those of others stay, and what is part of a preview
@@ -141,6 +145,12 @@ mod tests {
         assert_eq!(tags.len(), 5);
         assert_eq!(Mark::from_tags(&tags), mark);
         assert_eq!(mark.to_tags(&tags), tags);
+    }
+
+    #[test]
+    fn a_preview_whose_tag_cannot_be_read_is_nobodys() {
+        let mark = Mark::from_tags(&["clodo:shop", "clodo:preview:from-the-future"]);
+        assert_eq!((mark.owner, mark.preview), (None, None));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
     observed::{Observed, ObservedWorker},
     plan::{Action, Fate, Plan, PlannedStep, PlannedTarget},
     planner::{arrange, change_id},
+    preview::Preview,
     record::Occasion,
     report::{DeployReport, Outcome},
     trigger::{Addresses, Check, Through, WorkerRef},
@@ -273,6 +274,14 @@ impl<'a> Draft<'a> {
             };
             let hint = "`clodo-deploy preview delete` removes previews, and nothing else does";
             self.say("foreign-preview", Severity::Block, message, Some(hint));
+            return false;
+        }
+        let lives = |preview: &Preview| (preview.since, preview.ends);
+        if wanted.map(lives) != found.as_ref().map(lives) {
+            let message =
+                format!("somebody has made or prolonged the preview of `{name}` meanwhile");
+            let hint = "look at `clodo-deploy preview list`, and give the command again";
+            self.say("preview-changed", Severity::Block, message, Some(hint));
             return false;
         }
         if target.object_migrations.is_empty() {

@@ -88,12 +88,11 @@ pub async fn proved_code(
     for deployment in past.iter().filter(|past| past.state == DeploymentState::Done) {
         let there = deployment.wanted.iter().filter(|(id, _)| id.environment == *from);
         for (id, hashes) in there {
-            if let Some(hashes) = hashes {
-                newest.entry(id.service.clone()).or_insert(hashes.content);
-            }
+            newest.entry(id.service.clone()).or_insert(hashes.map(|hashes| hashes.content));
         }
     }
-    Ok(newest)
+    // What was taken away there has proved nothing since.
+    Ok(newest.into_iter().filter_map(|(service, content)| Some((service, content?))).collect())
 }
 
 /// What the newest finished deployment left at each target of the service in `from`.

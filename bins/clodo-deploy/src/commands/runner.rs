@@ -71,10 +71,16 @@ pub(crate) async fn run(
     let done = VecDeque::new();
     let mut runner =
         Runner { context, args, platform, store, kind, told: None, done, failed: false };
-    runner.work().await?;
+    let lacking = runner.work().await?;
     runner.forget().await;
     let outcome = if runner.failed { "failed" } else { "done" };
     session.ui.document(&RunnerDocument { version: FORMAT, outcome, jobs: &runner.done })?;
+    if let Some(why) = lacking {
+        let hint = "start a runner that has them, or give them to this one";
+        let error = CliError::usage(why).with_hint(hint);
+        session.ui.error(&error);
+        return Ok(error.exit());
+    }
     Ok(if runner.failed { Exit::Failed } else { Exit::Done })
 }
 
@@ -114,22 +120,21 @@ enum Worked {
 impl Runner<'_> {
     /// Does one job after the other, in their order, until it is told to end. A job that was begun
     /// is done: only then does the runner end, unless it is told twice.
-    async fn work(&mut self) -> Result<(), CliError> {
+    ///
+    /// Returns what it lacks for the next job, if it was to end when nothing is left to do.
+    async fn work(&mut self) -> Result<Option<String>, CliError> {
         let cancel = self.context.session.cancel.clone();
         let mut tidied = Instant::now();
         while !cancel.is_cancelled() {
+            if tidied.elapsed() >= TIDY {
+                tidied = Instant::now();
+                self.forget().await;
+            }
             let next = self.next().await;
             match next {
                 Ok(Next::Nothing) if self.args.until_empty => break,
-                Ok(Next::Nothing) if tidied.elapsed() >= TIDY => {
-                    tidied = Instant::now();
-                    self.forget().await;
-                }
                 Ok(Next::Nothing | Next::Wait) => {}
-                Ok(Next::Lack(why)) if self.args.until_empty => {
-                    let hint = "start a runner that has them, or give them to this one";
-                    return Err(CliError::usage(why).with_hint(hint));
-                }
+                Ok(Next::Lack(why)) if self.args.until_empty => return Ok(Some(why)),
                 Ok(Next::Lack(why)) => self.tell(Some(why)),
                 Ok(Next::Claim(head, able)) => {
                     if self.claim(&head, able).await? {
@@ -146,7 +151,7 @@ impl Runner<'_> {
                 () = tokio::time::sleep(POLL) => {}
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn tell(&mut self, why: Option<String>) {

@@ -10,7 +10,7 @@ use crate::{
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_orchestrator::{
     DeployEvent, DeployListener as _, Deployment, DeploymentRecord, DeploymentState, Outcome,
-    deployment_record, deployments, unfinished_deployments,
+    deployment_record, deployments, find_deployment, unfinished_deployments,
 };
 use clodo_saga::{Ending, Entry, EntryRecord, Event, JournalStore, LeaseStore, StepId};
 use clodo_types::{DeploymentId, PortfolioName, Timestamp};
@@ -29,7 +29,15 @@ pub(crate) async fn run(
     let store = store(&context, context.platform(&args.platform)?).await?;
     let portfolio = context.project.portfolio().name();
     let id = match &args.deployment {
-        Some(id) => name(id)?,
+        Some(id) => {
+            let id = name(id)?;
+            let known = find_deployment(&*store, portfolio, &id).await.map_err(of_state)?;
+            known.ok_or_else(|| {
+                CliError::usage(format!("there is no deployment {id}"))
+                    .with_hint("`clodo-deploy deployments` lists what there is")
+            })?;
+            id
+        }
         None => newest(&*store, portfolio).await?,
     };
     let mut view = View::new(&context, id);

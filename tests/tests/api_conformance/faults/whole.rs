@@ -32,6 +32,8 @@ pub(super) fn same_but_for(untroubled: &str, world: &World, twice: &[Write]) {
 fn without_ids(what: &Value) -> String {
     let words = what.as_str().unwrap().split(' ');
     let starred = |word: &str| {
+        // What there are two of is told apart by a digest in brackets.
+        let word = word.trim_start_matches("(/").trim_end_matches(')');
         let id = word.len() >= 32 && word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
         if id { "*".to_owned() } else { word.to_owned() }
     };

@@ -51,8 +51,8 @@ pub(crate) struct PreviewCreateArgs {
     /// yet; without it they are empty but for what migrations put there
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) with_data: bool,
-    /// Allow data of an environment that is protected to be copied
-    #[arg(long, requires = "with_data")]
+    /// Allow a preview of an environment that is protected: it runs this code with its secrets
+    #[arg(long)]
     pub(crate) allow_protected: bool,
     /// Show the plan and stop before anything is written
     #[arg(long)]

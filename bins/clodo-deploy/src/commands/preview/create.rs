@@ -39,7 +39,7 @@ pub(super) async fn run(
         platform: args.platform.clone(),
     };
     let selection = context.selection(&from)?;
-    may_copy(&context, args)?;
+    may_take(&context, args)?;
     let to = context.connect(platform).await?;
     let found = Found::read(&context, &to, None, false).await?;
     let preview = wanted(&context, name, found.previews, selection.environment.as_ref(), life)?;
@@ -66,6 +66,12 @@ pub(super) async fn run(
         if prepared.is_refused() {
             return show(&context, &prepared, began);
         }
+        let asked = args.yes || platform == Platform::Local || !prepared.plan.is_empty();
+        let copying = format!("Copy the data of `{}` into the preview?", args.from);
+        if !asked && !context.session.ui.confirm(&copying, "--yes")? {
+            return Err(CliError::new(Exit::Refused, "refused", "nobody said yes")
+                .with_hint("answer `y`, or give --yes"));
+        }
         engine = engine.without_question();
         copy(&context, platform, &loaded.desired, &engine).await?;
     }
@@ -76,21 +82,23 @@ pub(super) async fn run(
     finish(&context, &report)
 }
 
-/// Data of people is not spread by a slip of the pen.
-fn may_copy(context: &Context<'_>, args: &PreviewCreateArgs) -> Result<(), CliError> {
+/// A branch's code runs with the secrets of what it is a copy of, and beside what it does not copy:
+/// that is not given to it by a slip of the pen, where the files protect it.
+fn may_take(context: &Context<'_>, args: &PreviewCreateArgs) -> Result<(), CliError> {
     let described = context.project.portfolio().environments().get(args.from.as_str());
-    let is_protected = described.is_some_and(|one| one.protection != Protection::None);
-    if !args.with_data || args.allow_protected || !is_protected {
+    let is_protected = described
+        .is_some_and(|one| one.protection != Protection::None || one.promote_from.is_some());
+    if args.allow_protected || !is_protected {
         return Ok(());
     }
+    let message =
+        format!("`{}` is protected: a preview of it runs this code with its secrets", args.from);
     Err(refusal(&[Finding {
         rule: "protected".to_owned(),
         severity: Severity::Block,
         at: None,
-        message: format!("the data of `{}` is not copied: it is protected", args.from),
-        hint: Some(
-            "leave --with-data out, or give --allow-protected if it is really meant".to_owned(),
-        ),
+        message,
+        hint: Some("give another --from, or --allow-protected if it is really meant".to_owned()),
     }]))
 }
 

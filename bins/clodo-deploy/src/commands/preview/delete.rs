@@ -1,6 +1,6 @@
 use super::{Found, args::PreviewDeleteArgs, named, unread};
 use crate::{
-    commands::{deploy::finish, plan::show},
+    commands::{deploy::finish, plan::show, running::of_state},
     context::Context,
     engine::{new_deployment, not_begun, store},
     report::say_findings,
@@ -9,10 +9,13 @@ use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::Platform;
 use clodo_orchestrator::{
     Data, DesiredDatabase, DesiredNamespace, DesiredTarget, PreviewName, Removal, RemovalOptions,
-    ResourceRef, destroy, prepare_destroy, preview_targets, unfinished_deployments,
+    ResourceRef, deployments, destroy, prepare_destroy, preview_targets, unfinished_deployments,
 };
 use clodo_types::{Clock as _, Finding, Severity, SystemClock, TargetId};
 use std::collections::BTreeSet;
+
+/// How far back it is looked up what this portfolio made.
+const HISTORY: usize = 500;
 
 /// `clodo-deploy preview delete`
 pub(super) async fn run(
@@ -24,7 +27,8 @@ pub(super) async fn run(
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.platform)?;
     let asked = args.name.as_deref().map(named).transpose()?;
-    let kept = args.keep.iter().map(|text| named(text)).collect::<Result<BTreeSet<_>, _>>()?;
+    let kept = args.keep.iter().map(|text| named(branch_of(text)));
+    let kept = kept.collect::<Result<BTreeSet<_>, _>>()?;
     let to = context.connect(platform).await?;
     let question = (!args.yes).then(|| question(asked.as_ref()));
     let found = Found::read(&context, &to, question, true).await?;
@@ -73,6 +77,12 @@ pub(super) async fn run(
     finish(&context, &report)
 }
 
+/// A branch as git lists it: `origin/fix` and `refs/heads/fix` are `fix`.
+fn branch_of(text: &str) -> &str {
+    let prefixes = ["refs/heads/", "refs/remotes/origin/", "remotes/origin/", "origin/"];
+    prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text)
+}
+
 fn question(asked: Option<&PreviewName>) -> String {
     let what =
         asked.map_or_else(|| "these previews".to_owned(), |name| format!("preview `{name}`"));
@@ -80,8 +90,9 @@ fn question(asked: Option<&PreviewName>) -> String {
 }
 
 /// What is left of a preview and hangs on none of its Workers: a creation that was cut short may have
-/// made data to which nothing is bound yet, or may only be unfinished in the history. The files tell;
-/// from files that cannot be read nothing is concluded.
+/// made data to which nothing is bound yet, or may only be unfinished in the history. The files tell
+/// its names, and the history that this portfolio made it: a name alone may be somebody else's. From
+/// files that cannot be read nothing is concluded.
 async fn remains(
     context: &Context<'_>,
     platform: Platform,
@@ -93,15 +104,18 @@ async fn remains(
         return Ok(Vec::new());
     }
     let store = store(context, platform).await?;
-    let unfinished = unfinished_deployments(&*store, portfolio.name()).await;
-    let unfinished = unfinished.map_err(|error| CliError::of(Exit::Failed, "state", error))?;
+    let unfinished = unfinished_deployments(&*store, portfolio.name()).await.map_err(of_state)?;
+    let past = deployments(&*store, portfolio.name(), HISTORY).await.map_err(of_state)?;
+    let made: BTreeSet<&TargetId> = past.iter().flat_map(|one| one.wanted.keys()).collect();
     let begun: BTreeSet<&TargetId> = unfinished.iter().flat_map(|one| one.wanted.keys()).collect();
     let surveys = portfolio
         .environments()
         .keys()
         .filter_map(|from| clodo::survey_preview(&context.project, platform, name, from).ok());
     let targets = surveys.flat_map(|survey| survey.targets);
-    let is_left = |target: &DesiredTarget| begun.contains(&target.id) || holds_any(found, target);
+    let is_left = |target: &DesiredTarget| {
+        begun.contains(&target.id) || (made.contains(&target.id) && holds_any(found, target))
+    };
     Ok(targets.filter(is_left).collect())
 }
 
