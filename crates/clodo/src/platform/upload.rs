@@ -18,6 +18,8 @@ use std::pin::pin;
 
 /// Cloudflare's code for "the latest version has no such binding to inherit".
 const NOTHING_TO_INHERIT: u64 = 10057;
+/// Cloudflare's code for "these migrations of Durable Objects do not begin where the Worker is".
+const OTHER_MIGRATION_TAG: u64 = 10079;
 
 /// No version came of an upload.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +86,16 @@ impl CloudflarePlatform {
                 request.bindings.retain(|binding| !target.secrets.contains(binding.name()));
                 request.bindings.extend(self.secret_bindings(target, &present)?);
                 self.send(upload, account, &request).await
+            }
+            // An upload of a process that was killed may have arrived since somebody looked.
+            Err(NotUploaded::Refused(error)) if error.has_code(OTHER_MIGRATION_TAG) => {
+                match self.objects_of_ours(upload, account).await? {
+                    Some(objects) => {
+                        request.migrations = objects;
+                        self.send(upload, account, &request).await
+                    }
+                    None => Err(NotUploaded::Refused(error)),
+                }
             }
             sent => sent,
         };

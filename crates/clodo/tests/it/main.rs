@@ -7,5 +7,6 @@ mod budgets;
 mod contracts;
 mod loading;
 mod migrating;
+mod objects;
 mod secrets;
 mod support;
