@@ -156,6 +156,17 @@ pub(crate) enum PlatformChoice {
     Cloudflare,
 }
 
+/// With what, and how much at once.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkArgs {
+    /// A file with values of secrets, `NAME=value` a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets_file: Option<PathBuf>,
+    /// How many steps may run side by side
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub(crate) concurrency: usize,
+}
+
 /// How closely to look before.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct PreflightArgs {
@@ -233,12 +244,8 @@ pub(crate) struct PromoteArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// A file with values of secrets, `NAME=value` a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secrets_file: Option<PathBuf>,
-    /// How many steps may run side by side
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
@@ -270,12 +277,8 @@ pub(crate) struct DeployArgs {
     /// Upload again what did not change; new values of secrets travel with it
     #[arg(long)]
     pub(crate) redeploy: bool,
-    /// A file with values of secrets, `NAME=value` a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secrets_file: Option<PathBuf>,
-    /// How many steps may run side by side
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
@@ -289,12 +292,8 @@ pub(crate) struct RunnerArgs {
     /// End when nothing waits any more; without it, wait for more until Ctrl-C
     #[arg(long)]
     pub(crate) until_empty: bool,
-    /// A file with values of secrets, `NAME=value` a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secrets_file: Option<PathBuf>,
-    /// How many steps may run side by side
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
 }
@@ -307,12 +306,8 @@ pub(crate) struct ResumeArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// A file with values of secrets, `NAME=value` a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secrets_file: Option<PathBuf>,
-    /// How many steps may run side by side
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
 }
@@ -401,12 +396,8 @@ pub(crate) struct ApplyArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// A file with values of secrets, `NAME=value` a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secrets_file: Option<PathBuf>,
-    /// How many steps may run side by side
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
 }

@@ -4,7 +4,7 @@ use clodo::{Client, Connection, Loaded, Preflight, PreflightLevel, UrlStyle, Wir
 use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
 use clodo_http::HttpService;
-use clodo_orchestrator::{DeployContext, DeployOptions, Desired, Gate};
+use clodo_orchestrator::{DeployContext, DeployOptions, Desired, Gate, Outcome};
 use clodo_saga::StateStore;
 use clodo_types::{AccountId, AccountName, Clock as _, SystemClock, Timestamp};
 use std::{
@@ -59,29 +59,31 @@ impl Engine {
         Ok(Self { cx, confirmation, state: store, client, to: to.clone(), http })
     }
 
-    /// Keeps the code of environments that others take theirs from, for `promote`.
+    /// Keeps the code that a deployment has proved in environments that others take theirs from, for
+    /// `promote`. The deployment is done by then, whatever becomes of this.
     pub(crate) async fn keep_for_promotion(
         &self,
         context: &Context<'_>,
         desired: &Desired,
-    ) -> Result<(), CliError> {
+        outcome: Outcome,
+    ) {
         let environments = context.project.portfolio().environments().values();
         let sources: BTreeSet<_> =
             environments.filter_map(|described| described.promote_from.as_ref()).collect();
         let proving =
             desired.targets.iter().filter(|target| sources.contains(&target.id.environment));
         let bundles: Vec<_> = proving.map(|target| &target.bundle).collect();
-        if bundles.is_empty() {
-            return Ok(());
+        if bundles.is_empty() || !matches!(outcome, Outcome::Done | Outcome::NothingToDo) {
+            return;
         }
-        let now = SystemClock.now();
-        let kept = clodo::keep_bundles(&*self.state, bundles, now).await;
-        kept.map_err(failure::of_queue)?;
+        let (ui, now) = (&context.session.ui, SystemClock.now());
+        if let Err(error) = clodo::keep_bundles(&*self.state, bundles, now).await {
+            ui.warn(&format!("`promote` will not find this code, which was not kept: {error}"));
+        }
         let long_ago = Timestamp::from_millis(now.as_millis() - KEPT_MS);
         if let Err(error) = self.state.forget_blobs(long_ago).await {
-            context.session.ui.warn(&format!("old code was not cleared away: {error}"));
+            ui.warn(&format!("old code was not cleared away: {error}"));
         }
-        Ok(())
     }
 
     /// Looks this closely before anything is written, and before anybody is asked.

@@ -1,13 +1,13 @@
 use crate::{
     args::ApplyArgs,
-    commands::deploy::finish,
+    commands::deploy::carry_out,
     context::Context,
-    engine::{Engine, new_deployment, not_begun, question},
+    engine::{Engine, new_deployment, question},
     failure,
 };
 use clodo::{Loaded, ReadPlan, read_plan};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{DeployOptions, deploy};
+use clodo_orchestrator::DeployOptions;
 use std::sync::Arc;
 
 /// `clodo-deploy apply`
@@ -27,7 +27,7 @@ pub(crate) async fn run(
         let message = format!("the plan is for platform `{made_for}`, not `{platform}`");
         return Err(CliError::usage(message).with_hint("give --platform as `plan` had it"));
     }
-    let secrets = context.secrets(args.secrets_file.as_deref())?;
+    let secrets = context.secrets(args.work.secrets_file.as_deref())?;
     let setting = |name: &str| context.setting(name);
     let secrets = clodo::declare_secrets(&context.project, &desired, platform, secrets, &setting);
     let mut loaded = Loaded::nothing(desired.portfolio.clone());
@@ -35,17 +35,12 @@ pub(crate) async fn run(
     let question = question(&context, &desired, platform, args.yes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_concurrency(args.concurrency);
+    let engine = engine.with_concurrency(args.work.concurrency);
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(saved.redeploy());
     options.prune = saved.prune().cloned();
     options.agreed = Some(Arc::new(saved));
-    engine.keep_for_promotion(&context, &desired).await?;
-    let report = deploy(&engine.cx, &desired, &options).await.map_err(not_begun)?;
-    if let Some(unanswered) = engine.confirmation.take_error() {
-        return Err(unanswered);
-    }
-    finish(&context, &report)
+    carry_out(&context, &engine, &desired, &options).await
 }
 
 fn read(

@@ -6,7 +6,7 @@ use crate::{
     report::{DeployDocument, failure, refusal, say_findings, targets_text},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{DeployReport, Outcome, deploy};
+use clodo_orchestrator::{DeployOptions, DeployReport, Desired, Outcome, deploy};
 
 /// `clodo-deploy deploy`
 pub(crate) async fn run(
@@ -25,14 +25,14 @@ pub(crate) async fn run(
             prune: args.prune,
             allow_protected: args.allow_protected,
             redeploy: args.redeploy,
-            secrets_file: args.secrets_file.clone(),
+            secrets_file: args.work.secrets_file.clone(),
         };
         return plan::run(session, global, &plan).await;
     }
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.targets.platform)?;
     let selection = context.selection_with(&args.targets, args.strategy)?;
-    let from = LoadFrom { adopt: args.adopt, secrets_file: args.secrets_file.as_deref() };
+    let from = LoadFrom { adopt: args.adopt, secrets_file: args.work.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);
     let mut question = question(&context, &loaded.desired, platform, args.yes);
@@ -45,21 +45,37 @@ pub(crate) async fn run(
     }
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_concurrency(args.concurrency).with_preflight(args.preflight.into());
+    let engine =
+        engine.with_concurrency(args.work.concurrency).with_preflight(args.preflight.into());
     let mut options = options(&loaded, args.redeploy);
     options.why.clone_from(&args.reason);
     options.prune = args.prune.then(|| plan::named(&context, platform)).transpose()?;
     options.protected = plan::protected(&context, args.allow_protected);
-    engine.keep_for_promotion(&context, &loaded.desired).await?;
-    let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
+    carry_out(&context, &engine, &loaded.desired, &options).await
+}
+
+/// Deploys what is desired, keeps the code that this proves for who takes it over, and says what came
+/// of it.
+pub(crate) async fn carry_out(
+    context: &Context<'_>,
+    engine: &Engine,
+    desired: &Desired,
+    options: &DeployOptions,
+) -> Result<Exit, CliError> {
+    let report = deploy(&engine.cx, desired, options).await.map_err(not_begun)?;
+    engine.keep_for_promotion(context, desired, report.outcome).await;
+    conclude(context, engine, &report)
+}
+
+/// Says what a deployment, a rollback or a removal came to, or that nobody answered its question.
+pub(crate) fn conclude(
+    context: &Context<'_>,
+    engine: &Engine,
+    report: &DeployReport,
+) -> Result<Exit, CliError> {
     if let Some(unanswered) = engine.confirmation.take_error() {
         return Err(unanswered);
     }
-    finish(&context, &report)
-}
-
-/// Says what a deployment or a rollback came to.
-pub(crate) fn finish(context: &Context<'_>, report: &DeployReport) -> Result<Exit, CliError> {
     let ui = &context.session.ui;
     say_findings(ui, &report.findings);
     let error = match report.outcome {

@@ -1,6 +1,6 @@
 use crate::{
     args::DestroyArgs,
-    commands::{deploy::finish, plan::show},
+    commands::{deploy::conclude, plan::show},
     context::Context,
     engine::{Engine, new_deployment, not_begun},
     failure,
@@ -48,10 +48,7 @@ pub(crate) async fn run(
         return show(&context, &prepared, began);
     }
     let report = destroy(&engine.cx, &removal, &options).await.map_err(not_begun)?;
-    if let Some(unanswered) = engine.confirmation.take_error() {
-        return Err(unanswered);
-    }
-    finish(&context, &report)
+    conclude(&context, &engine, &report)
 }
 
 /// A protected environment is not emptied by a slip of the pen.

@@ -1,6 +1,6 @@
 use crate::{
     args::{PromoteArgs, TargetArgs},
-    commands::{deploy::finish, plan::show},
+    commands::{deploy::carry_out, plan::show},
     context::{Context, LoadFrom, name},
     engine::{Engine, not_begun, options, question, store},
     failure,
@@ -9,7 +9,7 @@ use clodo::{QueueError, fetch_bundles, proved_code};
 use clodo_bundle::Bundle;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::Selection;
-use clodo_orchestrator::{deploy, prepare};
+use clodo_orchestrator::prepare;
 use clodo_saga::StateStore;
 use clodo_types::{Clock as _, ContentHash, EnvironmentName, ServiceName, SystemClock};
 use std::{
@@ -42,7 +42,7 @@ pub(crate) async fn run(
             .with_source(error)
     })?;
     let bundles = proved(&context, &*store, &selection, &from, assets.path()).await?;
-    let load = LoadFrom { adopt: false, secrets_file: args.secrets_file.as_deref() };
+    let load = LoadFrom { adopt: false, secrets_file: args.work.secrets_file.as_deref() };
     let mut loaded = context.load_built(&selection, platform, &load, &bundles)?;
     crate::report::say_findings(&session.ui, &loaded.notes);
     let question = question(&context, &loaded.desired, platform, args.yes || args.dry_run);
@@ -56,13 +56,8 @@ pub(crate) async fn run(
         let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
         return show(&context, &prepared, began);
     }
-    let engine = engine.with_concurrency(args.concurrency);
-    engine.keep_for_promotion(&context, &loaded.desired).await?;
-    let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
-    if let Some(unanswered) = engine.confirmation.take_error() {
-        return Err(unanswered);
-    }
-    finish(&context, &report)
+    let engine = engine.with_concurrency(args.work.concurrency);
+    carry_out(&context, &engine, &loaded.desired, &options).await
 }
 
 /// Which environment's code goes where: without `--from`, what clodo.toml says.

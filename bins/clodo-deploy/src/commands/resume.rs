@@ -1,12 +1,12 @@
 use crate::{
     args::{DestroyArgs, ResumeArgs, RollbackArgs, TargetArgs},
-    commands::{deploy::finish, destroy, rollback, running::unfinished},
+    commands::{deploy::carry_out, destroy, rollback, running::unfinished},
     context::{Context, LoadFrom},
-    engine::{Engine, new_deployment, not_begun, question, store},
+    engine::{Engine, new_deployment, question, store},
     report::say_findings,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{Data, DeployOptions, Deployment, Reach, deploy};
+use clodo_orchestrator::{Data, DeployOptions, Deployment, Reach};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// `clodo-deploy resume`: a new deployment that takes over the interrupted one, with the same files.
@@ -36,7 +36,7 @@ pub(crate) async fn run(
         return destroy::run(session, global, &again).await;
     }
     let selection = context.selection(&same_targets(&meant, args))?;
-    let from = LoadFrom { adopt: meant.adopt, secrets_file: args.secrets_file.as_deref() };
+    let from = LoadFrom { adopt: meant.adopt, secrets_file: args.work.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     loaded.desired.targets.retain(|target| meant.wanted.contains_key(&target.id));
     for target in &mut loaded.desired.targets {
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     let question = question(&context, &loaded.desired, platform, args.yes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_concurrency(args.concurrency);
+    let engine = engine.with_concurrency(args.work.concurrency);
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(&meant.redeploy);
     options.why.clone_from(&meant.why);
@@ -57,12 +57,7 @@ pub(crate) async fn run(
         session.ui.warn(later);
     }
     options.expected = Some(meant.wanted);
-    engine.keep_for_promotion(&context, &loaded.desired).await?;
-    let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
-    if let Some(unanswered) = engine.confirmation.take_error() {
-        return Err(unanswered);
-    }
-    finish(&context, &report)
+    carry_out(&context, &engine, &loaded.desired, &options).await
 }
 
 /// The preview's environment, which no file describes.

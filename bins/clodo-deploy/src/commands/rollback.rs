@@ -1,6 +1,6 @@
 use crate::{
     args::RollbackArgs,
-    commands::{deploy::finish, plan::show},
+    commands::{deploy::conclude, plan::show},
     context::{Context, name},
     engine::{Engine, new_deployment, not_begun, store},
 };
@@ -47,10 +47,7 @@ pub(crate) async fn run(
         return show(&context, &prepared, began);
     }
     let report = rollback(&engine.cx, &portfolio, &options).await.map_err(not_begun)?;
-    if let Some(unanswered) = engine.confirmation.take_error() {
-        return Err(unanswered);
-    }
-    finish(&context, &report)
+    conclude(&context, &engine, &report)
 }
 
 async fn history(context: &Context<'_>, platform: Platform) -> Result<Vec<Deployment>, CliError> {

@@ -202,7 +202,7 @@ impl Runner<'_> {
     /// The values of the secrets that an order needs, as far as we have them, and their names.
     fn secrets(&self, order: &Order) -> Result<(Secrets, BTreeSet<String>), QueueError> {
         let setting = |name: &str| self.context.setting(name);
-        let file = self.context.secrets(self.args.secrets_file.as_deref());
+        let file = self.context.secrets(self.args.work.secrets_file.as_deref());
         let damaged = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Damaged(error);
         let file = file.map_err(|error| damaged(error.to_string().into()))?;
         let (project, desired) = (&self.context.project, &order.desired);
@@ -323,16 +323,17 @@ impl Runner<'_> {
         loaded.secrets = secrets;
         let to = self.context.connect(self.platform).await?;
         let engine = Engine::new(&self.context, &to, &mut loaded, None).await?;
-        let mut engine = engine.with_concurrency(self.args.concurrency);
+        let mut engine = engine.with_concurrency(self.args.work.concurrency);
         // A runner that is told to end does what it has begun: only then it ends.
         engine.cx.cancel = CancellationToken::new();
         engine.cx.by.clone_from(&order.by);
         let mut options = DeployOptions::new(id);
         options.redeploy.clone_from(&order.redeploy);
         options.why.clone_from(&order.why);
-        engine.keep_for_promotion(&self.context, &order.desired).await?;
         let deployed = deploy(&engine.cx, &order.desired, &options).await;
-        Ok(deployed.map_err(failure::of_deploy)?)
+        let report = deployed.map_err(failure::of_deploy)?;
+        engine.keep_for_promotion(&self.context, &order.desired, report.outcome).await;
+        Ok(report)
     }
 
     /// Forgets jobs that ended long ago, and bundles that nobody needs any more.

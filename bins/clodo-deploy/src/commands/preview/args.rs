@@ -1,6 +1,5 @@
-use crate::args::PlatformArgs;
+use crate::args::{PlatformArgs, WorkArgs};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 
 /// Which of the three.
 #[derive(Clone, Debug, Args)]
@@ -60,12 +59,8 @@ pub(crate) struct PreviewCreateArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// A file with values of secrets, `NAME=value` a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secrets_file: Option<PathBuf>,
-    /// How many steps may run side by side
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub(crate) concurrency: usize,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,

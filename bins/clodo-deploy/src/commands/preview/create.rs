@@ -1,7 +1,7 @@
 use super::{Found, args::PreviewCreateArgs, branch, named};
 use crate::{
     args::TargetArgs,
-    commands::{deploy::finish, plan::show},
+    commands::{deploy::carry_out, plan::show},
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question},
     failure,
@@ -10,7 +10,7 @@ use crate::{
 use clodo::NewPreview;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection, parse_time};
-use clodo_orchestrator::{Desired, DesiredTarget, FoundPreview, PreviewName, deploy, prepare};
+use clodo_orchestrator::{Desired, DesiredTarget, FoundPreview, PreviewName, prepare};
 use clodo_types::{Clock as _, EnvironmentName, Finding, Severity, SystemClock, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,13 +43,13 @@ pub(super) async fn run(
     let to = context.connect(platform).await?;
     let found = Found::read(&context, &to, None, false).await?;
     let preview = wanted(&context, name, found.previews, selection.environment.as_ref(), life)?;
-    let from = LoadFrom { adopt: false, secrets_file: args.secrets_file.as_deref() };
+    let from = LoadFrom { adopt: false, secrets_file: args.work.secrets_file.as_deref() };
     let mut loaded = context.load_preview(&selection, platform, &from, &preview).await?;
     say_findings(&session.ui, &loaded.notes);
     no_other_name(&context, platform, &loaded.desired)?;
     let question = question(&context, &loaded.desired, platform, args.yes);
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let mut engine = engine.with_concurrency(args.concurrency);
+    let mut engine = engine.with_concurrency(args.work.concurrency);
     let mut options = options(&loaded, false);
     options.why.clone_from(&args.reason);
     if args.dry_run {
@@ -75,11 +75,7 @@ pub(super) async fn run(
         engine = engine.without_question();
         copy(&context, platform, &loaded.desired, &engine).await?;
     }
-    let report = deploy(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
-    if let Some(unanswered) = engine.confirmation.take_error() {
-        return Err(unanswered);
-    }
-    finish(&context, &report)
+    carry_out(&context, &engine, &loaded.desired, &options).await
 }
 
 /// A branch's code runs with the secrets of what it is a copy of, and beside what it does not copy:

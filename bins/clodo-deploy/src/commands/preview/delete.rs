@@ -1,6 +1,6 @@
 use super::{Found, args::PreviewDeleteArgs, named, unread};
 use crate::{
-    commands::{deploy::finish, plan::show, running::of_state},
+    commands::{deploy::conclude, plan::show, running::of_state},
     context::Context,
     engine::{new_deployment, not_begun, store},
     report::say_findings,
@@ -71,10 +71,7 @@ pub(super) async fn run(
         return show(&context, &prepared, began);
     }
     let report = destroy(&engine.cx, &removal, &options).await.map_err(not_begun)?;
-    if let Some(unanswered) = engine.confirmation.take_error() {
-        return Err(unanswered);
-    }
-    finish(&context, &report)
+    conclude(&context, &engine, &report)
 }
 
 /// A branch as git lists it: `origin/fix` and `refs/heads/fix` are `fix`.
