@@ -168,11 +168,8 @@ fn no_word_is_left_with_a_dead_deployment_while_another_one_plans() {
         .stderr(Stdio::null())
         .spawn()
         .expect("it starts");
-    loop {
-        let locks = on_local(&sandbox, &["locks"]).exits(0).json();
-        if locks["locks"][0]["alive"] == true {
-            break;
-        }
+    while on_local(&sandbox, &["locks"]).exits(0).json()["locks"][0]["alive"] != true {
+        assert!(planning.try_wait().expect("it can be asked").is_none(), "it ended before that");
     }
     for words in [["pause", &*dead], ["continue", &*dead], ["watch", &*dead]] {
         let said = on_local(&sandbox, &words).exits(5);
