@@ -4,24 +4,34 @@ use clodo_cf_api::{
     identity::TokenStatus,
     tokens::{self, Policy, PolicyEffect, TokenOwner},
 };
-use clodo_orchestrator::{Action, Change, Plan};
+use clodo_orchestrator::{Action, Plan};
 use clodo_types::{AccountId, AccountName, Finding};
 use std::collections::BTreeSet;
 
 /// A token that ends within this time may end in the middle: canaries and waves take hours.
 const SOON_MS: i64 = 24 * 3_600 * 1_000;
 
-/// The words of a permission, and which changes need it.
-type Need = (&'static str, fn(&Change) -> bool);
-
-/// What a plan needs a token to be allowed to do, by words that names of permission groups begin
-/// with. Cloudflare calls the same permission `… Write` in one place and `… Edit` in another.
-const NEEDS: [Need; 5] = [
-    ("Workers Scripts", |change| change.worker().is_some()),
-    ("D1", |change| matches!(change, Change::CreateDatabase { .. })),
-    ("Workers KV Storage", |change| matches!(change, Change::CreateNamespace { .. })),
-    ("Workers R2 Storage", |change| matches!(change, Change::CreateBucket { .. })),
-    ("Workers Routes", |change| matches!(change, Change::SetRoutes { .. })),
+/// What a token must be allowed to write for which kinds of steps, by words that names of permission
+/// groups begin with. Cloudflare calls the same permission `… Write` in one place and `… Edit` in
+/// another.
+const NEEDS: [(&str, &[&str]); 5] = [
+    (
+        "Workers Scripts",
+        &[
+            "stub",
+            "upload",
+            "traffic",
+            "workers-dev",
+            "domains",
+            "schedules",
+            "commit",
+            "remove-worker",
+        ],
+    ),
+    ("D1", &["create-database", "migrate", "remove-database"]),
+    ("Workers KV Storage", &["create-namespace", "remove-namespace"]),
+    ("Workers R2 Storage", &["create-bucket", "remove-bucket"]),
+    ("Workers Routes", &["routes"]),
 ];
 
 impl Preflight {
@@ -29,7 +39,7 @@ impl Preflight {
     pub(super) async fn token(&self, plan: &Plan) -> Vec<Finding> {
         let mut findings = Vec::new();
         let accounts: BTreeSet<&AccountName> =
-            plan.steps().iter().filter_map(|step| Some(change(&step.action)?.account())).collect();
+            plan.steps().iter().filter_map(|step| account_of(&step.action)).collect();
         for name in accounts {
             let Some(account) = self.accounts.get(name) else { continue };
             match self.verified(account).await {
@@ -94,14 +104,10 @@ impl Preflight {
                 return vec![note("permissions-not-read", message, "try again later")];
             }
         };
-        let changes: Vec<&Change> = plan
-            .steps()
-            .iter()
-            .filter_map(|step| change(&step.action))
-            .filter(|change| change.account() == name)
-            .collect();
+        let steps = plan.steps().iter().filter(|step| account_of(&step.action) == Some(name));
+        let kinds: BTreeSet<&str> = steps.map(|step| step.action.kind()).collect();
         let missing = NEEDS.iter().filter(|(group, needed)| {
-            changes.iter().any(|change| needed(change)) && !allows(&policies, group, account)
+            needed.iter().any(|kind| kinds.contains(kind)) && !allows(&policies, group, account)
         });
         let missing: Vec<&str> = missing.map(|(group, _)| *group).collect();
         if missing.is_empty() {
@@ -113,9 +119,11 @@ impl Preflight {
     }
 }
 
-fn change(action: &Action) -> Option<&Change> {
+/// The account that a step writes to.
+fn account_of(action: &Action) -> Option<&AccountName> {
     match action {
-        Action::Change(change) => Some(change),
+        Action::Change(change) => Some(change.account()),
+        Action::Migrate(migration) => Some(&migration.account),
         _ => None,
     }
 }
