@@ -49,4 +49,4 @@ mod thread;
 pub use error::{SqliteError, SqliteErrorKind};
 pub use options::{Durability, OpenOptions};
 pub use rusqlite;
-pub use sqlite::Sqlite;
+pub use sqlite::{Closing, Sqlite};

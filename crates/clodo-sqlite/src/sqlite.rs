@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many closures may wait; whoever brings one more waits with it.
 const QUEUE: usize = 1024;
@@ -21,13 +21,31 @@ const QUEUE: usize = 1024;
 /// - Closures run one after the other, in the order in which their `call` was polled first.
 /// - A dropped `call` skips a closure that has not begun and never stops one that has.
 /// - When the last clone is dropped, the thread finishes what is queued, closes the file and ends;
-///   nobody waits for it. Use [`Sqlite::close`] to wait.
+///   nobody waits for it. Use [`Sqlite::close`] or [`Sqlite::closing`] to wait.
 /// - A file is in WAL mode with `foreign_keys` on.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
     jobs: mpsc::Sender<Job>,
     place: Arc<Place>,
-    closed: Arc<Mutex<oneshot::Receiver<()>>>,
+    closing: Arc<Closing>,
+}
+
+/// Tells when a database is closed, without keeping it open.
+#[derive(Clone, Debug)]
+pub struct Closing(watch::Receiver<()>);
+
+impl Closing {
+    /// Whether the database is closed.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+
+    /// Waits until every handle is gone and the database is closed.
+    pub async fn done(mut self) {
+        // The thread never sends; its end drops the sender.
+        while self.0.changed().await.is_ok() {}
+    }
 }
 
 impl Sqlite {
@@ -50,7 +68,7 @@ impl Sqlite {
     async fn start(place: Place, options: OpenOptions) -> Result<Self, SqliteError> {
         let name = place.to_string();
         let (tell_opened, opened) = oneshot::channel();
-        let (tell_closed, closed) = oneshot::channel();
+        let (tell_closed, closed) = watch::channel(());
         let (jobs, queue) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("clodo-sqlite".into())
@@ -66,7 +84,7 @@ impl Sqlite {
                 return Err(SqliteError::new(name, Fault::Panicked(why)));
             }
         };
-        Ok(Self { jobs, place: Arc::new(place), closed: Arc::new(Mutex::new(closed)) })
+        Ok(Self { jobs, place: Arc::new(place), closing: Arc::new(Closing(closed)) })
     }
 
     /// Runs `work` on the connection and returns what it returns.
@@ -107,12 +125,18 @@ impl Sqlite {
 
     /// Drops this handle and, when it was the last, waits until the file is closed.
     pub async fn close(self) {
-        let Self { jobs, closed, .. } = self;
+        let Self { jobs, closing, .. } = self;
         drop(jobs);
         // Another clone may keep the thread alive for as long as it likes.
-        if let Some(closed) = Arc::into_inner(closed) {
-            let _ = closed.into_inner().await;
+        if let Some(closing) = Arc::into_inner(closing) {
+            closing.done().await;
         }
+    }
+
+    /// What tells when the file is closed, whoever drops the last handle.
+    #[must_use]
+    pub fn closing(&self) -> Closing {
+        Closing::clone(&self.closing)
     }
 
     async fn submit<T, F>(&self, work: F) -> Result<T, SqliteError>

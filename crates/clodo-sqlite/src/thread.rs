@@ -9,7 +9,7 @@ use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What the thread runs. It answers its caller itself.
 pub(crate) type Job = Box<dyn FnOnce(&mut Connection, &Place) + Send>;
@@ -20,7 +20,7 @@ pub(crate) fn run(
     options: &OpenOptions,
     opened: oneshot::Sender<Result<Place, SqliteError>>,
     mut jobs: mpsc::Receiver<Job>,
-    _closed: oneshot::Sender<()>,
+    _closed: watch::Sender<()>,
 ) {
     let mut connection = match open(&mut place, options) {
         Ok(connection) => connection,

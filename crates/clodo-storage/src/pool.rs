@@ -1,5 +1,5 @@
 use clodo_sqlite::{
-    OpenOptions, Sqlite, SqliteError, SqliteErrorKind,
+    Closing, OpenOptions, Sqlite, SqliteError, SqliteErrorKind,
     rusqlite::{self, Connection},
 };
 use std::{
@@ -42,6 +42,8 @@ pub(crate) struct Pool<S> {
     open: Mutex<HashMap<PathBuf, Arc<Slot<S>>>>,
     /// Whoever uses a file holds it shared.
     users: Arc<RwLock<()>>,
+    /// The files opened so far that may not be closed yet, those that left `open` among them.
+    closing: Mutex<Vec<Closing>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,12 @@ struct Store<S> {
 
 impl<S: Send + Sync + 'static> Pool<S> {
     pub(crate) fn new(options: PoolOptions) -> Self {
-        Self { options, open: Mutex::new(HashMap::new()), users: Arc::default() }
+        Self {
+            options,
+            open: Mutex::new(HashMap::new()),
+            users: Arc::default(),
+            closing: Mutex::default(),
+        }
     }
 
     /// Makes the file; false when it is there already. When it cannot be made, nothing of it stays.
@@ -123,6 +130,9 @@ impl<S: Send + Sync + 'static> Pool<S> {
         let opened = slot.store.get_or_try_init(|| async {
             let (options, state) = how(path);
             let sqlite = Sqlite::open(path, options.with_create(false)).await?;
+            let mut closing = lock(&self.closing);
+            closing.retain(|one| !one.is_done());
+            closing.push(sqlite.closing());
             Ok(Store { sqlite, state: Arc::new(state) })
         });
         match opened.await {
@@ -172,6 +182,10 @@ impl<S: Send + Sync + 'static> Pool<S> {
     pub(crate) async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
         let alone = Arc::clone(&self.users).write_owned().await;
         self.close_all().await;
+        let closing = std::mem::take(&mut *lock(&self.closing));
+        for one in closing {
+            one.done().await;
+        }
         alone
     }
 
@@ -259,5 +273,32 @@ mod tests {
         assert!(next.as_mut().now_or_never().is_none(), "nobody opens it meanwhile");
         drop(rest);
         assert_eq!(next.await.unwrap(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_that_left_the_pool_is_waited_for_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("1.sqlite"), folder.path().join("2.sqlite"));
+        let pool = Pool::new(PoolOptions { max_open: 1, ..PoolOptions::default() });
+        for path in [&one, &two] {
+            pool.create(path, how).await.unwrap();
+        }
+        let (go, going) = mpsc::channel::<()>();
+        let going = Arc::new(Mutex::new(going));
+        let slowly_closed = |_: &Path| {
+            let going = Arc::clone(&going);
+            let close = move |_: &mut Connection| lock(&going).recv().unwrap();
+            (OpenOptions::default().with_close(close), ())
+        };
+        let write = |db: &mut Connection, (): &()| db.execute_batch("CREATE TABLE t (a)");
+        pool.with(&one, slowly_closed, write).await.unwrap();
+        pool.with(&two, how, write).await.unwrap();
+        let resting = pool.rest();
+        tokio::pin!(resting);
+        let soon = tokio::time::timeout(Duration::from_millis(50), resting.as_mut()).await;
+        assert!(soon.is_err(), "the first file is not closed yet");
+        go.send(()).unwrap();
+        let _rest = resting.await;
+        assert!(!one.with_extension("sqlite-wal").exists(), "the file is whole by itself");
     }
 }
