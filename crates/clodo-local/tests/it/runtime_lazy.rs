@@ -331,7 +331,10 @@ async fn at_its_own_port_a_client_that_leaves_is_noticed_while_nothing_is_sent()
     let world = World::with(move |options| options.ports = Some(file)).await;
     let source = "if (url.pathname === '/wait') await scheduler.wait(60_000); \
                   const { readable, writable } = new TransformStream(); \
-                  void writable.getWriter().write(new TextEncoder().encode('begun')); \
+                  const writer = writable.getWriter(); \
+                  ctx.waitUntil((async () => { \
+                  await writer.write(new TextEncoder().encode('begun')); \
+                  await scheduler.wait(60_000); await writer.close(); })()); \
                   return new Response(readable)";
     world.deploy([worker("slow", "v1", source)]);
     let port = own_port(&world, "slow").await;
@@ -356,4 +359,21 @@ async fn at_its_own_port_a_client_that_leaves_is_noticed_while_nothing_is_sent()
         assert!(since.elapsed() < Duration::from_secs(30), "{:?}", world.observer.invocations());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_its_own_port_a_worker_that_breaks_off_is_not_taken_for_a_client_that_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ports.json");
+    let world = World::with(move |options| options.ports = Some(file)).await;
+    let source = "let pulled = 0; return new Response(new ReadableStream({ async pull(stream) { \
+                  if (pulled++) { await scheduler.wait(1); throw new Error('no more'); } \
+                  stream.enqueue(new TextEncoder().encode('begun')); } }))";
+    world.deploy([worker("broken", "v1", source)]);
+    let port = own_port(&world, "broken").await;
+    let heard = raw(port, b"GET / HTTP/1.1\r\nhost: broken.test\r\n\r\n").await;
+    assert!(heard.contains("200 OK") && !heard.ends_with("0\r\n\r\n"), "{heard}");
+    let seen = world.observer.invocations();
+    let outcomes: Vec<_> = seen.iter().map(|one| (one.outcome, one.status)).collect();
+    assert_eq!(outcomes, [(Outcome::ScriptThrewException, Some(200))]);
 }

@@ -207,7 +207,7 @@ impl Answer {
         buffer: &mut BytesMut,
         to: &mut (impl tokio::io::AsyncWrite + Unpin),
         keep_alive: bool,
-    ) -> io::Result<(u64, bool)> {
+    ) -> Result<(u64, bool), Cut> {
         if self.framing == Framing::Chunked {
             self.headers.insert(header::TRANSFER_ENCODING, CHUNKED);
         }
@@ -218,26 +218,35 @@ impl Answer {
         let mut body = Body::new(self.framing);
         let mut sent = 0;
         loop {
-            let here = body.take(buffer)?;
+            let here = body.take(buffer).map_err(Cut::Worker)?;
             sent += here as u64;
             out.extend_from_slice(&buffer[..here]);
             buffer.advance(here);
             if !out.is_empty() {
-                to.write_all(&out).await?;
+                to.write_all(&out).await.map_err(Cut::Client)?;
                 out.clear();
             }
             if body.is_done() {
                 // More than was announced is not an answer to anything.
                 return Ok((sent, self.reusable && buffer.is_empty()));
             }
-            if from.read_buf(buffer).await? == 0 {
+            if from.read_buf(buffer).await.map_err(Cut::Worker)? == 0 {
                 return match self.framing {
                     Framing::UntilClosed => Ok((sent, false)),
-                    _ => Err(io::ErrorKind::UnexpectedEof.into()),
+                    _ => Err(Cut::Worker(io::ErrorKind::UnexpectedEof.into())),
                 };
             }
         }
     }
+}
+
+/// Who broke off in the middle of an answer.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// The Worker or its process.
+    Worker(io::Error),
+    /// The client.
+    Client(io::Error),
 }
 
 /// Finds the end of a body.

@@ -6,7 +6,7 @@
 
 use super::{
     Front,
-    head::{Answer, Plain},
+    head::{Answer, Cut, Plain},
     hygiene,
     pages::Page,
     ports::{Key, by_plain_http},
@@ -141,7 +141,14 @@ impl Relay {
         let status = answer.status;
         let (mut client, mut to) = self.stream.split();
         let pass = answer.pass(&mut *inner, &mut buffer, &mut to, keep_alive);
-        let (bytes, reusable) = while_there(&mut client, &mut self.read, 0, pass).await??;
+        let (bytes, reusable) = match while_there(&mut client, &mut self.read, 0, pass).await? {
+            Ok(passed) => passed,
+            Err(Cut::Client(error)) => return Err(error),
+            Err(Cut::Worker(error)) => {
+                watch.failed(Outcome::ScriptThrewException, status);
+                return Err(error);
+            }
+        };
         watch.relayed(status, bytes);
         self.inner = reusable.then_some((pool, inner));
         Ok(if keep_alive && reusable { Exchange::Done } else { Exchange::Closed })
