@@ -42,7 +42,8 @@ pub(super) async fn get(call: Call) -> Answer {
     Reply::ok(&shown(&call, found.ok_or_else(missing)?))
 }
 
-/// `PUT …/configuration/queues/{queue}`: adds rules.
+/// `PUT …/configuration/queues/{queue}`: adds rules, or none when one overlaps another rule of the
+/// bucket.
 pub(super) async fn put(call: Call, body: Bytes) -> Answer {
     let Given { mut rules } = read_json(&body).map_err(|error| r2::invalid(error.message))?;
     if rules.is_empty() || rules.iter().any(|rule| rule.actions.is_empty()) {
@@ -56,15 +57,22 @@ pub(super) async fn put(call: Call, body: Bytes) -> Answer {
         rule.rule_id = random_uuid();
         rule.created_at = call.state().now().to_string();
     }
-    let add = move |settings: &mut BucketSettings| match settings
-        .notifications
-        .iter_mut()
-        .find(|queue| queue.queue_id == id)
-    {
-        Some(queue) => queue.rules.extend(rules),
-        None => settings.notifications.push(QueueRules { queue_id: id, rules }),
+    let add = move |settings: &mut BucketSettings| {
+        let known = || settings.notifications.iter().flat_map(|queue| &queue.rules);
+        let clash = |(index, new): (usize, &NotificationRule)| {
+            known().chain(&rules[..index]).any(|old| old.overlaps(new))
+        };
+        if rules.iter().enumerate().any(clash) {
+            return None;
+        }
+        match settings.notifications.iter_mut().find(|queue| queue.queue_id == id) {
+            Some(queue) => queue.rules.extend(rules),
+            None => settings.notifications.push(QueueRules { queue_id: id, rules }),
+        }
+        Some(())
     };
-    call.cx.data.r2.change_settings(&r2::at(&call)?, add).await?;
+    let added = call.cx.data.r2.change_settings(&r2::at(&call)?, add).await?;
+    added.ok_or_else(conflict)?;
     Reply::ok(&json!({}))
 }
 
@@ -94,6 +102,11 @@ pub(super) async fn delete(call: Call, body: Bytes) -> Answer {
 fn queue(call: &Call) -> Result<QueueId, ApiError> {
     let missing = |_| ApiError::not_found(11000, "The queue does not exist.");
     call.params.get("queue")?.parse().map_err(missing)
+}
+
+fn conflict() -> ApiError {
+    let message = "A rule conflicts with another rule of this bucket for the same action.";
+    ApiError::conflict(11020, message)
 }
 
 fn missing() -> ApiError {

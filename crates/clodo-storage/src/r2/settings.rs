@@ -149,6 +149,18 @@ pub struct NotificationRule {
     pub actions: Vec<ObjectAction>,
 }
 
+impl NotificationRule {
+    /// Whether one change of one object can fall under both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let meet = |a: &str, b: &str| a.starts_with(b) || b.starts_with(a);
+        let ends_meet = |a: &str, b: &str| a.ends_with(b) || b.ends_with(a);
+        self.actions.iter().any(|action| other.actions.contains(action))
+            && meet(&self.prefix, &other.prefix)
+            && ends_meet(&self.suffix, &other.suffix)
+    }
+}
+
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObjectAction {
