@@ -129,9 +129,12 @@ impl Account {
                 Some(version) => asked.previews.get(version)?,
                 None => &asked.last,
             };
-            // Most requests come within the same second: then nothing is written.
-            if last.load(Ordering::Relaxed) < now + 1 {
-                last.store(now + 1, Ordering::Relaxed);
+            match last.load(Ordering::Relaxed) {
+                // Known for a preview of it only: that it is to run itself is a change.
+                0 => return None,
+                // Most requests come within the same second: then nothing is written.
+                before if before < now + 1 => last.store(now + 1, Ordering::Relaxed),
+                _ => {}
             }
             Some(())
         };
@@ -410,6 +413,18 @@ mod tests {
         keeper.abort();
         account.change();
         assert_eq!(account.pool("v1", None, patience).await.unwrap_err(), Unavailable::Late);
+    }
+
+    // Found by a Workflow that went on in two versions at once.
+    #[test]
+    fn a_worker_that_is_asked_for_after_a_preview_of_it_is_a_change() {
+        let account = Account::new("a");
+        for (preview, wanted) in
+            [(Some("v1"), 1), (None, 2), (None, 2), (Some("v1"), 2), (Some("v2"), 3)]
+        {
+            account.ask("shop", preview);
+            assert_eq!(account.wanted(), wanted, "{preview:?}");
+        }
     }
 
     /// Takes note of every change, and plans the same again.
