@@ -2,11 +2,12 @@ use crate::{
     desired::DesiredTarget,
     mark::Mark,
     preview::Preview,
+    resource::{DesiredConsumer, QueueConsumer},
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, DeploymentId, Hostname, NamespaceId,
-    NamespaceTitle, PortfolioName, VersionId, WorkerName,
+    NamespaceTitle, PortfolioName, QueueId, QueueName, VersionId, WorkerName,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -41,6 +42,13 @@ pub enum Change {
         name: BucketName,
         /// The jurisdiction, such as `eu`.
         jurisdiction: Option<String>,
+    },
+    /// Create a queue.
+    CreateQueue {
+        /// The account.
+        account: AccountName,
+        /// Its name.
+        name: QueueName,
     },
     /// Create a Worker without code of its own, so that others can be bound to it before its code,
     /// which is bound to them, can be uploaded. It answers 503 until then.
@@ -89,6 +97,13 @@ pub enum Change {
         /// The expressions.
         to: Vec<String>,
     },
+    /// Make the Worker the receiver of exactly these queues, taking them from other Workers.
+    SetConsumers {
+        /// The Worker.
+        worker: WorkerRef,
+        /// The queues, and how it receives from them.
+        to: Vec<DesiredConsumer>,
+    },
     /// Write the mark into the Worker's tags, leaving other tags alone, and set what is not part
     /// of a version, all in one request. It is the last change to a Worker.
     Commit {
@@ -129,6 +144,15 @@ pub enum Change {
         account: AccountName,
         /// Its name.
         name: BucketName,
+    },
+    /// Take a queue away, with all its messages.
+    RemoveQueue {
+        /// The account.
+        account: AccountName,
+        /// Its name.
+        name: QueueName,
+        /// Its id.
+        id: QueueId,
     },
 }
 
@@ -230,6 +254,7 @@ impl Change {
             Self::CreateDatabase { .. } => "create-database",
             Self::CreateNamespace { .. } => "create-namespace",
             Self::CreateBucket { .. } => "create-bucket",
+            Self::CreateQueue { .. } => "create-queue",
             Self::CreateStub { .. } => "stub",
             Self::Upload(_) => "upload",
             Self::SetTraffic { .. } => "traffic",
@@ -237,11 +262,13 @@ impl Change {
             Self::SetDomains { .. } => "domains",
             Self::SetRoutes { .. } => "routes",
             Self::SetSchedules { .. } => "schedules",
+            Self::SetConsumers { .. } => "consumers",
             Self::Commit { .. } => "commit",
             Self::RemoveWorker { .. } => "remove-worker",
             Self::RemoveDatabase { .. } => "remove-database",
             Self::RemoveNamespace { .. } => "remove-namespace",
             Self::RemoveBucket { .. } => "remove-bucket",
+            Self::RemoveQueue { .. } => "remove-queue",
         }
     }
 
@@ -252,6 +279,8 @@ impl Change {
             Self::CreateDatabase { account, .. }
             | Self::CreateNamespace { account, .. }
             | Self::CreateBucket { account, .. }
+            | Self::CreateQueue { account, .. }
+            | Self::RemoveQueue { account, .. }
             | Self::RemoveDatabase { account, .. }
             | Self::RemoveNamespace { account, .. }
             | Self::RemoveBucket { account, .. } => account,
@@ -262,6 +291,7 @@ impl Change {
             | Self::SetDomains { worker, .. }
             | Self::SetRoutes { worker, .. }
             | Self::SetSchedules { worker, .. }
+            | Self::SetConsumers { worker, .. }
             | Self::Commit { worker, .. }
             | Self::RemoveWorker { worker } => &worker.account,
         }
@@ -278,6 +308,7 @@ impl Change {
             | Self::SetDomains { worker, .. }
             | Self::SetRoutes { worker, .. }
             | Self::SetSchedules { worker, .. }
+            | Self::SetConsumers { worker, .. }
             | Self::Commit { worker, .. }
             | Self::RemoveWorker { worker } => Some(&worker.worker),
             _ => None,
@@ -293,6 +324,7 @@ impl Change {
                 | Self::RemoveDatabase { .. }
                 | Self::RemoveNamespace { .. }
                 | Self::RemoveBucket { .. }
+                | Self::RemoveQueue { .. }
         );
         is_final.then(|| Undone::Kept("what is removed cannot be brought back".to_owned()))
     }
@@ -360,6 +392,8 @@ pub enum Before {
     Routes(Vec<Route>),
     /// The schedules.
     Schedules(Vec<String>),
+    /// Each queue that the Worker received from or is to receive from, with who received from it.
+    Consumers(BTreeMap<QueueName, Option<QueueConsumer>>),
     /// All tags, and the settings that the change names.
     Settings {
         /// All tags.

@@ -54,6 +54,10 @@ impl DesiredTarget {
             (bucket.binding.to_string(), bucket_config)
         });
         config.put("r2_buckets", &by_binding(buckets.collect()));
+        let queues = self.queues.iter();
+        let queues = queues.map(|q| (q.binding.to_string(), json!(q.name))).collect();
+        config.put("queues", &by_binding(queues));
+        config.put("bindings", &self.plain_bindings);
         let services = self.services.iter().map(|service| {
             let (worker, entrypoint) = (&service.worker, &service.entrypoint);
             let row = json!({ "worker": worker, "entrypoint": entrypoint, "props": service.props });
@@ -76,6 +80,9 @@ impl DesiredTarget {
         if let Some(crons) = &self.crons {
             config.0.insert("crons".into(), json!(crons));
         }
+        let consumers = self.consumers.iter();
+        let consumers = consumers.map(|one| (one.queue.to_string(), json!(one.delivery)));
+        config.put("consumers", &consumers.collect::<Map<_, _>>());
         config.0
     }
 }

@@ -11,11 +11,12 @@ use crate::{
     platform::Platform,
     ports::Migrator,
     preview::Preview,
+    resource::{Delivery, DesiredConsumer},
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_bundle::{Bundle, Module, ModuleKind};
 use clodo_types::{
-    AccountName, DeploymentId, PortfolioName, TargetId, Timestamp, VersionId, ZoneName,
+    AccountName, DeploymentId, PortfolioName, QueueName, TargetId, Timestamp, VersionId, ZoneName,
 };
 use serde_json::Map;
 use std::{collections::BTreeSet, sync::Arc};
@@ -75,7 +76,8 @@ fn target(place: &Playground, code: &str) -> DesiredTarget {
         customer: None,
         account: place.account.clone(),
     };
-    let body = format!("export default {{ fetch() {{ return new Response('{code}') }} }}");
+    let body =
+        format!("export default {{ fetch() {{ return new Response('{code}') }}, queue() {{}} }}");
     let (name, kind) = ("index.js".to_owned(), ModuleKind::EsModule);
     let module = Module { name, kind, body: body.into() };
     let bundle = Bundle::new(Some("index.js".into()), vec![module], None);
@@ -99,6 +101,10 @@ fn preview() -> Preview {
     }
 }
 
+fn queue_name() -> QueueName {
+    "conformance-queue".parse().expect("this is a name")
+}
+
 fn upload(place: &Playground, code: &str, first: bool) -> (Change, Mark) {
     let target = Arc::new(target(place, code));
     let owner = "conformance".parse().ok();
@@ -114,7 +120,7 @@ async fn observe(platform: &dyn Platform, place: &Playground) -> ObservedAccount
     let mut scope: Scope = Desired::new(portfolio, [wanted]).scope();
     for account in scope.accounts.values_mut() {
         (account.databases, account.namespaces, account.buckets) = (true, true, true);
-        account.routes = true;
+        (account.routes, account.queues) = (true, true);
     }
     let mut observed = platform.observe(&scope).await.expect("the platform can be read");
     observed.accounts.remove(&place.account).expect("the account is there")
@@ -144,6 +150,7 @@ async fn resources_are_made_once_and_go_only_if_new(platform: &dyn Platform, pla
             name: "conformance-bucket".parse().expect("this is a name"),
             jurisdiction: None,
         },
+        Change::CreateQueue { account: account.clone(), name: queue_name() },
     ];
     for change in changes {
         assert_eq!(look(platform, &change, &inputs()).await, Look::pending(Before::Absent));
@@ -158,7 +165,8 @@ async fn resources_are_made_once_and_go_only_if_new(platform: &dyn Platform, pla
         let seen = observe(platform, place).await;
         let listed = seen.databases.keys().any(|name| name.as_str().starts_with("conformance"))
             || seen.namespaces.keys().any(|title| title.as_str().starts_with("conformance"))
-            || seen.buckets.iter().any(|name| name.as_str().starts_with("conformance"));
+            || seen.buckets.iter().any(|name| name.as_str().starts_with("conformance"))
+            || seen.queues.is_some_and(|queues| queues.contains_key(&queue_name()));
         assert!(listed, "what was there before stays, and listings show it");
         undo(Before::Absent).await;
         undo(Before::Absent).await;
@@ -184,6 +192,9 @@ async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
     };
     apply(platform, &bucket, &inputs()).await;
     let account = place.account.clone();
+    let queues = observe(platform, place).await.queues.expect("queues were asked for");
+    let queue = queues.get(&queue_name()).expect("the one made for the triggers").clone();
+    assert_eq!(queue.consumer, None, "nobody receives for a Worker that is gone");
     let removals = [
         Change::RemoveWorker { worker: target(place, "three").worker_ref() },
         Change::RemoveDatabase {
@@ -196,7 +207,11 @@ async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
             title: "conformance lost".parse().expect("this is a title"),
             id: namespace,
         },
-        Change::RemoveBucket { account, name: "conformance-lost".parse().expect("this is a name") },
+        Change::RemoveBucket {
+            account: account.clone(),
+            name: "conformance-lost".parse().expect("this is a name"),
+        },
+        Change::RemoveQueue { account, name: queue_name(), id: queue.id },
     ];
     for change in removals {
         let inputs = live_inputs(platform, place).await;
@@ -209,7 +224,8 @@ async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
         assert!(matches!(undone.expect("it says so"), Undone::Kept(_)), "{change:?} is final");
     }
     let seen = observe(platform, place).await;
-    let left = seen.workers.contains_key(&target(place, "three").worker)
+    let left = seen.queues.as_ref().is_some_and(|queues| queues.contains_key(&queue_name()))
+        || seen.workers.contains_key(&target(place, "three").worker)
         || seen.databases.keys().any(|name| name.as_str().starts_with("conformance"))
         || seen.namespaces.keys().any(|title| title.as_str().starts_with("conformance"))
         || seen.buckets.iter().any(|name| name.as_str().starts_with("conformance"));
@@ -320,6 +336,11 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
     let owner = "conformance".parse().ok();
     let mark = Mark { owner, hashes: Some(wanted.hashes()), preview: Some(preview()) };
     let settings = Map::from_iter([("logpush".to_owned(), true.into())]);
+    let account = place.account.clone();
+    let queue = Change::CreateQueue { account, name: queue_name() };
+    apply(platform, &queue, &inputs()).await;
+    let delivery = Delivery { max_retries: Some(5), ..Delivery::default() };
+    let consumer = DesiredConsumer { queue: queue_name(), delivery };
     let changes = [
         Change::SetWorkersDev {
             worker: worker.clone(),
@@ -328,6 +349,7 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
         Change::SetDomains { worker: worker.clone(), to: hosts.iter().cloned().collect() },
         Change::SetRoutes { worker: worker.clone(), to: vec![route] },
         Change::SetSchedules { worker: worker.clone(), to: vec!["*/5 * * * *".into()] },
+        Change::SetConsumers { worker: worker.clone(), to: vec![consumer] },
         Change::Commit { worker: worker.clone(), mark: mark.clone(), settings },
     ];
     for change in changes {
@@ -347,6 +369,9 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
     }
     let seen = observe(platform, place).await;
     assert_eq!(seen.domains_of(&worker.worker), BTreeSet::from(hosts), "listings show domains");
+    let received = seen.consumed_by(&worker.worker).expect("queues were asked for");
+    let retries = received.get(&queue_name()).map(|consumer| consumer.delivery.max_retries);
+    assert_eq!(retries, Some(Some(5)), "listings show who receives, and how");
     let seen = seen.workers.get(&worker.worker).expect("it is there").clone();
     assert_eq!(seen.mark(), mark, "listings show the mark");
     assert!(seen.workers_dev.is_none_or(|now| now.enabled), "listings tell no lie");
@@ -384,6 +409,9 @@ async fn live_inputs(platform: &dyn Platform, place: &Playground) -> Inputs {
 
 async fn remove(platform: &dyn Platform, place: &Playground) {
     let (change, _) = upload(place, "two", false);
+    // A Worker that receives from a queue may not go.
+    let worker = target(place, "two").worker_ref();
+    apply(platform, &Change::SetConsumers { worker, to: Vec::new() }, &inputs()).await;
     for _ in 0..2 {
         let undone = platform.undo(&change, &Before::Absent, None, &inputs()).await;
         assert_eq!(undone.expect("undoing works"), Undone::Restored);

@@ -154,8 +154,11 @@ async fn prepare_with_history(
         cx.listener.hear(&DeployEvent::InterruptedFound(interrupted.id));
     }
     let mut scope = desired.scope();
-    // Nothing may lead to a Worker that goes, so routes have to be known.
-    scope.accounts.values_mut().for_each(|account| account.routes = options.prune.is_some());
+    // Nothing may lead to a Worker that goes, so routes and receivers have to be known.
+    for account in scope.accounts.values_mut() {
+        account.routes = options.prune.is_some();
+        account.queues |= options.prune.is_some();
+    }
     let observed = observe(cx, desired, &scope).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);
     let plan_options = PlanOptions {

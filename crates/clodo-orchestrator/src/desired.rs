@@ -2,15 +2,16 @@ use crate::{
     observed::{AccountScope, Scope},
     preview::Preview,
     resource::{
-        DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace, DesiredService,
+        DesiredBucket, DesiredConsumer, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
+        DesiredQueue, DesiredService,
     },
     strategy::{Rollout, Strategy},
     trigger::{Route, WorkerRef, WorkersDev},
 };
 use clodo_bundle::Bundle;
 use clodo_types::{
-    AccountName, BindingName, ContentHash, Hostname, PortfolioName, SecretName, TargetId,
-    WorkerName,
+    AccountName, BindingName, ContentHash, Hostname, PortfolioName, QueueName, SecretName,
+    TargetId, WorkerName,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -71,6 +72,7 @@ impl Desired {
             scope.databases |= !target.databases.is_empty();
             scope.namespaces |= !target.namespaces.is_empty();
             scope.buckets |= !target.buckets.is_empty();
+            scope.queues |= target.queue_names().next().is_some();
             if target.strategy.splits() && !target.object_migrations.is_empty() {
                 scope.objects.insert(target.worker.clone());
             }
@@ -108,8 +110,15 @@ pub struct DesiredTarget {
     pub namespaces: Vec<DesiredNamespace>,
     /// R2 buckets.
     pub buckets: Vec<DesiredBucket>,
+    /// Queues that the code sends to.
+    #[serde(default)]
+    pub queues: Vec<DesiredQueue>,
     /// Other Workers that the code calls.
     pub services: Vec<DesiredService>,
+    /// Bindings for which nothing has to be made or found, in the platform's words without their
+    /// name: `{ "type": "ai" }`.
+    #[serde(default)]
+    pub plain_bindings: BTreeMap<BindingName, Map<String, Value>>,
     /// The binding that tells the code its own version.
     pub version_metadata: Option<BindingName>,
     /// How assets are served, as the platform's `assets.config` wants it.
@@ -125,6 +134,9 @@ pub struct DesiredTarget {
     /// Settings of the Worker, for all its versions, that are passed through: `observability`,
     /// `logpush`, `tail_consumers`. They are set with the commit mark.
     pub worker_settings: Map<String, Value>,
+    /// The Workers that `tail_consumers` names: they must be there when it is set.
+    #[serde(default)]
+    pub tails: BTreeSet<WorkerName>,
     /// Whether the Worker answers under `workers.dev`, and its versions under preview URLs.
     pub workers_dev: WorkersDev,
     /// Route patterns.
@@ -133,6 +145,9 @@ pub struct DesiredTarget {
     pub domains: BTreeSet<Hostname>,
     /// Cron expressions; `None` leaves what is there, an empty list removes all.
     pub crons: Option<Vec<String>>,
+    /// Queues whose messages the Worker receives; exactly these, if there are any or were any.
+    #[serde(default)]
+    pub consumers: Vec<DesiredConsumer>,
     /// Targets that must answer before this one gets traffic, beyond those that bindings name.
     pub depends_on: BTreeSet<TargetId>,
     /// The path that the health probe asks for.
@@ -161,7 +176,9 @@ impl DesiredTarget {
             databases: Vec::new(),
             namespaces: Vec::new(),
             buckets: Vec::new(),
+            queues: Vec::new(),
             services: Vec::new(),
+            plain_bindings: BTreeMap::new(),
             version_metadata: None,
             assets_config: Map::new(),
             assets_binding: None,
@@ -169,10 +186,12 @@ impl DesiredTarget {
             object_migrations: Vec::new(),
             version_settings: Map::new(),
             worker_settings: Map::new(),
+            tails: BTreeSet::new(),
             workers_dev: WorkersDev::default(),
             routes: Vec::new(),
             domains: BTreeSet::new(),
             crons: None,
+            consumers: Vec::new(),
             depends_on: BTreeSet::new(),
             health: None,
             strategy: Strategy::default(),
@@ -192,12 +211,25 @@ impl DesiredTarget {
         self.durable_objects.iter().any(|object| object.worker.as_ref() == Some(worker))
     }
 
-    /// The Workers that the code calls by a binding: services, and holders of Durable Objects.
+    /// The Workers that must be there: those that the code calls by a binding, which are services
+    /// and holders of Durable Objects, and those that receive its events.
     pub fn bound_workers(&self) -> impl Iterator<Item = &WorkerName> {
         let services = self.services.iter().map(|service| &service.worker);
         let holders = self.durable_objects.iter().filter_map(|object| object.worker.as_ref());
         // A Worker may call itself; that is no dependency.
-        services.chain(holders).filter(move |worker| **worker != self.worker)
+        services.chain(holders).chain(&self.tails).filter(move |worker| **worker != self.worker)
+    }
+
+    /// The queues that the Worker sends to: by bindings, and what it could not handle.
+    pub(crate) fn sends_to(&self) -> impl Iterator<Item = &QueueName> {
+        let letters = self.consumers.iter();
+        let letters = letters.filter_map(|one| one.delivery.dead_letter_queue.as_ref());
+        self.queues.iter().map(|queue| &queue.name).chain(letters)
+    }
+
+    /// All queues that must be there.
+    pub(crate) fn queue_names(&self) -> impl Iterator<Item = &QueueName> {
+        self.sends_to().chain(self.consumers.iter().map(|consumer| &consumer.queue))
     }
 }
 

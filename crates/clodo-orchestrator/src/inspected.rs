@@ -1,5 +1,5 @@
 use crate::{mark::VersionMessage, trigger::TrafficShare};
-use clodo_types::{BucketName, DatabaseId, NamespaceId, VersionId, WorkerName};
+use clodo_types::{BucketName, DatabaseId, NamespaceId, QueueName, VersionId, WorkerName};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -99,6 +99,8 @@ pub enum BoundTo {
         /// The jurisdiction, such as `eu`; such buckets stand in no listing.
         jurisdiction: Option<String>,
     },
+    /// A queue to send to.
+    Queue(QueueName),
     /// Another Worker.
     Worker {
         /// Which one.

@@ -138,7 +138,7 @@ pub use memory::{Fault, Meddling, MemoryPlatform, MemorySecrets, MemoryTelemetry
 pub use migration::{AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget};
 pub use migration_gate::MigrationGate;
 pub use observed::{
-    AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedWorker, Scope,
+    AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedQueue, ObservedWorker, Scope,
 };
 pub use plan::{Action, Fate, Hold, Judgement, Migration, Plan, PlannedStep, PlannedTarget};
 pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
@@ -153,8 +153,8 @@ pub use record::{
 pub use removal::{Data, Removal, RemovalOptions, destroy, plan_removal, prepare_destroy};
 pub use report::{DeployReport, FailureKind, FailureReport, Leftover, Outcome, TargetReport};
 pub use resource::{
-    DatabaseRef, DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
-    DesiredService, NamespaceRef, ResourceRef,
+    DatabaseRef, Delivery, DesiredBucket, DesiredConsumer, DesiredDatabase, DesiredDurableObject,
+    DesiredNamespace, DesiredQueue, DesiredService, NamespaceRef, QueueConsumer, ResourceRef,
 };
 pub use rollback::{Reach, RollbackOptions, prepare_rollback, rollback};
 pub use saved::{SavedPlan, SavedPlanError};

@@ -191,6 +191,7 @@ fn observed(account: &Account) -> ObservedAccount {
         databases: databases.collect(),
         namespaces: account.namespaces.clone(),
         buckets: account.buckets.clone(),
+        queues: Some(account.queues.clone()),
         zones: account.zones.clone(),
         domains: account.domains.clone(),
         routes: Some(routes.collect()),

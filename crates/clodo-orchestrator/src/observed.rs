@@ -1,7 +1,9 @@
-use crate::{mark::Mark, migration::AppliedMigration, trigger::WorkersDev};
+use crate::{
+    mark::Mark, migration::AppliedMigration, resource::QueueConsumer, trigger::WorkersDev,
+};
 use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, NamespaceTitle,
-    WorkerName, ZoneName,
+    QueueId, QueueName, WorkerName, ZoneName,
 };
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,8 @@ pub struct AccountScope {
     pub namespaces: bool,
     /// R2 buckets matter.
     pub buckets: bool,
+    /// Queues matter, and who receives from them; they are listed where the token may.
+    pub queues: bool,
     /// Zones matter.
     pub zones: bool,
     /// Workers of which it matters how far their Durable Objects are migrated.
@@ -52,6 +56,8 @@ pub struct ObservedAccount {
     pub namespaces: BTreeMap<NamespaceTitle, NamespaceId>,
     /// R2 buckets.
     pub buckets: BTreeSet<BucketName>,
+    /// Queues by name; `None` when they were not listed.
+    pub queues: Option<BTreeMap<QueueName, ObservedQueue>>,
     /// Zones.
     pub zones: BTreeSet<ZoneName>,
     /// Custom domains and the Workers that they lead to.
@@ -73,6 +79,14 @@ impl ObservedAccount {
     pub fn routes_of(&self, worker: &WorkerName) -> Option<BTreeSet<String>> {
         let own = self.routes.as_ref()?.iter().filter(|(_, owner)| *owner == worker);
         Some(own.map(|(pattern, _)| pattern.clone()).collect())
+    }
+
+    /// How `worker` receives messages, by queue; `None` when queues were not listed.
+    #[must_use]
+    pub fn consumed_by(&self, worker: &WorkerName) -> Option<BTreeMap<&QueueName, &QueueConsumer>> {
+        let queues = self.queues.as_ref()?.iter();
+        let own = queues.filter_map(|(name, queue)| Some((name, queue.consumer.as_ref()?)));
+        Some(own.filter(|(_, consumer)| consumer.worker == *worker).collect())
     }
 
     pub(crate) fn database_by_id(&self, id: &DatabaseId) -> Option<&ObservedDatabase> {
@@ -105,6 +119,15 @@ impl ObservedWorker {
     pub fn mark(&self) -> Mark {
         Mark::from_tags(&self.tags)
     }
+}
+
+/// A queue in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedQueue {
+    /// Its id.
+    pub id: QueueId,
+    /// The Worker that receives its messages.
+    pub consumer: Option<QueueConsumer>,
 }
 
 /// A D1 database in a listing.

@@ -206,6 +206,7 @@ pub(crate) fn change_id(change: &Change) -> StepId {
             title.to_string()
         }
         Change::CreateBucket { name, .. } | Change::RemoveBucket { name, .. } => name.to_string(),
+        Change::CreateQueue { name, .. } | Change::RemoveQueue { name, .. } => name.to_string(),
         _ => change.worker().map(ToString::to_string).unwrap_or_default(),
     };
     // All traffic is the end of every strategy; what comes before it has a share in its name.

@@ -5,8 +5,8 @@ use crate::{
     platform::{Platform, PlatformError},
     preview::{Preview, PreviewName},
     resource::{
-        DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace, DesiredService,
-        ResourceRef,
+        DesiredBucket, DesiredConsumer, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
+        DesiredQueue, DesiredService, ResourceRef,
     },
     trigger::WorkerRef,
 };
@@ -87,7 +87,7 @@ pub fn previews_in(
 /// A preview's Workers with all that is its own, for a [`Removal`](crate::Removal). No files are
 /// needed: what a Worker is bound to tells it, and of that only what bears the preview's name.
 ///
-/// `observed` must hold databases, namespaces and buckets.
+/// `observed` must hold databases, namespaces, buckets and queues.
 ///
 /// # Errors
 /// When a Worker cannot be read.
@@ -127,6 +127,14 @@ fn target(
             bind(&mut target, binding, bound, account);
         }
     }
+    let suffix = preview.name.suffix();
+    let received = account.consumed_by(&worker.worker).unwrap_or_default().into_iter();
+    let own = received.filter(|(queue, _)| queue.as_str().ends_with(&suffix));
+    target.consumers.extend(own.map(|(queue, consumer)| {
+        let mut delivery = consumer.delivery.clone();
+        delivery.dead_letter_queue.take_if(|name| !name.as_str().ends_with(&suffix));
+        DesiredConsumer { queue: queue.clone(), delivery }
+    }));
     target
 }
 
@@ -160,6 +168,9 @@ fn bind(
         BoundTo::Bucket { name, jurisdiction } if name.as_str().ends_with(&suffix) => {
             let (name, jurisdiction) = (name.clone(), jurisdiction.clone());
             target.buckets.push(DesiredBucket { binding, name, jurisdiction });
+        }
+        BoundTo::Queue(name) if name.as_str().ends_with(&suffix) => {
+            target.queues.push(DesiredQueue { binding, name: name.clone() });
         }
         BoundTo::Worker { worker, .. } => {
             let (worker, entrypoint, props) = (worker.clone(), None, None);

@@ -162,7 +162,7 @@ async fn prepare(
     let desired = Desired::new(removal.portfolio.clone(), []);
     let mut scope = Desired { targets: removal.targets.clone(), ..desired.clone() }.scope();
     for account in scope.accounts.values_mut() {
-        account.routes = true;
+        (account.routes, account.queues) = (true, true);
     }
     let observed = cx.platform.observe(&scope).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);
@@ -330,7 +330,7 @@ impl<'a> Draft<'a> {
         removed.into_values().collect()
     }
 
-    /// Nothing may lead to a Worker that goes: the steps that see to it.
+    /// Nothing may lead to a Worker that goes, nor may it receive anything: the steps that see to it.
     fn unhook(&mut self, one: &Going, needs: &[StepId]) -> Vec<StepId> {
         let Some(account) = self.observed.accounts.get(&one.worker.account) else { return vec![] };
         let (worker, name) = (one.worker.clone(), &one.worker.worker);
@@ -341,6 +341,11 @@ impl<'a> Draft<'a> {
             let change = Change::SetDomains { worker: worker.clone(), to: BTreeSet::new() };
             let summary = format!("take the domains of {name} away");
             steps.push(self.push(one.target.clone(), change, needs.to_vec(), summary, details));
+        }
+        if account.consumed_by(name).is_some_and(|queues| !queues.is_empty()) {
+            let change = Change::SetConsumers { worker: worker.clone(), to: Vec::new() };
+            let summary = format!("let {name} receive from no queue");
+            steps.push(self.push(one.target.clone(), change, needs.to_vec(), summary, Vec::new()));
         }
         let routes = account.routes_of(name);
         if routes.as_ref().map_or(one.routes, |routes| !routes.is_empty()) {

@@ -1,6 +1,7 @@
 use crate::migration::MigrationFile;
 use clodo_types::{
-    BindingName, BucketName, DatabaseId, DatabaseName, NamespaceId, NamespaceTitle, WorkerName,
+    BindingName, BucketName, DatabaseId, DatabaseName, NamespaceId, NamespaceTitle, QueueName,
+    WorkerName,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -76,4 +77,77 @@ pub struct DesiredDurableObject {
     pub class_name: String,
     /// The Worker that holds the class, when it is another one.
     pub worker: Option<WorkerName>,
+}
+
+/// A binding that sends to a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredQueue {
+    /// `env.NAME` in the code.
+    pub binding: BindingName,
+    /// The queue; it is created when it is missing.
+    pub name: QueueName,
+}
+
+/// A queue whose messages a Worker receives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredConsumer {
+    /// The queue; it is created when it is missing.
+    pub queue: QueueName,
+    /// How the Worker receives them.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+}
+
+/// How messages of a queue are delivered to a Worker. What is left out is the platform's choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delivery {
+    /// The queue that gets what could not be delivered; it is created when it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter_queue: Option<QueueName>,
+    /// The most messages of one batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
+    /// The most batches at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<u32>,
+    /// How often a message is delivered again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+    /// Milliseconds that a batch waits to be full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_wait_time_ms: Option<u64>,
+    /// Seconds before a message is delivered again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_delay: Option<u32>,
+}
+
+impl Delivery {
+    /// Whether both come to the same, with Cloudflare's choices for what is left out
+    /// (<https://developers.cloudflare.com/queues/configuration/configure-queues/>).
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.filled() == other.filled()
+    }
+
+    fn filled(&self) -> Self {
+        Self {
+            dead_letter_queue: self.dead_letter_queue.clone(),
+            batch_size: self.batch_size.or(Some(10)),
+            max_concurrency: self.max_concurrency,
+            max_retries: self.max_retries.or(Some(3)),
+            max_wait_time_ms: self.max_wait_time_ms.or(Some(5_000)),
+            retry_delay: self.retry_delay.or(Some(0)),
+        }
+    }
+}
+
+/// The Worker that receives a queue's messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueConsumer {
+    /// Which one.
+    pub worker: WorkerName,
+    /// How it receives them.
+    #[serde(flatten)]
+    pub delivery: Delivery,
 }

@@ -11,6 +11,7 @@ use crate::{
     planner::{arrange, change_id, step_id},
     record::{DeploymentState, RecordedTarget},
     removal::{Going, order},
+    resource::DesiredConsumer,
     trigger::{Check, WorkerRef},
 };
 use clodo_saga::StepId;
@@ -351,7 +352,29 @@ impl Restore<'_> {
         if let Some(Before::Schedules(to)) = self.before("schedules", worker) {
             changes.push((Change::SetSchedules { worker: worker.clone(), to }, "schedules"));
         }
+        if matches!(self.before("consumers", worker), Some(Before::Consumers(_))) {
+            let to = self.own_consumers(worker);
+            changes.push((Change::SetConsumers { worker: worker.clone(), to }, "queues"));
+        }
         changes
+    }
+
+    /// The queues from which a Worker received. What another one had taken from it is written down
+    /// with the taker.
+    fn own_consumers(&self, worker: &WorkerRef) -> Vec<DesiredConsumer> {
+        let takers = self.of.targets.iter().map(|target| &target.recorded.worker);
+        let maps = takers.filter(|taker| taker.account == worker.account).filter_map(|taker| {
+            match self.before("consumers", taker)? {
+                Before::Consumers(map) => Some(map),
+                _ => None,
+            }
+        });
+        let own = maps.flatten().filter_map(|(queue, consumer)| {
+            let consumer = consumer.filter(|consumer| consumer.worker == worker.worker)?;
+            Some((queue, consumer.delivery))
+        });
+        let own: BTreeMap<_, _> = own.collect();
+        own.into_iter().map(|(queue, delivery)| DesiredConsumer { queue, delivery }).collect()
     }
 
     fn push(

@@ -68,6 +68,6 @@ pub use document::{ConfigErrors, Document, Reading, parse};
 pub use edit::{EditError, Step, set};
 pub use find::{FILE_NAMES, find, find_upwards};
 pub use worker_config::{
-    Assets, D1Database, DurableObject, KvNamespace, ModuleRule, NotFoundHandling, R2Bucket, Route,
-    RunWorkerFirst, ServiceBinding, WorkerConfig,
+    Assets, D1Database, DurableObject, KvNamespace, ModuleRule, NotFoundHandling, QueueConsumer,
+    QueueProducer, R2Bucket, Route, RunWorkerFirst, ServiceBinding, WorkerConfig,
 };

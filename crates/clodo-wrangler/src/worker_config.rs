@@ -1,5 +1,5 @@
 use clodo_types::{
-    AccountId, BindingName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId,
+    AccountId, BindingName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, QueueName,
     SecretName, WorkerName,
 };
 use serde_json::{Map, Value};
@@ -29,6 +29,10 @@ pub struct WorkerConfig {
     pub kv_namespaces: Vec<KvNamespace>,
     /// R2 buckets.
     pub r2_buckets: Vec<R2Bucket>,
+    /// Queues that the code sends to.
+    pub queue_producers: Vec<QueueProducer>,
+    /// Queues whose messages the code receives.
+    pub queue_consumers: Vec<QueueConsumer>,
     /// Other Workers that this one calls.
     pub services: Vec<ServiceBinding>,
     /// Durable Object bindings.
@@ -94,7 +98,7 @@ pub struct WorkerConfig {
     /// Modules keep their names when they are uploaded, without a hash.
     pub preserve_file_names: bool,
     /// Everything else that wrangler knows and Clodo does not use yet, by key, as in the file
-    /// (queues, vectorize, ai, workflows …).
+    /// (vectorize, ai, workflows …).
     pub other: Map<String, Value>,
 }
 
@@ -146,6 +150,34 @@ pub struct ServiceBinding {
     pub entrypoint: Option<String>,
     /// Properties handed to the entrypoint.
     pub props: Option<Value>,
+}
+
+/// A binding that sends to a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueProducer {
+    /// `env.NAME` in the code.
+    pub binding: BindingName,
+    /// The queue.
+    pub queue: QueueName,
+}
+
+/// A queue whose messages the code receives; what is left out is Cloudflare's choice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueConsumer {
+    /// The queue.
+    pub queue: QueueName,
+    /// The queue that gets what could not be delivered.
+    pub dead_letter_queue: Option<QueueName>,
+    /// The most messages of one batch.
+    pub max_batch_size: Option<u32>,
+    /// Milliseconds that a batch waits to be full; the file says seconds.
+    pub max_batch_timeout_ms: Option<u64>,
+    /// How often a message is delivered again.
+    pub max_retries: Option<u32>,
+    /// The most batches at a time.
+    pub max_concurrency: Option<u32>,
+    /// Seconds before a message is delivered again.
+    pub retry_delay: Option<u32>,
 }
 
 /// A Durable Object binding.

@@ -76,6 +76,7 @@ mod naming;
 mod notes;
 #[cfg(feature = "postgres")]
 mod pgpass;
+mod plain_bindings;
 mod plan_file;
 mod platform;
 mod preflight;

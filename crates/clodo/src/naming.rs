@@ -1,7 +1,7 @@
 use clodo_orchestrator::PreviewName;
 use clodo_types::{
-    BindingName, BucketName, DatabaseName, NameError, NamespaceTitle, ServiceName, TargetId,
-    WorkerName,
+    BindingName, BucketName, DatabaseName, NameError, NamespaceTitle, QueueName, ServiceName,
+    TargetId, WorkerName,
 };
 use clodo_wrangler::WorkerConfig;
 
@@ -102,15 +102,26 @@ impl Naming {
             .parse()
     }
 
+    /// A queue. Who sends to it and who receives from it name the same one.
+    pub(crate) fn queue(&self, own: &QueueName) -> Result<QueueName, NameError> {
+        self.named(own.as_str()).parse()
+    }
+
+    fn named(&self, own: &str) -> String {
+        let name = format!("{own}{}", self.suffix);
+        match &self.preview {
+            Some(copies) => copies.name.name_of_copy(&name, LONGEST),
+            None => name,
+        }
+    }
+
     fn resource(&self, binding: &BindingName, own: Option<&str>) -> String {
+        if let Some(own) = own {
+            return self.named(own);
+        }
         let original = self.preview.as_ref().map_or(&self.worker, |copies| &copies.original);
-        let name = match own {
-            Some(name) => format!("{name}{}", self.suffix),
-            None => {
-                let binding = binding.as_str().to_ascii_lowercase().replace('_', "-");
-                format!("{original}-{binding}")
-            }
-        };
+        let binding = binding.as_str().to_ascii_lowercase().replace('_', "-");
+        let name = format!("{original}-{binding}");
         match &self.preview {
             Some(copies) => copies.name.name_of_copy(&name, LONGEST),
             None => name,

@@ -39,6 +39,9 @@ pub fn names_of(target: &DesiredTarget) -> impl Iterator<Item = (AccountName, St
         ResourceRef::Name(title) => Some(format!("KV namespace `{title}`")),
         ResourceRef::Id(_) => None,
     }));
+    let received = target.consumers.iter().map(|one| &one.queue);
+    let queues = target.queues.iter().map(|one| &one.name).chain(received);
+    names.extend(queues.map(|name| format!("queue `{name}`")));
     names.extend(target.buckets.iter().map(|one| format!("R2 bucket `{}`", one.name)));
     let account = target.id.account.clone();
     names.into_iter().map(move |name| (account.clone(), name))

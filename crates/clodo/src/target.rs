@@ -1,13 +1,15 @@
 use crate::{
     load_error::{LoadError, LoadErrorKind},
     naming::Naming,
+    plain_bindings::plain_bindings,
     project::ServiceConfig,
 };
 use clodo_bundle::Bundle;
 use clodo_config::TargetSpec;
 use clodo_orchestrator::{
-    DesiredBucket, DesiredDatabase, DesiredDurableObject, DesiredNamespace, DesiredService,
-    DesiredTarget, MigrationFile, ResourceRef, Route, WorkersDev,
+    Delivery, DesiredBucket, DesiredConsumer, DesiredDatabase, DesiredDurableObject,
+    DesiredNamespace, DesiredQueue, DesiredService, DesiredTarget, MigrationFile, ResourceRef,
+    Route, WorkersDev,
 };
 use clodo_types::{NameError, SecretName, WorkerName};
 use clodo_wrangler::{Assets, NotFoundHandling, RunWorkerFirst};
@@ -44,8 +46,11 @@ impl Parts<'_> {
         target.secrets = declared.chain(&config.required_secrets).cloned().collect();
         self.vars(&mut target);
         self.resources(&mut target).map_err(|error| self.unnamable(error))?;
+        self.queues(&mut target).map_err(|error| self.unnamable(error))?;
+        target.plain_bindings = plain_bindings(&config.other);
         self.bindings(&mut target)?;
         self.settings(&mut target);
+        self.tails(&mut target)?;
         self.addresses(&mut target)?;
         self.no_secret_in_the_open(&target)?;
         Ok(target)
@@ -103,6 +108,48 @@ impl Parts<'_> {
         Ok(())
     }
 
+    fn queues(&self, target: &mut DesiredTarget) -> Result<(), NameError> {
+        let config = &self.files.config;
+        for producer in &config.queue_producers {
+            let (binding, name) = (producer.binding.clone(), self.naming.queue(&producer.queue)?);
+            target.queues.push(DesiredQueue { binding, name });
+        }
+        for consumer in &config.queue_consumers {
+            let letters = consumer.dead_letter_queue.as_ref();
+            let delivery = Delivery {
+                dead_letter_queue: letters.map(|own| self.naming.queue(own)).transpose()?,
+                batch_size: consumer.max_batch_size,
+                max_concurrency: consumer.max_concurrency,
+                max_retries: consumer.max_retries,
+                max_wait_time_ms: consumer.max_batch_timeout_ms,
+                retry_delay: consumer.retry_delay,
+            };
+            let queue = self.naming.queue(&consumer.queue)?;
+            target.consumers.push(DesiredConsumer { queue, delivery });
+        }
+        Ok(())
+    }
+
+    /// Workers that receive events are called as this portfolio calls them.
+    fn tails(&self, target: &mut DesiredTarget) -> Result<(), LoadError> {
+        let config = &self.files.config;
+        let mut named = Vec::with_capacity(config.tail_consumers.len());
+        for consumer in &config.tail_consumers {
+            let text = |key: &str| consumer.get(key).and_then(Value::as_str);
+            let service: WorkerName = text("service")
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| self.unnamable(error))?;
+            let worker = (self.worker_of)(&service, text("environment"))?;
+            named.push(json!({ "service": worker }));
+            target.tails.insert(worker);
+        }
+        if !named.is_empty() {
+            target.worker_settings.insert("tail_consumers".into(), Value::Array(named));
+        }
+        Ok(())
+    }
+
     fn bindings(&self, target: &mut DesiredTarget) -> Result<(), LoadError> {
         for service in &self.files.config.services {
             target.services.push(DesiredService {
@@ -138,9 +185,6 @@ impl Parts<'_> {
         // As wrangler does: without the key it is off. The other two are left as they are.
         settings.insert("observability".into(), config.observability.clone().unwrap_or_default());
         settings.extend(config.logpush.map(|on| ("logpush".into(), Value::Bool(on))));
-        if !config.tail_consumers.is_empty() {
-            settings.insert("tail_consumers".into(), Value::Array(config.tail_consumers.clone()));
-        }
         if let Some(assets) = &config.assets {
             target.assets_binding.clone_from(&assets.binding);
             target.assets_config = assets_config(assets);
@@ -216,31 +260,15 @@ fn assets_config(assets: &Assets) -> Map<String, Value> {
 
 /// Keys of a wrangler config that bind something which `clodo-deploy` cannot deploy yet. Leaving
 /// one out silently would deploy a Worker that lacks what its code calls.
-const NOT_YET: [&str; 25] = [
-    "ai",
-    "analytics_engine_datasets",
-    "browser",
+const NOT_YET: [&str; 9] = [
     "containers",
     "data_blobs",
-    "dispatch_namespaces",
-    "hyperdrive",
-    "images",
     "logfwdr",
-    "media",
-    "mtls_certificates",
-    "pipelines",
-    "queues",
-    "ratelimits",
-    "secrets_store_secrets",
-    "send_email",
     "site",
     "text_blobs",
     "unsafe",
     "unsafe_hello_world",
-    "vectorize",
-    "vpc_services",
     "wasm_modules",
-    "worker_loaders",
     "workflows",
 ];
 

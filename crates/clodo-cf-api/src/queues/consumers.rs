@@ -6,7 +6,7 @@ use crate::{
 };
 use clodo_types::{AccountId, WorkerName};
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 open_enum! {
     /// How messages are received.
@@ -32,7 +32,7 @@ pub struct Consumer {
     #[serde(default)]
     pub queue_name: Option<String>,
     /// The Worker; some answers call it the script.
-    #[serde(default, alias = "script", alias = "service")]
+    #[serde(flatten, deserialize_with = "worker_under_any_name")]
     pub script_name: Option<String>,
     /// The queue that gets what could not be delivered.
     #[serde(default)]
@@ -43,6 +43,21 @@ pub struct Consumer {
     /// In RFC 3339.
     #[serde(default)]
     pub created_on: Option<String>,
+}
+
+/// The same Worker stands under one name in one answer, and under several in another.
+fn worker_under_any_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Names {
+        #[serde(default)]
+        script_name: Option<String>,
+        #[serde(default)]
+        script: Option<String>,
+        #[serde(default)]
+        service: Option<String>,
+    }
+    let Names { script_name, script, service } = Names::deserialize(from)?;
+    Ok(script_name.or(script).or(service))
 }
 
 /// How a consumer is served; what is left out is Cloudflare's choice.
@@ -161,4 +176,26 @@ pub fn put_consumer(
 #[must_use]
 pub fn delete_consumer(account: &AccountId, queue: &QueueId, id: &ConsumerId) -> Endpoint<()> {
     Endpoint::delete(CONSUMER).at("account", account).at("queue", queue).at("consumer", id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_worker_is_found_under_whatever_name_it_has() {
+        for wire in [
+            json!({ "type": "worker", "script_name": "mailer", "new": [1] }),
+            json!({ "type": "worker", "script": "mailer" }),
+            json!({ "type": "worker", "service": "mailer" }),
+            json!({ "type": "worker", "script": "mailer", "script_name": "mailer" }),
+            json!({ "type": "worker", "script_name": null, "service": "mailer" }),
+        ] {
+            let consumer: Consumer = serde_json::from_value(wire.clone()).unwrap();
+            assert_eq!(consumer.script_name.as_deref(), Some("mailer"), "{wire}");
+        }
+        let pulled: Consumer = serde_json::from_value(json!({ "type": "http_pull" })).unwrap();
+        assert_eq!((pulled.kind, pulled.script_name), (Some(ConsumerKind::HttpPull), None));
+    }
 }

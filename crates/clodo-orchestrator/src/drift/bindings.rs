@@ -32,6 +32,12 @@ pub(super) fn expected(config: &Value, account: &ObservedAccount) -> Bindings {
     for (name, bucket) in fields("r2_buckets") {
         put(name, bucket_text(text(&bucket["name"]), bucket["jurisdiction"].as_str()));
     }
+    for (name, queue) in fields("queues") {
+        put(name, format!("queue {}", text(queue)));
+    }
+    for (name, binding) in fields("bindings") {
+        put(name, text(&binding["type"]).to_owned());
+    }
     for (name, service) in fields("services") {
         put(name, worker_text(text(&service["worker"]), service["entrypoint"].as_str()));
     }
@@ -64,6 +70,7 @@ pub(super) fn found(
         BoundTo::Bucket { name, jurisdiction } => {
             bucket_text(name.as_str(), jurisdiction.as_deref())
         }
+        BoundTo::Queue(name) => format!("queue {name}"),
         BoundTo::Worker { worker, entrypoint } => {
             worker_text(worker.as_str(), entrypoint.as_deref())
         }

@@ -7,11 +7,12 @@ use crate::{
     desired::DesiredTarget,
     inspected::BoundTo,
     mark::{Mark, VersionMessage},
+    observed::ObservedQueue,
     platform::PlatformError,
-    resource::ResourceRef,
+    resource::{DesiredConsumer, QueueConsumer, ResourceRef},
     trigger::{TrafficShare, WorkerRef},
 };
-use clodo_types::{BindingName, Hostname};
+use clodo_types::{BindingName, Hostname, QueueName, WorkerName};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +47,9 @@ impl State {
             Change::CreateBucket { name, .. } => {
                 found(account.buckets.contains(name).then_some(Applied::Done))
             }
+            Change::CreateQueue { name, .. } => {
+                found(account.queues.contains_key(name).then_some(Applied::Done))
+            }
             Change::Upload(upload) => look_for_version(account, upload, inputs),
             Change::CreateStub { worker, .. } => {
                 let there = account.workers.contains_key(&worker.worker);
@@ -74,6 +78,11 @@ impl State {
                 let is_same = now == *to;
                 same(Before::Schedules(now), is_same)
             }
+            Change::SetConsumers { worker, to } => {
+                let now = account.receivers(&worker.worker, to);
+                let is_same = are_set(&now, &worker.worker, to);
+                same(Before::Consumers(now), is_same)
+            }
             Change::Commit { worker, mark, settings } => {
                 let worker = self.worker(worker)?;
                 let before = Before::Settings {
@@ -86,7 +95,8 @@ impl State {
             Change::RemoveWorker { .. }
             | Change::RemoveDatabase { .. }
             | Change::RemoveNamespace { .. }
-            | Change::RemoveBucket { .. } => same(Before::Present, account.is_gone(change)),
+            | Change::RemoveBucket { .. }
+            | Change::RemoveQueue { .. } => same(Before::Present, account.is_gone(change)),
         })
     }
 
@@ -113,6 +123,11 @@ impl State {
             Change::CreateBucket { name, .. } => {
                 self.account(change)?.buckets.insert(name.clone());
             }
+            Change::CreateQueue { name, .. } => {
+                let id = self.next_hex().parse().expect("these are 32 digits");
+                let queue = ObservedQueue { id, consumer: None };
+                self.account(change)?.queues.insert(name.clone(), queue);
+            }
             Change::CreateStub { worker, owner, preview } => {
                 let version = self.next_version(None);
                 let mut stub = Worker::serving(version);
@@ -138,6 +153,17 @@ impl State {
             }
             Change::SetRoutes { worker, to } => self.worker(worker)?.routes.clone_from(to),
             Change::SetSchedules { worker, to } => self.worker(worker)?.schedules.clone_from(to),
+            Change::SetConsumers { worker, to } => {
+                self.worker(worker)?;
+                let account = self.account(change)?;
+                account.stops_receiving(&worker.worker);
+                for wanted in to {
+                    let unknown = || refused(format!("there is no queue {}", wanted.queue));
+                    let queue = account.queues.get_mut(&wanted.queue).ok_or_else(unknown)?;
+                    let (worker, delivery) = (worker.worker.clone(), wanted.delivery.clone());
+                    queue.consumer = Some(QueueConsumer { worker, delivery });
+                }
+            }
             Change::Commit { worker, mark, settings } => {
                 let worker = self.worker(worker)?;
                 worker.tags = mark.to_tags(&worker.tags);
@@ -147,7 +173,8 @@ impl State {
             Change::RemoveWorker { .. }
             | Change::RemoveDatabase { .. }
             | Change::RemoveNamespace { .. }
-            | Change::RemoveBucket { .. } => self.account(change)?.take_away(change),
+            | Change::RemoveBucket { .. }
+            | Change::RemoveQueue { .. } => self.account(change)?.take_away(change),
         }
         Ok(Applied::Done)
     }
@@ -269,6 +296,20 @@ fn traffic_applied(to: &Traffic, before: &[TrafficShare]) -> Applied {
     }
 }
 
+/// Whether a Worker receives from exactly these queues.
+fn are_set(
+    now: &BTreeMap<QueueName, Option<QueueConsumer>>,
+    worker: &WorkerName,
+    to: &[DesiredConsumer],
+) -> bool {
+    let own = now.iter().filter_map(|(queue, consumer)| Some((queue, consumer.as_ref()?)));
+    let own: BTreeMap<_, _> = own.filter(|(_, consumer)| consumer.worker == *worker).collect();
+    own.len() == to.len()
+        && to.iter().all(|wanted| {
+            own.get(&wanted.queue).is_some_and(|now| now.delivery.is_like(&wanted.delivery))
+        })
+}
+
 /// The present values of the settings that `wanted` names.
 fn now_set(now: &Map<String, Value>, wanted: &Map<String, Value>) -> Map<String, Value> {
     let value = |key: &String| now.get(key).cloned().unwrap_or(Value::Null);
@@ -306,6 +347,13 @@ fn bindings(
     for bucket in &target.buckets {
         let (name, jurisdiction) = (bucket.name.clone(), bucket.jurisdiction.clone());
         bind(&bucket.binding, BoundTo::Bucket { name, jurisdiction });
+    }
+    for queue in &target.queues {
+        bind(&queue.binding, BoundTo::Queue(queue.name.clone()));
+    }
+    for (name, binding) in &target.plain_bindings {
+        let kind = binding.get("type").and_then(Value::as_str).unwrap_or_default();
+        bind(name, BoundTo::Other(kind.to_owned()));
     }
     for service in &target.services {
         let (worker, entrypoint) = (service.worker.clone(), service.entrypoint.clone());

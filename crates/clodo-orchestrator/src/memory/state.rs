@@ -4,11 +4,13 @@ use crate::{
     inspected::{BoundTo, Inspected, InspectedVersion, VersionHead},
     mark::VersionMessage,
     migration::AppliedMigration,
+    observed::ObservedQueue,
+    resource::{DesiredConsumer, QueueConsumer},
     trigger::{Route, TrafficShare, WorkersDev},
 };
 use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, NamespaceTitle,
-    VersionId, WorkerName, ZoneName,
+    QueueName, VersionId, WorkerName, ZoneName,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +30,7 @@ pub(super) struct Account {
     pub(super) databases: BTreeMap<DatabaseName, Database>,
     pub(super) namespaces: BTreeMap<NamespaceTitle, NamespaceId>,
     pub(super) buckets: BTreeSet<BucketName>,
+    pub(super) queues: BTreeMap<QueueName, ObservedQueue>,
     pub(super) zones: BTreeSet<ZoneName>,
     pub(super) domains: BTreeMap<Hostname, WorkerName>,
 }
@@ -42,6 +45,7 @@ impl Account {
             }
             Change::RemoveNamespace { id, .. } => self.namespaces.values().all(|known| known != id),
             Change::RemoveBucket { name, .. } => !self.buckets.contains(name),
+            Change::RemoveQueue { id, .. } => self.queues.values().all(|known| known.id != *id),
             _ => false,
         }
     }
@@ -51,6 +55,7 @@ impl Account {
         match change {
             Change::RemoveWorker { worker } => {
                 self.workers.remove(&worker.worker);
+                self.stops_receiving(&worker.worker);
                 self.domains.retain(|_, by| *by != worker.worker);
             }
             Change::RemoveDatabase { id, .. } => self.databases.retain(|_, known| known.id != *id),
@@ -58,8 +63,29 @@ impl Account {
             Change::RemoveBucket { name, .. } => {
                 self.buckets.remove(name);
             }
+            Change::RemoveQueue { id, .. } => self.queues.retain(|_, known| known.id != *id),
             _ => {}
         }
+    }
+
+    pub(super) fn stops_receiving(&mut self, worker: &WorkerName) {
+        for queue in self.queues.values_mut() {
+            queue.consumer.take_if(|now| now.worker == *worker);
+        }
+    }
+
+    /// Each queue that a Worker receives from or is to receive from, with who receives from it.
+    pub(super) fn receivers(
+        &self,
+        worker: &WorkerName,
+        to: &[DesiredConsumer],
+    ) -> BTreeMap<QueueName, Option<QueueConsumer>> {
+        let concerns = |name: &QueueName, queue: &ObservedQueue| {
+            queue.consumer.as_ref().is_some_and(|now| now.worker == *worker)
+                || to.iter().any(|wanted| wanted.queue == *name)
+        };
+        let queues = self.queues.iter().filter(|(name, queue)| concerns(name, queue));
+        queues.map(|(name, queue)| (name.clone(), queue.consumer.clone())).collect()
     }
 
     /// The Workers whose newest version is bound to a Worker.
@@ -218,6 +244,7 @@ impl State {
                 "databases": databases.collect::<Map<_, _>>(),
                 "namespaces": account.namespaces.keys().collect::<Vec<_>>(),
                 "buckets": account.buckets,
+                "queues": account.queues.iter().map(|(name, queue)| (name.to_string(), json!(queue.consumer))).collect::<Map<_, _>>(),
                 "domains": account.domains.iter().collect::<Vec<_>>(),
             });
             (name.to_string(), picture)

@@ -31,6 +31,17 @@ impl State {
             }
             return Undone::Restored;
         }
+        if let (Change::SetConsumers { worker, .. }, Before::Consumers(were)) = (change, before) {
+            for (name, consumer) in were {
+                let Some(queue) = account.queues.get_mut(name) else { continue };
+                let is_own = queue.consumer.as_ref().is_some_and(|now| now.worker == worker.worker);
+                // What it did not take, it does not give away.
+                if consumer.is_some() || is_own {
+                    queue.consumer.clone_from(consumer);
+                }
+            }
+            return Undone::Restored;
+        }
         let Some(worker) = change.worker().and_then(|name| account.workers.get_mut(name)) else {
             return Undone::Restored;
         };
@@ -75,11 +86,15 @@ impl State {
             Change::CreateBucket { name, .. } => {
                 account.buckets.remove(name);
             }
+            Change::CreateQueue { name, .. } => {
+                account.queues.remove(name);
+            }
             Change::CreateStub { worker, .. } => {
                 account.workers.remove(&worker.worker);
             }
             Change::Upload(upload) => {
                 account.workers.remove(&upload.target.worker);
+                account.stops_receiving(&upload.target.worker);
                 account.domains.retain(|_, by| *by != upload.target.worker);
             }
             _ => {}

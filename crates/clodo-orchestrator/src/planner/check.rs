@@ -22,6 +22,7 @@ pub(super) fn check(desired: &Desired, observed: &Observed) -> Result<(), PlanEr
         }
     }
     claims(desired)?;
+    receivers(desired)?;
     migrations_agree(desired)?;
     let planned: BTreeSet<WorkerRef> = workers.into_keys().collect();
     for target in &desired.targets {
@@ -44,6 +45,24 @@ fn claims(desired: &Desired) -> Result<(), PlanError> {
                 return Err(PlanError::DomainClaimedTwice {
                     hostname: hostname.clone(),
                     first: Box::new(first.clone()),
+                    second: Box::new(target.id.clone()),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A queue has one Worker at most that receives from it.
+fn receivers(desired: &Desired) -> Result<(), PlanError> {
+    let mut receivers = BTreeMap::new();
+    for target in &desired.targets {
+        for consumer in &target.consumers {
+            let queue = (&target.id.account, &consumer.queue);
+            if let Some(first) = receivers.insert(queue, &target.id) {
+                return Err(PlanError::QueueClaimedTwice {
+                    queue: consumer.queue.clone(),
+                    first: Box::new(TargetId::clone(first)),
                     second: Box::new(target.id.clone()),
                 });
             }

@@ -1,4 +1,6 @@
-use clodo_types::{AccountName, DatabaseId, Hostname, NamespaceId, TargetId, WorkerName, ZoneName};
+use clodo_types::{
+    AccountName, DatabaseId, Hostname, NamespaceId, QueueName, TargetId, WorkerName, ZoneName,
+};
 
 /// The desired state contradicts itself, or names something that is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +23,16 @@ pub enum PlanError {
     DomainClaimedTwice {
         /// The domain.
         hostname: Hostname,
+        /// One target.
+        first: Box<TargetId>,
+        /// The other.
+        second: Box<TargetId>,
+    },
+    /// Two targets want to receive from the same queue.
+    #[error("{first} and {second} both receive from queue `{queue}`")]
+    QueueClaimedTwice {
+        /// The queue.
+        queue: QueueName,
         /// One target.
         first: Box<TargetId>,
         /// The other.
@@ -95,6 +107,9 @@ impl PlanError {
                 "give the services different names in their wrangler configs"
             }
             Self::DomainClaimedTwice { .. } => "let only one of them have the domain",
+            Self::QueueClaimedTwice { .. } => {
+                "let only one of them have the consumer: Cloudflare gives a queue one Worker at most"
+            }
             Self::NoZone { .. } => {
                 "list the zone under the account in clodo.toml, or correct the domain"
             }

@@ -46,6 +46,9 @@ impl Order {
 /// What one target has to do with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Link {
+    /// No binding, but one sends to a queue from which the other receives: who receives should know
+    /// what is sent, and either may go first.
+    Loose,
     /// A binding to a Worker that exists: its old version answers meanwhile, so either may go first.
     Live,
     /// A service binding to a Worker that does not exist yet: a stub of it may come first.
@@ -61,7 +64,9 @@ pub(super) fn order(desired: &Desired, observed: &Observed) -> Result<Order, Pla
         .iter()
         .enumerate()
         .map(|(from, waits)| {
-            let bound = waits.iter().filter(|to| links.contains_key(&(from, **to)));
+            let is_bound =
+                |to: &&usize| links.get(&(from, **to)).is_some_and(|link| *link != Link::Loose);
+            let bound = waits.iter().filter(is_bound);
             bound.copied().collect()
         })
         .collect();
@@ -90,7 +95,7 @@ fn weakest(cycle: &[usize], links: &Links) -> Option<(usize, usize, Link)> {
     let links = pairs.map(|(from, to)| (from, to, links.get(&(from, to)).copied()));
     let found = links.filter_map(|(from, to, link)| Some((from, to, link?))).collect::<Vec<_>>();
     let of = |wanted: Link| found.iter().find(|(_, _, link)| *link == wanted).copied();
-    of(Link::Live).or_else(|| of(Link::Stub))
+    of(Link::Loose).or_else(|| of(Link::Live)).or_else(|| of(Link::Stub))
 }
 
 /// What each binding is to the target that has it.
@@ -105,6 +110,15 @@ fn edges(desired: &Desired, observed: &Observed) -> (Vec<BTreeSet<usize>>, Links
         .iter()
         .enumerate()
         .map(|(at, target)| ((&target.id.account, &target.worker), at))
+        .collect();
+    let receivers: BTreeMap<_, _> = desired
+        .targets
+        .iter()
+        .enumerate()
+        .flat_map(|(at, target)| {
+            let queues = target.consumers.iter();
+            queues.map(move |one| ((&target.id.account, &one.queue), at))
+        })
         .collect();
     let mut links = Links::new();
     let mut waits_for = Vec::with_capacity(desired.targets.len());
@@ -121,6 +135,13 @@ fn edges(desired: &Desired, observed: &Observed) -> (Vec<BTreeSet<usize>>, Links
                 (false, false) => Link::Stub,
             };
             links.insert((at, *to), link);
+        }
+        for queue in target.sends_to() {
+            let receiver = receivers.get(&(&target.id.account, queue));
+            if let Some(to) = receiver.filter(|to| **to != at) {
+                waits.insert(*to);
+                links.entry((at, *to)).or_insert(Link::Loose);
+            }
         }
         // What is not part of this deployment is as ready as it will be.
         for to in target.depends_on.iter().filter_map(|id| by_id.get(id)) {

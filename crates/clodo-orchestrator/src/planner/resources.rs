@@ -15,6 +15,8 @@ pub(super) struct Waits {
     pub(super) steps: BTreeSet<StepId>,
     /// A resource is made that the live version cannot be bound to.
     pub(super) creates: bool,
+    /// The steps that make queues.
+    pub(super) queues: Vec<StepId>,
 }
 
 /// Plans what must be there before the target can be uploaded.
@@ -47,7 +49,27 @@ pub(super) fn plan_resources(draft: &mut Draft<'_>, target: &DesiredTarget) -> W
         let change = Change::CreateBucket { account, name: title, jurisdiction };
         create(draft, &mut waits, change, exists, &what);
     }
+    queues(draft, target, &mut waits);
     waits
+}
+
+/// A queue that is only received from does not concern the version.
+fn queues(draft: &mut Draft<'_>, target: &DesiredTarget, waits: &mut Waits) {
+    let name = &target.id.account;
+    let listed = draft.observed.accounts.get(name).and_then(|account| account.queues.as_ref());
+    let bound: BTreeSet<_> = target.queues.iter().map(|queue| &queue.name).collect();
+    let wanted: BTreeSet<_> = target.queue_names().collect();
+    for queue in wanted {
+        let change = Change::CreateQueue { account: name.clone(), name: queue.clone() };
+        let exists = listed.is_some_and(|listed| listed.contains_key(queue));
+        let mut own = Waits::default();
+        let made = create(draft, &mut own, change, exists, &format!("queue {queue}"));
+        waits.queues.extend(made);
+        if bound.contains(queue) {
+            waits.steps.extend(own.steps);
+            waits.creates |= own.creates;
+        }
+    }
 }
 
 fn create(

@@ -14,7 +14,7 @@ use crate::{
     trigger::{Addresses, Check, Through},
 };
 use clodo_saga::StepId;
-use clodo_types::{ContentHash, Severity};
+use clodo_types::{ContentHash, Severity, WorkerName};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -84,10 +84,29 @@ fn object_to_strangers(
             "deploy with `--adopt` to take it over, or give the service another name",
         );
     }
+    let is_ours = |worker: &WorkerName| {
+        let live = account.workers.get(worker);
+        *worker == target.worker
+            || live.is_some_and(|live| live.mark().owner.as_ref() == Some(portfolio))
+    };
+    for consumer in &target.consumers {
+        let queue = account.queues.as_ref().and_then(|queues| queues.get(&consumer.queue));
+        let Some(now) = queue.and_then(|queue| queue.consumer.as_ref()) else { continue };
+        if !is_ours(&now.worker) {
+            draft.object(
+                "queue-taken",
+                Severity::Block,
+                format!(
+                    "{} is to receive from queue `{}`, from which worker `{}` receives",
+                    target.id, consumer.queue, now.worker
+                ),
+                "deploy with `--adopt` to take it over, or choose another queue",
+            );
+        }
+    }
     for hostname in &target.domains {
         let Some(owner) = account.domains.get(hostname) else { continue };
-        let is_ours = |worker: &ObservedWorker| worker.mark().owner.as_ref() == Some(portfolio);
-        if *owner != target.worker && !account.workers.get(owner).is_some_and(is_ours) {
+        if !is_ours(owner) {
             draft.object(
                 "domain-taken",
                 Severity::Block,
@@ -161,7 +180,12 @@ impl<'a, 'b> Writer<'a, 'b> {
         !self.own.is_empty()
     }
 
-    fn plan(&mut self, waits: Waits) {
+    fn plan(&mut self, mut waits: Waits) {
+        let mut queues = std::mem::take(&mut waits.queues);
+        if self.target.consumers.is_empty() {
+            // Cloudflare takes no version that lacks a handler while the Worker receives.
+            waits.steps.extend(self.consumers(self.turn()));
+        }
         // A resource that is made anew has another id, which the bindings must learn.
         let must = self.must_upload() || waits.creates;
         if must && self.migrates && !self.is_first() {
@@ -181,6 +205,10 @@ impl<'a, 'b> Writer<'a, 'b> {
         addresses.extend(self.domains(&begin));
         addresses.extend(self.routes(&begin));
         self.schedules(&begin);
+        if !self.target.consumers.is_empty() {
+            queues.extend(begin);
+            self.consumers(queues);
+        }
         if !addresses.is_empty() {
             addresses.extend(self.late_callees());
         }

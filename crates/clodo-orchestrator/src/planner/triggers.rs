@@ -1,9 +1,14 @@
 use super::target::Writer;
-use crate::{change::Change, config::differences, trigger::WorkersDev};
+use crate::{
+    change::Change,
+    config::differences,
+    resource::{DesiredConsumer, QueueConsumer},
+    trigger::WorkersDev,
+};
 use clodo_saga::StepId;
-use clodo_types::Hostname;
+use clodo_types::{Hostname, QueueName};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What leads to a Worker, and when it is called.
 impl Writer<'_, '_> {
@@ -93,6 +98,40 @@ impl Writer<'_, '_> {
         Some(self.push(change, needs.to_vec(), summary, details))
     }
 
+    /// Listings show who receives from queues, where they are listed: the token may not, or no file
+    /// speaks of queues any more.
+    pub(super) fn consumers(&mut self, needs: Vec<StepId>) -> Option<StepId> {
+        let now = self.account.consumed_by(&self.target.worker);
+        let to = self.target.consumers.clone();
+        let same = match &now {
+            _ if to.is_empty() => {
+                let has_none = now.as_ref().is_some_and(BTreeMap::is_empty);
+                has_none || !self.had_consumers()
+            }
+            Some(now) => are_like(now, &to),
+            None => self.mark.hashes.is_some() && !self.triggers_changed(),
+        };
+        let change = Change::SetConsumers { worker: self.target.worker_ref(), to };
+        if same && !self.was_interrupted(&change) {
+            return None;
+        }
+        let now = now.unwrap_or_default();
+        let to = &self.target.consumers;
+        let new = to.iter().filter(|one| !now.contains_key(&one.queue));
+        let mut details: Vec<String> = new.map(|one| format!("+ {}", one.queue)).collect();
+        let gone = now.keys().filter(|queue| to.iter().all(|one| one.queue != ***queue));
+        details.extend(gone.map(|queue| format!("- {queue}")));
+        let summary = format!("set the queues from which {} receives", self.target.worker);
+        Some(self.push(change, needs, summary, details))
+    }
+
+    /// The files do not name any queue to receive from; did they before?
+    fn had_consumers(&self) -> bool {
+        let deployed = self.live.is_some() && self.mark.hashes.is_some();
+        let recorded = self.recorded.map(|recorded| recorded.get("consumers").is_some());
+        deployed && self.triggers_changed() && recorded.unwrap_or(true)
+    }
+
     fn recorded_same(&self, key: &str) -> bool {
         self.recorded.is_some_and(|recorded| recorded.get(key) == self.target.config().get(key))
     }
@@ -106,4 +145,11 @@ impl Writer<'_, '_> {
         };
         differences(&only(recorded), &only(&new))
     }
+}
+
+fn are_like(now: &BTreeMap<&QueueName, &QueueConsumer>, to: &[DesiredConsumer]) -> bool {
+    let is_there = |wanted: &DesiredConsumer| {
+        now.get(&wanted.queue).is_some_and(|now| now.delivery.is_like(&wanted.delivery))
+    };
+    now.len() == to.len() && to.iter().all(is_there)
 }

@@ -6,15 +6,16 @@ use crate::{
     resource::ResourceRef,
 };
 use clodo_saga::StepId;
-use clodo_types::{AccountName, BucketName, DatabaseName, NamespaceTitle, Severity};
+use clodo_types::{AccountName, BucketName, DatabaseName, NamespaceTitle, QueueName, Severity};
 use std::collections::BTreeSet;
 
-/// A database, namespace or bucket, as the files name it.
+/// A database, namespace, bucket or queue, as the files name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Held {
     Database(DatabaseName),
     Namespace(NamespaceTitle),
     Bucket(BucketName),
+    Queue(QueueName),
     /// What the files name by its id, or what stands in no listing: it is not Clodo's to remove.
     Other(String),
 }
@@ -25,6 +26,7 @@ impl Held {
             Self::Database(name) => format!("database {name}"),
             Self::Namespace(title) => format!("KV namespace {title}"),
             Self::Bucket(name) => format!("R2 bucket {name}"),
+            Self::Queue(name) => format!("queue {name}"),
             Self::Other(what) => what.clone(),
         }
     }
@@ -34,13 +36,16 @@ impl Held {
             Self::Database(name) => account.databases.contains_key(name),
             Self::Namespace(title) => account.namespaces.contains_key(title),
             Self::Bucket(name) => account.buckets.contains(name),
+            Self::Queue(name) => {
+                account.queues.as_ref().is_some_and(|queues| queues.contains_key(name))
+            }
             Self::Other(_) => true,
         }
     }
 }
 
 impl Draft<'_> {
-    /// Says what becomes of each database, namespace and bucket of the targets that go.
+    /// Says what becomes of each database, namespace, bucket and queue of the targets that go.
     pub(super) fn data(&mut self, removal: &Removal, data: Data, removed: &[StepId]) {
         let of = |targets: &[std::sync::Arc<DesiredTarget>]| -> BTreeSet<(AccountName, Held)> {
             let each = |target: &std::sync::Arc<DesiredTarget>| {
@@ -99,6 +104,12 @@ impl Draft<'_> {
                 let change = Change::RemoveBucket { account: name.clone(), name: bucket.clone() };
                 (change, "all its objects are lost".to_owned())
             }
+            Held::Queue(queue) => {
+                let known = account.queues.as_ref().and_then(|queues| queues.get(queue));
+                let Some(id) = known.map(|known| known.id.clone()) else { return };
+                let change = Change::RemoveQueue { account: name.clone(), name: queue.clone(), id };
+                (change, "all its messages are lost".to_owned())
+            }
             Held::Other(_) => return,
         };
         let what = held.shown();
@@ -128,5 +139,6 @@ fn held(target: &DesiredTarget) -> Vec<Held> {
         None => Held::Bucket(bucket.name.clone()),
         Some(jurisdiction) => Held::Other(format!("R2 bucket {} ({jurisdiction})", bucket.name)),
     });
-    databases.chain(namespaces).chain(buckets).collect()
+    let queues = target.queue_names().cloned().map(Held::Queue);
+    databases.chain(namespaces).chain(buckets).chain(queues).collect()
 }

@@ -127,6 +127,7 @@ impl Draft<'_> {
             BoundTo::Database(_) => Some(format!("database {binding}")),
             BoundTo::Namespace(_) => Some(format!("KV namespace {binding}")),
             BoundTo::Bucket { name, .. } => Some(format!("R2 bucket {name}")),
+            BoundTo::Queue(name) => Some(format!("queue {name}")),
             _ => None,
         });
         let data: Vec<String> = data.collect();

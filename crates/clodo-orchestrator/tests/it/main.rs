@@ -9,6 +9,7 @@ mod faults;
 mod orders;
 mod plans;
 mod properties;
+mod queues;
 mod records;
 mod removals;
 mod rollbacks;

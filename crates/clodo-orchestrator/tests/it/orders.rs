@@ -3,9 +3,9 @@
 
 use crate::world::{calls, database, desired, host, name, target, target_id};
 use clodo_orchestrator::{
-    AppliedMigration, BatchSize, Desired, DesiredDurableObject, DesiredTarget, Mark, Observed,
-    ObservedAccount, ObservedDatabase, ObservedWorker, Plan, PlanError, PlanOptions, Rolling,
-    Strategy as Way, Wave, plan,
+    AppliedMigration, BatchSize, Delivery, Desired, DesiredConsumer, DesiredDurableObject,
+    DesiredQueue, DesiredTarget, Mark, Observed, ObservedAccount, ObservedDatabase, ObservedWorker,
+    Plan, PlanError, PlanOptions, Rolling, Strategy as Way, Wave, plan,
 };
 use clodo_types::WorkerName;
 use proptest::{
@@ -36,6 +36,8 @@ struct Node {
     services: Vec<usize>,
     objects: Option<usize>,
     depends_on: Option<usize>,
+    tails: Option<usize>,
+    sends: Option<usize>,
     databases: [bool; 2],
     address: bool,
     wave: usize,
@@ -61,14 +63,18 @@ fn node() -> impl Strategy<Value = Node> {
         proptest::collection::vec(0_usize..9, 0..3),
         proptest::option::weighted(0.15, 0_usize..9),
         proptest::option::weighted(0.2, 0_usize..9),
+        proptest::option::weighted(0.1, 0_usize..9),
+        proptest::option::weighted(0.2, 0_usize..9),
     );
     let rest = (any::<[bool; 2]>(), any::<bool>(), 0_usize..4);
     (past, others, rest).prop_map(
-        |(past, (services, objects, depends_on), (databases, address, wave))| Node {
+        |(past, (services, objects, depends_on, tails, sends), (databases, address, wave))| Node {
             past,
             services,
             objects,
             depends_on,
+            tails,
+            sends,
             databases,
             address,
             wave,
@@ -105,12 +111,23 @@ impl Graph {
         self.nodes[at].depends_on.filter(|to| *to < at)
     }
 
+    /// Who receives its events.
+    fn tails(&self, at: usize) -> Option<usize> {
+        self.nodes[at].tails.map(|to| to % self.nodes.len()).filter(|to| *to != at)
+    }
+
+    /// Who receives what it sends to that one's queue.
+    fn sends(&self, at: usize) -> Option<usize> {
+        self.nodes[at].sends.map(|to| to % self.nodes.len()).filter(|to| *to != at)
+    }
+
     fn binds(&self, at: usize) -> BTreeSet<usize> {
-        self.services(at).into_iter().chain(self.objects(at)).collect()
+        self.services(at).into_iter().chain(self.objects(at)).chain(self.tails(at)).collect()
     }
 
     fn waits(&self, at: usize) -> BTreeSet<usize> {
-        self.binds(at).into_iter().chain(self.depends_on(at)).collect()
+        let more = self.depends_on(at).into_iter().chain(self.sends(at));
+        self.binds(at).into_iter().chain(more).collect()
     }
 
     /// Whether nothing may be put in the other's place for a while.
@@ -150,6 +167,15 @@ impl Graph {
                 class_name: "Room".into(),
                 worker: Some(name(&service(to))),
             });
+        }
+        own.tails.extend(self.tails(at).map(|to| name::<WorkerName>(&service(to))));
+        own.queues.extend(
+            self.sends(at)
+                .map(|to| DesiredQueue { binding: name("SENDS"), name: name(&format!("q{to}")) }),
+        );
+        if (0..self.nodes.len()).any(|from| self.sends(from) == Some(at)) {
+            let queue = name(&format!("q{at}"));
+            own.consumers.push(DesiredConsumer { queue, delivery: Delivery::default() });
         }
         own.depends_on.extend(self.depends_on(at).map(|to| target_id(&service(to))));
         for (number, _) in self.nodes[at].databases.iter().enumerate().filter(|(_, on)| **on) {
@@ -279,6 +305,19 @@ fn wrong(graph: &Graph, told: &Told<'_>, at: usize) -> Option<String> {
         for step in steps {
             if !told.comes_first(step, live) {
                 return Some(format!("s{at} is live before `{step}`"));
+            }
+        }
+    }
+    if let Some(to) = graph.sends(at) {
+        let queue = format!("create-queue main/q{to}");
+        if !told.comes_first(&queue, upload) {
+            return Some(format!("s{at} is uploaded before `{queue}`"));
+        }
+    }
+    if let Some(receives) = told.step("consumers", at) {
+        for first in [live, &format!("create-queue main/q{at}")] {
+            if !told.comes_first(first, receives) {
+                return Some(format!("s{at} receives before `{first}`"));
             }
         }
     }

@@ -1,6 +1,7 @@
 use super::{Reader, items, path, text};
 use crate::{
-    D1Database, DurableObject, KvNamespace, R2Bucket, ServiceBinding, WorkerConfig,
+    D1Database, DurableObject, KvNamespace, QueueConsumer, QueueProducer, R2Bucket, ServiceBinding,
+    WorkerConfig,
     node::{Node, Record},
 };
 use clodo_types::Severity;
@@ -10,15 +11,21 @@ const DATABASE_ID: &str =
     "write the UUID that Cloudflare shows, or leave `database_id` out to go by the name";
 const NAMESPACE_ID: &str =
     "write the 32 digits that Cloudflare shows, or leave `id` out to go by the binding";
+const QUEUE: &str = "write the queue's name: letters, digits, and inner `-` and `_`, at most 63";
 const WORKER: &str = "write the name of the other Worker: letters, digits, `-` and `_`";
 
-/// Databases, namespaces, buckets, other Workers, Durable Objects.
+/// Databases, namespaces, buckets, queues, other Workers, Durable Objects.
 pub(super) fn resources(reader: &mut Reader<'_>, config: &Record, worker: &mut WorkerConfig) {
     let each = |field| items(config.get(field)).iter();
     worker.d1_databases = each("d1_databases").filter_map(|item| database(reader, item)).collect();
     worker.kv_namespaces =
         each("kv_namespaces").filter_map(|item| namespace(reader, item)).collect();
     worker.r2_buckets = each("r2_buckets").filter_map(|item| bucket(reader, item)).collect();
+    let queues = |which| items(config.get("queues").and_then(|queues| queues.get(which))).iter();
+    worker.queue_producers =
+        queues("producers").filter_map(|item| producer(reader, item)).collect();
+    worker.queue_consumers =
+        queues("consumers").filter_map(|item| consumer(reader, item)).collect();
     worker.services = each("services").filter_map(|item| service(reader, item)).collect();
     let objects = config.get("durable_objects");
     let bindings = items(objects.and_then(|objects| objects.get("bindings"))).iter();
@@ -58,6 +65,41 @@ fn bucket(reader: &mut Reader<'_>, item: &Node) -> Option<R2Bucket> {
         bucket_name,
         jurisdiction: text(item.get("jurisdiction")),
     })
+}
+
+fn producer(reader: &mut Reader<'_>, item: &Node) -> Option<QueueProducer> {
+    let queue = reader.name(item.get("queue"), QUEUE);
+    Some(QueueProducer { binding: reader.binding(item.get("binding"))?, queue: queue? })
+}
+
+fn consumer(reader: &mut Reader<'_>, item: &Node) -> Option<QueueConsumer> {
+    let mut count = |key: &str| whole(reader, item.get(key), key, 1.0);
+    let (max_batch_size, max_retries) = (count("max_batch_size"), count("max_retries"));
+    let (max_concurrency, retry_delay) = (count("max_concurrency"), count("retry_delay"));
+    let timeout = whole(reader, item.get("max_batch_timeout"), "max_batch_timeout", 1_000.0);
+    let dead_letter_queue = reader.name(item.get("dead_letter_queue"), QUEUE);
+    Some(QueueConsumer {
+        queue: reader.name(item.get("queue"), QUEUE)?,
+        dead_letter_queue,
+        max_batch_size,
+        max_batch_timeout_ms: timeout.map(u64::from),
+        max_retries,
+        max_concurrency,
+        retry_delay,
+    })
+}
+
+/// A number of the file times `unit`, which must be whole.
+fn whole(reader: &mut Reader<'_>, node: Option<&Node>, key: &str, unit: f64) -> Option<u32> {
+    let node = node?;
+    let number = node.number()? * unit;
+    if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+        let message = format!("`{key}` is {}", node.to_json());
+        reader.refuse(node.at, message, "write a whole number that is not negative");
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is checked")]
+    Some(number as u32)
 }
 
 fn service(reader: &mut Reader<'_>, item: &Node) -> Option<ServiceBinding> {

@@ -132,6 +132,7 @@ const TAKEN: &[&str] = &[
     "placement",
     "preserve_file_names",
     "preview_urls",
+    "queues",
     "r2_buckets",
     "route",
     "routes",

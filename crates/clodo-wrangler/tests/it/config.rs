@@ -73,7 +73,10 @@ fn assets_routes_and_modules_of_a_typical_jsonc_file() {
     assert_eq!(config.define["VERSION"], "\"1\"");
     assert_eq!(config.alias["fs"], "./fs.js");
     let other: Vec<_> = config.other.keys().map(String::as_str).collect();
-    assert_eq!(other, ["queues", "vectorize", "unsafe", "ai"]);
+    assert_eq!(other, ["vectorize", "unsafe", "ai"]);
+    assert_eq!(config.queue_producers[0].queue.as_str(), "q");
+    assert_eq!(config.queue_consumers[0].max_batch_size, Some(3));
+    assert_eq!(config.queue_consumers[0].max_retries, None);
 }
 
 #[test]

@@ -97,6 +97,10 @@ fn bound(binding: Binding) -> BoundTo {
         KnownBinding::R2Bucket { bucket_name: name, jurisdiction } => {
             BoundTo::Bucket { name, jurisdiction }
         }
+        KnownBinding::Queue { queue_name } => match queue_name.parse() {
+            Ok(name) => BoundTo::Queue(name),
+            Err(_) => BoundTo::Other(kind),
+        },
         KnownBinding::Service { service: worker, entrypoint, .. } => {
             BoundTo::Worker { worker, entrypoint }
         }

@@ -3,6 +3,7 @@ mod errors;
 mod inspect;
 mod observe;
 mod places;
+mod queues;
 mod resources;
 mod settings;
 mod traffic;
@@ -144,6 +145,7 @@ impl Platform for CloudflarePlatform {
             Change::CreateBucket { account, name, .. } => {
                 self.look_bucket(account, name, inputs).await
             }
+            Change::CreateQueue { account, name } => self.look_queue(account, name, inputs).await,
             Change::CreateStub { .. } => Ok(Self::look_stub(inputs)),
             Change::Upload(upload) => self.look_upload(upload, inputs).await,
             Change::SetTraffic { worker, to } => self.look_traffic(worker, to, inputs).await,
@@ -153,6 +155,7 @@ impl Platform for CloudflarePlatform {
             Change::SetDomains { worker, to } => Ok(Self::look_domains(worker, to, inputs)),
             Change::SetRoutes { worker, to } => self.look_routes(worker, to, inputs).await,
             Change::SetSchedules { worker, to } => self.look_schedules(worker, to, inputs).await,
+            Change::SetConsumers { worker, to } => self.look_consumers(worker, to).await,
             Change::Commit { worker, mark, settings } => {
                 self.look_settings(worker, mark, settings, inputs).await
             }
@@ -172,6 +175,7 @@ impl Platform for CloudflarePlatform {
                 self.create_namespace(account, title).await
             }
             Change::CreateBucket { account, name, .. } => self.create_bucket(account, name).await,
+            Change::CreateQueue { account, name } => self.create_queue(account, name).await,
             Change::CreateStub { worker, owner, preview } => {
                 self.create_stub(worker, owner, preview.as_ref()).await
             }
@@ -181,6 +185,7 @@ impl Platform for CloudflarePlatform {
             Change::SetDomains { worker, to } => self.set_domains(worker, to, inputs).await,
             Change::SetRoutes { worker, to } => self.set_routes(worker, to).await,
             Change::SetSchedules { worker, to } => self.set_schedules(worker, to).await,
+            Change::SetConsumers { worker, to } => self.set_consumers(worker, to).await,
             Change::Commit { worker, mark, settings } => {
                 self.commit(worker, mark, settings, inputs).await
             }
@@ -196,6 +201,7 @@ impl Platform for CloudflarePlatform {
             Change::RemoveBucket { account, name } => {
                 Box::pin(self.remove_bucket(account, name)).await
             }
+            Change::RemoveQueue { account, name, id } => self.remove_queue(account, name, id).await,
             _ => Err(unknown()),
         }
     }
@@ -224,6 +230,7 @@ impl Platform for CloudflarePlatform {
             (Change::CreateBucket { account, name, .. }, _) => {
                 self.undo_bucket(account, name).await
             }
+            (Change::CreateQueue { account, name }, _) => self.undo_queue(account, name).await,
             (Change::CreateStub { worker, .. }, _) => self.remove_worker(worker).await,
             (Change::Upload(upload), Before::Absent) => self.undo_upload(upload).await,
             (Change::SetTraffic { worker, to }, Before::Traffic(shares)) => {
@@ -240,6 +247,9 @@ impl Platform for CloudflarePlatform {
             }
             (Change::SetSchedules { worker, .. }, Before::Schedules(were)) => {
                 self.set_schedules(worker, were).await.map(|_| Undone::Restored)
+            }
+            (Change::SetConsumers { worker, .. }, Before::Consumers(were)) => {
+                self.undo_consumers(worker, were).await
             }
             (Change::Commit { worker, .. }, Before::Settings { tags, settings }) => {
                 self.patch(worker, tags.clone(), settings, inputs).await.map(|_| Undone::Restored)

@@ -212,7 +212,7 @@ impl CloudflarePlatform {
 }
 
 /// What is not there any more needs no removal.
-fn gone(removed: Result<(), ApiError>) -> Result<Undone, ApiError> {
+pub(super) fn gone(removed: Result<(), ApiError>) -> Result<Undone, ApiError> {
     match removed {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(Undone::Restored),

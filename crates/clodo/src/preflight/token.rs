@@ -14,7 +14,7 @@ const SOON_MS: i64 = 24 * 3_600 * 1_000;
 /// What a token must be allowed to write for which kinds of steps, by words that names of permission
 /// groups begin with. Cloudflare calls the same permission `… Write` in one place and `… Edit` in
 /// another.
-const NEEDS: [(&str, &[&str]); 5] = [
+const NEEDS: [(&str, &[&str]); 6] = [
     (
         "Workers Scripts",
         &[
@@ -31,6 +31,7 @@ const NEEDS: [(&str, &[&str]); 5] = [
     ("D1", &["create-database", "migrate", "remove-database"]),
     ("Workers KV Storage", &["create-namespace", "remove-namespace"]),
     ("Workers R2 Storage", &["create-bucket", "remove-bucket"]),
+    ("Queues", &["create-queue", "consumers", "remove-queue"]),
     ("Workers Routes", &["routes"]),
 ];
 

@@ -96,11 +96,14 @@ async fn a_binding_that_may_mean_an_unreadable_service_is_not_guessed() {
 #[tokio::test]
 async fn what_cannot_be_deployed_is_refused_and_not_left_out() {
     let rows = [
-        ("[ai]\nbinding = \"AI\"", "`ai` cannot be deployed by Clodo yet"),
-        ("[[queues.producers]]\nbinding = \"Q\"\nqueue = \"q\"", "`queues` cannot"),
         (
-            "[[hyperdrive]]\nbinding = \"H\"\nid = \"57b7076f58be42419276f058a8968187\"",
-            "`hyperdrive` cannot",
+            "[[workflows]]\nbinding = \"W\"\nname = \"w\"\nclass_name = \"W\"",
+            "`workflows` cannot be deployed by Clodo yet",
+        ),
+        ("[[unsafe.bindings]]\nname = \"U\"\ntype = \"odd\"", "`unsafe` cannot"),
+        (
+            "[[queues.consumers]]\nqueue = \"q\"\nmax_batch_timeout = 0.0005",
+            "`max_batch_timeout` is 0.0005",
         ),
         (
             "[[r2_buckets]]\nbinding = \"B\"\nbucket_name = \"files\"\njurisdiction = \"eu\"",

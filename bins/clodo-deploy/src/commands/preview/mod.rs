@@ -56,7 +56,8 @@ impl Found {
         let mut nothing = Loaded::nothing(portfolio.name().clone());
         let engine = Engine::new(context, to, &mut nothing, question).await?;
         let mut scope = AccountScope::default();
-        (scope.databases, scope.namespaces, scope.buckets) = (data, data, data);
+        (scope.databases, scope.namespaces) = (data, data);
+        (scope.buckets, scope.queues) = (data, data);
         let used = portfolio.accounts().keys().filter(|name| to.accounts.contains_key(*name));
         let accounts = used.map(|name| (name.clone(), scope.clone())).collect();
         let observed = engine.cx.platform.observe(&Scope { accounts }).await.map_err(unread)?;

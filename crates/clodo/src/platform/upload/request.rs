@@ -110,6 +110,9 @@ fn bindings(target: &DesiredTarget, inputs: &Inputs) -> Result<Vec<Binding>, Pla
         let (bucket_name, jurisdiction) = (bucket.name.clone(), bucket.jurisdiction.clone());
         bind(&bucket.binding, KnownBinding::R2Bucket { bucket_name, jurisdiction });
     }
+    for queue in &target.queues {
+        bind(&queue.binding, KnownBinding::Queue { queue_name: queue.name.to_string() });
+    }
     for service in &target.services {
         bind(
             &service.binding,
@@ -139,6 +142,9 @@ fn bindings(target: &DesiredTarget, inputs: &Inputs) -> Result<Vec<Binding>, Pla
     if let Some(name) = &target.assets_binding {
         bind(name, KnownBinding::Assets);
     }
+    let plain = target.plain_bindings.iter();
+    bindings
+        .extend(plain.map(|(name, fields)| Binding::new(name, BindingKind::Other(fields.clone()))));
     Ok(bindings)
 }
 
