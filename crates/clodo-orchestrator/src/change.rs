@@ -441,6 +441,9 @@ pub enum Applied {
     Version(VersionId),
     /// A split of the traffic, which this was before.
     Split(Vec<TrafficShare>),
+    /// The mark is written, and this is when the Worker changed last, as a listing shows it from now
+    /// on: a later time tells that somebody else changed it.
+    Marked(String),
 }
 
 /// How undoing a change ended.

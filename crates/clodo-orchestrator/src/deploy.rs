@@ -1,4 +1,5 @@
 use crate::{
+    closer::look_closer,
     context::{DeployContext, DeployOptions},
     desired::Desired,
     error::DeployError,
@@ -161,16 +162,19 @@ async fn prepare_with_history(
     }
     let observed = observe(cx, desired, &scope).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);
+    let closer = look_closer(cx, desired, &observed, &history).await;
+    let closer = closer.map_err(DeployError::Observe)?;
     let plan_options = PlanOptions {
         recorded: history.configs(),
         interrupted: history.before.keys().cloned().collect(),
-        redeploy: options.redeploy.clone(),
+        redeploy: options.redeploy.union(&closer.moved).cloned().collect(),
     };
     let mut plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
     if let Some(named) = &options.prune {
         plan = plan_prune(cx, desired, plan, (&observed, &history), (named, &options.protected))
             .await?;
     }
+    plan.findings.extend(closer.findings);
     if let Some(agreed) = &options.agreed {
         plan.findings.extend(agreed.objection(&plan));
     }

@@ -1,6 +1,6 @@
 mod account;
 mod bindings;
-mod serving;
+pub(crate) mod serving;
 mod target;
 
 use crate::{

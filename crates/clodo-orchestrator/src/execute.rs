@@ -1,5 +1,5 @@
 use crate::{
-    change::Change,
+    change::{Applied, Change},
     context::DeployContext,
     deploy::{Prepared, unwritten},
     error::DeployError,
@@ -106,6 +106,7 @@ fn finish(work: &Work, facts: &Facts, run: &RunReport) -> Finish {
         worker: target.worker.clone(),
         version: version(facts, &target.worker, run),
         verdict: verdict(work, &target.worker, run),
+        updated_on: updated_on(work, &target.worker, run),
     });
     Finish {
         versions: versions.collect(),
@@ -126,6 +127,19 @@ fn verdict(work: &Work, worker: &WorkerRef, run: &RunReport) -> Option<crate::po
     });
     let output = run.outputs.get(&checks.next()?.id)?;
     serde_json::from_value(output.clone()).ok()
+}
+
+/// When the Worker changed last, as the platform said with the commit mark.
+fn updated_on(work: &Work, worker: &WorkerRef, run: &RunReport) -> Option<String> {
+    let mut commits = work.prepared.plan.steps.iter().filter(|step| match &step.action {
+        Action::Change(Change::Commit { worker: own, .. }) => own == worker,
+        _ => false,
+    });
+    let output = run.outputs.get(&commits.next_back()?.id)?;
+    match serde_json::from_value(output.clone()).ok()? {
+        Applied::Marked(updated_on) => Some(updated_on),
+        _ => None,
+    }
 }
 
 fn describe(cx: &DeployContext, work: &Work, facts: &Facts, run: RunReport) -> DeployReport {

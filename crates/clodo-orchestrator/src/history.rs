@@ -155,6 +155,15 @@ impl History {
         targets.into_iter().find(|t| t.worker == *worker && t.hashes == Some(hashes))
     }
 
+    /// When the Worker changed last, as far as its newest deployment knows; `None` when that did not
+    /// end well, or did not say.
+    pub(crate) fn updated_on(&self, worker: &WorkerRef) -> Option<&str> {
+        let touched = self.past.iter().find(|past| past.opening.workers().contains(worker))?;
+        let done = Some(touched).filter(|past| past.state == DeploymentState::Done)?;
+        let version = done.finish.versions.iter().find(|found| found.worker == *worker)?;
+        version.updated_on.as_deref()
+    }
+
     /// The version that the newest finished deployment gave the Worker, if it left these hashes.
     pub(crate) fn version(&self, worker: &WorkerRef, live: Option<Hashes>) -> Option<VersionId> {
         let done = self.past.iter().filter(|past| past.state == DeploymentState::Done);

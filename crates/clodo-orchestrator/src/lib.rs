@@ -81,6 +81,7 @@
 
 mod change;
 mod chronicle;
+mod closer;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -175,7 +175,7 @@ fn observed(account: &Account) -> ObservedAccount {
         let workers_dev = Some(worker.workers_dev);
         let migration_tag = worker.migration_tag.clone();
         let called_by = account.callers_of(name);
-        let updated_on = None;
+        let updated_on = Some(worker.changes.to_string());
         let seen =
             ObservedWorker { tags, workers_dev, settings, updated_on, migration_tag, called_by };
         (name.clone(), seen)
@@ -243,6 +243,7 @@ impl Platform for MemoryPlatform {
         let undone = {
             let mut state = self.state();
             state.writes.push(format!("undo {step}"));
+            state.count(change);
             state.undo(change, before)
         };
         match fault {

@@ -135,6 +135,9 @@ pub(crate) struct RecordedVersion {
     pub(crate) worker: WorkerRef,
     pub(crate) version: Option<VersionId>,
     pub(crate) verdict: Option<Verdict>,
+    /// When the Worker changed last, as the platform writes it, right after the commit mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) updated_on: Option<String>,
 }
 
 /// One deployment of the history.

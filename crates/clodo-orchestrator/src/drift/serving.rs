@@ -8,6 +8,15 @@ use crate::{
 };
 use serde_json::Value;
 
+/// What has traffic though no deployment of these hashes gave it any, in words.
+pub(crate) fn stranger(inspected: &Inspected, hashes: &Hashes) -> Option<String> {
+    let mut serving = shares(inspected).peekable();
+    if serving.peek().is_none() {
+        return Some("no version".to_owned());
+    }
+    serving.find(|(version, _)| !fits(version, hashes)).map(|(version, _)| self::shown(version))
+}
+
 /// Whether a version with exactly these hashes has traffic.
 pub(super) fn serves(inspected: Option<&Inspected>, hashes: &Hashes) -> bool {
     inspected.is_some_and(|inspected| shares(inspected).any(|(version, _)| fits(version, hashes)))

@@ -105,6 +105,26 @@ impl State {
         change: &Change,
         inputs: &Inputs,
     ) -> Result<Applied, PlatformError> {
+        let applied = self.make(change, inputs)?;
+        let changes = self.count(change);
+        Ok(match change {
+            Change::Commit { .. } => Applied::Marked(changes.to_string()),
+            _ => applied,
+        })
+    }
+
+    /// Counts a change of the Worker that it is about, and says how many there were.
+    pub(super) fn count(&mut self, change: &Change) -> u64 {
+        let account = self.accounts.get_mut(change.account());
+        let worker =
+            account.zip(change.worker()).and_then(|(account, name)| account.workers.get_mut(name));
+        worker.map_or(0, |worker| {
+            worker.changes += 1;
+            worker.changes
+        })
+    }
+
+    fn make(&mut self, change: &Change, inputs: &Inputs) -> Result<Applied, PlatformError> {
         self.account(change)?;
         match change {
             Change::CreateDatabase { name, .. } => {

@@ -69,6 +69,7 @@ impl MemoryPlatform {
             _ => {}
         }
         let found = account.workers.get_mut(&worker.worker).expect("the worker is there");
+        found.changes += 1;
         let newest = found.versions.last().expect("a worker has a version").clone();
         let mut like =
             super::state::Version { id: made.id, number: made.number, message: None, ..newest };

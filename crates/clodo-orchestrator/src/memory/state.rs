@@ -124,6 +124,8 @@ pub(super) struct Worker {
     pub(super) routes: Vec<Route>,
     pub(super) schedules: Vec<String>,
     pub(super) migration_tag: Option<String>,
+    /// Counts its changes.
+    pub(super) changes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -164,6 +166,7 @@ impl Worker {
             routes: Vec::new(),
             schedules: Vec::new(),
             migration_tag: None,
+            changes: 1,
         }
     }
 

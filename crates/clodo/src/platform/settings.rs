@@ -1,7 +1,7 @@
 use super::{CloudflarePlatform, errors::failed};
 use clodo_cf_api::{
     worker_settings::{self, ScriptSettings},
-    workers::Worker,
+    workers::{self, Worker},
 };
 use clodo_orchestrator::{
     Applied, Before, Inputs, Look, Mark, ObservedWorker, PlatformError, WorkerRef,
@@ -69,7 +69,17 @@ impl CloudflarePlatform {
     ) -> Result<Applied, PlatformError> {
         let seen = inputs.worker.as_ref();
         let tags = seen.map(|worker: &ObservedWorker| worker.tags.as_slice()).unwrap_or_default();
-        self.patch(worker, mark.to_tags(tags), settings, inputs).await
+        self.patch(worker, mark.to_tags(tags), settings, inputs).await?;
+        // Only the listing's own words can be compared with a listing.
+        let account = self.account(&worker.account)?;
+        match self.client.send(workers::worker(account, &worker.worker)).await {
+            Ok(marked) => Ok(Applied::Marked(marked.updated_on)),
+            // The mark is there; that its time is not known costs the next run a closer look.
+            Err(error) => {
+                tracing::debug!(%error, worker = %worker.worker, "its last change is not known");
+                Ok(Applied::Done)
+            }
+        }
     }
 
     pub(super) async fn patch(
