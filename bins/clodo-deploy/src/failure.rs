@@ -51,7 +51,12 @@ pub(crate) fn of_deploy(error: DeployError) -> CliError {
         _ => (Exit::Failed, "failed"),
     };
     let otherwise = (error.kind() == DeployErrorKind::State).then_some(STATE_HINT);
-    let hint = error.hint().or(otherwise).map(str::to_owned);
+    let locked =
+        "wait until it is finished; `clodo-deploy watch` follows it, `pause` and `abort` steer it";
+    let hint = match error.kind() {
+        DeployErrorKind::Locked => Some(locked.to_owned()),
+        _ => error.hint().or(otherwise).map(str::to_owned),
+    };
     hinted(CliError::of(exit, kind, error), hint.as_deref())
 }
 

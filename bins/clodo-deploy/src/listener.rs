@@ -1,12 +1,19 @@
 use crate::report::plan_text;
 use clodo_cli::{OutputMode, ProgressLine, Tone, Ui};
+use clodo_judge::JudgeReport;
 use clodo_orchestrator::{DeployEvent, DeployListener, Plan};
 use clodo_saga::{Event, StepId};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
+
+/// How long until what changed about a canary is said.
+const CHANGED: Duration = Duration::from_secs(10);
+/// How long until it is said again that nothing changed.
+const SAME_AGAIN: Duration = Duration::from_secs(60);
 
 /// Shows a deployment while it runs: the plan and a line per step for people, or an event per line.
 #[derive(Debug)]
@@ -14,11 +21,18 @@ pub(crate) struct Teller {
     ui: Ui,
     summaries: Mutex<BTreeMap<StepId, String>>,
     progress: Mutex<Option<ProgressLine>>,
+    /// By step: what was last said about its canary, and when.
+    judged: Mutex<BTreeMap<StepId, (String, Instant)>>,
 }
 
 impl Teller {
     pub(crate) fn new(ui: &Ui) -> Self {
-        Self { ui: ui.clone(), summaries: Mutex::default(), progress: Mutex::default() }
+        Self {
+            ui: ui.clone(),
+            summaries: Mutex::default(),
+            progress: Mutex::default(),
+            judged: Mutex::default(),
+        }
     }
 
     fn summary(&self, step: &StepId) -> String {
@@ -47,6 +61,23 @@ impl Teller {
             }
             Some(_) => {}
             None => *progress = None,
+        }
+    }
+
+    /// What is known about a canary, when that is news: not at every look, but often enough to see
+    /// that it goes on.
+    fn judged(&self, step: &StepId, report: &JudgeReport) {
+        let text = canary_text(report);
+        self.at(Some(&format!("{}: {text}", self.summary(step))));
+        let mut all = self.judged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_news = all.get(step).is_none_or(|(said, at)| {
+            let patience = if *said == text { SAME_AGAIN } else { CHANGED };
+            at.elapsed() >= patience
+        });
+        if is_news {
+            all.insert(step.clone(), (text.clone(), Instant::now()));
+            let word = self.ui.paint_talk(Tone::Faint, "judged");
+            self.ui.say(&format!("  {word} {}: {text}", self.summary(step)));
         }
     }
 
@@ -98,10 +129,17 @@ impl DeployListener for Teller {
             }
             DeployEvent::Planned(plan) => self.planned(plan),
             DeployEvent::Run(event) => self.run(event),
-            DeployEvent::Judged { step, report } => {
-                self.at(Some(&format!("{}: {}", self.summary(step), report.verdict)));
+            DeployEvent::Judged { step, report } => self.judged(step, report),
+            DeployEvent::Waiting(step) => {
+                let summary = self.summary(step);
+                self.at(Some(&summary));
+                self.ui.say(&format!("  {} {summary}", self.ui.paint_talk(Tone::Faint, "waits")));
             }
-            DeployEvent::Waiting(step) => self.at(Some(&self.summary(step))),
+            DeployEvent::Overdue(step) => self.ui.say(&format!(
+                "  {} {}: no verdict in its time, so it stays as it is; `clodo-deploy continue` moves it on, `abort` takes it back",
+                self.ui.paint_talk(Tone::Warn, "holds"),
+                self.summary(step)
+            )),
             _ => {}
         }
         if self.ui.mode() == OutputMode::Events
@@ -113,6 +151,18 @@ impl DeployListener for Teller {
     }
 }
 
+/// A verdict with the counts of requests behind it; errors come first among the metrics.
+fn canary_text(report: &JudgeReport) -> String {
+    let counts = report.metrics.first().map(|errors| {
+        let (canary, baseline) = (&errors.canary, &errors.baseline);
+        format!(
+            " ({} of {} requests failed, {} of {} of the old version)",
+            canary.hits, canary.total, baseline.hits, baseline.total
+        )
+    });
+    format!("{}{}", report.verdict, counts.unwrap_or_default())
+}
+
 fn as_json(event: &DeployEvent) -> Option<Value> {
     Some(match event {
         DeployEvent::InterruptedFound(id) => {
@@ -120,6 +170,7 @@ fn as_json(event: &DeployEvent) -> Option<Value> {
         }
         DeployEvent::Observed => json!({ "event": "observed" }),
         DeployEvent::Planned(plan) => json!({ "event": "planned", "steps": plan.steps() }),
+        DeployEvent::Overdue(step) => json!({ "event": "overdue", "step": step }),
         DeployEvent::Waiting(step) => json!({ "event": "waiting", "step": step }),
         DeployEvent::Judged { step, report } => {
             json!({ "event": "judged", "step": step, "report": report })

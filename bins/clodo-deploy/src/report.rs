@@ -182,7 +182,7 @@ pub(crate) fn plan_text(plan: &Plan, ui: &Ui) -> String {
 }
 
 /// Findings for people.
-pub(crate) fn say_findings(ui: &Ui, findings: &[Finding]) {
+pub(crate) fn say_findings<'a>(ui: &Ui, findings: impl IntoIterator<Item = &'a Finding>) {
     for finding in findings {
         let place = finding.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
         let hint = finding.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
@@ -211,13 +211,25 @@ pub(crate) fn targets_text(targets: &[TargetReport]) -> String {
     text
 }
 
+/// All but the refusal that is said as the one error of the run, if it is.
+pub(crate) fn beside_refusal(
+    findings: &[Finding],
+    refused: bool,
+) -> impl Iterator<Item = &Finding> {
+    let is_block = |finding: &&Finding| finding.severity == Severity::Block;
+    let said = findings.iter().find(is_block).filter(|_| refused);
+    findings.iter().filter(move |finding| !said.is_some_and(|said| std::ptr::eq(*finding, said)))
+}
+
 /// Why a gate refused, as the one error of the run.
 pub(crate) fn refusal(findings: &[Finding]) -> CliError {
     let blocks = findings.iter().filter(|finding| finding.severity == Severity::Block);
     let blocks: Vec<&Finding> = blocks.collect();
     let message = match blocks.first() {
-        Some(first) if blocks.len() == 1 => first.message.clone(),
-        Some(first) => format!("{} (and {} more)", first.message, blocks.len() - 1),
+        Some(first) if blocks.len() == 1 => format!("{} [{}]", first.message, first.rule),
+        Some(first) => {
+            format!("{} [{}] (and {} more)", first.message, first.rule, blocks.len() - 1)
+        }
         None => "a gate refused".to_owned(),
     };
     let mut error = CliError::new(Exit::Refused, "refused", message);
@@ -240,14 +252,27 @@ pub(crate) fn failure(
     let Some(failed) = failed else {
         let exit = if cancelled { Exit::Interrupted } else { Exit::Failed };
         let error = CliError::new(exit, "interrupted", "the deployment was interrupted");
-        return error.with_hint("run the same command again: it completes what is missing");
+        let hint = match partly {
+            true => "run the same command again: it completes what is missing",
+            false => "everything is as it was before",
+        };
+        return error.with_hint(hint);
     };
     let exit = match (partly, failed.kind) {
         (true, _) => Exit::Partly,
+        (_, FailureKind::Stopped) => Exit::Interrupted,
         (_, FailureKind::NotAllowed) => Exit::NotAllowed,
         (_, FailureKind::Unavailable) => Exit::Unreachable,
         _ => Exit::Failed,
     };
+    if failed.kind == FailureKind::Stopped {
+        let message = failed.messages.join(": ");
+        let hint = match partly {
+            true => "what stayed is listed; run the same command again to complete the rest",
+            false => "everything is as it was before",
+        };
+        return CliError::new(exit, "stopped", message).with_hint(hint);
+    }
     let target = failed.target.as_ref().map(|target| format!(" for {target}")).unwrap_or_default();
     let message = format!("step `{}`{target} failed: {}", failed.step, failed.messages.join(": "));
     CliError::new(exit, kind(failed), message).with_hint(advice(failed, partly))

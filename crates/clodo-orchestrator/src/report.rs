@@ -107,6 +107,8 @@ pub enum FailureKind {
     Unavailable,
     /// The new version did not answer, or not well.
     Verdict,
+    /// Somebody wanted it to end while it waited for time, for a verdict or for a person.
+    Stopped,
     /// The local state is not usable.
     State,
     /// Anything else.
@@ -128,6 +130,11 @@ pub struct Leftover {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NotHealthy(pub(crate) String);
+
+/// A step that waited was to end.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Stopped(pub(crate) String);
 
 impl FailureReport {
     pub(crate) fn of(failure: &Failure, plan: &Plan) -> Self {
@@ -161,6 +168,9 @@ fn kind(cause: &FailureCause, error: Option<&(dyn Error + 'static)>) -> FailureK
     let Some(error) = error else { return FailureKind::Other };
     if error.is::<NotHealthy>() {
         return FailureKind::Verdict;
+    }
+    if error.is::<Stopped>() {
+        return FailureKind::Stopped;
     }
     match error.downcast_ref::<PlatformError>().map(PlatformError::kind) {
         Some(PlatformErrorKind::Refused) => FailureKind::Refused,

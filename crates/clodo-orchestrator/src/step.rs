@@ -287,6 +287,7 @@ impl PlanStep {
             by: &self.cx.by,
             word: self.facts.word.clone(),
             note: self.facts.notes.get(&self.planned.id).cloned(),
+            is_overdue: false,
         }
     }
 

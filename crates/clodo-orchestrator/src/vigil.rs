@@ -5,7 +5,7 @@ use crate::{
     event::DeployEvent,
     plan::{Hold, Judgement},
     planner::shown,
-    report::NotHealthy,
+    report::{NotHealthy, Stopped},
     strategy::{Approval, Inconclusive},
     telemetry::{Reading, TelemetryQuestion},
     word::Word,
@@ -15,7 +15,7 @@ use clodo_saga::{Addition, Entry, Fence, Signal, StepError, StepId, Suspended};
 use clodo_types::{ContentHash, DeploymentId, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
+use std::{mem, time::Duration};
 use tokio::sync::watch;
 
 /// How often targets are looked at while a stage is baked.
@@ -32,6 +32,8 @@ pub(crate) struct Vigil<'a> {
     pub(crate) word: watch::Receiver<Word>,
     /// What an interrupted run noted last about this step.
     pub(crate) note: Option<Value>,
+    /// Somebody was told that time is up.
+    pub(crate) is_overdue: bool,
 }
 
 /// How a canary's step ended well.
@@ -109,7 +111,7 @@ impl Vigil<'_> {
                     return Ok(Promoted { version: canary, report, continued_by: None });
                 }
                 verdict if waited >= rules.limit.max(rules.bake) => match rules.inconclusive {
-                    Inconclusive::Hold => {}
+                    Inconclusive::Hold => self.overdue(),
                     Inconclusive::RollBack => {
                         let time = shown(rules.limit);
                         let why = format!("no verdict about the canary in {time}: {verdict}");
@@ -119,7 +121,7 @@ impl Vigil<'_> {
                     Inconclusive::Ask if self.cx.clock.now().since(here) >= rules.limit => {
                         return Err(Suspended.into());
                     }
-                    Inconclusive::Ask => {}
+                    Inconclusive::Ask => self.overdue(),
                 },
                 _ => {}
             }
@@ -203,7 +205,7 @@ impl Vigil<'_> {
                 () = tokio::time::sleep_until(deadline) => return Ok(None),
                 () = self.cx.cancel.cancelled() => {
                     let no = self.word.borrow().no.clone();
-                    let stopped = || NotHealthy("stopped while it waited".into());
+                    let stopped = || Stopped("interrupted while it waited".into());
                     return Err(no.map_or_else(stopped, no_of).into());
                 }
                 Ok(()) = self.word.changed() => {}
@@ -215,6 +217,13 @@ impl Vigil<'_> {
     fn counts(&self, yes: &Signal, fresh: bool, approval: Option<Approval>) -> bool {
         let for_this = yes.step.as_ref().map_or(fresh, |step| step == self.step);
         for_this && (approval != Some(Approval::SomebodyElse) || user(&yes.by) != user(self.by))
+    }
+
+    /// Says once that time is up and that the canary stays as it is until somebody decides.
+    fn overdue(&mut self) {
+        if !mem::replace(&mut self.is_overdue, true) {
+            self.cx.listener.hear(&DeployEvent::Overdue(self.step.clone()));
+        }
     }
 
     fn tell(&self, report: JudgeReport) {
@@ -239,7 +248,7 @@ fn user(by: &str) -> &str {
     by.split_once('@').map_or(by, |(user, _)| user)
 }
 
-fn no_of(no: Signal) -> NotHealthy {
+fn no_of(no: Signal) -> Stopped {
     let why = no.why.map(|why| format!(": {why}")).unwrap_or_default();
-    NotHealthy(format!("{} said no{why}", no.by))
+    Stopped(format!("aborted by {}{why}", no.by))
 }

@@ -3,7 +3,7 @@ use crate::{
     commands::{enqueue, plan},
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question},
-    report::{DeployDocument, failure, refusal, say_findings, targets_text},
+    report::{DeployDocument, beside_refusal, failure, refusal, say_findings, targets_text},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_orchestrator::{DeployOptions, DeployReport, Desired, Outcome, deploy};
@@ -77,7 +77,7 @@ pub(crate) fn conclude(
         return Err(unanswered);
     }
     let ui = &context.session.ui;
-    say_findings(ui, &report.findings);
+    say_findings(ui, beside_refusal(&report.findings, report.outcome == Outcome::Refused));
     let error = match report.outcome {
         Outcome::Done | Outcome::NothingToDo => None,
         Outcome::Refused => Some(refusal(&report.findings)),

@@ -3,7 +3,7 @@ use crate::{
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options},
     failure,
-    report::{DeployDocument, refusal, say_findings},
+    report::{DeployDocument, beside_refusal, refusal, say_findings},
 };
 use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
@@ -75,7 +75,7 @@ pub(crate) fn show(
     began: Timestamp,
 ) -> Result<Exit, CliError> {
     let ui = &context.session.ui;
-    say_findings(ui, &prepared.findings);
+    say_findings(ui, beside_refusal(&prepared.findings, prepared.is_refused()));
     let took = u64::try_from(SystemClock.now().since(began).as_millis()).unwrap_or(u64::MAX);
     let error = prepared.is_refused().then(|| refusal(&prepared.findings));
     ui.document(&DeployDocument::of_plan(prepared, took, context.calls(), error.as_ref()))?;

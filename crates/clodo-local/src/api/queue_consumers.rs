@@ -90,13 +90,13 @@ fn wanted(call: &Call, queue: &Queue, body: &[u8]) -> Result<Wanted, ApiError> {
     Ok(Wanted { kind, dead_letter_queue, settings })
 }
 
-/// A Worker that consumes a queue must have a handler for it.
+/// A Worker that consumes a queue must have a handler for it: in its latest version or, after a
+/// rollback, in one that has traffic.
 fn check_handler(account: &Account, script: &str) -> Result<(), ApiError> {
     let worker = account.workers.get(script).ok_or_else(ApiError::no_worker)?;
-    match worker.latest() {
-        Some(version) if version.handles("queue") => Ok(()),
-        _ => Err(no_handler()),
-    }
+    let live = worker.deployed().into_iter().flat_map(|now| &now.versions);
+    let mut versions = live.filter_map(|(id, _)| worker.version(id)).chain(worker.latest());
+    if versions.any(|version| version.handles("queue")) { Ok(()) } else { Err(no_handler()) }
 }
 
 /// A new version of a Worker that consumes a queue must go on having a handler for it.

@@ -14,7 +14,7 @@ pub(crate) fn stranger(inspected: &Inspected, hashes: &Hashes) -> Option<String>
     if serving.peek().is_none() {
         return Some("no version".to_owned());
     }
-    serving.find(|(version, _)| !fits(version, hashes)).map(|(version, _)| self::shown(version))
+    serving.find(|(version, _)| !fits(version, hashes)).map(|(version, _)| shown(version))
 }
 
 /// Whether a version with exactly these hashes has traffic.

@@ -137,8 +137,14 @@ impl Writer<'_, '_> {
     }
 
     fn recorded_details(&self, key: &str) -> Vec<String> {
-        let Some(recorded) = self.recorded else { return Vec::new() };
         let new = self.target.config();
+        let nothing = Value::Null;
+        // What a Worker had of which nobody knows is not said.
+        let recorded = match self.recorded {
+            Some(recorded) => recorded,
+            None if self.live.is_none() => &nothing,
+            None => return Vec::new(),
+        };
         let only = |config: &Value| {
             let field = config.get(key).map(|value| (key.to_owned(), value.clone()));
             Value::Object(field.into_iter().collect())

@@ -212,7 +212,7 @@ async fn an_abort_from_another_terminal_takes_everything_back() {
     SayWhen::on(&mut world, "judge main/web 5%", soon, SignalKind::Abort, "ada");
     let report = world.deploy(&canary_of("two", canary())).await.unwrap();
     assert_eq!(report.outcome, Outcome::Failed);
-    assert_eq!(report.failure.unwrap().messages, ["ada said no"]);
+    assert_eq!(report.failure.unwrap().messages, ["aborted by ada"]);
     assert_eq!(world.platform.picture(), before);
 }
 
