@@ -178,6 +178,20 @@ async fn bad_consumers_are_refused() {
     assert_eq!(api.get(&path).await.result(), json!([]));
 }
 
+// conformance: queues | a consumer whose `queue()` is in the version with traffic only, as after a rollback | guessed: it is taken, since that version receives; nothing is documented
+#[tokio::test]
+async fn what_serves_may_receive_whatever_was_uploaded_since() {
+    let api = Api::new().await;
+    let id = queue(&api, "jobs").await;
+    let able = api.deployed(CONSUMER, json!([])).await;
+    let _ = api.deployed("export default { fetch() {} }", json!([])).await;
+    let back = json!({ "strategy": "percentage",
+        "versions": [{ "version_id": able, "percentage": 100 }] });
+    api.json("POST", "S/deployments", back).await.result();
+    let consumer = json!({ "type": "worker", "script_name": "shop" });
+    api.json("POST", &format!("{{acc}}/queues/{id}/consumers"), consumer).await.result();
+}
+
 // conformance: queues | bindings of type queue with delivery_delay; producers of a queue | documented
 // conformance: queues | deleting a queue that a Worker is bound to (11005) | accepted by wrangler
 // conformance: queues | a binding to an unknown queue (11000) | guessed: the code is 11000, since that is what the queue itself answers; wrangler looks first
