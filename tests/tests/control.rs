@@ -199,3 +199,18 @@ fn a_record_can_be_had_in_every_form() {
     assert!(page.contains("<svg") && page.contains(id));
     let _ = on_local(&sandbox, &["deployments", "0199c0de-0000-7000-8000-000000000001"]).exits(2);
 }
+
+#[test]
+fn a_deployment_that_takes_too_long_is_taken_back() {
+    let sandbox = slow();
+    let words = [&DEPLOY[..], &["--timeout", "300ms", "--json"]].concat();
+    let ended = sandbox.deploy(&words).exits(5).json();
+    assert_eq!(ended["error"]["kind"], "timeout", "{ended:#}");
+    assert_eq!(ended["outcome"], "partly_done", "what was migrated holds data: {ended:#}");
+    let status = on_local(&sandbox, &["status", "--customer", "acme"]).exits(0).json();
+    let targets = status["targets"].as_array().expect("targets");
+    assert!(targets.iter().all(|target| target["fate"] == "create"), "{status:#}");
+    let wrong = [&DEPLOY[..], &["--timeout", "soon"]].concat();
+    let said = sandbox.deploy(&wrong).exits(2);
+    assert!(said.stderr.contains("--timeout"), "{}", said.stderr);
+}

@@ -2,7 +2,7 @@ use crate::commands::preview::args::PreviewArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::PreflightLevel;
 use clodo_cli::{GlobalArgs, ProgramArgs};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Plan, deploy, verify and roll back Cloudflare Workers and D1 databases.
 #[derive(Debug, Parser)]
@@ -165,6 +165,9 @@ pub(crate) struct WorkArgs {
     /// How many steps may run side by side
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub(crate) concurrency: usize,
+    /// Take back what is not done within this time, such as `20m`; planning and questions do not count
+    #[arg(long, value_name = "TIME", value_parser = clodo_config::parse_time)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// How closely to look before.

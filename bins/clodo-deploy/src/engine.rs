@@ -1,4 +1,7 @@
-use crate::{budget, confirm::Confirmation, context::Context, failure, listener::Teller};
+use crate::{
+    args::WorkArgs, budget, confirm::Confirmation, context::Context, deadline::Deadline, failure,
+    listener::Teller,
+};
 pub(crate) use clodo::new_deployment;
 use clodo::{Client, Connection, Loaded, Preflight, PreflightLevel, UrlStyle, Wiring};
 use clodo_cli::CliError;
@@ -10,7 +13,10 @@ use clodo_types::{AccountId, AccountName, Clock as _, SystemClock, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// How long code is kept that is to be promoted: 30 days.
@@ -24,6 +30,7 @@ pub(crate) struct Engine {
     client: Client,
     to: Connection,
     http: Arc<dyn HttpService>,
+    timed_out: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -56,7 +63,15 @@ impl Engine {
         cx.cancel = context.session.cancel.clone();
         cx.by = context.person();
         let http = Arc::clone(&context.http);
-        Ok(Self { cx, confirmation, state: store, client, to: to.clone(), http })
+        Ok(Self {
+            cx,
+            confirmation,
+            state: store,
+            client,
+            to: to.clone(),
+            http,
+            timed_out: Arc::default(),
+        })
     }
 
     /// Keeps the code that a deployment has proved in environments that others take theirs from, for
@@ -107,10 +122,21 @@ impl Engine {
         (&self.client, &self.to.accounts)
     }
 
-    /// How many steps run side by side.
-    pub(crate) fn with_concurrency(mut self, steps: usize) -> Self {
-        self.cx.concurrency = NonZeroUsize::new(steps).unwrap_or(NonZeroUsize::MIN);
+    /// How many steps run side by side, and how long they may take.
+    pub(crate) fn with_work(mut self, args: &WorkArgs) -> Self {
+        self.cx.concurrency = NonZeroUsize::new(args.concurrency).unwrap_or(NonZeroUsize::MIN);
+        if let Some(timeout) = args.timeout {
+            self.cx.cancel = self.cx.cancel.child_token();
+            let (cancel, passed) = (self.cx.cancel.clone(), Arc::clone(&self.timed_out));
+            let inner = Arc::clone(&self.cx.listener);
+            self.cx.listener = Arc::new(Deadline::new(inner, timeout, cancel, passed));
+        }
         self
+    }
+
+    /// Whether the deployment was ended because it took longer than it may.
+    pub(crate) fn timed_out(&self) -> bool {
+        self.timed_out.load(Ordering::Acquire)
     }
 
     /// Leaves out the question, for a plan that nothing follows.

@@ -50,7 +50,8 @@ pub(crate) fn of_deploy(error: DeployError) -> CliError {
         DeployErrorKind::Suspended => (Exit::Partly, "suspended"),
         _ => (Exit::Failed, "failed"),
     };
-    let otherwise = (error.kind() == DeployErrorKind::State).then_some(STATE_HINT);
+    let of_state = matches!(error, DeployError::Lock(_) | DeployError::Journal(_));
+    let otherwise = of_state.then_some(STATE_HINT);
     let locked =
         "wait until it is finished; `clodo-deploy watch` follows it, `pause` and `abort` steer it";
     let hint = match error.kind() {

@@ -5,6 +5,7 @@ mod budget;
 mod commands;
 mod confirm;
 mod context;
+mod deadline;
 mod engine;
 mod failure;
 mod listener;

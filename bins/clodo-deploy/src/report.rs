@@ -9,6 +9,11 @@ use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
 
+/// What there is to do after a deployment that was taken back in part.
+const REST: &str = "what stayed is listed; run the same command again to complete the rest";
+/// What there is to know after one that was taken back whole.
+const AS_BEFORE: &str = "everything is as it was before";
+
 /// The version of every JSON document of this program.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -252,11 +257,7 @@ pub(crate) fn failure(
     let Some(failed) = failed else {
         let exit = if cancelled { Exit::Interrupted } else { Exit::Failed };
         let error = CliError::new(exit, "interrupted", "the deployment was interrupted");
-        let hint = match partly {
-            true => "run the same command again: it completes what is missing",
-            false => "everything is as it was before",
-        };
-        return error.with_hint(hint);
+        return error.with_hint(if partly { REST } else { AS_BEFORE });
     };
     let exit = match (partly, failed.kind) {
         (true, _) => Exit::Partly,
@@ -267,15 +268,21 @@ pub(crate) fn failure(
     };
     if failed.kind == FailureKind::Stopped {
         let message = failed.messages.join(": ");
-        let hint = match partly {
-            true => "what stayed is listed; run the same command again to complete the rest",
-            false => "everything is as it was before",
-        };
+        let hint = if partly { REST } else { AS_BEFORE };
         return CliError::new(exit, "stopped", message).with_hint(hint);
     }
     let target = failed.target.as_ref().map(|target| format!(" for {target}")).unwrap_or_default();
     let message = format!("step `{}`{target} failed: {}", failed.step, failed.messages.join(": "));
     CliError::new(exit, kind(failed), message).with_hint(advice(failed, partly))
+}
+
+/// A deployment that was ended by its own `--timeout`.
+pub(crate) fn too_long(outcome: Outcome) -> CliError {
+    let (exit, hint) = match outcome {
+        Outcome::PartlyDone => (Exit::Partly, REST),
+        _ => (Exit::Failed, AS_BEFORE),
+    };
+    CliError::new(exit, "timeout", "it was not done within --timeout").with_hint(hint)
 }
 
 fn kind(failed: &FailureReport) -> &'static str {
@@ -290,11 +297,8 @@ fn kind(failed: &FailureReport) -> &'static str {
 }
 
 fn advice(failed: &FailureReport, partly: bool) -> String {
-    let after = if partly {
-        "what stayed is listed; run the same command again to complete the rest"
-    } else {
-        "everything is as it was before; mend it and run the same command again"
-    };
+    let mended = format!("{AS_BEFORE}; mend it and run the same command again");
+    let after = if partly { REST } else { &mended };
     match &failed.hint {
         Some(hint) => format!("{hint}; {after}"),
         None => after.to_owned(),

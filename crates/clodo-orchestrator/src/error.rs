@@ -2,7 +2,7 @@ use crate::{
     planner::PlanError,
     platform::{PlatformError, PlatformErrorKind},
 };
-use clodo_saga::{JournalError, Lease, LeaseError, LeaseStoreError, RunError};
+use clodo_saga::{JournalError, Lease, LeaseError, LeaseStoreError, RunError, StoreErrorKind};
 use clodo_types::{DeploymentId, SecretName, TargetId};
 
 /// A deployment could not begin, or had to be left as it is. One whose steps failed is no error:
@@ -75,7 +75,11 @@ impl DeployError {
     pub fn kind(&self) -> DeployErrorKind {
         match self {
             Self::Locked(_) | Self::LockLost => DeployErrorKind::Locked,
-            Self::Lock(_) | Self::Journal(_) => DeployErrorKind::State,
+            Self::Lock(error) | Self::Journal(error) => match error.kind() {
+                StoreErrorKind::Unreachable => DeployErrorKind::Unavailable,
+                StoreErrorKind::Denied => DeployErrorKind::NotAllowed,
+                _ => DeployErrorKind::State,
+            },
             Self::Plan(_)
             | Self::MissingSecrets(_)
             | Self::UnknownDeployment(_)

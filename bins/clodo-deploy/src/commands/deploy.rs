@@ -3,7 +3,9 @@ use crate::{
     commands::{enqueue, plan},
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question},
-    report::{DeployDocument, beside_refusal, failure, refusal, say_findings, targets_text},
+    report::{
+        DeployDocument, beside_refusal, failure, refusal, say_findings, targets_text, too_long,
+    },
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_orchestrator::{DeployOptions, DeployReport, Desired, Outcome, deploy};
@@ -45,8 +47,7 @@ pub(crate) async fn run(
     }
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine =
-        engine.with_concurrency(args.work.concurrency).with_preflight(args.preflight.into());
+    let engine = engine.with_work(&args.work).with_preflight(args.preflight.into());
     let mut options = options(&loaded, args.redeploy);
     options.why.clone_from(&args.reason);
     options.prune = args.prune.then(|| plan::named(&context, platform)).transpose()?;
@@ -82,7 +83,8 @@ pub(crate) fn conclude(
         Outcome::Done | Outcome::NothingToDo => None,
         Outcome::Refused => Some(refusal(&report.findings)),
         Outcome::Failed | Outcome::PartlyDone => {
-            Some(failure(report.outcome, report.failure.as_ref(), report.cancelled))
+            let failed = failure(report.outcome, report.failure.as_ref(), report.cancelled);
+            Some(if engine.timed_out() { too_long(report.outcome) } else { failed })
         }
     };
     let calls = context.calls();

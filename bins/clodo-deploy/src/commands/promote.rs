@@ -56,7 +56,7 @@ pub(crate) async fn run(
         let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
         return show(&context, &prepared, began);
     }
-    let engine = engine.with_concurrency(args.work.concurrency);
+    let engine = engine.with_work(&args.work);
     carry_out(&context, &engine, &loaded.desired, &options).await
 }
 

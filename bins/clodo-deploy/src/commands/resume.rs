@@ -48,7 +48,7 @@ pub(crate) async fn run(
     let question = question(&context, &loaded.desired, platform, args.yes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_concurrency(args.work.concurrency);
+    let engine = engine.with_work(&args.work);
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(&meant.redeploy);
     options.why.clone_from(&meant.why);

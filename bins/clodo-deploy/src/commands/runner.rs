@@ -322,10 +322,10 @@ impl Runner<'_> {
         let mut loaded = Loaded::nothing(order.desired.portfolio.clone());
         loaded.secrets = secrets;
         let to = self.context.connect(self.platform).await?;
-        let engine = Engine::new(&self.context, &to, &mut loaded, None).await?;
-        let mut engine = engine.with_concurrency(self.args.work.concurrency);
+        let mut engine = Engine::new(&self.context, &to, &mut loaded, None).await?;
         // A runner that is told to end does what it has begun: only then it ends.
         engine.cx.cancel = CancellationToken::new();
+        let mut engine = engine.with_work(&self.args.work);
         engine.cx.by.clone_from(&order.by);
         let mut options = DeployOptions::new(id);
         options.redeploy.clone_from(&order.redeploy);

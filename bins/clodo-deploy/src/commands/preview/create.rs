@@ -49,7 +49,7 @@ pub(super) async fn run(
     no_other_name(&context, platform, &loaded.desired)?;
     let question = question(&context, &loaded.desired, platform, args.yes);
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let mut engine = engine.with_concurrency(args.work.concurrency);
+    let mut engine = engine.with_work(&args.work);
     let mut options = options(&loaded, false);
     options.why.clone_from(&args.reason);
     if args.dry_run {
