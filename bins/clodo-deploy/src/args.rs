@@ -464,6 +464,9 @@ pub(crate) struct RollbackArgs {
     /// Only these customers
     #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
     pub(crate) customers: Vec<String>,
+    /// Put migrated databases back as well: all that was written to them since is lost
+    #[arg(long)]
+    pub(crate) with_data: bool,
     /// Show what would change and stop
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -115,6 +115,18 @@ pub enum Change {
         /// back to its default, and what is not named is left as it is.
         settings: Map<String, Value>,
     },
+    /// Put a D1 database back to a moment of its history, with all its tables and rows: what was
+    /// written since is gone.
+    RestoreDatabase {
+        /// The account.
+        account: AccountName,
+        /// Its name, or its id where the files go by that.
+        name: String,
+        /// Its id.
+        id: DatabaseId,
+        /// The moment.
+        bookmark: String,
+    },
     /// Take a Worker away, with its versions, secrets and schedules. Like every removal it is final.
     RemoveWorker {
         /// The Worker.
@@ -264,6 +276,7 @@ impl Change {
             Self::SetSchedules { .. } => "schedules",
             Self::SetConsumers { .. } => "consumers",
             Self::Commit { .. } => "commit",
+            Self::RestoreDatabase { .. } => "restore-database",
             Self::RemoveWorker { .. } => "remove-worker",
             Self::RemoveDatabase { .. } => "remove-database",
             Self::RemoveNamespace { .. } => "remove-namespace",
@@ -281,6 +294,7 @@ impl Change {
             | Self::CreateBucket { account, .. }
             | Self::CreateQueue { account, .. }
             | Self::RemoveQueue { account, .. }
+            | Self::RestoreDatabase { account, .. }
             | Self::RemoveDatabase { account, .. }
             | Self::RemoveNamespace { account, .. }
             | Self::RemoveBucket { account, .. } => account,
@@ -394,6 +408,8 @@ pub enum Before {
     Schedules(Vec<String>),
     /// Each queue that the Worker received from or is to receive from, with who received from it.
     Consumers(BTreeMap<QueueName, Option<QueueConsumer>>),
+    /// The moment of a database's history.
+    Bookmark(String),
     /// All tags, and the settings that the change names.
     Settings {
         /// All tags.

@@ -60,6 +60,17 @@ impl Past {
         let changed = self.opening.targets.iter().filter(|target| target.fate != Fate::Unchanged);
         changed.map(|target| &target.id)
     }
+
+    /// The targets whose databases it migrated.
+    pub(crate) fn migrated(&self) -> BTreeSet<&TargetId> {
+        let migrated: BTreeSet<(&str, &str)> =
+            self.opening.steps.iter().filter_map(|step| migrated_by(&step.id)).collect();
+        let targets = self.opening.targets.iter().filter(|target| {
+            let account = target.worker.account.as_str();
+            target.databases().any(|name| migrated.contains(&(account, name)))
+        });
+        targets.map(|target| &target.id).collect()
+    }
 }
 
 /// What earlier deployments tell a new one.
@@ -177,6 +188,12 @@ impl History {
         let same = |a: Hashes, b: Hashes| a.content == b.content && a.config == b.config;
         hashes.zip(live).is_some_and(|(then, now)| same(then, now)).then_some(version)
     }
+}
+
+/// The account and the database that a step migrates: the name of the step tells.
+pub(crate) fn migrated_by(step: &StepId) -> Option<(&str, &str)> {
+    let (database, _) = step.as_str().strip_prefix("migrate ")?.split_once(' ')?;
+    database.split_once('/')
 }
 
 /// How the steps of an interrupted deployment ended that need not wait again.

@@ -136,7 +136,9 @@ pub use inspected::{BoundTo, Inspected, InspectedVersion, VersionHead};
 pub use mark::{Hashes, Mark, MessageError, VersionMessage};
 #[cfg(feature = "fake")]
 pub use memory::{Fault, Meddling, MemoryPlatform, MemorySecrets, MemoryTelemetry, MemoryVerifier};
-pub use migration::{AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget};
+pub use migration::{
+    AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget, RestorePoint,
+};
 pub use migration_gate::MigrationGate;
 pub use observed::{
     AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedQueue, ObservedWorker, Scope,

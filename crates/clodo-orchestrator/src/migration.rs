@@ -81,6 +81,17 @@ pub struct AppliedMigration {
     pub checksum: Option<Checksum>,
 }
 
+/// A moment of a database's history, as it was before a deployment migrated it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestorePoint {
+    /// The account that the database lives in.
+    pub account: AccountName,
+    /// Its id.
+    pub id: DatabaseId,
+    /// The moment, in the platform's words.
+    pub bookmark: String,
+}
+
 /// A database to migrate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MigrationTarget {

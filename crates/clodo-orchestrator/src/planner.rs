@@ -206,6 +206,7 @@ pub(crate) fn change_id(change: &Change) -> StepId {
             title.to_string()
         }
         Change::CreateBucket { name, .. } | Change::RemoveBucket { name, .. } => name.to_string(),
+        Change::RestoreDatabase { name, .. } => name.clone(),
         Change::CreateQueue { name, .. } | Change::RemoveQueue { name, .. } => name.to_string(),
         _ => change.worker().map(ToString::to_string).unwrap_or_default(),
     };

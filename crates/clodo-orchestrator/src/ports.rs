@@ -19,6 +19,8 @@ use std::fmt;
 /// - `apply` of a file that the database already has does nothing and is no error: after a crash
 ///   nobody knows whether the last request arrived.
 /// - Nothing is ever undone.
+/// - `bookmark` names the present moment of the database's history for
+///   [`Change::RestoreDatabase`](crate::Change::RestoreDatabase); `None` where there is no such thing.
 #[async_trait]
 pub trait Migrator: fmt::Debug + Send + Sync + 'static {
     /// What the database says it has.
@@ -39,6 +41,15 @@ pub trait Migrator: fmt::Debug + Send + Sync + 'static {
         database: &MigrationTarget,
         file: &MigrationFile,
     ) -> Result<(), PlatformError>;
+
+    /// The present moment of the database's history.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    async fn bookmark(&self, database: &MigrationTarget) -> Result<Option<String>, PlatformError> {
+        let _ = database;
+        Ok(None)
+    }
 }
 
 /// Looks at a target that should answer by now.

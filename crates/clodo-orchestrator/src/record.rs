@@ -120,6 +120,15 @@ fn recorded(step: &PlannedStep) -> RecordedStep {
     }
 }
 
+impl RecordedTarget {
+    /// The databases that it is bound to, as steps call them: by name, or by id.
+    pub(crate) fn databases(&self) -> impl Iterator<Item = &str> {
+        let bound = self.config.get("d1_databases").and_then(Value::as_object);
+        let names = bound.into_iter().flatten().filter_map(|(_, name)| name.as_str());
+        names.map(|name| name.strip_prefix("id:").unwrap_or(name))
+    }
+}
+
 /// What the journal keeps about a deployment at its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Finish {

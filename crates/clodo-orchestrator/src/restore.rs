@@ -1,3 +1,4 @@
+mod data;
 mod domains;
 mod several;
 
@@ -10,7 +11,7 @@ use crate::{
     plan::{Action, Fate, Plan, PlannedStep, PlannedTarget},
     planner::{arrange, change_id, step_id},
     record::{DeploymentState, RecordedTarget},
-    removal::{Going, order},
+    removal::{Data, Going, order},
     resource::DesiredConsumer,
     trigger::{Check, WorkerRef},
 };
@@ -26,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// wrote down. `inspected` says what serves now. Pure.
 pub(crate) fn plan_rollback(
     portfolio: &PortfolioName,
-    of: &TakenBack,
+    (of, data): (&TakenBack, Data),
     observed: &Observed,
     inspected: &BTreeMap<WorkerRef, Inspected>,
     history: &History,
@@ -55,6 +56,7 @@ pub(crate) fn plan_rollback(
         }
     }
     restore.give_back(&domains);
+    restore.databases(data);
     restore.callers_first();
     restore.plan.steps = arrange(restore.plan.steps);
     restore.plan

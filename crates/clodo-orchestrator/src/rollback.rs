@@ -9,6 +9,7 @@ use crate::{
     history::{History, Past},
     observed::{AccountScope, Observed, Scope},
     record::{DeploymentState, Occasion},
+    removal::Data,
     report::{DeployReport, Outcome},
     restore::{Part, TakenBack, plan_rollback},
 };
@@ -35,6 +36,8 @@ pub struct RollbackOptions {
     pub targets: BTreeSet<TargetId>,
     /// How far, when no deployment is named.
     pub reach: Reach,
+    /// Whether databases go back as well that were migrated: with all that was written since.
+    pub data: Data,
     /// Why, for the record.
     pub why: Option<String>,
 }
@@ -58,12 +61,14 @@ impl RollbackOptions {
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
         let (targets, reach) = (BTreeSet::new(), Reach::Newest);
-        Self { deployment, of: None, targets, reach, why: None }
+        Self { deployment, of: None, targets, reach, data: Data::Keep, why: None }
     }
 }
 
 /// Takes a deployment back: traffic goes to the versions that had it before; domains, routes,
-/// schedules and settings become what they were. Data and migrations stay.
+/// schedules and settings become what they were. Data and migrations stay, unless
+/// [`RollbackOptions::data`] says otherwise: then databases that were migrated go back to the moment
+/// before.
 ///
 /// An interrupted deployment can be rolled back like any other.
 ///
@@ -112,7 +117,7 @@ async fn rollback_locked(
         cx.listener.hear(&DeployEvent::Refused(prepared.findings.clone()));
         return Ok(unwritten(cx, prepared, Outcome::Refused, began));
     }
-    if prepared.plan.targets.is_empty() {
+    if prepared.plan.targets.is_empty() && prepared.plan.is_empty() {
         return Err(DeployError::NothingToRollBack);
     }
     let work = Work {
@@ -165,7 +170,7 @@ async fn prepare(
         account.is_some_and(|account| account.workers.contains_key(&worker.worker))
     });
     let inspected = inspect(cx, there.cloned()).await.map_err(DeployError::Observe)?;
-    let plan = plan_rollback(portfolio, &of, &observed, &inspected, &history);
+    let plan = plan_rollback(portfolio, (&of, options.data), &observed, &inspected, &history);
     let nothing = Desired::new(portfolio.clone(), []);
     let prepared = gate(cx, Arc::new(plan), &nothing, observed, &history).await;
     Ok((prepared, history, of))
@@ -178,7 +183,12 @@ async fn choose(
     options: &RollbackOptions,
 ) -> Result<Vec<(Past, BTreeSet<TargetId>)>, DeployError> {
     let targets = |past: &Past| -> BTreeSet<TargetId> {
-        past.changed().filter(|target| wanted(options, target)).cloned().collect()
+        let migrated = match options.data {
+            Data::Keep => BTreeSet::new(),
+            Data::Remove => past.migrated(),
+        };
+        let all = past.changed().chain(migrated);
+        all.filter(|target| wanted(options, target)).cloned().collect()
     };
     if let Some(id) = &options.of {
         let past = named(cx, history, id).await?;

@@ -1,7 +1,7 @@
 use crate::{
     change::{Applied, Before, Change, Inputs, Traffic, Undone, main_version},
     context::DeployContext,
-    migration::MigrationTarget,
+    migration::{MigrationTarget, RestorePoint},
     observed::{Observed, ObservedAccount},
     plan::{Action, Hold, Judgement, Migration, Plan, PlannedStep},
     platform::{PlatformError, PlatformErrorKind},
@@ -208,7 +208,11 @@ impl Step for PlanStep {
             Action::Change(change) => change,
             Action::Migrate(migration) => {
                 let already = self.facts.has_migration(migration).then_some(Value::Null);
-                return Ok(Look { before: Value::Null, already });
+                let before = match &already {
+                    None => self.restore_point(migration, outputs).await,
+                    Some(_) => Value::Null,
+                };
+                return Ok(Look { before, already });
             }
             Action::Verify(_) => return Ok(Look { before: Value::Null, already: None }),
             Action::Judge(judgement) => {
@@ -322,6 +326,28 @@ impl PlanStep {
         };
         let (account, table) = (migration.account.clone(), migration.table.clone());
         Ok(MigrationTarget { account, id, name, table })
+    }
+
+    /// To what the database can be put back. One that this deployment makes needs none; that there is
+    /// none for another is no reason not to migrate it.
+    async fn restore_point(&self, migration: &Migration, outputs: &Outputs) -> Value {
+        let Ok(database) = self.migration_target(migration, outputs) else { return Value::Null };
+        let known = self.facts.account(&migration.account);
+        if known.is_none_or(|account| account.database_by_id(&database.id).is_none()) {
+            return Value::Null;
+        }
+        match self.cx.migrator.bookmark(&database).await {
+            Ok(Some(bookmark)) => {
+                let (account, id) = (database.account, database.id);
+                let point = RestorePoint { account, id, bookmark };
+                serde_json::to_value(point).unwrap_or_default()
+            }
+            Ok(None) => Value::Null,
+            Err(error) => {
+                tracing::warn!(%error, "there is no bookmark of a database that is migrated");
+                Value::Null
+            }
+        }
     }
 
     async fn verify(&self, check: &Check, outputs: &Outputs) -> Result<Value, StepError> {

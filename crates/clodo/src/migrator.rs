@@ -107,6 +107,13 @@ impl Migrator for D1Migrator {
         };
         if applied.iter().any(is_it) { Ok(()) } else { Err(failed(doing)(error)) }
     }
+
+    async fn bookmark(&self, database: &MigrationTarget) -> Result<Option<String>, PlatformError> {
+        let account = self.platform.account(&database.account)?;
+        let doing = format!("could not read a bookmark of database `{}`", shown(database));
+        let now = self.platform.client().send(d1::bookmark(account, &database.id)).await;
+        Ok(Some(now.map_err(failed(doing))?.bookmark))
+    }
 }
 
 /// The side table with checksums.

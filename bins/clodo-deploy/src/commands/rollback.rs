@@ -8,7 +8,7 @@ use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{
-    DeployError, Deployment, DeploymentState, Reach, RollbackOptions, deployments,
+    Data, DeployError, Deployment, DeploymentState, Reach, RollbackOptions, deployments,
     prepare_rollback, rollback,
 };
 use clodo_types::{
@@ -33,7 +33,12 @@ pub(crate) async fn run(
     let options = options(&context, args, &past)?;
     let to = context.connect(platform).await?;
     let guarded = platform == Platform::Cloudflare || is_protected(&context, &options, &past);
-    let question = (guarded && !args.yes && !args.dry_run).then(|| "Roll this back?".to_owned());
+    let asked = (guarded || args.with_data) && !args.yes && !args.dry_run;
+    let words = match args.with_data {
+        true => "Roll this back, and lose what was written to the databases since?",
+        false => "Roll this back?",
+    };
+    let question = asked.then(|| words.to_owned());
     // Nothing is built: a rollback goes back to versions that the platform still has.
     let engine =
         Engine::new(&context, &to, &mut Loaded::nothing(portfolio.clone()), question).await?;
@@ -87,6 +92,7 @@ fn options(
 ) -> Result<RollbackOptions, CliError> {
     let mut options = RollbackOptions::new(new_deployment());
     options.why.clone_from(&args.reason);
+    options.data = if args.with_data { Data::Remove } else { Data::Keep };
     options.of = args.deployment.as_deref().map(name).transpose()?;
     if let Some(text) = &args.to_time {
         options.reach = Reach::To(time(text)?);

@@ -47,6 +47,12 @@ impl State {
             Change::CreateBucket { name, .. } => {
                 found(account.buckets.contains(name).then_some(Applied::Done))
             }
+            Change::RestoreDatabase { id, .. } => {
+                let mut known = account.databases.values_mut();
+                let known = known.find(|known| known.id == *id);
+                let unknown = || refused(format!("there is no database {id}"));
+                Look::pending(Before::Bookmark(known.ok_or_else(unknown)?.bookmark()))
+            }
             Change::CreateQueue { name, .. } => {
                 found(account.queues.contains_key(name).then_some(Applied::Done))
             }
@@ -129,7 +135,7 @@ impl State {
         match change {
             Change::CreateDatabase { name, .. } => {
                 let id = self.next_uuid().parse().expect("this is a UUID");
-                let database = Database { id, applied: Vec::new() };
+                let database = Database { id, applied: Vec::new(), moments: Vec::new() };
                 let applied = Applied::Database(database.id.clone());
                 self.account(change)?.databases.insert(name.clone(), database);
                 return Ok(applied);
@@ -142,6 +148,13 @@ impl State {
             }
             Change::CreateBucket { name, .. } => {
                 self.account(change)?.buckets.insert(name.clone());
+            }
+            Change::RestoreDatabase { id, bookmark, .. } => {
+                let mut known = self.account(change)?.databases.values_mut();
+                let known = known.find(|known| known.id == *id);
+                if !known.is_some_and(|known| known.go_back(bookmark)) {
+                    return Err(refused(format!("database {id} has no moment {bookmark}")));
+                }
             }
             Change::CreateQueue { name, .. } => {
                 let id = self.next_hex().parse().expect("these are 32 digits");

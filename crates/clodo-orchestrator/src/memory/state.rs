@@ -109,6 +109,27 @@ impl Account {
 pub(super) struct Database {
     pub(super) id: DatabaseId,
     pub(super) applied: Vec<AppliedMigration>,
+    /// What it had applied, by bookmark.
+    pub(super) moments: Vec<Vec<AppliedMigration>>,
+}
+
+impl Database {
+    /// Names the present moment.
+    pub(super) fn bookmark(&mut self) -> String {
+        self.moments.push(self.applied.clone());
+        format!("moment {}", self.moments.len() - 1)
+    }
+
+    /// Goes back to a moment that was named; false when there is none of that name.
+    pub(super) fn go_back(&mut self, bookmark: &str) -> bool {
+        let number =
+            bookmark.strip_prefix("moment ").and_then(|number| number.parse::<usize>().ok());
+        let moment = number.and_then(|number| self.moments.get(number)).cloned();
+        moment.is_some_and(|applied| {
+            self.applied = applied;
+            true
+        })
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -31,6 +31,13 @@ impl State {
             }
             return Undone::Restored;
         }
+        if let (Change::RestoreDatabase { id, .. }, Before::Bookmark(bookmark)) = (change, before) {
+            let mut known = account.databases.values_mut();
+            if let Some(known) = known.find(|known| known.id == *id) {
+                known.go_back(bookmark);
+            }
+            return Undone::Restored;
+        }
         if let (Change::SetConsumers { worker, .. }, Before::Consumers(were)) = (change, before) {
             for (name, consumer) in were {
                 let Some(queue) = account.queues.get_mut(name) else { continue };

@@ -1,6 +1,7 @@
 use crate::{
     change::Before,
-    history::Past,
+    history::{Past, migrated_by},
+    migration::RestorePoint,
     plan::Fate,
     record::{DeploymentState, RecordedStep, RecordedTarget},
     trigger::WorkerRef,
@@ -28,6 +29,9 @@ pub(crate) struct TakenBack {
     pub(crate) targets: Vec<TakenTarget>,
     pub(crate) steps: Vec<RecordedStep>,
     before: BTreeMap<(String, WorkerRef), Before>,
+    /// To what each migrated database can be put back: by account and name, before which
+    /// deployment; `None` where the record has no moment.
+    pub(crate) points: BTreeMap<(AccountName, String), (DeploymentId, Option<RestorePoint>)>,
     /// Whom each hostname led to before the oldest of them touched it.
     owners: BTreeMap<(AccountName, Hostname), Option<WorkerName>>,
 }
@@ -89,6 +93,7 @@ impl TakenBack {
 
     fn add_step(&mut self, part: &Part, step: &RecordedStep) {
         self.steps.push(step.clone());
+        self.add_point(part, step);
         let Some(worker) = &step.worker else { return };
         let mut targets = part.past.opening.targets.iter();
         let is_part =
@@ -109,6 +114,23 @@ impl TakenBack {
                 self.before.insert(key, before);
             }
         }
+    }
+
+    /// The oldest part comes first, and within it the first file of a database.
+    fn add_point(&mut self, part: &Part, step: &RecordedStep) {
+        let Some((account, database)) = migrated_by(&step.id) else { return };
+        let mut targets = part.past.opening.targets.iter();
+        let is_part = targets.any(|target| {
+            part.targets.contains(&target.id)
+                && target.worker.account.as_str() == account
+                && target.databases().any(|name| name == database)
+        });
+        let Ok(account) = account.parse() else { return };
+        // A step that was never begun migrated nothing.
+        let Some(before) = part.before.get(&step.id).filter(|_| is_part) else { return };
+        let point = serde_json::from_value(before.clone()).ok();
+        let key = (account, database.to_owned());
+        self.points.entry(key).or_insert_with(|| (part.past.id.clone(), point));
     }
 
     /// Whom a hostname led to before any of the deployments touched it.

@@ -145,6 +145,9 @@ impl Platform for CloudflarePlatform {
             Change::CreateBucket { account, name, .. } => {
                 self.look_bucket(account, name, inputs).await
             }
+            Change::RestoreDatabase { account, name, id, .. } => {
+                self.look_restore(account, name, id).await
+            }
             Change::CreateQueue { account, name } => self.look_queue(account, name, inputs).await,
             Change::CreateStub { .. } => Ok(Self::look_stub(inputs)),
             Change::Upload(upload) => self.look_upload(upload, inputs).await,
@@ -175,6 +178,9 @@ impl Platform for CloudflarePlatform {
                 self.create_namespace(account, title).await
             }
             Change::CreateBucket { account, name, .. } => self.create_bucket(account, name).await,
+            Change::RestoreDatabase { account, name, id, bookmark } => {
+                self.restore_database(account, (name, id), bookmark).await
+            }
             Change::CreateQueue { account, name } => self.create_queue(account, name).await,
             Change::CreateStub { worker, owner, preview } => {
                 self.create_stub(worker, owner, preview.as_ref()).await
@@ -247,6 +253,10 @@ impl Platform for CloudflarePlatform {
             }
             (Change::SetSchedules { worker, .. }, Before::Schedules(were)) => {
                 self.set_schedules(worker, were).await.map(|_| Undone::Restored)
+            }
+            (Change::RestoreDatabase { account, name, id, .. }, Before::Bookmark(was)) => {
+                let back = self.restore_database(account, (name, id), was).await;
+                back.map(|_| Undone::Restored)
             }
             (Change::SetConsumers { worker, .. }, Before::Consumers(were)) => {
                 self.undo_consumers(worker, were).await

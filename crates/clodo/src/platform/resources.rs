@@ -165,6 +165,32 @@ impl CloudflarePlatform {
     }
 }
 
+/// Going back in a database's history.
+impl CloudflarePlatform {
+    /// Where the database is can be gone back to; whether it was put back already cannot be told.
+    pub(super) async fn look_restore(
+        &self,
+        account: &AccountName,
+        name: &str,
+        id: &DatabaseId,
+    ) -> Result<Look, PlatformError> {
+        let now = self.client.send(d1::bookmark(self.account(account)?, id)).await;
+        let now = now.map_err(failed(format!("could not read a bookmark of database `{name}`")))?;
+        Ok(Look::pending(Before::Bookmark(now.bookmark)))
+    }
+
+    pub(super) async fn restore_database(
+        &self,
+        account: &AccountName,
+        (name, id): (&str, &DatabaseId),
+        bookmark: &str,
+    ) -> Result<Applied, PlatformError> {
+        let restored = self.client.send(d1::restore(self.account(account)?, id, bookmark)).await;
+        restored.map_err(failed(format!("could not put database `{name}` back")))?;
+        Ok(Applied::Done)
+    }
+}
+
 /// Removals with all data: what is gone already is as it should be.
 impl CloudflarePlatform {
     pub(super) async fn remove_database(

@@ -28,7 +28,7 @@ const NEEDS: [(&str, &[&str]); 6] = [
             "remove-worker",
         ],
     ),
-    ("D1", &["create-database", "migrate", "remove-database"]),
+    ("D1", &["create-database", "migrate", "restore-database", "remove-database"]),
     ("Workers KV Storage", &["create-namespace", "remove-namespace"]),
     ("Workers R2 Storage", &["create-bucket", "remove-bucket"]),
     ("Queues", &["create-queue", "consumers", "remove-queue"]),
