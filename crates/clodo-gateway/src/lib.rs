@@ -51,11 +51,15 @@ mod budget_cap;
 mod calls;
 mod counts;
 mod exchange;
+mod flights;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gateway;
 mod headers;
+mod lease_note;
+mod lease_refusal;
+mod leases;
 mod log_file;
 mod options;
 mod pacer;
@@ -66,6 +70,7 @@ mod serve;
 mod status;
 mod switch;
 mod target;
+mod thing;
 mod tokens;
 mod turns;
 mod upstream;
@@ -73,8 +78,14 @@ mod upstream;
 pub use budget_cap::{BudgetCap, BudgetCapError};
 pub use calls::{AnswerSource, CallLine, CallSink, MemoryCalls};
 pub use gateway::{Gateway, GatewayWiring};
+pub use lease_note::{LEASE_HEADER, LeaseNote, LeaseNoteError};
 pub use log_file::LogFile;
 pub use options::GatewayOptions;
+pub use refusal::LEASE_REFUSED;
 pub use serve::{Caller, Drained, serve};
-pub use status::{BudgetStatus, CacheStatus, CallCounts, ClientStatus, GatewayStatus, StatusError};
+pub use status::{
+    BudgetStatus, CacheStatus, CallCounts, ClientStatus, GatewayStatus, HeldStatus, LEASES_PATH,
+    LeaseStatus, StatusError,
+};
+pub use thing::ThingKind;
 pub use upstream::{UpstreamUrl, UpstreamUrlError};
