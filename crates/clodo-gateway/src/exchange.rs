@@ -10,7 +10,9 @@ use crate::{
     target::Target,
     turns::Waiter,
 };
-use clodo_http::{Body, HttpService, Request, Response, TimeLimit, TransportError, TransportKind, rate_limits};
+use clodo_http::{
+    Body, HttpService, Request, Response, TimeLimit, TransportError, TransportKind, rate_limits,
+};
 use clodo_resilience::RateLimits;
 use http::{HeaderValue, StatusCode, header, request};
 use std::{sync::Arc, time::Duration};

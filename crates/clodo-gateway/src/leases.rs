@@ -114,10 +114,7 @@ impl Leases {
 
     /// A lease was given back: nothing is written under its number any more.
     pub(crate) fn release(&self, note: &LeaseNote) -> Result<(), Refusal> {
-        self.state().release(note, self.clock.now())?;
-        // Who waits for a write of this one goes on waiting for it; all others may look again.
-        self.changed.notify_waiters();
-        Ok(())
+        self.state().release(note, self.clock.now())
     }
 
     /// Lets a write in: it may be made now, and nothing older is on its way any more.

@@ -105,7 +105,8 @@ impl Refusal {
         let fixed = match self {
             Self::BadLease(error) => {
                 let header = crate::lease_note::LEASE_HEADER;
-                return format!("clodo-gateway: the header `{header}` cannot be read: {error}").into();
+                return format!("clodo-gateway: the header `{header}` cannot be read: {error}")
+                    .into();
             }
             Self::Lease(refusal) => return refusal.message.clone().into(),
             Self::OlderWrites => {

@@ -150,9 +150,15 @@ mod tests {
             ("/accounts/A1/workers/scripts/sho%70/", Some((Worker, "a1", "shop"))),
             ("/accounts/a1//workers/scripts/shop/versions", Some((Worker, "a1", "shop"))),
             ("/accounts/a1/workers/scripts/shop/secrets/S", Some((Worker, "a1", "shop"))),
-            ("/accounts/a1/workers/services/shop/environments/production/settings", Some((Worker, "a1", "shop"))),
+            (
+                "/accounts/a1/workers/services/shop/environments/production/settings",
+                Some((Worker, "a1", "shop")),
+            ),
             ("/accounts/a1/workers/workers/shop", Some((Worker, "a1", "shop"))),
-            ("/accounts/a1/workers/dispatch/namespaces/n/scripts/shop", Some((Worker, "a1", "n/shop"))),
+            (
+                "/accounts/a1/workers/dispatch/namespaces/n/scripts/shop",
+                Some((Worker, "a1", "n/shop")),
+            ),
             ("/accounts/a1/workers/scripts/shop/tails", None),
             ("/accounts/a1/workers/scripts", None),
             ("/accounts/a1/workers/assets/upload", None),
@@ -179,9 +185,9 @@ mod tests {
             ("", None),
         ] {
             let found = Thing::of(path);
-            let found = found.as_ref().map(|thing| {
-                (thing.kind, thing.within.as_str(), thing.name.as_str())
-            });
+            let found = found
+                .as_ref()
+                .map(|thing| (thing.kind, thing.within.as_str(), thing.name.as_str()));
             assert_eq!(found, expected, "{path}");
         }
     }

@@ -5,6 +5,7 @@
 mod door;
 mod draining;
 mod hostile;
+mod leases;
 mod log;
 mod many;
 mod pacing;
