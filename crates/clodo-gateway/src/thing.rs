@@ -40,10 +40,9 @@ impl Thing {
     /// What a write to this path, below the base URL, would change; none where the path names no
     /// thing, and where it is about what runs or lies in it: live tails, rows, values, messages.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy().to_lowercase();
-        let parts = path.split('/').filter(|segment| !segment.is_empty()).map(decoded);
-        let parts: Vec<String> = parts.collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        // An encoded slash may be one to the upstream.
+        let path = percent_decode_str(path).decode_utf8_lossy().to_lowercase();
+        let parts: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         let (kind, within, name) = match parts.as_slice() {
             ["accounts", account, rest @ ..] => {
                 let (kind, name) = in_account(rest)?;
@@ -148,6 +147,7 @@ mod tests {
         for (path, expected) in [
             ("/accounts/a1/workers/scripts/shop", Some((Worker, "a1", "shop"))),
             ("/accounts/A1/workers/scripts/sho%70/", Some((Worker, "a1", "shop"))),
+            ("/accounts/a1/workers/scripts%2Fshop", Some((Worker, "a1", "shop"))),
             ("/accounts/a1//workers/scripts/shop/versions", Some((Worker, "a1", "shop"))),
             ("/accounts/a1/workers/scripts/shop/secrets/S", Some((Worker, "a1", "shop"))),
             (
