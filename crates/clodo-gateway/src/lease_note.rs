@@ -15,7 +15,7 @@ const PLAIN: &AsciiSet =
 /// The lease under which somebody writes, as the header [`LEASE_HEADER`] has it:
 ///
 /// ```text
-/// x-clodo-lease = name 4*( ";" [ " " ] parameter )
+/// x-clodo-lease = name 3*( ";" [ " " ] parameter )
 /// parameter     = "number=" 1*DIGIT       ; the fencing number of the grant
 ///               / "until=" 1*DIGIT        ; when it ends without renewal, in ms since 1970
 ///               / "holder=" value         ; who has it, such as laptop:4711:8823

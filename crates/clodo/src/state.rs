@@ -136,3 +136,22 @@ async fn open_postgres(
     let store = PostgresStore::open(&options).await.map_err(StateError::Store)?;
     Ok(Arc::new(store))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_made_again_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.sqlite");
+        std::fs::write(&path, "1").unwrap();
+        let first = made(&path);
+        std::fs::write(&path, "22").unwrap();
+        assert_eq!(made(&path), first, "it was only written to");
+        let other = folder.path().join("other.sqlite");
+        std::fs::copy(&path, &other).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_ne!(made(&path), first);
+    }
+}
