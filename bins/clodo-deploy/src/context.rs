@@ -3,7 +3,8 @@ use crate::{
     failure,
 };
 use clodo::{
-    CloudProgram, Connection, LoadOptions, Loaded, NewPreview, Project, Secrets, SharedPacer,
+    CloudProgram, Connection, LoadOptions, Loaded, NewPreview, Project, RunLease, Secrets,
+    SharedPacer,
 };
 use clodo_bundle::{Bundle, Bundler};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
@@ -17,7 +18,11 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
+    time::Duration,
 };
+
+/// The variable that says how long a lock lasts when its process dies.
+const LEASE_TIME: &str = "CLODO_LEASE_TIME";
 
 /// What every command of this program works with.
 pub(crate) struct Context<'a> {
@@ -52,6 +57,21 @@ impl<'a> Context<'a> {
     /// The calls of the platform's API so far.
     pub(crate) fn calls(&self) -> Counts {
         self.counter.counts()
+    }
+
+    /// How long a lock lasts when its process dies: `CLODO_LEASE_TIME`, else 30 s.
+    pub(crate) fn lease_time(&self) -> Result<Duration, CliError> {
+        let Some(text) = self.setting(LEASE_TIME).filter(|text| !text.is_empty()) else {
+            return Ok(Duration::from_secs(30));
+        };
+        let wrong = |why: &str| {
+            let message = format!("`{LEASE_TIME}={text}` {why}");
+            CliError::usage(message).with_hint("write a time from 10s to 30m, such as `90s`")
+        };
+        let time = clodo_config::parse_time(&text).map_err(wrong)?;
+        // A step begins only while the lock lasts 5 s longer, and it is renewed after a third.
+        let sensible = Duration::from_secs(10)..=Duration::from_secs(1_800);
+        if sensible.contains(&time) { Ok(time) } else { Err(wrong("is too short or too long")) }
     }
 
     /// Where to deploy: the flag, else the file. A token in the environment decides nothing.
@@ -191,13 +211,15 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The API's client; its calls are counted, and come out of this budget.
+    /// The API's client; its calls are counted, come out of this budget, and are made under this
+    /// lease.
     pub(crate) fn client(
         &self,
         to: &Connection,
         budget: SharedPacer,
+        run: &RunLease,
     ) -> Result<clodo::Client, CliError> {
-        let (http, counter) = (Arc::clone(&self.http), self.counter.clone());
+        let (http, counter) = (run.http(Arc::clone(&self.http)), self.counter.clone());
         to.paced_client(http, counter, budget).map_err(failure::of_connect)
     }
 

@@ -3,7 +3,7 @@ use crate::{
     listener::Teller,
 };
 pub(crate) use clodo::new_deployment;
-use clodo::{Client, Connection, Loaded, Preflight, PreflightLevel, UrlStyle, Wiring};
+use clodo::{Client, Connection, Loaded, Preflight, PreflightLevel, RunLease, UrlStyle, Wiring};
 use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
 use clodo_http::HttpService;
@@ -46,7 +46,8 @@ impl Engine {
             UrlStyle::Public => Platform::Cloudflare,
         };
         let store = store(context, kind).await?;
-        let client = context.client(to, budget::of(to, &store))?;
+        let run = RunLease::new(to, clodo::state_name(&context.project, kind), &context.http);
+        let client = context.client(to, budget::of(to, &store), &run)?;
         let wiring = Wiring {
             project: &context.project,
             connection: to,
@@ -56,6 +57,8 @@ impl Engine {
             environment: &|name| context.setting(name),
         };
         let mut cx = wiring.context(loaded);
+        cx.leases = run.leases(cx.leases);
+        cx.lease_ttl = context.lease_time()?;
         let ui = &context.session.ui;
         let confirmation = Arc::new(Confirmation::new(ui, question));
         cx.gates.push(Arc::clone(&confirmation) as _);

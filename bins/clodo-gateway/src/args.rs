@@ -6,7 +6,8 @@ use std::{path::PathBuf, time::Duration};
 /// One budget, shared reads and a log for every client of Cloudflare's API on this machine
 ///
 /// A proxy on loopback: wrangler, SDKs, terraform and clodo point their base URL at it and keep
-/// their own tokens. It holds none.
+/// their own tokens. It holds none. While a deployment of clodo runs through it, nobody else
+/// changes what that writes to.
 #[derive(Debug, Parser)]
 #[command(
     name = "clodo-gateway",
@@ -32,7 +33,7 @@ pub(crate) enum Command {
     /// Run the gateway until Ctrl-C; what is under way is finished then
     #[command(after_help = "Example:\n  clodo-gateway run --budget 1000/5m --cache 5s")]
     Run(Box<RunArgs>),
-    /// Show what is left of the budgets, who waits, who calls
+    /// Show what is left of the budgets, who waits, who calls, who holds which lease
     #[command(after_help = "Example:\n  clodo-gateway status --json")]
     Status(PortArgs),
     /// Print what points wrangler and the official SDKs at the gateway
@@ -67,7 +68,8 @@ pub(crate) struct RunArgs {
     /// How long a call may wait for the budget before it is answered 429
     #[arg(long, value_name = "TIME", default_value = "4m", value_parser = time)]
     pub(crate) max_wait: Duration,
-    /// How long the API may take until its answer begins, and between two pieces of it
+    /// How long the API may take until its answer begins, and between two pieces of it; a write of
+    /// an older holder that broke off is waited for as long
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = time)]
     pub(crate) timeout: Duration,
     /// How long calls under way may take to finish after Ctrl-C

@@ -1,6 +1,9 @@
-use clodo_gateway::GatewayStatus;
+use clodo_gateway::{GatewayStatus, LeaseStatus};
 use serde::Serialize;
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt::{self, Write as _},
+    path::PathBuf,
+};
 
 /// Where a gateway answers; printed by `run` as soon as it does.
 #[derive(Debug, Serialize)]
@@ -111,11 +114,25 @@ impl fmt::Display for StatusReport {
                 client.waited_ms / 1000
             )?;
         }
+        for lease in &status.leases {
+            write!(f, "\n{}", lease_text(lease))?;
+        }
         if status.log_lines_lost > 0 {
             write!(f, "\n  lines of the log lost: {}", status.log_lines_lost)?;
         }
         Ok(())
     }
+}
+
+/// Who holds what: nobody else may write to it until the lease ends or is given back.
+fn lease_text(lease: &LeaseStatus) -> String {
+    let LeaseStatus { name, number, holder, since, until, holds, .. } = lease;
+    let mut text = format!("  lease {name} {number}: {holder}, since {since}, until {until}");
+    for held in holds {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "\n    {} {}, since {}", held.kind, held.name, held.since);
+    }
+    text
 }
 
 fn url(port: u16) -> String {

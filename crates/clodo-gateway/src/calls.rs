@@ -38,7 +38,8 @@ pub struct CallLine {
     /// Why the gateway answered itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<&'static str>,
-    /// Milliseconds that it waited: for the budget, or for an equal call.
+    /// Milliseconds that it waited: for the budget, for an equal call, or for writes of an older
+    /// holder.
     pub waited_ms: u64,
     /// Milliseconds until the upstream's answer began, all attempts together.
     pub upstream_ms: u64,

@@ -3,13 +3,16 @@
 use crate::{
     gateway::Gateway,
     headers,
+    leases::{Flight, Write},
     pacer::{NotPaced, Pacer},
     record::Timing,
     refusal::Refusal,
     target::Target,
     turns::Waiter,
 };
-use clodo_http::{Body, HttpService, Request, Response, TimeLimit, TransportError, rate_limits};
+use clodo_http::{
+    Body, HttpService, Request, Response, TimeLimit, TransportError, TransportKind, rate_limits,
+};
 use clodo_resilience::RateLimits;
 use http::{HeaderValue, StatusCode, header, request};
 use std::{sync::Arc, time::Duration};
@@ -31,6 +34,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) target: &'a Target,
     pub(crate) pacer: &'a Arc<Pacer>,
     pub(crate) waiter: &'a Waiter,
+    /// Set for a write that leases have a say in.
+    pub(crate) write: Option<&'a Write>,
 }
 
 impl Exchange<'_> {
@@ -39,6 +44,12 @@ impl Exchange<'_> {
     pub(crate) async fn send(&self, body: Body, timing: &mut Timing) -> Result<Response, Refusal> {
         let gateway = self.gateway;
         let deadline = Instant::now() + gateway.options.longest_wait;
+        if let Some(write) = self.write {
+            let began = Instant::now();
+            let admitted = gateway.leases.admit(write, deadline).await;
+            timing.waited += began.elapsed();
+            admitted?;
+        }
         let ticket = gateway.tokens.ticket();
         let (mut next, mut memory) = (Some(body), None);
         loop {
@@ -51,7 +62,8 @@ impl Exchange<'_> {
                 (body, memory) = self.repeatable(body).await?;
             }
             let copy = body.try_clone();
-            let answer = self.once(gateway.upstream.as_ref(), body, timing).await?;
+            let flight = self.depart(&body, deadline, timing).await?;
+            let answer = self.once(&gateway.upstream, body, flight, timing).await?;
             let pause = self.learn(&answer, timing.attempts);
             drop(grant);
             let Some(pause) = pause else { return Ok(answer) };
@@ -68,22 +80,56 @@ impl Exchange<'_> {
         }
     }
 
+    /// Asks leases once more, right before a write is sent.
+    async fn depart(
+        &self,
+        body: &Body,
+        deadline: Instant,
+        timing: &mut Timing,
+    ) -> Result<Option<Flight>, Refusal> {
+        let Some(write) = self.write else { return Ok(None) };
+        let began = Instant::now();
+        let flight = self.gateway.leases.depart(write, !body.is_buffered(), deadline).await;
+        timing.waited += began.elapsed();
+        flight.map(Some)
+    }
+
     /// Sends the call once.
     pub(crate) async fn once(
         &self,
-        upstream: &dyn HttpService,
+        upstream: &Arc<dyn HttpService>,
         body: Body,
+        flight: Option<Flight>,
         timing: &mut Timing,
     ) -> Result<Response, Refusal> {
+        let is_whole = body.is_buffered();
         let request = self.request(body);
         let began = Instant::now();
         timing.attempts += 1;
-        let answer = upstream.call(request).await;
+        let answer = match flight {
+            None => upstream.call(request).await,
+            Some(flight) => {
+                let call = followed(Arc::clone(upstream), request, flight);
+                if is_whole { self.to_its_end(call).await } else { call.await }
+            }
+        };
         timing.upstream += began.elapsed();
         answer.map_err(|error: TransportError| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(%error, cause, route = self.target.route.template, "no answer");
             Refusal::Upstream(error.kind())
+        })
+    }
+
+    /// A write that was sent goes on when its client leaves: so it is known when it has ended.
+    async fn to_its_end(
+        &self,
+        call: impl Future<Output = Result<Response, TransportError>> + Send + 'static,
+    ) -> Result<Response, TransportError> {
+        let ended = self.gateway.writes.spawn(call).await;
+        ended.unwrap_or_else(|panic| {
+            let (method, uri) = (&self.parts.method, &self.target.uri);
+            Err(TransportError::new(TransportKind::Other, method, uri).with_source(panic))
         })
     }
 
@@ -135,6 +181,20 @@ impl Exchange<'_> {
         self.pacer.learn(&RateLimits { refused_for, ..said });
         Some(Pause { wait, alone })
     }
+}
+
+/// Sends a write and notes when it has ended. After a connection that broke nobody knows.
+async fn followed(
+    upstream: Arc<dyn HttpService>,
+    request: Request,
+    flight: Flight,
+) -> Result<Response, TransportError> {
+    let answer = upstream.call(request).await;
+    let is_lost = |error: &TransportError| error.kind() == TransportKind::Reset;
+    if !answer.as_ref().is_err_and(is_lost) {
+        flight.ended();
+    }
+    answer
 }
 
 /// How long to wait after a 429.

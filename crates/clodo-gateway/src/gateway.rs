@@ -4,13 +4,16 @@ use crate::{
     counts::Counts,
     exchange::{BLOCK, Exchange, passed_on},
     headers,
+    lease_note::{LEASE_HEADER, LeaseNote, LeaseNoteError},
+    leases::{Leases, Write},
     options::GatewayOptions,
     record::{Record, Reporter, Timing},
     refusal::{Refusal, json_answer},
     route::{is_shareable, is_write},
     serve::Caller,
-    status::{BudgetStatus, CacheStatus, GatewayStatus, STATUS_PATH},
+    status::{BudgetStatus, CacheStatus, GatewayStatus, LEASES_PATH, STATUS_PATH},
     target::Target,
+    thing::only_selects,
     tokens::{TokenKey, Tokens},
     turns::Waiter,
 };
@@ -26,6 +29,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const MOST_KEPT: usize = 10_000;
 /// Memory for the bodies of requests that may have to be sent again.
 const BODY_MEMORY: usize = 64 << 20;
+/// A query that is longer is not looked at: it counts as a write.
+const LONGEST_QUERY: usize = 256 << 10;
 
 /// What a [`Gateway`] works with.
 #[derive(Clone, Debug)]
@@ -54,6 +59,9 @@ pub struct Gateway {
     pub(crate) via: HeaderValue,
     pub(crate) closing: CancellationToken,
     pub(crate) tunnels: TaskTracker,
+    pub(crate) leases: Arc<Leases>,
+    /// Writes that leases had a say in.
+    pub(crate) writes: TaskTracker,
     reads: SharedReads<ReadKey, SharedAnswer>,
     calls: Bulkhead,
 }
@@ -68,9 +76,12 @@ impl Gateway {
         let GatewayWiring { upstream, switching, sink, clock } = wiring;
         let closing = CancellationToken::new();
         let via = format!("1.1 clodo-gateway-{}", uuid::Uuid::new_v4().simple());
+        let leases = Arc::new(Leases::new(Arc::clone(&clock), options.write_limit));
         Self {
             upstream,
             switching,
+            leases,
+            writes: TaskTracker::new(),
             tokens: Tokens::new(options.clone(), closing.clone()),
             memory: Semaphore::new(BODY_MEMORY / BLOCK),
             reporter: Arc::new(Reporter { counts: Counts::default(), sink, clock }),
@@ -83,18 +94,19 @@ impl Gateway {
         }
     }
 
-    /// Answers one request. Dropping the future, or the answer's body, cancels the call.
+    /// Answers one request. Dropping the future, or the answer's body, cancels the call, but for a
+    /// write on what a lease can hold: that goes on, so that it is known when it has ended.
     pub async fn answer(&self, caller: Caller, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        if parts.uri.path() == STATUS_PATH {
-            return self.control(&parts);
+        if matches!(parts.uri.path(), STATUS_PATH | LEASES_PATH) {
+            return self.control(&parts).unwrap_or_else(|refusal| refusal.answer());
         }
         let mut record = Record::begin(&self.reporter, caller, &parts);
         match self.outcome(caller, parts, body, &mut record).await {
             Ok(Outcome::Answer(answer)) => record.follow(answer),
             Ok(Outcome::Switch(answer, tunnel)) => self.switched(answer, tunnel, record),
             Err(refusal) => {
-                record.refused(refusal);
+                record.refused(&refusal);
                 record.follow(refusal.answer())
             }
         }
@@ -120,19 +132,30 @@ impl Gateway {
             budgets: views.iter().map(BudgetStatus::of).collect(),
             cache: CacheStatus { entries: kept.entries, bytes: kept.weight },
             clients: self.reporter.counts.clients(),
+            leases: self.leases.view(),
             log_lines_lost: self.reporter.sink.lost(),
         }
     }
 
-    fn control(&self, parts: &request::Parts) -> Response {
+    /// What is said to the gateway itself: how it stands, and what became of a lease.
+    fn control(&self, parts: &request::Parts) -> Result<Response, Refusal> {
         if !headers::is_from_a_program(parts) {
-            return Refusal::NotForBrowsers.answer();
+            return Err(Refusal::NotForBrowsers);
         }
-        if parts.method != Method::GET {
-            return Refusal::BadMethod.answer();
+        let said = || {
+            let missing = Refusal::BadLease(LeaseNoteError::Missing("name"));
+            LeaseNote::of(&parts.headers).map_err(Refusal::BadLease)?.ok_or(missing)
+        };
+        match (parts.uri.path(), &parts.method) {
+            (STATUS_PATH, &Method::GET) => {
+                let status = serde_json::to_vec(&self.status()).unwrap_or_default();
+                return Ok(json_answer(StatusCode::OK, status));
+            }
+            (LEASES_PATH, &Method::PUT) => self.leases.announce(&said()?)?,
+            (LEASES_PATH, &Method::DELETE) => self.leases.release(&said()?)?,
+            _ => return Err(Refusal::BadMethod),
         }
-        let status = serde_json::to_vec(&self.status()).unwrap_or_default();
-        json_answer(StatusCode::OK, status)
+        Ok(json_answer(StatusCode::OK, r#"{"success":true}"#))
     }
 
     async fn outcome(
@@ -149,12 +172,14 @@ impl Gateway {
         record.is_about(&target.route.template, pacer.number());
         let waiter = Waiter { agent: record.client().into(), connection: caller.connection };
         let client_side = parts.extensions.remove();
+        let (write, body) = self.write(&mut parts, &target, body).await?;
         let exchange = Exchange {
             gateway: self,
             parts: &parts,
             target: &target,
             pacer: &pacer,
             waiter: &waiter,
+            write: write.as_ref(),
         };
         if target.upgrade.is_some() {
             return exchange.switch(client_side, &mut record.timing).await;
@@ -166,6 +191,49 @@ impl Gateway {
         let body = record.counting(body);
         let answer = exchange.send(body, &mut record.timing).await?;
         Ok(Outcome::Answer(passed_on(answer)))
+    }
+
+    /// What leases have a say in; the header that names one stays here.
+    async fn write(
+        &self,
+        parts: &mut request::Parts,
+        target: &Target,
+        body: Body,
+    ) -> Result<(Option<Write>, Body), Refusal> {
+        let note = match is_write(&parts.method, &target.route) {
+            true => LeaseNote::of(&parts.headers).map_err(Refusal::BadLease)?,
+            false => None,
+        };
+        parts.headers.remove(LEASE_HEADER);
+        let thing = target.thing.clone();
+        if note.is_none() && thing.is_none() {
+            return Ok((None, body));
+        }
+        let write = Write { note, thing };
+        let (only_asks, body) = self.only_asks(parts, target, &write, body).await?;
+        Ok((Some(write).filter(|_| !only_asks), body))
+    }
+
+    /// Whether it is a query that only selects. Its text is read where it matters only: without a
+    /// lease, on a database that somebody holds.
+    async fn only_asks(
+        &self,
+        parts: &request::Parts,
+        target: &Target,
+        write: &Write,
+        body: Body,
+    ) -> Result<(bool, Body), Refusal> {
+        let (Write { note: None, thing: Some(thing) }, Some(length)) = (write, body.length())
+        else {
+            return Ok((false, body));
+        };
+        let asked = thing.is_asked_by(&parts.method, target.uri.path());
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if !asked || LONGEST_QUERY < length || !self.leases.holds(thing) {
+            return Ok((false, body));
+        }
+        let bytes = body.collect(length).await.map_err(|_| Refusal::BadBody)?;
+        Ok((only_selects(&bytes), Body::from(bytes)))
     }
 
     /// None for a call that nobody else's answer will do for.

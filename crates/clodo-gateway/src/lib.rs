@@ -1,8 +1,8 @@
 //! A proxy in front of Cloudflare's API, for everything on this machine that calls it.
 //!
 //! Clients point their base URL at it and keep their tokens. It paces all of them within one
-//! budget per token, lets equal reads share one answer, takes 429 upon itself, and writes a line
-//! per call.
+//! budget per token, lets equal reads share one answer, takes 429 upon itself, refuses writes under
+//! leases that are over and writes to what another lease holds, and writes a line per call.
 //!
 //! | you have | start at |
 //! |---|---|
@@ -11,6 +11,7 @@
 //! | a budget to set | [`BudgetCap`] |
 //! | a place for the log | [`LogFile`], or an own [`CallSink`] |
 //! | a gateway that runs | [`GatewayStatus::ask`] |
+//! | writes that only one may make | [`LeaseNote`] in the header [`LEASE_HEADER`], [`LEASES_PATH`] |
 //!
 //! # Example
 //! ```
@@ -43,19 +44,31 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Leases
+//! A write under a lease names it: `x-clodo-lease: deploy%2Fshop; number=7; until=1800000000000;
+//! holder=laptop:4711:8823`. Of one name the highest number counts, until its end or until it is
+//! given back; an older one writes nothing any more. What was written to under a lease is its own
+//! while it lasts: a Worker, a database and so on ([`ThingKind`]). Refusals are 409 with the code
+//! [`LEASE_REFUSED`] and say who, since when, until when; nothing was sent then. Calls without a
+//! lease pass wherever nobody holds anything.
+//!
 //! # What this crate leaves to others
-//! Connections to the upstream ([`clodo_http::HttpService`]), tokens (it holds none), the terminal.
+//! Who gets a lease, connections to the upstream ([`clodo_http::HttpService`]), tokens (it holds none), the terminal.
 
 mod answers;
 mod budget_cap;
 mod calls;
 mod counts;
 mod exchange;
+mod flights;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gateway;
 mod headers;
+mod lease_note;
+mod lease_refusal;
+mod leases;
 mod log_file;
 mod options;
 mod pacer;
@@ -66,6 +79,7 @@ mod serve;
 mod status;
 mod switch;
 mod target;
+mod thing;
 mod tokens;
 mod turns;
 mod upstream;
@@ -73,8 +87,14 @@ mod upstream;
 pub use budget_cap::{BudgetCap, BudgetCapError};
 pub use calls::{AnswerSource, CallLine, CallSink, MemoryCalls};
 pub use gateway::{Gateway, GatewayWiring};
+pub use lease_note::{LEASE_HEADER, LeaseNote, LeaseNoteError};
 pub use log_file::LogFile;
 pub use options::GatewayOptions;
+pub use refusal::LEASE_REFUSED;
 pub use serve::{Caller, Drained, serve};
-pub use status::{BudgetStatus, CacheStatus, CallCounts, ClientStatus, GatewayStatus, StatusError};
+pub use status::{
+    BudgetStatus, CacheStatus, CallCounts, ClientStatus, GatewayStatus, HeldStatus, LEASES_PATH,
+    LeaseStatus, StatusError,
+};
+pub use thing::ThingKind;
 pub use upstream::{UpstreamUrl, UpstreamUrlError};

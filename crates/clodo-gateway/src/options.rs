@@ -22,11 +22,14 @@ pub struct GatewayOptions {
     /// A request body up to this many bytes is kept while it is sent, so that it can be sent
     /// again after a 429. Longer ones are streamed.
     pub repeatable_bytes: usize,
+    /// How long the API may take for a call. A write whose client left in the middle, or whose
+    /// connection broke, counts as under way for so long.
+    pub write_limit: Duration,
 }
 
 impl GatewayOptions {
     /// For this upstream: no budget of our own, reads good for 2 s in 32 MiB, waits up to 4
-    /// minutes (wrangler gives up after 5), 64 calls at once, 10,000 in all.
+    /// minutes (wrangler gives up after 5), 64 calls at once, 10,000 in all, 2 minutes for a write.
     #[must_use]
     pub fn new(upstream: UpstreamUrl) -> Self {
         Self {
@@ -38,6 +41,7 @@ impl GatewayOptions {
             at_once: 64,
             most_calls: 10_000,
             repeatable_bytes: 8 << 20,
+            write_limit: Duration::from_secs(120),
         }
     }
 
@@ -59,6 +63,13 @@ impl GatewayOptions {
     #[must_use]
     pub fn with_longest_wait(mut self, longest_wait: Duration) -> Self {
         self.longest_wait = longest_wait;
+        self
+    }
+
+    /// Sets how long a write may take.
+    #[must_use]
+    pub fn with_write_limit(mut self, write_limit: Duration) -> Self {
+        self.write_limit = write_limit;
         self
     }
 }

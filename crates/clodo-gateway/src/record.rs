@@ -95,7 +95,7 @@ impl Record {
     }
 
     /// The gateway answers itself.
-    pub(crate) fn refused(&mut self, refusal: Refusal) {
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
         self.line.source = AnswerSource::Gateway;
         self.line.refused = Some(refusal.word());
     }
@@ -146,7 +146,7 @@ impl Drop for Record {
     }
 }
 
-fn written(at: Timestamp) -> String {
+pub(crate) fn written(at: Timestamp) -> String {
     let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
     format!("{at:.3}")
 }

@@ -1,13 +1,14 @@
 //! Answers of the gateway's own, in the shape of Cloudflare's, so that clients print them.
 
+use crate::{lease_note::LeaseNoteError, lease_refusal::LeaseRefusal};
 use bytes::Bytes;
 use clodo_http::{Body, Response, TransportKind};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Why the gateway answers itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The request is not meant for a program on this machine.
     NotForBrowsers,
@@ -29,25 +30,35 @@ pub(crate) enum Refusal {
     Upstream(TransportKind),
     /// The client's own body broke off or was not as long as it said.
     BadBody,
+    /// The header that names a lease cannot be read.
+    BadLease(LeaseNoteError),
+    /// A lease keeps the write from being sent.
+    Lease(Box<LeaseRefusal>),
+    /// Writes of an older holder are not over in time.
+    OlderWrites,
 }
 
+/// The number by which an answer says that a lease keeps a write from being sent, whosever it is.
+pub const LEASE_REFUSED: u64 = 9_900_409;
+
 impl Refusal {
-    pub(crate) fn status(self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotForBrowsers => StatusCode::FORBIDDEN,
-            Self::BadPath | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::BadPath | Self::BadBody | Self::BadLease(_) => StatusCode::BAD_REQUEST,
+            Self::Lease(refusal) => refusal.status,
             Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::TooLong { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooMany | Self::Closing => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany | Self::Closing | Self::OlderWrites => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream(TransportKind::Timeout) => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
     /// A word for the log.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::NotForBrowsers => "not_for_browsers",
             Self::BadPath => "bad_path",
@@ -62,15 +73,21 @@ impl Refusal {
             Self::Upstream(TransportKind::Reset) => "upstream_lost",
             Self::Upstream(TransportKind::Other) => "upstream_other",
             Self::BadBody => "bad_body",
+            Self::BadLease(_) => "bad_lease",
+            Self::Lease(refusal) => refusal.word,
+            Self::OlderWrites => "older_writes",
         }
     }
 
     /// Numbers that Cloudflare does not use.
-    fn code(self) -> u32 {
+    fn code(&self) -> u64 {
         match self {
             Self::NotForBrowsers => 9_900_403,
             Self::BadPath => 9_900_400,
             Self::BadBody => 9_900_401,
+            Self::BadLease(_) => 9_900_402,
+            Self::Lease(_) => LEASE_REFUSED,
+            Self::OlderWrites => 9_900_505,
             Self::NoSuchRoute => 9_900_404,
             Self::BadMethod => 9_900_405,
             Self::Loop => 9_900_508,
@@ -84,8 +101,17 @@ impl Refusal {
         }
     }
 
-    fn message(self) -> &'static str {
-        match self {
+    fn message(&self) -> Cow<'static, str> {
+        let fixed = match self {
+            Self::BadLease(error) => {
+                let header = crate::lease_note::LEASE_HEADER;
+                return format!("clodo-gateway: the header `{header}` cannot be read: {error}")
+                    .into();
+            }
+            Self::Lease(refusal) => return refusal.message.clone().into(),
+            Self::OlderWrites => {
+                "clodo-gateway: writes of an older holder of the lease are still under way; nothing was sent"
+            }
             Self::NotForBrowsers => {
                 "clodo-gateway: only programs on this machine may call, by 127.0.0.1 or localhost"
             }
@@ -111,22 +137,25 @@ impl Refusal {
             Self::Upstream(TransportKind::Other) => {
                 "clodo-gateway: the call could not be sent to the upstream"
             }
-        }
+        };
+        fixed.into()
     }
 
-    fn retry_after(self) -> Option<u64> {
+    fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooLong { retry_after } => Some(whole_seconds(retry_after)),
-            Self::TooMany => Some(1),
+            Self::TooLong { retry_after } => Some(whole_seconds(*retry_after)),
+            Self::TooMany | Self::OlderWrites => Some(1),
             _ => None,
         }
     }
 
-    pub(crate) fn answer(self) -> Response {
+    pub(crate) fn answer(&self) -> Response {
         let error = Said { code: self.code(), message: self.message() };
         let envelope = Envelope { success: false, errors: [error], messages: [], result: None };
         let body = serde_json::to_vec(&envelope).unwrap_or_default();
         let mut answer = json_answer(self.status(), body);
+        let word = HeaderValue::from_static(self.word());
+        answer.headers_mut().insert("x-clodo-error", word);
         if let Some(seconds) = self.retry_after() {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -144,8 +173,8 @@ struct Envelope {
 
 #[derive(Serialize)]
 struct Said {
-    code: u32,
-    message: &'static str,
+    code: u64,
+    message: Cow<'static, str>,
 }
 
 /// Rounded up, and at least one.

@@ -67,7 +67,11 @@ pub async fn serve(
     }
     drop(listener);
     gateway.close();
-    let all = async { while connections.join_next().await.is_some() {} };
+    gateway.writes.close();
+    let all = async {
+        while connections.join_next().await.is_some() {}
+        gateway.writes.wait().await;
+    };
     let _ = timeout(patience, all).await;
     gateway.tunnels.close();
     gateway.tunnels.wait().await;

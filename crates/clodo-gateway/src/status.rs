@@ -1,10 +1,21 @@
-use crate::pacer::PacerView;
+use crate::{
+    leases::{Known, Whose},
+    pacer::PacerView,
+    record::written,
+    thing::{Thing, ThingKind},
+};
 use clodo_http::{Body, HttpService, TransportError};
 use clodo_resilience::BudgetView;
+use clodo_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Where a running gateway says how it stands.
 pub(crate) const STATUS_PATH: &str = "/clodo/gateway/status";
+
+/// Where a running gateway is told what becomes of a lease, which the header
+/// [`LEASE_HEADER`](crate::LEASE_HEADER) names: `PUT` that it was granted or lasts longer, `DELETE`
+/// that it was given back.
+pub const LEASES_PATH: &str = "/clodo/gateway/leases";
 
 /// How a gateway stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +37,9 @@ pub struct GatewayStatus {
     pub cache: CacheStatus,
     /// Calls by what clients call themselves, the busiest first.
     pub clients: Vec<ClientStatus>,
+    /// Leases that are held at this moment, by name.
+    #[serde(default)]
+    pub leases: Vec<LeaseStatus>,
     /// Lines of the log that could not be written.
     pub log_lines_lost: u64,
 }
@@ -96,6 +110,62 @@ pub struct ClientStatus {
     pub waited_ms: u64,
 }
 
+/// A lease that is held, and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LeaseStatus {
+    /// What is locked, such as `deploy/storefront`.
+    pub name: String,
+    /// Which store granted it; empty when nobody said.
+    pub store: String,
+    /// The fencing number.
+    pub number: u64,
+    /// Who has it: `host:pid:start time`.
+    pub holder: String,
+    /// When the gateway first heard of it, such as `2026-01-31T12:00:00.123Z`.
+    pub since: String,
+    /// When it ends without renewal, as far as the gateway heard.
+    pub until: String,
+    /// What was written under it: others may not write to that.
+    pub holds: Vec<HeldStatus>,
+}
+
+/// A thing that a lease holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HeldStatus {
+    /// What it is.
+    pub kind: ThingKind,
+    /// The id of its account or zone.
+    pub within: String,
+    /// Its name or id there.
+    pub name: String,
+    /// When it was first written to under this lease.
+    pub since: String,
+}
+
+impl LeaseStatus {
+    pub(crate) fn new(whose: &Whose, known: &Known, holds: Vec<HeldStatus>) -> Self {
+        let Known { number, holder, until, since, .. } = known;
+        Self {
+            name: whose.name.clone(),
+            store: whose.store.clone(),
+            number: *number,
+            holder: holder.clone(),
+            since: written(*since),
+            until: written(*until),
+            holds,
+        }
+    }
+}
+
+impl HeldStatus {
+    pub(crate) fn new(thing: &Thing, since: Timestamp) -> Self {
+        let Thing { kind, within, name } = thing.clone();
+        Self { kind, within, name, since: written(since) }
+    }
+}
+
 impl ClientStatus {
     pub(crate) fn new(client: &str) -> Self {
         Self { client: client.to_owned(), calls: 0, waited_ms: 0 }
@@ -126,6 +196,9 @@ impl BudgetStatus {
         }
     }
 }
+
+/// A status that is longer is none.
+const LONGEST: usize = 16 << 20;
 
 /// A gateway's status could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +232,7 @@ impl GatewayStatus {
         let request = http::Request::get(url).body(Body::empty()).map_err(|_| other())?;
         let answer = http.call(request).await;
         let answer = answer.map_err(|source| StatusError::NotRunning { port, source })?;
-        let body = answer.into_body().collect(1 << 20).await.map_err(|_| other())?;
+        let body = answer.into_body().collect(LONGEST).await.map_err(|_| other())?;
         serde_json::from_slice(&body).map_err(|_| other())
     }
 }

@@ -32,7 +32,7 @@ impl Exchange<'_> {
         let granted = self.pacer.acquire(self.waiter, ticket, deadline).await;
         timing.waited += began.elapsed();
         let _grant = granted.map_err(refusal)?;
-        let mut answer = self.once(self.gateway.switching.as_ref(), Body::empty(), timing).await?;
+        let mut answer = self.once(&self.gateway.switching, Body::empty(), None, timing).await?;
         self.pacer.learn(&clodo_http::rate_limits(answer.status(), answer.headers()));
         let upstream = answer.extensions_mut().remove::<OnUpgrade>();
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {

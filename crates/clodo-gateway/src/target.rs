@@ -3,7 +3,8 @@
 use crate::{
     headers,
     refusal::Refusal,
-    route::{Route, route},
+    route::{Route, is_write, route},
+    thing::Thing,
     upstream::UpstreamUrl,
 };
 use http::{HeaderValue, Method, Uri, header, request};
@@ -16,6 +17,8 @@ pub(crate) struct Target {
     pub(crate) uri: Uri,
     /// The protocol that it wants to switch to.
     pub(crate) upgrade: Option<HeaderValue>,
+    /// What it would change, if it is a write that a lease can hold.
+    pub(crate) thing: Option<Thing>,
 }
 
 impl Target {
@@ -37,6 +40,7 @@ impl Target {
         let route = route(&path).map_err(|_| Refusal::BadPath)?;
         let uri = upstream.at(&format!("{path}{query}")).map_err(|_| Refusal::BadPath)?;
         let upgrade = headers::upgrade(&parts.method, &parts.headers);
-        Ok(Self { route, uri, upgrade })
+        let thing = Thing::of(&path).filter(|_| is_write(&parts.method, &route));
+        Ok(Self { route, uri, upgrade, thing })
     }
 }

@@ -3,7 +3,13 @@
 use crate::project::{Project, ignore_in_git};
 use clodo_config::Platform;
 use clodo_saga::{SqliteStore, StateStore, StoreError, StoreErrorKind};
-use std::{io, path::PathBuf, sync::Arc};
+use ring::digest::{SHA256, digest};
+use std::{
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The state of a portfolio cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +69,33 @@ pub fn state_file(platform: Platform) -> &'static str {
     }
 }
 
+/// Tells stores of state apart, without saying where they lie: leases of one name can be compared
+/// within one store only. A file that was deleted and made again is another store.
+#[must_use]
+pub fn state_name(project: &Project, platform: Platform) -> String {
+    let place = match project.portfolio().state() {
+        Some(url) => format!("{url} {platform}"),
+        None => made(&project.clodo_folder().join(state_file(platform))),
+    };
+    let hash = digest(&SHA256, place.as_bytes());
+    hash.as_ref()[..8].iter().fold(String::new(), |mut name, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+/// Which file it is, and since when.
+fn made(path: &Path) -> String {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let Ok(known) = std::fs::metadata(&path) else { return path.display().to_string() };
+    #[cfg(unix)]
+    let number = std::os::unix::fs::MetadataExt::ino(&known);
+    #[cfg(not(unix))]
+    let number = 0;
+    format!("{} {number} {:?}", path.display(), known.created().ok())
+}
+
 async fn open_file(
     project: &Project,
     platform: Platform,
@@ -102,4 +135,23 @@ async fn open_postgres(
     }
     let store = PostgresStore::open(&options).await.map_err(StateError::Store)?;
     Ok(Arc::new(store))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_made_again_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.sqlite");
+        std::fs::write(&path, "1").unwrap();
+        let first = made(&path);
+        std::fs::write(&path, "22").unwrap();
+        assert_eq!(made(&path), first, "it was only written to");
+        let other = folder.path().join("other.sqlite");
+        std::fs::copy(&path, &other).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_ne!(made(&path), first);
+    }
 }

@@ -27,8 +27,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the queue is looked at while there is nothing to do.
 const POLL: Duration = Duration::from_millis(500);
-/// How long a job stays a dead runner's on another machine.
-const TTL: Duration = Duration::from_secs(30);
 /// How long jobs that ended, and bundles that nobody asks for, are kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often a runner looks for them.
@@ -65,12 +63,12 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.platform)?;
     let store = store(&context, platform).await?;
-    let portfolio = context.project.portfolio().name();
+    let (portfolio, ttl) = (context.project.portfolio().name(), context.lease_time()?);
     let kind = clodo::job_kind(portfolio);
     session.ui.say(&format!("Waiting for deployments of `{portfolio}` on {platform}."));
     let done = VecDeque::new();
     let mut runner =
-        Runner { context, args, platform, store, kind, told: None, done, failed: false };
+        Runner { context, args, platform, store, kind, ttl, told: None, done, failed: false };
     let lacking = runner.work().await?;
     runner.forget().await;
     let outcome = if runner.failed { "failed" } else { "done" };
@@ -90,6 +88,8 @@ struct Runner<'a> {
     platform: Platform,
     store: Arc<dyn StateStore>,
     kind: String,
+    /// How long a job stays a dead runner's on another machine.
+    ttl: Duration,
     /// What was said last about why nothing is done.
     told: Option<String>,
     /// The newest jobs that ended here.
@@ -219,7 +219,7 @@ impl Runner<'_> {
 
     /// Claims and does the oldest job; false when it is not done after all.
     async fn claim(&mut self, head: &Job, able: BTreeSet<String>) -> Result<bool, CliError> {
-        let claim = Claim::new(clodo::this_process(), SystemClock.now(), TTL)
+        let claim = Claim::new(clodo::this_process(), SystemClock.now(), self.ttl)
             .with_kinds([self.kind.clone()])
             .with_secrets(move |name| able.contains(name));
         let claimed = match self.store.claim(&claim).await {
@@ -230,7 +230,7 @@ impl Runner<'_> {
         };
         let leases: Arc<dyn LeaseStore> = Arc::<dyn StateStore>::clone(&self.store);
         let lease = claimed.lease.clone();
-        let guard = LeaseGuard::adopt(leases, Arc::new(SystemClock), lease, TTL);
+        let guard = LeaseGuard::adopt(leases, Arc::new(SystemClock), lease, self.ttl);
         // Somebody else may have been quicker, and this is the one behind it.
         let worked = match claimed.job.id == head.id {
             true => Box::pin(self.perform(&claimed)).await,

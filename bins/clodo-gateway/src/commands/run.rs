@@ -54,6 +54,7 @@ fn options(args: &RunArgs) -> GatewayOptions {
         .with_budget(args.budget)
         .with_cache(args.cache)
         .with_longest_wait(args.max_wait)
+        .with_write_limit(args.timeout)
 }
 
 fn wiring(args: &RunArgs, log: &Arc<LogFile>) -> Result<GatewayWiring, CliError> {

@@ -5,6 +5,8 @@
 mod door;
 mod draining;
 mod hostile;
+mod lease_races;
+mod leases;
 mod log;
 mod many;
 mod pacing;

@@ -14,6 +14,7 @@ pub(crate) struct World {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) upstream: Arc<Scripted>,
     pub(crate) log: Arc<MemoryCalls>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 pub(crate) fn options() -> GatewayOptions {
@@ -29,8 +30,14 @@ impl World {
     pub(crate) fn new(options: GatewayOptions, upstream: Scripted) -> Self {
         let upstream = Arc::new(upstream);
         let log = Arc::new(MemoryCalls::default());
-        let gateway = gateway(options, upstream.clone(), log.clone());
-        Self { gateway: Arc::new(gateway), upstream, log }
+        let clock = Arc::new(ManualClock::default());
+        let wiring = GatewayWiring {
+            switching: upstream.clone(),
+            upstream: upstream.clone(),
+            sink: log.clone(),
+            clock: clock.clone(),
+        };
+        Self { gateway: Arc::new(Gateway::new(options, wiring)), upstream, log, clock }
     }
 
     /// An upstream that works its answers out.
