@@ -81,3 +81,33 @@ fn a_rollback_does_not_take_the_traffic_from_what_somebody_put_there() {
     assert_eq!(refused["findings"][0]["rule"], "moved-since", "{refused:#}");
     assert_eq!(healths(&report, "acme"), ["two"]);
 }
+
+#[test]
+fn a_migrated_database_goes_back_with_its_rows_when_told_to() {
+    let sandbox = Sandbox::storefront();
+    let acme = ["catalog", "--customer", "acme"];
+    let report = sandbox.deploy(&[&DEPLOY[..], &acme].concat()).exits(0).json();
+    let url = format!("{}/health", report["targets"][0]["urls"][0].as_str().unwrap());
+    let products = || get_json(&url)["products"].clone();
+    let before = products();
+    let file = "services/catalog/migrations/0003_more_products.sql";
+    let sql = "INSERT INTO products (id, name, price_cents) SELECT id + 1000, name || ' too', price_cents FROM products;";
+    sandbox.write(file, sql);
+    let _ = sandbox.deploy(&[&DEPLOY[..], &acme].concat()).exits(0);
+    assert_eq!(products().as_u64(), before.as_u64().map(|count| count * 2));
+
+    // Nothing but the database was changed, so without its data there is nothing to take back.
+    let _ = sandbox.deploy(&ROLLBACK).exits(2);
+    let back = [&ROLLBACK[..], &["--with-data"]].concat();
+    let dry = sandbox.deploy(&[&back[..], &["--dry-run"]].concat()).exits(0).json();
+    let said = dry["findings"][0]["message"].as_str().unwrap();
+    assert!(said.contains("all that was written since is lost"), "{said}");
+    assert_eq!(dry["steps"][0]["kind"], "restore-database", "{dry:#}");
+    assert_ne!(products(), before);
+    let back = sandbox.deploy(&back).exits(0).json();
+    assert_eq!(back["outcome"], "done", "{back:#}");
+    assert_eq!(products(), before);
+    // The migration is pending again.
+    let plan = sandbox.deploy(&["plan", "catalog", "-c", "acme", "--json"]).exits(0).json();
+    assert_eq!(plan["steps"][0]["kind"], "migrate", "{plan:#}");
+}

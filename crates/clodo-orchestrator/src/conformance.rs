@@ -61,6 +61,32 @@ pub async fn migrator(migrator: &dyn Migrator, database: &MigrationTarget) {
     assert_eq!(names().await, want, "names and checksums are recorded in order");
 }
 
+/// That a database can be put back to a bookmark, and forth again; `database` is as [`migrator`] left
+/// it, and is so again in the end.
+pub async fn restores(
+    platform: &dyn Platform,
+    migrator: &dyn Migrator,
+    database: &MigrationTarget,
+) {
+    let count = async || migrator.applied(database).await.expect("history can be read").len();
+    let before = count().await;
+    let bookmark = migrator.bookmark(database).await.expect("it can be read");
+    let bookmark = bookmark.expect("a platform that restores has bookmarks");
+    let file = MigrationFile::new("0009_late.sql", "0009_late.sql", "CREATE TABLE late (x);");
+    migrator.apply(database, &file).await.expect("a file applies");
+    let (account, id) = (database.account.clone(), database.id.clone());
+    let name = id.to_string();
+    let change = Change::RestoreDatabase { account, name, id, bookmark };
+    let look = look(platform, &change, &inputs()).await;
+    assert_eq!(look.already, None, "nobody can tell whether it was put back already");
+    let applied = apply(platform, &change, &inputs()).await;
+    assert_eq!(count().await, before, "what was written since is gone");
+    let undone = platform.undo(&change, &look.before, Some(&applied), &inputs()).await;
+    assert_eq!(undone.expect("undoing works"), Undone::Restored);
+    assert_eq!(count().await, before + 1, "and is there again");
+    apply(platform, &change, &inputs()).await;
+}
+
 fn deployment() -> DeploymentId {
     "00000000-0000-7000-8000-00000c0f0a0e".parse().expect("this is a UUID")
 }

@@ -59,6 +59,16 @@ impl Migrator for MemoryPlatform {
         })
         .await
     }
+
+    async fn bookmark(&self, database: &MigrationTarget) -> Result<Option<String>, PlatformError> {
+        let mut state = self.state();
+        state.reads += 1;
+        let account = state.accounts.get_mut(&database.account);
+        let found = account.and_then(|account| {
+            account.databases.values_mut().find(|known| known.id == database.id)
+        });
+        Ok(found.map(|known| known.bookmark()))
+    }
 }
 
 /// Looks at a [`MemoryPlatform`] as a probe would: whether the right version gets the traffic.

@@ -56,9 +56,10 @@ impl Restore<'_> {
             .filter(|user| !going.contains(user))
             .map(|user| user.worker.as_str())
             .collect();
-        let others = match others.is_empty() {
-            true => String::new(),
-            false => format!("; {} uses it as well", others.join(", ")),
+        let others = match &others[..] {
+            [] => String::new(),
+            [one] => format!("; {one} uses it as well"),
+            all => format!("; {} use it as well", all.join(", ")),
         };
         let message = format!(
             "database {name} is put back to what it was before deployment {deployment}: all that was written since is lost{others}",

@@ -22,4 +22,5 @@ async fn the_migrator_in_memory_records_in_order() {
     let database = MigrationTarget { account, id, name: Some(name("db")), table };
     world.platform.fail_at("migrate main/db 0002_broken.sql", clodo_orchestrator::Fault::Refuse);
     conformance::migrator(&*world.platform, &database).await;
+    conformance::restores(&*world.platform, &*world.platform, &database).await;
 }

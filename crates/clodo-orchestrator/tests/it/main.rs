@@ -13,6 +13,7 @@ mod properties;
 mod queues;
 mod records;
 mod removals;
+mod restores;
 mod rollbacks;
 mod stages;
 mod strategies;

@@ -19,7 +19,9 @@ async fn the_migrator_keeps_its_promises() {
     let cloud = Cloud::start().await;
     let platform = Arc::new(cloud.platform(Secrets::new()));
     let database = database(&*platform).await;
-    conformance::migrator(&D1Migrator::new(platform), &database).await;
+    let migrator = D1Migrator::new(Arc::clone(&platform));
+    conformance::migrator(&migrator, &database).await;
+    conformance::restores(&*platform, &migrator, &database).await;
     cloud.local.stop().await;
 }
 
