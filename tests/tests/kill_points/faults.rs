@@ -30,7 +30,7 @@ const CALLS: [&str; 21] = [
     "PUT /accounts/*/workers/domains",
     "PUT /accounts/*/workers/scripts/*/routes",
     "POST /accounts/*/workers/scripts/*/subdomain",
-    "PATCH /accounts/*/workers/scripts/*/script-settings",
+    "PATCH /accounts/*/workers/workers/*",
 ];
 
 /// The kinds of faults. What is slow is so by less than anybody's patience.

@@ -1,10 +1,11 @@
 use super::{CloudflarePlatform, errors::failed};
 use clodo_cf_api::{
-    worker_settings::{self, ScriptSettings},
-    workers::{self, Worker},
+    worker_settings,
+    workers::{self, Worker, WorkerChange},
 };
 use clodo_orchestrator::{
-    Applied, Before, Inputs, Look, Mark, ObservedWorker, PlatformError, WorkerRef,
+    Applied, Before, Inputs, Look, Mark, ObservedWorker, PlatformError, PlatformErrorKind,
+    WorkerRef,
 };
 use serde_json::{Map, Value, json};
 
@@ -69,17 +70,7 @@ impl CloudflarePlatform {
     ) -> Result<Applied, PlatformError> {
         let seen = inputs.worker.as_ref();
         let tags = seen.map(|worker: &ObservedWorker| worker.tags.as_slice()).unwrap_or_default();
-        self.patch(worker, mark.to_tags(tags), settings, inputs).await?;
-        // Only the listing's own words can be compared with a listing.
-        let account = self.account(&worker.account)?;
-        match self.client.send(workers::worker(account, &worker.worker)).await {
-            Ok(marked) => Ok(Applied::Marked(marked.updated_on)),
-            // The mark is there; that its time is not known costs the next run a closer look.
-            Err(error) => {
-                tracing::debug!(%error, worker = %worker.worker, "its last change is not known");
-                Ok(Applied::Done)
-            }
-        }
+        self.patch(worker, mark.to_tags(tags), settings, inputs).await
     }
 
     pub(super) async fn patch(
@@ -91,17 +82,33 @@ impl CloudflarePlatform {
     ) -> Result<Applied, PlatformError> {
         let account = self.account(&worker.account)?;
         let set = |key: &str| settings.get(key).map(|value| normal(key, value));
-        let change = ScriptSettings {
-            tags: Some(tags),
-            observability: set(OBSERVABILITY),
-            logpush: set(LOGPUSH).and_then(|value| value.as_bool()),
-            tail_consumers: set(TAIL_CONSUMERS).and_then(|value| value.as_array().cloned()),
+        let observability = set(OBSERVABILITY).map(serde_json::from_value).transpose();
+        let odd = |error: serde_json::Error| {
+            let doing = format!("the `observability` of `{}` is not understood", worker.worker);
+            PlatformError::new(PlatformErrorKind::Refused, doing).with_source(error)
         };
-        let patch = worker_settings::patch_script_settings(account, &worker.worker, &change);
+        let consumers = set(TAIL_CONSUMERS).and_then(|value| value.as_array().cloned());
+        let change = WorkerChange {
+            tags: Some(tags),
+            observability: observability.map_err(odd)?,
+            logpush: set(LOGPUSH).and_then(|value| value.as_bool()),
+            tail_consumers: consumers.map(|all| all.iter().map(by_name).collect()),
+            ..WorkerChange::default()
+        };
+        // This call answers in the listing's own words: only they can be compared with a listing.
+        let patch = workers::patch_worker(account, &worker.worker, &change);
         let doing =
             format!("could not mark `{}` as deployed ({})", worker.worker, inputs.deployment);
-        self.client.send(patch).await.map_err(failed(doing))?;
-        Ok(Applied::Done)
+        let marked = self.client.send(patch).await.map_err(failed(doing))?;
+        Ok(Applied::Marked(marked.updated_on))
+    }
+}
+
+/// A tail consumer in the words of the newer call: the config says `service`.
+fn by_name(consumer: &Value) -> Value {
+    match consumer.get("service") {
+        Some(service) => json!({ "name": service }),
+        None => consumer.clone(),
     }
 }
 
