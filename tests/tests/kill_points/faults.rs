@@ -9,11 +9,14 @@ use clodo_orchestrator::{DeployReport, Outcome};
 use std::{collections::BTreeSet, time::Duration};
 
 /// All that the first deployment of the fleet calls.
-const CALLS: [&str; 21] = [
+const CALLS: [&str; 24] = [
     "GET /accounts/*/workers/workers",
     "GET /accounts/*/d1/database",
     "GET /accounts/*/storage/kv/namespaces",
     "GET /accounts/*/r2/buckets",
+    "GET /accounts/*/queues",
+    "POST /accounts/*/queues",
+    "POST /accounts/*/queues/*/consumers",
     "GET /accounts/*/r2/buckets/*",
     "GET /zones",
     "GET /accounts/*/workers/subdomain",
@@ -106,7 +109,7 @@ fn is_taken_back(world: &World, report: &DeployReport) -> Result<(), String> {
     if !report.stuck.is_empty() {
         return Ok(());
     }
-    let data = ["create-database", "migrate", "create-namespace", "create-bucket"];
+    let data = ["create-database", "migrate", "create-namespace", "create-bucket", "create-queue"];
     let is_data = |step: &str| data.iter().any(|kind| step.starts_with(kind));
     let odd = report.kept.iter().find(|left| !is_data(left.step.as_str()));
     let left = world.workers();

@@ -69,7 +69,7 @@ fn code(name: &str, edition: Edition) -> String {
     format!(
         "{objects}export default {{\n  fetch(request, env) {{\n    const said = {{ word: \"{word}\", \
          version_metadata: env.VERSION }};\n    return Response.json(said, {{ status: {status} }});\n  \
-         }},\n  scheduled() {{}},\n}};\n"
+         }},\n  scheduled() {{}},\n  queue() {{}},\n}};\n"
     )
 }
 
@@ -106,6 +106,10 @@ fn services(edition: Edition) -> Vec<(String, Value)> {
     all.push(("room".to_owned(), room));
     let mut files = inner();
     files["r2_buckets"] = json!([{ "binding": "FILES", "bucket_name": "fleet-files" }]);
+    let retries = if edition == Edition::First { 1 } else { 2 };
+    files["queues"] = json!({ "consumers": [
+        { "queue": "orders", "max_retries": retries, "dead_letter_queue": "dead-orders" },
+    ] });
     all.push(("files".to_owned(), files));
     for (name, other) in [("left", "right"), ("right", "left")] {
         let mut config = inner();
@@ -118,6 +122,9 @@ fn services(edition: Edition) -> Vec<(String, Value)> {
         if at % 2 == 0 {
             let minute = if edition == Edition::First { 5 } else { 7 };
             config["triggers"] = json!({ "crons": [format!("{minute} {at} * * *")] });
+        }
+        if at == 1 {
+            config["queues"] = json!({ "producers": [{ "binding": "SEND", "queue": "orders" }] });
         }
         all.push((format!("orders-{at}"), config));
     }
