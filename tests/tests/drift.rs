@@ -219,8 +219,13 @@ fn what_wrangler_does_is_found() {
     };
     run(&["rollback", "--name", CATALOG, "--message", "back", "--yes"]);
     assert_eq!(look(), ["traffic"]);
+    let status = [&["status", "--json", "--platform", "local"][..], &acme].concat();
+    let status = sandbox.deploy(&status).exits(0).json();
+    assert_eq!(status["findings"][0]["rule"], "moved-since", "{status:#}");
+    // An ordinary deployment gives the traffic back to what the files say.
+    let _ = sandbox.deploy(&deploy).exits(0);
+    let _ = sandbox.deploy(&[&DRIFT[..], &acme].concat()).exits(0);
     let again = [&deploy[..], &["--redeploy"]].concat();
-    let _ = sandbox.deploy(&again).exits(0);
     run(&["deploy", "--name", CATALOG]);
     let kinds = look();
     assert!(kinds.contains(&"version".to_owned()), "{kinds:?}");
