@@ -87,8 +87,8 @@ pub use lifecycle::{
 pub use limits::{LimitWords, Limits, LimitsError, Plan, Rate};
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};
 pub use snapshots::{
-    Difference, Differing, Restored, SnapshotError, SnapshotErrorKind, StateDiff, diff_states,
-    restore, save_running, save_stopped, unpack,
+    Difference, Differing, Restored, SnapshotError, SnapshotErrorKind, StateDiff, check_snapshot,
+    diff_states, restore, save_running, save_stopped, unpack,
 };
 pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};
 

@@ -76,3 +76,24 @@ fn a_diff_tells_messages_of_a_queue_and_not_the_rows_that_keep_them() {
     assert!(told.starts_with("~ queue jobs/message "), "{told}");
     assert!(told.contains(": attempts, time of delivery, who has it"), "{told}");
 }
+
+#[test]
+fn a_file_that_is_no_whole_snapshot_stops_no_cloud() {
+    let project = Project::new();
+    let up = project.json(&["up", "--detach", "--json"]);
+    let whole = file(&project, "whole.tar");
+    project.text(&["snapshot", &whole]);
+    let bytes = std::fs::read(&whole).unwrap();
+    for (name, content) in
+        [("text.tar", &b"this is no tar file"[..]), ("cut.tar", &bytes[..bytes.len() * 2 / 3])]
+    {
+        let bad = file(&project, name);
+        std::fs::write(&bad, content).unwrap();
+        let refused = project.run(&["restore", &bad, "--yes"]).assert().code(2);
+        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(said.contains("no whole snapshot"), "{said}");
+        assert_eq!(project.json(&["status", "--json"])["pid"], up["pid"], "{name}");
+    }
+    project.text(&["restore", &whole, "--yes"]);
+    assert_eq!(project.json(&["status", "--json"])["running"], false);
+}
