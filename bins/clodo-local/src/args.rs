@@ -104,12 +104,12 @@ pub(crate) struct UpArgs {
     /// A zone of the first account, besides those in clodo.toml; may be given several times
     #[arg(long = "zone", value_name = "NAME")]
     pub(crate) zones: Vec<ZoneName>,
-    /// Whether fetch() in a Worker may leave this machine
-    #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
-    pub(crate) outbound: OutboundArg,
-    /// `off`, `real` (what Cloudflare documents), or calls per time such as `30/10s`
-    #[arg(long, default_value = "off", value_name = "LIMITS")]
-    pub(crate) limits: String,
+    /// Whether fetch() in a Worker may leave this machine; `denied` unless given
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub(crate) outbound: Option<OutboundArg>,
+    /// `off`, `real` (what Cloudflare documents), or calls per time such as `30/10s`; `off` unless given
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) limits: Option<String>,
     /// The plan whose quotas hold: `free`, `paid` or `none`; `--limits real` alone means `paid`
     #[arg(long, value_name = "PLAN")]
     pub(crate) plan: Option<String>,
@@ -128,9 +128,9 @@ pub(crate) struct UpArgs {
     /// Give every Worker a port of its own, the same one after a restart; `status` shows them
     #[arg(long)]
     pub(crate) port_per_worker: bool,
-    /// Whether a write to the API is on disk before it is answered
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub(crate) durability: DurabilityArg,
+    /// Whether a write to the API is on disk before it is answered; `full` unless given
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) durability: Option<DurabilityArg>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -81,8 +81,9 @@ pub use api::{ApiContext, ApiRoute, RequestCount, RequestLog, api_routes, router
 pub use builder::CloudBuilder;
 pub use faults::{Fault, FaultError, FaultKind, RoutePattern};
 pub use lifecycle::{
-    CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, CronRun, CronTrigger, Reset, Running, Stopped,
-    TriggerError, detach_command, find, log_path, reset, run_until_stopped, start_detached, stop,
+    CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, CloudSettings, CronRun, CronTrigger, Reset,
+    Running, Stopped, TriggerError, detach_command, find, log_path, reset, run_until_stopped,
+    start_detached, stop,
 };
 pub use limits::{LimitWords, Limits, LimitsError, Plan, Rate};
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};

@@ -151,10 +151,40 @@ fn limits_faults_tokens_and_requests_of_a_running_cloud() {
         (&["token", "x", "--permission", "D1 Read", "--account", "nobody"], 2),
         (&["requests", "--route", "zones"], 2),
         (&["requests", "--follow", "--json"], 2),
-        (&["up", "--limits", "many"], 0),
+        (&["up", "--limits", "many"], 2),
     ] {
         project.run(args).assert().code(code);
     }
+}
+
+#[test]
+fn up_fails_where_the_running_cloud_has_not_what_was_asked_for() {
+    let project = Project::new();
+    let up = ["up", "--detach"];
+    let begun = [&up[..], &["--zone", "acme.test", "--host", "cloud.test", "--limits", "9/10s"]];
+    project.text(&begun.concat());
+    project.text(&begun.concat());
+    project.text(&up);
+    for (more, option, hint) in [
+        (&["--limits", "5/10s"][..], "`--limits 5/10s`", "`clodo-local limits 5/10s`"),
+        (&["--plan", "free"], "`--plan free`", "`clodo-local limits --plan free`"),
+        (&["--outbound", "internet"], "`--outbound internet`", "`clodo-local down`"),
+        (&["--durability", "fast"], "`--durability fast`", "`clodo-local down`"),
+        (&["--zone", "other.test"], "`--zone other.test`", "`clodo-local down`"),
+        (&["--host", "cloud.test", "--host", "b.test"], "`--host b.test`", "`clodo-local down`"),
+        (&["--allow-private", "127.0.0.1:9"], "`--allow-private 127.0.0.1:9`", "down"),
+        (&["--port-per-worker"], "`--port-per-worker`", "`clodo-local down`"),
+        (&["--listen", "0.0.0.0"], "`--listen 0.0.0.0`", "`clodo-local down`"),
+    ] {
+        let failed = project.run(&[&up[..], more].concat()).assert().code(7);
+        let said = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+        assert!(said.contains(&format!("without {option}\n")) && said.contains(hint), "{said}");
+    }
+    let shown = project.text(&["limits"]);
+    assert!(shown.contains("calls per user: 9/10s"), "nothing was changed: {shown}");
+    project.text(&["limits", "5/10s"]);
+    project.text(&[&up[..], &["--limits", "5/10s", "--outbound", "denied"]].concat());
+    project.text(&[&up[..], &["--durability", "full", "--listen", "127.0.0.1"]].concat());
 }
 
 #[test]
