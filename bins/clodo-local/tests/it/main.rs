@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod snapshots;
+mod told;
 
 use assert_cmd::Command;
 use serde_json::{Value, json};
