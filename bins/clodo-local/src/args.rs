@@ -240,6 +240,9 @@ pub(crate) struct RequestsArgs {
     /// Only calls of a route, such as `PUT /accounts/*/workers/scripts/*`, `PUT`, or a path
     #[arg(long, value_name = "ROUTE")]
     pub(crate) route: Option<String>,
+    /// Also the calls that `clodo-local` itself and the page make, below /clodo/
+    #[arg(long)]
+    pub(crate) control: bool,
     /// How many at most, the newest
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
     pub(crate) limit: usize,

@@ -46,3 +46,47 @@ fn status_names_each_worker_with_its_urls_and_counts_every_kind() {
     assert!(text.contains("more-00: no hostname leads to it"), "{text}");
     assert!(text.contains("\n    and 3 more\n") && !text.contains("shop:"), "{text}");
 }
+
+#[test]
+fn a_log_has_the_time_of_day_and_the_worker_and_no_place_in_workerd() {
+    let project = Project::new();
+    let up = project.json(&["up", "--detach", "--json"]);
+    let source =
+        "export default { fetch() { console.log('coming'); throw new TypeError('boom') } };";
+    deploy(&project, &up, "shop", source, &json!({}));
+    http_get(&up, "shop.local.workers.dev").unwrap();
+    let log = loop {
+        let log = project.text(&["logs"]);
+        if log.contains("boom") && log.contains("coming") {
+            break log;
+        }
+    };
+    let line = |word: &str| log.lines().find(|line| line.contains(word)).unwrap();
+    assert!(line("coming").ends_with(" clodo_local::worker: shop: coming"), "{log}");
+    assert!(line("boom").ends_with(" shop: Uncaught exception: TypeError: boom"), "{log}");
+    let time = line("coming").trim_start().split(' ').next().unwrap();
+    assert!(time.len() > 19 && time.as_bytes()[10] == b'T' && time.ends_with('Z'), "{time}");
+}
+
+#[test]
+fn requests_leave_the_programs_own_calls_out_unless_asked() {
+    let project = Project::new();
+    let up = project.json(&["up", "--detach", "--json"]);
+    call(&project, &up, ["GET", "/d1/database", "application/json"], "");
+    let paths = |args: &[&str]| {
+        let log = project.json(&[&["requests", "--json"], args].concat());
+        let lines = log["requests"].as_array().unwrap().clone();
+        lines.iter().map(|line| line["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // The log is written by a thread of its own.
+    let shown = loop {
+        let shown = paths(&[]);
+        if !shown.is_empty() {
+            break shown;
+        }
+    };
+    assert!(shown.len() == 1 && shown[0].ends_with("/d1/database"), "{shown:?}");
+    for args in [&["--control"][..], &["--route", "GET /clodo/status"]] {
+        assert!(paths(args).iter().any(|path| path == "/clodo/status"), "{args:?}");
+    }
+}
