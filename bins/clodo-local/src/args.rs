@@ -1,3 +1,4 @@
+use crate::words;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo_cli::{GlobalArgs, ProgramArgs};
 use clodo_local::HostPort;
@@ -47,7 +48,7 @@ pub(crate) enum Command {
     Trigger(TriggerArgs),
     /// Print who called what of the API
     #[command(
-        after_help = "Example:\n  clodo-local requests --follow --route 'PUT /accounts/*/workers/**'"
+        after_help = "Example:\n  clodo-local requests --follow --route '/accounts/*/workers/**'"
     )]
     Requests(RequestsArgs),
     /// Show or change the limits of the running cloud
@@ -57,7 +58,7 @@ pub(crate) enum Command {
     Limits(LimitsArgs),
     /// Let calls of the running cloud fail, on purpose and from a seed
     #[command(
-        after_help = "Example:\n  clodo-local faults add error-after --route 'PUT /accounts/*/workers/scripts/*' --rate 0.2 --seed 7\n  clodo-local faults list\n  clodo-local faults clear"
+        after_help = "Example:\n  clodo-local faults add error-after --route '/accounts/*/workers/scripts/**' --rate 0.2 --seed 7\n  clodo-local faults list\n  clodo-local faults clear"
     )]
     Faults(FaultsArgs),
     /// Make a token with some permissions
@@ -108,13 +109,13 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, value_name = "WHERE")]
     pub(crate) outbound: Option<OutboundArg>,
     /// `off`, `real` (what Cloudflare documents), or calls per time such as `30/10s`; `off` unless given
-    #[arg(long, value_name = "LIMITS")]
+    #[arg(long, value_name = "LIMITS", value_parser = words::limits)]
     pub(crate) limits: Option<String>,
     /// The plan whose quotas hold: `free`, `paid` or `none`; `--limits real` alone means `paid`
-    #[arg(long, value_name = "PLAN")]
+    #[arg(long, value_name = "PLAN", value_parser = words::plan)]
     pub(crate) plan: Option<String>,
     /// How long listings and hostnames go on to show what was before a write, such as `2s`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(crate) propagation: Option<String>,
     /// The address to listen at; `0.0.0.0` or `::` opens the cloud to every machine that reaches this one
     #[arg(long, value_name = "ADDRESS")]
@@ -237,8 +238,8 @@ pub(crate) struct RequestsArgs {
     /// Go on printing what is added, until Ctrl-C
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Only calls of a route, such as `PUT /accounts/*/workers/scripts/*`, `PUT`, or a path
-    #[arg(long, value_name = "ROUTE")]
+    /// Only calls of a route: a method, a path or both, such as `/accounts/*/workers/scripts/**` or `PUT`
+    #[arg(long, value_name = "ROUTE", value_parser = words::route)]
     pub(crate) route: Option<String>,
     /// Also the calls that `clodo-local` itself and the page make, below /clodo/
     #[arg(long)]
@@ -251,13 +252,13 @@ pub(crate) struct RequestsArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LimitsArgs {
     /// `off`, `real`, or calls per time such as `30/10s`; without anything the limits are shown
-    #[arg(value_name = "LIMITS")]
+    #[arg(value_name = "LIMITS", value_parser = words::limits)]
     pub(crate) limits: Option<String>,
     /// The plan whose quotas hold: `free`, `paid` or `none`
-    #[arg(long, value_name = "PLAN")]
+    #[arg(long, value_name = "PLAN", value_parser = words::plan)]
     pub(crate) plan: Option<String>,
     /// How long listings and hostnames go on to show what was before a write, such as `2s`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(crate) propagation: Option<String>,
 }
 
@@ -280,16 +281,16 @@ pub(crate) enum FaultsCommand {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FaultArgs {
     /// too-many-requests, error-before, error-after, slow, cut-before, cut-after, cut-body, duplicate, html or malformed
-    #[arg(value_name = "KIND")]
+    #[arg(value_name = "KIND", value_parser = words::fault_kind)]
     pub(crate) kind: String,
-    /// Only calls of a route, such as `PUT /accounts/*/workers/scripts/*`
-    #[arg(long, value_name = "ROUTE")]
+    /// Only calls of a route: a method, a path or both, such as `/accounts/*/workers/scripts/**` or `POST /accounts/*/workers/scripts/*/versions`
+    #[arg(long, value_name = "ROUTE", value_parser = words::route)]
     pub(crate) route: Option<String>,
     /// The share of them that is hit, from 0 to 1
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = words::share)]
     pub(crate) rate: Option<f64>,
     /// Only the n-th of them
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) nth: Option<u64>,
     /// How often at most
     #[arg(long, value_name = "COUNT")]
@@ -298,13 +299,13 @@ pub(crate) struct FaultArgs {
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
     /// The 5xx of error-before, error-after and html
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(500..=599))]
     pub(crate) status: Option<u16>,
     /// The Retry-After of too-many-requests, in seconds; without it there is none
     #[arg(long, value_name = "SECONDS")]
     pub(crate) retry_after: Option<u64>,
     /// How late slow is, such as `2s`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(crate) delay: Option<String>,
 }
 

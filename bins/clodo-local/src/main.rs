@@ -5,6 +5,7 @@ mod commands;
 mod failure;
 mod place;
 mod report;
+mod words;
 
 use args::{Cli, Command};
 use clodo_cli::{CliError, Exit, Launch, Session};

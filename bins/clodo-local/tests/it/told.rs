@@ -1,7 +1,13 @@
 //! What the program tells of a running cloud: where Workers answer, what they log, who called.
 
 use super::{Project, call, deploy, http_get};
+use clodo_local::RoutePattern;
 use serde_json::json;
+
+fn said(project: &Project, args: &[&str], code: i32) -> String {
+    let done = project.run(args).assert().code(code);
+    String::from_utf8_lossy(&done.get_output().stderr).into_owned()
+}
 
 #[test]
 fn status_names_each_worker_with_its_urls_and_counts_every_kind() {
@@ -88,5 +94,49 @@ fn requests_leave_the_programs_own_calls_out_unless_asked() {
     assert!(shown.len() == 1 && shown[0].ends_with("/d1/database"), "{shown:?}");
     for args in [&["--control"][..], &["--route", "GET /clodo/status"]] {
         assert!(paths(args).iter().any(|path| path == "/clodo/status"), "{args:?}");
+    }
+}
+
+#[test]
+fn a_wrong_word_is_told_with_its_argument_and_a_fault_with_all_it_does() {
+    let project = Project::new();
+    project.text(&["up", "--detach"]);
+    for (args, argument) in [
+        (&["faults", "add", "bogus"][..], "<KIND>"),
+        (&["faults", "add", "slow", "--delay", "soon"], "--delay <TIME>"),
+        (&["faults", "add", "slow", "--route", "zones"], "--route <ROUTE>"),
+        (&["faults", "add", "html", "--status", "200"], "--status <STATUS>"),
+        (&["faults", "add", "slow", "--rate", "2"], "--rate <SHARE>"),
+        (&["faults", "add", "slow", "--nth", "0"], "--nth <N>"),
+        (&["limits", "bogus"], "LIMITS"),
+        (&["limits", "--plan", "gold"], "--plan <PLAN>"),
+        (&["limits", "--propagation", "soon"], "--propagation <TIME>"),
+        (&["up", "--limits", "many"], "--limits <LIMITS>"),
+    ] {
+        let said = said(&project, args, 2);
+        assert!(said.contains(argument) && !said.contains("request body"), "{args:?}: {said}");
+    }
+    let slow = ["faults", "add", "slow", "--delay", "250ms", "--times", "3"];
+    let listed = project.text(&slow);
+    assert!(listed.contains("1: slow by 250ms, no oftener than 3 at * /**"), "{listed}");
+    project.text(&["faults", "add", "too-many-requests", "--retry-after", "9", "--nth", "2"]);
+    let listed = project.text(&["faults", "list"]);
+    assert!(
+        listed.contains("2: too-many-requests with Retry-After 9, only call number 2"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn the_example_of_a_fault_hits_a_first_deployment_and_a_later_one() {
+    let project = Project::new();
+    let help = project.text(&["faults", "--help"]);
+    let (_, rest) = help.split_once("faults add error-after --route '").unwrap();
+    let route: RoutePattern = rest.split('\'').next().unwrap().parse().unwrap();
+    // What wrangler 4.164 sends to upload a new Worker, and one that is there.
+    for (method, end) in [("PUT", "shop"), ("POST", "shop/versions"), ("POST", "shop/deployments")]
+    {
+        let path = format!("/accounts/0123/workers/scripts/{end}");
+        assert!(route.fits(&method.parse().unwrap(), &path), "{method} {path}");
     }
 }
