@@ -11,7 +11,8 @@ use std::{net::IpAddr, path::PathBuf};
     name = "clodo-local",
     version,
     after_help = "Example:\n  clodo-local up --detach\n  eval \"$(clodo-local env)\"\n  npx wrangler deploy\n\n\
-                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 7 port taken or workerd missing,\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 4 with --exit-code: diff found something or\n\
+                  status no cloud, 7 port taken or workerd missing,\n\
                   130 interrupted"
 )]
 pub(crate) struct Cli {
@@ -33,8 +34,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-local up --detach --port 8787 --zone acme.test")]
     Up(UpArgs),
     /// Show whether the cloud runs, and what is in it
-    #[command(after_help = "Example:\n  clodo-local status --json")]
-    Status,
+    #[command(
+        after_help = "Example:\n  clodo-local status --json\n  until clodo-local status --exit-code --quiet; do sleep 1; done\n\n\
+                      `up --detach` waits by itself until the cloud answers."
+    )]
+    Status(StatusArgs),
     /// Print what points wrangler and the official SDKs at the cloud
     #[command(after_help = "Example:\n  eval \"$(clodo-local env)\"")]
     Env(EnvArgs),
@@ -150,6 +154,13 @@ pub(crate) enum OutboundArg {
     Denied,
     /// Hostnames of this cloud answer from this cloud, others from the internet
     Internet,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// End with 4 when no cloud runs, instead of with 0
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -19,7 +19,7 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match &cli.command {
         Command::Up(args) => commands::up::run(&session, global, args).await,
-        Command::Status => commands::status::run(&session, global).await,
+        Command::Status(args) => commands::status::run(&session, global, *args).await,
         Command::Env(args) => commands::env::run(&session, global, args).await,
         Command::Logs(args) => commands::logs::run(&session, global, args).await,
         Command::Trigger(args) => commands::trigger::run(&session, global, args).await,

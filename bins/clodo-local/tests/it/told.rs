@@ -2,7 +2,7 @@
 
 use super::{Project, call, deploy, http_get};
 use clodo_local::RoutePattern;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn said(project: &Project, args: &[&str], code: i32) -> String {
     let done = project.run(args).assert().code(code);
@@ -51,6 +51,17 @@ fn status_names_each_worker_with_its_urls_and_counts_every_kind() {
     let text = project.text(&["status"]);
     assert!(text.contains("more-00: no hostname leads to it"), "{text}");
     assert!(text.contains("\n    and 3 more\n") && !text.contains("shop:"), "{text}");
+}
+
+#[test]
+fn status_ends_with_four_where_nothing_runs_only_when_asked() {
+    let project = Project::new();
+    let none = project.run(&["status", "--exit-code", "--json"]).assert().code(4);
+    let none: Value = serde_json::from_slice(&none.get_output().stdout).unwrap();
+    assert_eq!((&none["running"], &none["outcome"]), (&false.into(), &"done".into()));
+    assert_eq!(project.text(&["status"]), "not running\n");
+    project.text(&["up", "--detach"]);
+    project.run(&["status", "--exit-code"]).assert().code(0);
 }
 
 #[test]
