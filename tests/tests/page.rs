@@ -74,24 +74,33 @@ fn every_figure_on_the_page_is_the_apis() {
     world.call("POST", "/r2/buckets", r#"{"name":"pictures"}"#);
     world.call("PUT", "/r2/buckets/pictures/objects/cat.txt", "meow");
 
+    world.call("POST", "/queues", r#"{"queue_name":"jobs"}"#);
+
     let printed = world.sandbox.local(&["page", "--json"]).exits(0).json();
     let address = printed["url"].as_str().expect("an address").to_owned();
     let browser = Browser::start(&world.sandbox);
     browser.open(&address);
     let _ = browser.wait_for("h1", "Accounts");
     let accounts = browser.table("accounts");
-    assert_eq!(accounts[0][1..], [&world.account, "1", "0", "1", "1", "1"].map(str::to_owned));
+    assert_eq!(
+        accounts[0][1..],
+        [&world.account, "1", "0", "1", "1", "1", "1", "0"].map(str::to_owned)
+    );
 
     let at = |path: &str| format!("{}/#/{}{path}", world.url, world.account);
     browser.open(&at(""));
     let _ = browser.wait_for("h1", "Account ");
-    assert_eq!(browser.table("workers")[0][0], "shop");
+    let port = world.url.rsplit(':').next().expect("a port");
+    let answers_at = format!("http://shop.local.workers.dev.localhost:{port}/");
+    assert_eq!(browser.table("workers")[0][..2], ["shop", answers_at.as_str()]);
+    assert_eq!(browser.table("queues")[0][0], "jobs");
     assert_eq!(browser.table("databases"), [["books", database.as_str()]]);
     assert_eq!(browser.table("namespaces"), [["notes", space.as_str()]]);
     assert_eq!(browser.table("buckets")[0][0], "pictures");
 
     browser.open(&at("/worker/shop"));
     let _ = browser.wait_for("h1", "Worker shop");
+    assert_eq!(browser.wait_for("#urls", "http"), format!("Answers at {answers_at}"));
     let now = world.call("GET", "/workers/scripts/shop/deployments", "")["deployments"][0].clone();
     let split: Vec<Vec<String>> = now["versions"]
         .as_array()
@@ -123,6 +132,7 @@ fn every_figure_on_the_page_is_the_apis() {
     assert_eq!(browser.table("objects")[0][..2], ["cat.txt", "4"]);
     browser.open(&format!("{}/#/requests", world.url));
     let _ = browser.wait_for("h1", "API calls");
+    assert!(!browser.table("requests").iter().any(|row| row[2].starts_with("/clodo/")));
     assert!(browser.table("requests").iter().any(|row| row[2].contains("/objects")));
 }
 

@@ -74,7 +74,10 @@ fn ensure_chromium() -> Outcome {
     if !may_install() {
         return Err("chromedriver is missing: install Chromium and ChromeDriver".into());
     }
-    println!("Installing the Debian packages chromium and chromium-driver:");
+    println!(
+        "Installing the Debian packages chromium and chromium-driver, and the libraries that a \
+         browser needs: over a hundred packages:"
+    );
     shell::run(command("apt-get").args(["update", "--quiet"]))?;
     shell::run(command("apt-get").args([
         "install",

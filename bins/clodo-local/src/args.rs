@@ -1,3 +1,4 @@
+use crate::words;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo_cli::{GlobalArgs, ProgramArgs};
 use clodo_local::HostPort;
@@ -10,7 +11,8 @@ use std::{net::IpAddr, path::PathBuf};
     name = "clodo-local",
     version,
     after_help = "Example:\n  clodo-local up --detach\n  eval \"$(clodo-local env)\"\n  npx wrangler deploy\n\n\
-                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 7 port taken or workerd missing,\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 4 with --exit-code: diff found something or\n\
+                  status no cloud, 7 port taken or workerd missing,\n\
                   130 interrupted"
 )]
 pub(crate) struct Cli {
@@ -32,8 +34,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-local up --detach --port 8787 --zone acme.test")]
     Up(UpArgs),
     /// Show whether the cloud runs, and what is in it
-    #[command(after_help = "Example:\n  clodo-local status --json")]
-    Status,
+    #[command(
+        after_help = "Example:\n  clodo-local status --json\n  until clodo-local status --exit-code --quiet; do sleep 1; done\n\n\
+                      `up --detach` waits by itself until the cloud answers."
+    )]
+    Status(StatusArgs),
     /// Print what points wrangler and the official SDKs at the cloud
     #[command(after_help = "Example:\n  eval \"$(clodo-local env)\"")]
     Env(EnvArgs),
@@ -47,7 +52,7 @@ pub(crate) enum Command {
     Trigger(TriggerArgs),
     /// Print who called what of the API
     #[command(
-        after_help = "Example:\n  clodo-local requests --follow --route 'PUT /accounts/*/workers/**'"
+        after_help = "Example:\n  clodo-local requests --follow --route '/accounts/*/workers/**'"
     )]
     Requests(RequestsArgs),
     /// Show or change the limits of the running cloud
@@ -57,7 +62,7 @@ pub(crate) enum Command {
     Limits(LimitsArgs),
     /// Let calls of the running cloud fail, on purpose and from a seed
     #[command(
-        after_help = "Example:\n  clodo-local faults add error-after --route 'PUT /accounts/*/workers/scripts/*' --rate 0.2 --seed 7\n  clodo-local faults list\n  clodo-local faults clear"
+        after_help = "Example:\n  clodo-local faults add error-after --route '/accounts/*/workers/scripts/**' --rate 0.2 --seed 7\n  clodo-local faults list\n  clodo-local faults clear"
     )]
     Faults(FaultsArgs),
     /// Make a token with some permissions
@@ -104,17 +109,17 @@ pub(crate) struct UpArgs {
     /// A zone of the first account, besides those in clodo.toml; may be given several times
     #[arg(long = "zone", value_name = "NAME")]
     pub(crate) zones: Vec<ZoneName>,
-    /// Whether fetch() in a Worker may leave this machine
-    #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
-    pub(crate) outbound: OutboundArg,
-    /// `off`, `real` (what Cloudflare documents), or calls per time such as `30/10s`
-    #[arg(long, default_value = "off", value_name = "LIMITS")]
-    pub(crate) limits: String,
+    /// Whether fetch() in a Worker may leave this machine; `denied` unless given
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub(crate) outbound: Option<OutboundArg>,
+    /// `off`, `real` (what Cloudflare documents), or calls per time such as `30/10s`; `off` unless given
+    #[arg(long, value_name = "LIMITS", value_parser = words::limits)]
+    pub(crate) limits: Option<String>,
     /// The plan whose quotas hold: `free`, `paid` or `none`; `--limits real` alone means `paid`
-    #[arg(long, value_name = "PLAN")]
+    #[arg(long, value_name = "PLAN", value_parser = words::plan)]
     pub(crate) plan: Option<String>,
     /// How long listings and hostnames go on to show what was before a write, such as `2s`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(crate) propagation: Option<String>,
     /// The address to listen at; `0.0.0.0` or `::` opens the cloud to every machine that reaches this one
     #[arg(long, value_name = "ADDRESS")]
@@ -128,9 +133,9 @@ pub(crate) struct UpArgs {
     /// Give every Worker a port of its own, the same one after a restart; `status` shows them
     #[arg(long)]
     pub(crate) port_per_worker: bool,
-    /// Whether a write to the API is on disk before it is answered
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub(crate) durability: DurabilityArg,
+    /// Whether a write to the API is on disk before it is answered; `full` unless given
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) durability: Option<DurabilityArg>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -149,6 +154,13 @@ pub(crate) enum OutboundArg {
     Denied,
     /// Hostnames of this cloud answer from this cloud, others from the internet
     Internet,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// End with 4 when no cloud runs, instead of with 0
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -237,9 +249,12 @@ pub(crate) struct RequestsArgs {
     /// Go on printing what is added, until Ctrl-C
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Only calls of a route, such as `PUT /accounts/*/workers/scripts/*`, `PUT`, or a path
-    #[arg(long, value_name = "ROUTE")]
+    /// Only calls of a route: a method, a path or both, such as `/accounts/*/workers/scripts/**` or `PUT`
+    #[arg(long, value_name = "ROUTE", value_parser = words::route)]
     pub(crate) route: Option<String>,
+    /// Also the calls that `clodo-local` itself and the page make, below /clodo/
+    #[arg(long)]
+    pub(crate) control: bool,
     /// How many at most, the newest
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
     pub(crate) limit: usize,
@@ -248,13 +263,13 @@ pub(crate) struct RequestsArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LimitsArgs {
     /// `off`, `real`, or calls per time such as `30/10s`; without anything the limits are shown
-    #[arg(value_name = "LIMITS")]
+    #[arg(value_name = "LIMITS", value_parser = words::limits)]
     pub(crate) limits: Option<String>,
     /// The plan whose quotas hold: `free`, `paid` or `none`
-    #[arg(long, value_name = "PLAN")]
+    #[arg(long, value_name = "PLAN", value_parser = words::plan)]
     pub(crate) plan: Option<String>,
     /// How long listings and hostnames go on to show what was before a write, such as `2s`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(crate) propagation: Option<String>,
 }
 
@@ -277,16 +292,16 @@ pub(crate) enum FaultsCommand {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FaultArgs {
     /// too-many-requests, error-before, error-after, slow, cut-before, cut-after, cut-body, duplicate, html or malformed
-    #[arg(value_name = "KIND")]
+    #[arg(value_name = "KIND", value_parser = words::fault_kind)]
     pub(crate) kind: String,
-    /// Only calls of a route, such as `PUT /accounts/*/workers/scripts/*`
-    #[arg(long, value_name = "ROUTE")]
+    /// Only calls of a route: a method, a path or both, such as `/accounts/*/workers/scripts/**` or `POST /accounts/*/workers/scripts/*/versions`
+    #[arg(long, value_name = "ROUTE", value_parser = words::route)]
     pub(crate) route: Option<String>,
     /// The share of them that is hit, from 0 to 1
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = words::share)]
     pub(crate) rate: Option<f64>,
     /// Only the n-th of them
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) nth: Option<u64>,
     /// How often at most
     #[arg(long, value_name = "COUNT")]
@@ -295,13 +310,13 @@ pub(crate) struct FaultArgs {
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
     /// The 5xx of error-before, error-after and html
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(500..=599))]
     pub(crate) status: Option<u16>,
     /// The Retry-After of too-many-requests, in seconds; without it there is none
     #[arg(long, value_name = "SECONDS")]
     pub(crate) retry_after: Option<u64>,
     /// How late slow is, such as `2s`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(crate) delay: Option<String>,
 }
 

@@ -31,6 +31,11 @@ pub(crate) fn snapshot(error: SnapshotError) -> CliError {
     }
 }
 
+/// Words of the command line that mean nothing.
+pub(crate) fn words(error: impl std::error::Error) -> CliError {
+    CliError::usage(error.to_string())
+}
+
 /// The system, or a bug, in the way.
 pub(crate) fn unexpected(error: impl std::error::Error + Send + Sync + 'static) -> CliError {
     CliError::of(Exit::Failed, "failed", error)

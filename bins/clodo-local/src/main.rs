@@ -5,6 +5,7 @@ mod commands;
 mod failure;
 mod place;
 mod report;
+mod words;
 
 use args::{Cli, Command};
 use clodo_cli::{CliError, Exit, Launch, Session};
@@ -18,7 +19,7 @@ async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match &cli.command {
         Command::Up(args) => commands::up::run(&session, global, args).await,
-        Command::Status => commands::status::run(&session, global).await,
+        Command::Status(args) => commands::status::run(&session, global, *args).await,
         Command::Env(args) => commands::env::run(&session, global, args).await,
         Command::Logs(args) => commands::logs::run(&session, global, args).await,
         Command::Trigger(args) => commands::trigger::run(&session, global, args).await,

@@ -56,16 +56,16 @@ impl Place {
         let binary = binary(session).await?;
         let mut options = cloud_options(&self.state(), &binary, accounts);
         options.port = args.port;
-        options.limits = limits(args)?;
+        options.limits = Limits::off().changed(words(args)).map_err(failure::words)?;
         options.listen = listen(args)?;
         options.hosts.clone_from(&args.hosts);
-        options.outbound = match args.outbound {
+        options.outbound = match args.outbound.unwrap_or_default() {
             crate::args::OutboundArg::Denied => Outbound::Denied,
             crate::args::OutboundArg::Internet => Outbound::Internet,
         };
         options.allow_private.clone_from(&args.allow_private);
         options.port_per_worker = args.port_per_worker;
-        options.durability = match args.durability {
+        options.durability = match args.durability.unwrap_or_default() {
             DurabilityArg::Full => Durability::Full,
             DurabilityArg::Fast => Durability::Normal,
         };
@@ -103,13 +103,13 @@ fn listen(args: &UpArgs) -> Result<IpAddr, CliError> {
     }
 }
 
-fn limits(args: &UpArgs) -> Result<Limits, CliError> {
-    let words = LimitWords {
-        limits: Some(&args.limits),
+/// What the command line says of limits.
+pub(crate) fn words(args: &UpArgs) -> LimitWords<'_> {
+    LimitWords {
+        limits: args.limits.as_deref(),
         plan: args.plan.as_deref(),
         propagation: args.propagation.as_deref(),
-    };
-    Limits::off().changed(words).map_err(|error| CliError::usage(error.to_string()))
+    }
 }
 
 /// The workerd binary: `CLODO_WORKERD`, else the pinned one, installed when it is not there.

@@ -1,6 +1,6 @@
 use clodo_local::{CloudAccount, LocalCloud, Running};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt;
 
 /// Where a cloud runs; printed by `up` and `status`.
@@ -71,9 +71,64 @@ impl CloudReport {
         if let Some(mut summary) = summary {
             self.requests = Some(summary["requests"].take());
             self.runtime = Some(summary["runtime"].take());
-            self.holds = Some(summary["accounts"].take());
+            self.holds = Some(reachable(summary["accounts"].take(), self.port));
         }
         self
+    }
+}
+
+/// Makes URLs of the addresses of Workers. What ends with `.localhost` leads to this machine in
+/// every browser and in curl, and the cloud leaves the ending away.
+fn reachable(mut accounts: Value, port: Option<u16>) -> Value {
+    let port = port.unwrap_or_default();
+    for worker in accounts.as_array_mut().into_iter().flatten().flat_map(workers_of) {
+        let addresses = worker["addresses"].take();
+        let urls = addresses.as_array().into_iter().flatten().filter_map(|address| {
+            let address = address.as_str()?;
+            let (host, path) = address.split_once('/').unwrap_or((address, ""));
+            let end = if path.is_empty() { String::new() } else { format!("/{path}") };
+            Some(format!("http://{host}.localhost:{port}{end}"))
+        });
+        *worker = json!({ "name": worker["name"], "urls": urls.collect::<Vec<_>>() });
+    }
+    accounts
+}
+
+fn workers_of(account: &mut Value) -> impl Iterator<Item = &mut Value> {
+    account.get_mut("first_workers").and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// The kinds of things that an account holds: their field, one of them, and several.
+const KINDS: [(&str, &str, &str); 7] = [
+    ("workers", "Worker", "Workers"),
+    ("databases", "D1 database", "D1 databases"),
+    ("namespaces", "KV namespace", "KV namespaces"),
+    ("buckets", "R2 bucket", "R2 buckets"),
+    ("queues", "queue", "queues"),
+    ("workflows", "Workflow", "Workflows"),
+    ("object_namespaces", "class of Durable Objects", "classes of Durable Objects"),
+];
+
+fn held(account: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let counts = KINDS.iter().filter_map(|(field, one, several)| match account[*field].as_u64() {
+        None | Some(0) => None,
+        Some(1) => Some(format!("1 {one}")),
+        Some(count) => Some(format!("{count} {several}")),
+    });
+    let counts: Vec<String> = counts.collect();
+    let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
+    write!(f, "\n  {}: {counts}", account["name"].as_str().unwrap_or_default())?;
+    let named = account["first_workers"].as_array().map_or(&[][..], Vec::as_slice);
+    for worker in named {
+        let urls = worker["urls"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let urls: Vec<&str> = urls.collect();
+        let urls =
+            if urls.is_empty() { "no hostname leads to it".to_owned() } else { urls.join(" ") };
+        write!(f, "\n    {}: {urls}", worker["name"].as_str().unwrap_or_default())?;
+    }
+    match account["workers"].as_u64().unwrap_or_default().saturating_sub(named.len() as u64) {
+        more if more > 0 && !named.is_empty() => write!(f, "\n    and {more} more"),
+        _ => Ok(()),
     }
 }
 
@@ -84,9 +139,8 @@ impl fmt::Display for CloudReport {
         for account in &self.accounts {
             write!(f, "\n  account {} ({})", account.name, account.id)?;
         }
-        for held in self.holds.iter().filter_map(Value::as_array).flatten() {
-            let (name, workers) = (held["name"].as_str().unwrap_or_default(), &held["workers"]);
-            write!(f, "\n  {name}: {workers} Workers, {} databases", held["databases"])?;
+        for account in self.holds.iter().filter_map(Value::as_array).flatten() {
+            held(account, f)?;
         }
         for own in self.runtime.iter().filter_map(|now| now["ports"].as_array()).flatten() {
             let script = own["script"].as_str().unwrap_or_default();

@@ -2,7 +2,7 @@ use crate::{environment::Environment, ui::Ui};
 use std::io;
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
-    fmt::{MakeWriter, time::uptime},
+    fmt::{MakeWriter, time::SystemTime},
     layer::SubscriberExt as _,
 };
 
@@ -20,9 +20,10 @@ pub(crate) fn install(ui: &Ui, quiet: bool, verbose: u8, environment: &Environme
         }
         None => by_flags(quiet, verbose),
     };
+    // A program may run for days, and what it says is held against other programs' logs.
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
-        .with_timer(uptime())
+        .with_timer(SystemTime)
         .with_writer(TalkWriter(ui.clone()));
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // A second program in the same process (a test) keeps the first one's log.

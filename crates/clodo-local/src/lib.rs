@@ -81,14 +81,15 @@ pub use api::{ApiContext, ApiRoute, RequestCount, RequestLog, api_routes, router
 pub use builder::CloudBuilder;
 pub use faults::{Fault, FaultError, FaultKind, RoutePattern};
 pub use lifecycle::{
-    CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, CronRun, CronTrigger, Reset, Running, Stopped,
-    TriggerError, detach_command, find, log_path, reset, run_until_stopped, start_detached, stop,
+    CLOUD_ENVIRONMENT, CloudError, CloudErrorKind, CloudSettings, CronRun, CronTrigger, Reset,
+    Running, Stopped, TriggerError, detach_command, find, log_path, reset, run_until_stopped,
+    start_detached, stop,
 };
 pub use limits::{LimitWords, Limits, LimitsError, Plan, Rate};
 pub use server::{CloudAccount, CloudOptions, Ended, LocalCloud, default_account};
 pub use snapshots::{
-    Difference, Differing, Restored, SnapshotError, SnapshotErrorKind, StateDiff, diff_states,
-    restore, save_running, save_stopped, unpack,
+    Difference, Differing, Restored, SnapshotError, SnapshotErrorKind, StateDiff, check_snapshot,
+    diff_states, restore, save_running, save_stopped, unpack,
 };
 pub use state::{Seed, SeedAccount, SeedToken, State, StateError, StateErrorKind};
 

@@ -167,7 +167,7 @@ impl LocalCloud {
         let port = listener.local_addr().map_err(CloudError::io("open", "a port"))?.port();
         let run_folder = RunFolder::prepare(&options, last.as_ref())?;
         let engine = engine(&options, &run_folder).await?;
-        let record = CloudRecord::next(last.as_ref(), port, &options.seed, &run_folder);
+        let record = CloudRecord::next(last.as_ref(), port, &options, &run_folder);
         state.seed(seed(&options.seed, record.token())).await?;
         let data = Data::at(options.state_folder.join("data"), Arc::clone(&options.clock));
         let saved_at = Arc::clone(&options.clock);

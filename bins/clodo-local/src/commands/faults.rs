@@ -31,9 +31,10 @@ impl fmt::Display for Report {
             let line = if at == 0 { "" } else { "\n" };
             write!(
                 f,
-                "{line}{}: {} at {}, rate {}, seed {}: {} of {} calls hit",
+                "{line}{}: {}{} at {}, rate {}, seed {}: {} of {} calls hit",
                 text("id"),
                 text("kind"),
+                with(fault),
                 text("route"),
                 fault["rate"],
                 fault["seed"],
@@ -43,6 +44,25 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// What belongs to the kind, and which of the calls are hit.
+fn with(fault: &Value) -> String {
+    let mut more = String::new();
+    if let Some(delay) = fault["delay"].as_str() {
+        more.push_str(&format!(" by {delay}"));
+    }
+    for (field, words) in [
+        ("status", " with status "),
+        ("retry_after", " with Retry-After "),
+        ("nth", ", only call number "),
+        ("times", ", no oftener than "),
+    ] {
+        if let Some(number) = fault[field].as_u64() {
+            more.push_str(&format!("{words}{number}"));
+        }
+    }
+    more
 }
 
 /// `clodo-local faults`

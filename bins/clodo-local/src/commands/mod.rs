@@ -10,6 +10,7 @@ pub(crate) mod page;
 pub(crate) mod requests;
 pub(crate) mod reset;
 pub(crate) mod restore;
+mod running;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod token;

@@ -12,6 +12,8 @@ use std::{
 };
 use tokio::time::sleep;
 
+/// Where the cloud's own routes lie, which Cloudflare does not have.
+const CONTROL: &str = "/clodo/";
 const POLL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Serialize)]
@@ -46,8 +48,10 @@ pub(crate) async fn run(
         return Err(error.with_hint("`--json=events` prints a line per request"));
     }
     let path = Place::find(session, global)?.state().join("requests.jsonl");
+    let asked = args.route.as_deref().is_some_and(|route| route.contains(CONTROL));
+    let wanted = Wanted { route, control: args.control || asked };
     let mut tail = Tail { path, reader: None };
-    let mut requests = tail.read(&route)?;
+    let mut requests = tail.read(&wanted)?;
     let surplus = requests.len().saturating_sub(args.limit);
     requests.drain(..surplus);
     if !args.follow {
@@ -62,7 +66,7 @@ pub(crate) async fn run(
         if session.cancel.run_until_cancelled(sleep(POLL)).await.is_none() {
             return Ok(Exit::Done);
         }
-        requests = tail.read(&route)?;
+        requests = tail.read(&wanted)?;
     }
 }
 
@@ -80,7 +84,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn read(&mut self, route: &RoutePattern) -> Result<Vec<Value>, CliError> {
+    fn read(&mut self, wanted: &Wanted) -> Result<Vec<Value>, CliError> {
         let failed = |error: io::Error| CliError::of(Exit::Failed, "state", error);
         let mut found = Vec::new();
         if self.reader.is_none() {
@@ -96,7 +100,7 @@ impl Tail {
                 break;
             }
             let request = serde_json::from_slice::<Value>(&text).ok();
-            found.extend(request.filter(|request| fits(request, route)));
+            found.extend(request.filter(|request| wanted.has(request)));
             text.clear();
         }
         let position = reader.stream_position().map_err(failed)?;
@@ -116,11 +120,23 @@ fn opened(path: &Path) -> io::Result<Option<BufReader<File>>> {
     }
 }
 
-fn fits(request: &Value, route: &RoutePattern) -> bool {
-    let path = request["path"].as_str().unwrap_or_default();
-    let path = path.strip_prefix("/client/v4").unwrap_or(path);
-    let method = request["method"].as_str().and_then(|method| method.parse().ok());
-    method.is_some_and(|method| route.fits(&method, path))
+/// Which requests are shown.
+struct Wanted {
+    route: RoutePattern,
+    /// Also those that this program and the page make to look at the cloud.
+    control: bool,
+}
+
+impl Wanted {
+    fn has(&self, request: &Value) -> bool {
+        let path = request["path"].as_str().unwrap_or_default();
+        if !self.control && path.starts_with(CONTROL) {
+            return false;
+        }
+        let path = path.strip_prefix("/client/v4").unwrap_or(path);
+        let method = request["method"].as_str().and_then(|method| method.parse().ok());
+        method.is_some_and(|method| self.route.fits(&method, path))
+    }
 }
 
 fn line(request: &Value) -> String {

@@ -1,6 +1,6 @@
 use crate::{args::RestoreArgs, failure, place::Place};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_local::{Stopped, restore, stop};
+use clodo_local::{Stopped, check_snapshot, restore, stop};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
@@ -41,6 +41,10 @@ pub(crate) async fn run(
         return Err(CliError::usage(format!("there is no file `{}`", args.file.display()))
             .with_hint("`clodo-local snapshot FILE` makes one"));
     }
+    let looked_at = file.clone();
+    let whole = tokio::task::spawn_blocking(move || check_snapshot(&looked_at)).await;
+    // Before anything is asked or stopped.
+    whole.map_err(failure::unexpected)?.map_err(failure::snapshot)?;
     let question = format!("replace every Worker and all data in `{}`?", state.display());
     if state.exists() && !args.yes && !session.ui.confirm(&question, "--yes")? {
         return Ok(Exit::Done);

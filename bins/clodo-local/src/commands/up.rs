@@ -1,4 +1,10 @@
-use crate::{args::UpArgs, failure, place::Place, report::CloudReport};
+use super::running::unlike;
+use crate::{
+    args::{DurabilityArg, OutboundArg, UpArgs},
+    failure,
+    place::Place,
+    report::CloudReport,
+};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_local::{
     CLOUD_ENVIRONMENT, CloudErrorKind, detach_command, find, run_until_stopped, start_detached,
@@ -16,11 +22,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let place = Place::find(session, global)?;
     if let Some(running) = find(&place.state()).await {
-        if args.port.is_some_and(|port| port != running.port) {
-            let message = format!("this project's cloud runs at port {} already", running.port);
-            return Err(CliError::new(Exit::Unreachable, "in_use", message)
-                .with_hint("`clodo-local down` stops it"));
-        }
+        unlike(&running, args).await?;
         session.ui.say("it runs already");
         session.ui.report(&CloudReport::of(&running))?;
         return Ok(Exit::Done);
@@ -87,8 +89,10 @@ fn again(place: &Place, args: &UpArgs) -> Vec<OsString> {
     for zone in &args.zones {
         again.extend(["--zone".into(), zone.as_str().into()]);
     }
-    again.extend(["--limits".into(), (&args.limits).into()]);
     let mut also = |flag: &str, value: &str| again.extend([flag.into(), value.into()]);
+    if let Some(limits) = &args.limits {
+        also("--limits", limits);
+    }
     if let Some(plan) = &args.plan {
         also("--plan", plan);
     }
@@ -101,7 +105,7 @@ fn again(place: &Place, args: &UpArgs) -> Vec<OsString> {
     for host in &args.hosts {
         also("--host", host);
     }
-    if args.outbound == crate::args::OutboundArg::Internet {
+    if args.outbound == Some(OutboundArg::Internet) {
         again.extend(["--outbound".into(), "internet".into()]);
     }
     for address in &args.allow_private {
@@ -110,7 +114,7 @@ fn again(place: &Place, args: &UpArgs) -> Vec<OsString> {
     if args.port_per_worker {
         again.push("--port-per-worker".into());
     }
-    if args.durability == crate::args::DurabilityArg::Fast {
+    if args.durability == Some(DurabilityArg::Fast) {
         again.extend(["--durability".into(), "fast".into()]);
     }
     again

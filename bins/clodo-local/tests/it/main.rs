@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod snapshots;
+mod told;
+
 use assert_cmd::Command;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -149,10 +152,40 @@ fn limits_faults_tokens_and_requests_of_a_running_cloud() {
         (&["token", "x", "--permission", "D1 Read", "--account", "nobody"], 2),
         (&["requests", "--route", "zones"], 2),
         (&["requests", "--follow", "--json"], 2),
-        (&["up", "--limits", "many"], 0),
+        (&["up", "--limits", "many"], 2),
     ] {
         project.run(args).assert().code(code);
     }
+}
+
+#[test]
+fn up_fails_where_the_running_cloud_has_not_what_was_asked_for() {
+    let project = Project::new();
+    let up = ["up", "--detach"];
+    let begun = [&up[..], &["--zone", "acme.test", "--host", "cloud.test", "--limits", "9/10s"]];
+    project.text(&begun.concat());
+    project.text(&begun.concat());
+    project.text(&up);
+    for (more, option, hint) in [
+        (&["--limits", "5/10s"][..], "`--limits 5/10s`", "`clodo-local limits 5/10s`"),
+        (&["--plan", "free"], "`--plan free`", "`clodo-local limits --plan free`"),
+        (&["--outbound", "internet"], "`--outbound internet`", "`clodo-local down`"),
+        (&["--durability", "fast"], "`--durability fast`", "`clodo-local down`"),
+        (&["--zone", "other.test"], "`--zone other.test`", "`clodo-local down`"),
+        (&["--host", "cloud.test", "--host", "b.test"], "`--host b.test`", "`clodo-local down`"),
+        (&["--allow-private", "127.0.0.1:9"], "`--allow-private 127.0.0.1:9`", "down"),
+        (&["--port-per-worker"], "`--port-per-worker`", "`clodo-local down`"),
+        (&["--listen", "0.0.0.0"], "`--listen 0.0.0.0`", "`clodo-local down`"),
+    ] {
+        let failed = project.run(&[&up[..], more].concat()).assert().code(7);
+        let said = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+        assert!(said.contains(&format!("without {option}\n")) && said.contains(hint), "{said}");
+    }
+    let shown = project.text(&["limits"]);
+    assert!(shown.contains("calls per user: 9/10s"), "nothing was changed: {shown}");
+    project.text(&["limits", "5/10s"]);
+    project.text(&[&up[..], &["--limits", "5/10s", "--outbound", "denied"]].concat());
+    project.text(&[&up[..], &["--durability", "full", "--listen", "127.0.0.1"]].concat());
 }
 
 #[test]
@@ -217,28 +250,41 @@ fn workerds_of(state: &Path) -> Vec<u32> {
 }
 
 fn deploy_hello(project: &Project, up: &Value) {
+    let source = "export default { fetch() { return new Response('hello') } };";
+    deploy(project, up, "hello", source, &json!({}));
+}
+
+/// Uploads a Worker, with `more` in its metadata, and turns its name below workers.dev on.
+fn deploy(project: &Project, up: &Value, name: &str, source: &str, more: &Value) {
+    let mut metadata = json!({ "main_module": "i.js", "compatibility_date": "2026-01-01" });
+    for (key, value) in more.as_object().unwrap() {
+        metadata[key] = value.clone();
+    }
+    let script = format!("/workers/scripts/{name}");
+    let form = format!(
+        "--B\r\ncontent-disposition: form-data; name=\"metadata\"\r\n\r\n{metadata}\r\n--B\r\n\
+        content-disposition: form-data; name=\"i.js\"; filename=\"i.js\"\r\n\
+        content-type: application/javascript+module\r\n\r\n{source}\r\n--B--\r\n"
+    );
+    call(project, up, ["PUT", &script, "multipart/form-data; boundary=B"], &form);
+    let on = r#"{"enabled":true}"#;
+    call(project, up, ["POST", &format!("{script}/subdomain"), "application/json"], on);
+}
+
+/// A call of the API, below the account: method, path and content type.
+fn call(project: &Project, up: &Value, [method, path, kind]: [&str; 3], body: &str) -> Value {
     let variables = project.json(&["env", "--json"])["variables"].clone();
     let token = variables["CLOUDFLARE_API_TOKEN"].as_str().unwrap();
-    let script = format!(
-        "/client/v4/accounts/{}/workers/scripts/hello",
-        variables["CLOUDFLARE_ACCOUNT_ID"].as_str().unwrap()
+    let account = variables["CLOUDFLARE_ACCOUNT_ID"].as_str().unwrap();
+    let head = format!(
+        "{method} /client/v4/accounts/{account}{path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\
+         authorization: Bearer {token}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        body.len()
     );
-    let form = "--B\r\ncontent-disposition: form-data; name=\"metadata\"\r\n\r\n\
-        {\"main_module\":\"i.js\",\"compatibility_date\":\"2026-01-01\"}\r\n--B\r\n\
-        content-disposition: form-data; name=\"i.js\"; filename=\"i.js\"\r\n\
-        content-type: application/javascript+module\r\n\r\n\
-        export default { fetch() { return new Response('hello') } };\r\n--B--\r\n";
-    let head = |method: &str, path: &str, kind: &str, length: usize| {
-        format!(
-            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\
-             content-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-        )
-    };
-    let put = head("PUT", &script, "multipart/form-data; boundary=B", form.len());
-    assert!(talk(up, &format!("{put}{form}")).unwrap().contains("200 OK"));
-    let on = r#"{"enabled":true}"#;
-    let post = head("POST", &format!("{script}/subdomain"), "application/json", on.len());
-    assert!(talk(up, &format!("{post}{on}")).unwrap().contains("200 OK"));
+    let answer = talk(up, &format!("{head}{body}")).unwrap();
+    assert!(answer.contains("200 OK"), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_default()
 }
 
 fn http_get(up: &Value, host: &str) -> std::io::Result<String> {

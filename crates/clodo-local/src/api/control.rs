@@ -5,6 +5,7 @@ use super::{
     ApiContext,
     call::{Query, json as read_json},
     error::ApiError,
+    holdings,
     reply::{Answer, Reply},
 };
 use crate::{
@@ -103,7 +104,8 @@ pub(super) async fn count(
     Reply::ok(&cx.log.count(since))
 }
 
-/// `GET /clodo/requests?limit=&route=`: the newest lines of the request log.
+/// `GET /clodo/requests?limit=&route=&control=false`: the newest lines of the request log; without
+/// `control` those of this cloud's own routes are left out.
 pub(super) async fn requests(
     _: Operator,
     State(cx): State<Arc<ApiContext>>,
@@ -112,8 +114,12 @@ pub(super) async fn requests(
     let query = Query::of(&parts);
     let pattern: RoutePattern =
         query.get("route").unwrap_or_default().parse().map_err(ApiError::bad_body)?;
+    let control = query.get("control") != Some("false");
     let fits = |route: &str| {
         let Some((method, path)) = route.split_once(' ') else { return false };
+        if !control && path.starts_with("/clodo/") {
+            return false;
+        }
         let path = path.strip_prefix("/client/v4").unwrap_or(path);
         method.parse().is_ok_and(|method| pattern.fits(&method, path))
     };
@@ -196,26 +202,11 @@ pub(super) fn moment(text: &str) -> Option<Timestamp> {
 }
 
 fn summary(cx: &ApiContext) -> Value {
-    let snapshot = cx.state.snapshot();
-    let accounts = snapshot.cloud.accounts.values().map(|account| {
-        let zones = snapshot.cloud.zones_of(account.id());
-        json!({
-            "id": account.id(),
-            "name": account.profile.name,
-            "subdomain": account.profile.subdomain,
-            "zones": zones.map(|zone| json!({ "id": zone.id, "name": zone.name })).collect::<Vec<_>>(),
-            "workers": account.workers.len(),
-            "domains": account.domains.keys().collect::<Vec<_>>(),
-            "databases": account.databases.len(),
-            "namespaces": account.namespaces.len(),
-            "buckets": account.buckets.len(),
-        })
-    });
     let (hit, refused) = cx.log.spoiled();
     json!({
         "program": "clodo-local",
         "version": env!("CARGO_PKG_VERSION"),
-        "accounts": accounts.collect::<Vec<_>>(),
+        "accounts": holdings::all(&cx.state.snapshot().cloud),
         "requests": cx.log.count(None),
         "limits": cx.budgets.limits().shown(),
         "faults": { "in_force": cx.faults.list().len(), "hit": hit },

@@ -21,6 +21,7 @@ mod form_fields;
 mod fuzzing;
 mod gate;
 mod graphql;
+mod holdings;
 mod identity;
 mod jobs;
 mod kv;

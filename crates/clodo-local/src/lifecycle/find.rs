@@ -1,7 +1,7 @@
 //! Looks for a running cloud, and stops it.
 
 use super::{
-    CloudError, CloudRecord,
+    CloudError, CloudRecord, CloudSettings,
     control::{INSTANCE_HEADER, STOP_PATH},
 };
 use crate::server::CloudAccount;
@@ -39,6 +39,8 @@ pub struct Running {
     pub accounts: Vec<CloudAccount>,
     /// Its process.
     pub pid: Option<u32>,
+    /// What it was started with; `None` when an older program started it.
+    pub settings: Option<CloudSettings>,
 }
 
 impl Running {
@@ -50,6 +52,7 @@ impl Running {
             token: record.token().clone(),
             accounts: record.accounts().to_vec(),
             pid: record.pid(),
+            settings: record.settings().cloned(),
         }
     }
 

@@ -8,6 +8,7 @@ mod guardian;
 mod record;
 mod reset;
 mod run_folder;
+mod settings;
 mod trigger;
 
 pub use detach::{CLOUD_ENVIRONMENT, detach_command, log_path, start_detached};
@@ -18,6 +19,7 @@ pub(crate) use guardian::Guardian;
 pub(crate) use record::CloudRecord;
 pub use reset::{Reset, reset};
 pub(crate) use run_folder::RunFolder;
+pub use settings::CloudSettings;
 pub use trigger::{CronRun, CronTrigger, TriggerError};
 
 use crate::server::{CloudOptions, Ended, LocalCloud};

@@ -1,10 +1,7 @@
 //! `cloud.json`: how others find a running cloud.
 
-use super::RunFolder;
-use crate::{
-    server::{CloudAccount, default_account},
-    state::Seed,
-};
+use super::{CloudSettings, RunFolder};
+use crate::server::{CloudAccount, CloudOptions, default_account};
 use clodo_types::Secret;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -33,6 +30,9 @@ struct Stored {
     token: String,
     accounts: Vec<CloudAccount>,
     run_folder: Option<PathBuf>,
+    /// `None` when an older program wrote it.
+    #[serde(default)]
+    settings: Option<CloudSettings>,
 }
 
 impl CloudRecord {
@@ -47,7 +47,13 @@ impl CloudRecord {
     }
 
     /// The record of a cloud that starts now.
-    pub(crate) fn next(last: Option<&Self>, port: u16, seed: &Seed, run: &RunFolder) -> Self {
+    pub(crate) fn next(
+        last: Option<&Self>,
+        port: u16,
+        options: &CloudOptions,
+        run: &RunFolder,
+    ) -> Self {
+        let seed = &options.seed;
         let fresh = || {
             let random = || uuid::Uuid::new_v4().simple().to_string();
             format!("{}{}", random(), random())[..40].to_owned()
@@ -71,6 +77,7 @@ impl CloudRecord {
                 })
                 .collect(),
             run_folder: Some(run.path().to_owned()),
+            settings: Some(CloudSettings::of(options)),
         };
         Self { stored, token: Secret::new(token) }
     }
@@ -127,6 +134,10 @@ impl CloudRecord {
 
     pub(crate) fn accounts(&self) -> &[CloudAccount] {
         &self.stored.accounts
+    }
+
+    pub(crate) fn settings(&self) -> Option<&CloudSettings> {
+        self.stored.settings.as_ref()
     }
 
     pub(crate) fn run_folder(&self) -> Option<&Path> {

@@ -119,8 +119,9 @@ impl Limits {
         Ok(limits)
     }
 
-    /// For the control API.
-    pub(crate) fn shown(&self) -> serde_json::Value {
+    /// As `GET /clodo/limits` answers.
+    #[must_use]
+    pub fn shown(&self) -> serde_json::Value {
         let rate = |rate: Option<Rate>| rate.map(|rate| rate.to_string());
         serde_json::json!({
             "calls": rate(self.calls),

@@ -69,15 +69,25 @@ function fact(id, value) {
   return el("span", { id }, String(value));
 }
 
+// What ends with `.localhost` leads to this machine; the cloud leaves the ending away.
+function reach(address) {
+  const [host, ...path] = address.split("/");
+  return `http://${host}.localhost:${location.port}/${path.join("/")}`;
+}
+
+const visits = (addresses) => (addresses.length === 0 ? "no hostname leads to it" : el("span", {},
+  addresses.flatMap((address, at) => [at ? " " : "", el("a", { href: reach(address), rel: "noreferrer" }, reach(address))])));
+
 async function home() {
   const status = (await ask("/clodo/status")).result;
   const rows = (status.accounts ?? []).map((account) => [
     link(`${account.id}`, account.name), account.id,
     account.workers, account.domains.length, account.databases, account.namespaces, account.buckets,
+    account.queues, account.object_namespaces,
   ]);
   return [
     el("h1", {}, "Accounts"),
-    table(["account", "id", "Workers#", "domains#", "D1#", "KV#", "R2#"], rows, "accounts"),
+    table(["account", "id", "Workers#", "domains#", "D1#", "KV#", "R2#", "queues#", "Durable Objects#"], rows, "accounts"),
     el("h2", {}, "API"),
     el("p", {}, fact("reads", status.requests.reads), " reads and ", fact("writes", status.requests.writes),
       " writes; ", link("requests", "the newest calls")),
@@ -85,7 +95,7 @@ async function home() {
 }
 
 async function requests() {
-  const calls = (await ask("/clodo/requests?limit=100")).result;
+  const calls = (await ask("/clodo/requests?limit=100&control=false")).result;
   const rows = calls.map((call) => [
     call.time, call.method, call.route || call.path, call.status, call.duration_ms, call.user_agent, call.fault ?? "",
   ]);
@@ -94,38 +104,61 @@ async function requests() {
 }
 
 async function account(id) {
-  const [scripts, databases, namespaces, buckets] = await Promise.all([
+  const [scripts, databases, namespaces, buckets, queues, objects, status] = await Promise.all([
     get(`/accounts/${id}/workers/scripts`),
     pages(`/accounts/${id}/d1/database`),
     pages(`/accounts/${id}/storage/kv/namespaces`),
     get(`/accounts/${id}/r2/buckets`),
+    pages(`/accounts/${id}/queues`),
+    pages(`/accounts/${id}/workers/durable_objects/namespaces`),
+    ask("/clodo/status"),
   ]);
+  const own = status.result.accounts?.find((one) => one.id === id)?.first_workers ?? [];
+  const known = new Map(own.map((one) => [one.name, visits(one.addresses)]));
   return [
     el("h1", {}, "Account ", el("code", {}, id)),
     el("h2", {}, "Workers"),
-    table(["name", "changed"], scripts.map((one) => [link(`${id}/worker/${enc(one.id)}`, one.id), one.modified_on]), "workers"),
+    table(["name", "answers at", "changed"], scripts.map((one) => [
+      link(`${id}/worker/${enc(one.id)}`, one.id),
+      known.get(one.id) ?? link(`${id}/worker/${enc(one.id)}`, "see there"), one.modified_on,
+    ]), "workers"),
     el("h2", {}, "D1"),
     table(["name", "id"], databases.map((one) => [link(`${id}/d1/${one.uuid}`, one.name), one.uuid]), "databases"),
     el("h2", {}, "KV"),
     table(["title", "id"], namespaces.map((one) => [link(`${id}/kv/${one.id}`, one.title), one.id]), "namespaces"),
     el("h2", {}, "R2"),
     table(["name", "created"], buckets.buckets.map((one) => [link(`${id}/r2/${enc(one.name)}`, one.name), one.creation_date]), "buckets"),
+    el("h2", {}, "Queues"),
+    table(["name", "id", "producers#", "consumers#"], queues.map((one) => [
+      one.queue_name, one.queue_id, one.producers_total_count, one.consumers_total_count,
+    ]), "queues"),
+    el("h2", {}, "Durable Objects"),
+    table(["class", "Worker", "id"], objects.map((one) => [one.class, one.script, one.id]), "classes"),
   ];
 }
 
 async function worker(id, name) {
   const at = `/accounts/${id}/workers/scripts/${enc(name)}`;
-  const [versions, deployments, subdomain, schedules] = await Promise.all([
+  const [versions, deployments, subdomain, schedules, about] = await Promise.all([
     pages(`${at}/versions`, (result) => result.items),
     get(`${at}/deployments`),
     get(`${at}/subdomain`),
     get(`${at}/schedules`),
+    get(`/accounts/${id}/workers/workers/${enc(name)}`),
   ]);
+  const addresses = [
+    ...(about.subdomain.enabled ? [about.subdomain.url.replace("https://", "")] : []),
+    ...about.references.domains.map((one) => one.hostname),
+    ...about.references.routes.map((one) => one.pattern.replace(/^https?:\/\//, ""))
+      .filter((pattern) => !pattern.split("/")[0].includes("*"))
+      .map((pattern) => pattern.split("*")[0]),
+  ];
   const now = deployments.deployments[0];
   const split = now?.versions ?? [];
   const share = new Map(split.map((one) => [one.version_id, one.percentage]));
   return [
     el("h1", {}, "Worker ", el("code", {}, name)),
+    el("p", { id: "urls" }, "Answers at ", visits(addresses)),
     el("p", {}, "workers.dev ", fact("subdomain", subdomain.enabled ? "on" : "off"), "; previews ",
       subdomain.previews_enabled ? "on" : "off", "; crons ", fact("crons", schedules.schedules.map((one) => one.cron).join(", ") || "none"),
       "; ", link(`${id}/tail/${enc(name)}`, "live tail")),

@@ -143,6 +143,18 @@ fn copy_database(path: &Path, scratch: &Path) -> Result<PathBuf, SnapshotError> 
 
 /// Unpacks a snapshot into `folder`, which is empty. Nothing is written outside of it.
 pub(super) fn read(file: &Path, folder: &Path) -> Result<About, SnapshotError> {
+    walk(file, |name, entry| put(entry, &folder.join(name)))
+}
+
+/// Reads a snapshot to its end and writes nothing.
+pub(super) fn check(file: &Path) -> Result<About, SnapshotError> {
+    walk(file, |_, entry| io::copy(entry, &mut io::sink()).map(drop))
+}
+
+fn walk(
+    file: &Path,
+    mut take: impl FnMut(&Path, &mut dyn io::Read) -> io::Result<()>,
+) -> Result<About, SnapshotError> {
     let open = File::open(file).map_err(SnapshotError::io("open", file))?;
     let mut tar = tar::Archive::new(io::BufReader::new(open));
     let damaged = |why: &str| SnapshotError::Damaged { file: file.to_owned(), why: why.to_owned() };
@@ -168,12 +180,12 @@ pub(super) fn read(file: &Path, folder: &Path) -> Result<About, SnapshotError> {
         if !safe || !entry.header().entry_type().is_file() {
             return Err(damaged(&format!("`{}` has no place in it", name.display())));
         }
-        put(&mut entry, &folder.join(name)).map_err(broken)?;
+        take(&name, &mut entry).map_err(broken)?;
     }
     Err(damaged("its end is missing"))
 }
 
-fn put(from: &mut impl io::Read, to: &Path) -> io::Result<()> {
+fn put(from: &mut dyn io::Read, to: &Path) -> io::Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
     }

@@ -64,7 +64,9 @@ fn compare(from: &Inventory, to: &Inventory) -> StateDiff {
 fn size(content: &Content) -> String {
     match content {
         Content::Document(_) => String::new(),
+        Content::Rows { count: 1, .. } => "1 row".to_owned(),
         Content::Rows { count, .. } => format!("{count} rows"),
+        Content::Bytes { size: 1, .. } => "1 byte".to_owned(),
         Content::Bytes { size, .. } => format!("{size} bytes"),
     }
 }
@@ -72,12 +74,7 @@ fn size(content: &Content) -> String {
 fn changed(old: &Content, new: &Content) -> String {
     match (old, new) {
         (Content::Document(old), Content::Document(new)) => fields(old, new).join(", "),
-        (Content::Rows { count: a, .. }, Content::Rows { count: b, .. }) if a == b => {
-            format!("{a} rows, with other content")
-        }
-        (Content::Bytes { size: a, .. }, Content::Bytes { size: b, .. }) if a == b => {
-            format!("{a} bytes, with other content")
-        }
+        _ if size(old) == size(new) => format!("{}, with other content", size(old)),
         _ => format!("{} -> {}", size(old), size(new)),
     }
 }

@@ -1,5 +1,8 @@
 //! Everything in a state folder, by name, as something that can be compared.
 
+mod durable;
+mod records;
+
 use super::SnapshotError;
 use clodo_sqlite::rusqlite::{self, Connection, OpenFlags, types::ValueRef};
 use serde_json::Value;
@@ -11,6 +14,9 @@ use std::{
 
 /// From a name that people know, such as `d1 shop/table products`, to what it holds.
 pub(super) type Inventory = BTreeMap<String, Content>;
+
+/// From an id, which files are named by, to the name that people gave.
+type Names = BTreeMap<String, String>;
 
 /// What a thing holds; two equal ones are the same to every reader.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +32,7 @@ pub(super) enum Content {
 /// Reads a state folder that nobody writes to.
 pub(super) fn of(folder: &Path) -> Result<Inventory, SnapshotError> {
     let mut found = Inventory::new();
-    let mut names = BTreeMap::new();
+    let mut names = Names::new();
     documents(&folder.join("state.sqlite"), &mut found, &mut names)?;
     for account in below(&folder.join("data")) {
         for kind in ["d1", "kv", "queues", "workflows"] {
@@ -38,9 +44,15 @@ pub(super) fn of(folder: &Path) -> Result<Inventory, SnapshotError> {
                 let name = names.get(stem).map_or(stem, String::as_str);
                 match kind {
                     "kv" => pairs(&file, &format!("kv {name}"), &mut found)?,
-                    "queues" => tables(&file, &format!("queue {name}"), &mut found)?,
-                    "workflows" => tables(&file, &format!("workflow {name}"), &mut found)?,
-                    _ => tables(&file, &format!("d1 {name}"), &mut found)?,
+                    "queues" => {
+                        with(&file, |db| {
+                            records::messages(db, &format!("queue {name}"), &mut found)
+                        })?;
+                    }
+                    "workflows" => with(&file, |db| {
+                        records::instances(db, &format!("workflow {name}"), &mut found)
+                    })?,
+                    _ => with(&file, |db| user_tables(db, &format!("d1 {name}"), &mut found))?,
                 }
             }
         }
@@ -49,6 +61,7 @@ pub(super) fn of(folder: &Path) -> Result<Inventory, SnapshotError> {
             objects(&bucket.join("bucket.sqlite"), &format!("r2 {name}"), &mut found)?;
         }
     }
+    durable::read(folder, &names, &mut found)?;
     Ok(found)
 }
 
@@ -74,11 +87,7 @@ fn with(
         .map_err(|source| SnapshotError::Database { path: path.to_owned(), source })
 }
 
-fn documents(
-    path: &Path,
-    found: &mut Inventory,
-    names: &mut BTreeMap<String, String>,
-) -> Result<(), SnapshotError> {
+fn documents(path: &Path, found: &mut Inventory, names: &mut Names) -> Result<(), SnapshotError> {
     with(path, |db| {
         let sql = "SELECT kind, name, body, account FROM document ORDER BY kind, account, name";
         let mut statement = db.prepare(sql)?;
@@ -88,6 +97,11 @@ fn documents(
             let body: String = row.get(2)?;
             let body: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
             let known = |key: &str| body[key].as_str().map(str::to_owned);
+            if kind == "object namespace"
+                && let (Some(script), Some(class)) = (known("script"), known("class"))
+            {
+                names.insert(id.clone(), format!("{script}/{class}"));
+            }
             let name = known("name").or(known("title")).or(known("queue_name"));
             if let Some(name) = &name {
                 names.insert(id.clone(), name.clone());
@@ -108,26 +122,29 @@ fn documents(
     })
 }
 
-fn tables(path: &Path, label: &str, found: &mut Inventory) -> Result<(), SnapshotError> {
-    with(path, |db| {
-        let sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema \
-                   WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
-        let mut statement = db.prepare(sql)?;
-        let text = |row: &rusqlite::Row<'_>, at| row.get::<_, String>(at);
-        let listed: Vec<(String, String, String)> = statement
-            .query_map([], |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        for (kind, name, sql) in listed {
-            let schema = Content::Bytes { size: sql.len() as u64, hash: hash(sql.as_bytes()) };
-            found.insert(format!("{label}/{kind} {name} (schema)"), schema);
-            if kind == "table" {
-                let quoted = name.replace('"', "\"\"");
-                let content = rows(db, &format!("SELECT * FROM \"{quoted}\""))?;
-                found.insert(format!("{label}/table {name}"), content);
-            }
+/// Every table and what belongs to it, except those of SQLite and of the platform.
+fn user_tables(db: &Connection, label: &str, found: &mut Inventory) -> rusqlite::Result<()> {
+    let sql = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema \
+               WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+               AND tbl_name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY name";
+    let mut statement = db.prepare(sql)?;
+    let text = |row: &rusqlite::Row<'_>, at| row.get::<_, String>(at);
+    let listed: Vec<(String, String, String)> = statement
+        .query_map([], |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (kind, name, sql) in listed {
+        let schema = Content::Bytes { size: sql.len() as u64, hash: hash(sql.as_bytes()) };
+        found.insert(format!("{label}/{kind} {name} (schema)"), schema);
+        if kind == "table" {
+            found.insert(format!("{label}/table {name}"), table(db, &name)?);
         }
-        Ok(())
-    })
+    }
+    Ok(())
+}
+
+fn table(db: &Connection, name: &str) -> rusqlite::Result<Content> {
+    let quoted = name.replace('"', "\"\"");
+    rows(db, &format!("SELECT * FROM \"{quoted}\""))
 }
 
 fn rows(db: &Connection, sql: &str) -> rusqlite::Result<Content> {

@@ -15,4 +15,4 @@ pub use diff::{Difference, Differing, StateDiff, diff_states};
 pub use error::{SnapshotError, SnapshotErrorKind};
 pub(crate) use online::{Pause, Source, answering, paused};
 pub use online::{save_running, save_stopped};
-pub use restore::{Restored, restore, unpack};
+pub use restore::{Restored, check_snapshot, restore, unpack};

@@ -28,6 +28,14 @@ pub fn unpack(file: &Path, folder: &Path) -> Result<(), SnapshotError> {
     archive::read(file, folder).map(drop)
 }
 
+/// Reads a snapshot to its end, so that nobody stops a cloud for a file that is none.
+///
+/// # Errors
+/// When the file is no whole snapshot.
+pub fn check_snapshot(file: &Path) -> Result<(), SnapshotError> {
+    archive::check(file).map(drop)
+}
+
 /// Replaces the state in `state_folder` by the snapshot. The old state goes only after the new one
 /// is whole and on disk; a kill in between leaves one of the two in place, and the other beside it.
 ///

@@ -82,6 +82,8 @@ pub(crate) struct Blueprint {
     pub(crate) environment: Vec<(String, Secret)>,
     /// Names of the sockets, and what they lead to.
     pub(crate) sockets: Vec<(String, Target)>,
+    /// The Workers whose code runs in it.
+    pub(crate) scripts: BTreeSet<String>,
     /// Whether two such processes must never run at once.
     pub(crate) exclusive: bool,
     /// Whether workerd must allow what it calls experimental: passing on events is.
@@ -166,6 +168,7 @@ impl<'a> Planner<'a> {
         if version.main_module.is_none() && version.body_part.is_none() {
             return; // Only assets: the front serves them.
         }
+        self.out.scripts.insert(version.script.clone());
         let name = service_name(&version.script, &version.version_id);
         self.workflows_of(version, &name);
         if let Some(why) = self.repairs.broken.get(&name) {

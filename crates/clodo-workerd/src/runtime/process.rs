@@ -128,7 +128,7 @@ impl Launcher {
         drop(command); // Closes our copy of the pipe's writing end.
         let pid = child.id().unwrap_or_default();
         self.watchdog.guard(pid);
-        let complaints = output::follow(&mut child);
+        let complaints = output::follow(&mut child, &blueprint.scripts);
         let wanted = blueprint.sockets.len();
         let ready = tokio::task::spawn_blocking(move || listening(control, wanted));
         match timeout(patience, ready).await {
