@@ -55,6 +55,18 @@ impl World {
         ] });
         self.call("POST", "/workers/scripts/shop/deployments", &split.to_string());
     }
+
+    /// Who has the traffic, by the API: versions and percentages as the page writes them.
+    fn split(&self) -> Vec<Vec<String>> {
+        let deployments = self.call("GET", "/workers/scripts/shop/deployments", "");
+        let now = deployments["deployments"][0]["versions"].as_array().expect("a split").clone();
+        let row = |one: &Value| {
+            let percentage = one["percentage"].to_string();
+            let version = one["version_id"].as_str().expect("an id").to_owned();
+            vec![version, percentage.trim_end_matches(".0").to_owned()]
+        };
+        now.iter().map(row).collect()
+    }
 }
 
 // conformance: front | the read-only page | documented
@@ -101,23 +113,7 @@ fn every_figure_on_the_page_is_the_apis() {
     browser.open(&at("/worker/shop"));
     let _ = browser.wait_for("h1", "Worker shop");
     assert_eq!(browser.wait_for("#urls", "http"), format!("Answers at {answers_at}"));
-    let now = world.call("GET", "/workers/scripts/shop/deployments", "")["deployments"][0].clone();
-    let split: Vec<Vec<String>> = now["versions"]
-        .as_array()
-        .expect("a split")
-        .iter()
-        .map(|one| {
-            vec![one["version_id"].as_str().expect("an id").into(), one["percentage"].to_string()]
-        })
-        .collect();
-    let told: Vec<Vec<String>> = browser.table("traffic");
-    assert_eq!(
-        told,
-        split
-            .iter()
-            .map(|row| vec![row[0].clone(), row[1].trim_end_matches(".0").into()])
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(browser.table("traffic"), world.split());
     assert_eq!(browser.table("versions").len(), 2);
     assert_eq!(browser.table("versions")[0][3], "two");
 

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// How long until what changed about a canary is said.
 const CHANGED: Duration = Duration::from_secs(10);

@@ -31,36 +31,10 @@ impl State {
 
     pub(super) fn look(&mut self, change: &Change, inputs: &Inputs) -> Result<Look, PlatformError> {
         let account = self.account(change)?;
-        let found = |applied: Option<Applied>| match applied {
-            Some(applied) => Look::done(Before::Present, applied),
-            None => Look::pending(Before::Absent),
-        };
         let same =
             |before, is_same: bool| Look { before, already: is_same.then_some(Applied::Done) };
         Ok(match change {
-            Change::CreateDatabase { name, .. } => {
-                found(account.databases.get(name).map(|db| Applied::Database(db.id.clone())))
-            }
-            Change::CreateNamespace { title, .. } => {
-                found(account.namespaces.get(title).cloned().map(Applied::Namespace))
-            }
-            Change::CreateBucket { name, .. } => {
-                found(account.buckets.contains(name).then_some(Applied::Done))
-            }
-            Change::RestoreDatabase { id, .. } => {
-                let mut known = account.databases.values_mut();
-                let known = known.find(|known| known.id == *id);
-                let unknown = || refused(format!("there is no database {id}"));
-                Look::pending(Before::Bookmark(known.ok_or_else(unknown)?.bookmark()))
-            }
-            Change::CreateQueue { name, .. } => {
-                found(account.queues.contains_key(name).then_some(Applied::Done))
-            }
             Change::Upload(upload) => look_for_version(account, upload, inputs),
-            Change::CreateStub { worker, .. } => {
-                let there = account.workers.contains_key(&worker.worker);
-                found(there.then_some(Applied::Done))
-            }
             Change::SetTraffic { worker, to } => {
                 let now = self.worker(worker)?.traffic.clone();
                 let before = before(to, &now, inputs);
@@ -103,6 +77,7 @@ impl State {
             | Change::RemoveNamespace { .. }
             | Change::RemoveBucket { .. }
             | Change::RemoveQueue { .. } => same(Before::Present, account.is_gone(change)),
+            _ => look_for_made(account, change)?,
         })
     }
 
@@ -133,41 +108,6 @@ impl State {
     fn make(&mut self, change: &Change, inputs: &Inputs) -> Result<Applied, PlatformError> {
         self.account(change)?;
         match change {
-            Change::CreateDatabase { name, .. } => {
-                let id = self.next_uuid().parse().expect("this is a UUID");
-                let database = Database { id, applied: Vec::new(), moments: Vec::new() };
-                let applied = Applied::Database(database.id.clone());
-                self.account(change)?.databases.insert(name.clone(), database);
-                return Ok(applied);
-            }
-            Change::CreateNamespace { title, .. } => {
-                let id: clodo_types::NamespaceId =
-                    self.next_hex().parse().expect("these are 32 digits");
-                self.account(change)?.namespaces.insert(title.clone(), id.clone());
-                return Ok(Applied::Namespace(id));
-            }
-            Change::CreateBucket { name, .. } => {
-                self.account(change)?.buckets.insert(name.clone());
-            }
-            Change::RestoreDatabase { id, bookmark, .. } => {
-                let mut known = self.account(change)?.databases.values_mut();
-                let known = known.find(|known| known.id == *id);
-                if !known.is_some_and(|known| known.go_back(bookmark)) {
-                    return Err(refused(format!("database {id} has no moment {bookmark}")));
-                }
-            }
-            Change::CreateQueue { name, .. } => {
-                let id = self.next_hex().parse().expect("these are 32 digits");
-                let queue = ObservedQueue { id, consumer: None };
-                self.account(change)?.queues.insert(name.clone(), queue);
-            }
-            Change::CreateStub { worker, owner, preview } => {
-                let version = self.next_version(None);
-                let mut stub = Worker::serving(version);
-                let (owner, preview) = (Some(owner.clone()), preview.clone());
-                stub.tags = Mark { owner, hashes: None, preview }.to_tags::<&str>(&[]);
-                self.account(change)?.workers.insert(worker.worker.clone(), stub);
-            }
             Change::Upload(upload) => return self.upload(upload, inputs),
             Change::SetTraffic { worker, to } => {
                 let now = self.worker(worker)?.traffic.clone();
@@ -208,6 +148,50 @@ impl State {
             | Change::RemoveNamespace { .. }
             | Change::RemoveBucket { .. }
             | Change::RemoveQueue { .. } => self.account(change)?.take_away(change),
+            _ => return self.make_thing(change),
+        }
+        Ok(Applied::Done)
+    }
+
+    /// Makes a resource or a stub, or puts a database back.
+    fn make_thing(&mut self, change: &Change) -> Result<Applied, PlatformError> {
+        match change {
+            Change::CreateDatabase { name, .. } => {
+                let id = self.next_uuid().parse().expect("this is a UUID");
+                let database = Database { id, applied: Vec::new(), moments: Vec::new() };
+                let applied = Applied::Database(database.id.clone());
+                self.account(change)?.databases.insert(name.clone(), database);
+                return Ok(applied);
+            }
+            Change::CreateNamespace { title, .. } => {
+                let id: clodo_types::NamespaceId =
+                    self.next_hex().parse().expect("these are 32 digits");
+                self.account(change)?.namespaces.insert(title.clone(), id.clone());
+                return Ok(Applied::Namespace(id));
+            }
+            Change::CreateBucket { name, .. } => {
+                self.account(change)?.buckets.insert(name.clone());
+            }
+            Change::RestoreDatabase { id, bookmark, .. } => {
+                let mut known = self.account(change)?.databases.values_mut();
+                let known = known.find(|known| known.id == *id);
+                if !known.is_some_and(|known| known.go_back(bookmark)) {
+                    return Err(refused(format!("database {id} has no moment {bookmark}")));
+                }
+            }
+            Change::CreateQueue { name, .. } => {
+                let id = self.next_hex().parse().expect("these are 32 digits");
+                let queue = ObservedQueue { id, consumer: None };
+                self.account(change)?.queues.insert(name.clone(), queue);
+            }
+            Change::CreateStub { worker, owner, preview } => {
+                let version = self.next_version(None);
+                let mut stub = Worker::serving(version);
+                let (owner, preview) = (Some(owner.clone()), preview.clone());
+                stub.tags = Mark { owner, hashes: None, preview }.to_tags::<&str>(&[]);
+                self.account(change)?.workers.insert(worker.worker.clone(), stub);
+            }
+            _ => {}
         }
         Ok(Applied::Done)
     }
@@ -327,6 +311,32 @@ fn traffic_applied(to: &Traffic, before: &[TrafficShare]) -> Applied {
         Traffic::Split(_) => Applied::Split(before.to_vec()),
         _ => Applied::Done,
     }
+}
+
+/// Whether a resource or a stub is there, and the moment of a database that is to be put back.
+fn look_for_made(account: &mut Account, change: &Change) -> Result<Look, PlatformError> {
+    let done = |there: bool| there.then_some(Applied::Done);
+    let found = match change {
+        Change::CreateDatabase { name, .. } => {
+            account.databases.get(name).map(|db| Applied::Database(db.id.clone()))
+        }
+        Change::CreateNamespace { title, .. } => {
+            account.namespaces.get(title).cloned().map(Applied::Namespace)
+        }
+        Change::CreateBucket { name, .. } => done(account.buckets.contains(name)),
+        Change::CreateQueue { name, .. } => done(account.queues.contains_key(name)),
+        Change::CreateStub { worker, .. } => done(account.workers.contains_key(&worker.worker)),
+        Change::RestoreDatabase { id, .. } => {
+            let known = account.databases.values_mut().find(|known| known.id == *id);
+            let unknown = || refused(format!("there is no database {id}"));
+            return Ok(Look::pending(Before::Bookmark(known.ok_or_else(unknown)?.bookmark())));
+        }
+        _ => None,
+    };
+    Ok(match found {
+        Some(applied) => Look::done(Before::Present, applied),
+        None => Look::pending(Before::Absent),
+    })
 }
 
 /// Whether a Worker receives from exactly these queues.

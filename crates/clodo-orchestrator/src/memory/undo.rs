@@ -1,4 +1,4 @@
-use super::state::State;
+use super::state::{Account, State};
 use crate::change::{Before, Change, Undone};
 
 impl State {
@@ -17,38 +17,7 @@ impl State {
         let Some(account) = self.accounts.get_mut(change.account()) else {
             return Undone::Restored;
         };
-        if let (Change::SetDomains { worker, .. }, Before::Domains(owners)) = (change, before) {
-            for (host, owner) in owners {
-                match owner {
-                    Some(owner) => {
-                        account.domains.insert(host.clone(), owner.clone());
-                    }
-                    None if account.domains.get(host) == Some(&worker.worker) => {
-                        account.domains.remove(host);
-                    }
-                    None => {}
-                }
-            }
-            return Undone::Restored;
-        }
-        if let (Change::RestoreDatabase { id, .. }, Before::Bookmark(bookmark)) = (change, before) {
-            let mut known = account.databases.values_mut();
-            if let Some(known) = known.find(|known| known.id == *id) {
-                known.go_back(bookmark);
-            }
-            return Undone::Restored;
-        }
-        if let (Change::SetConsumers { worker, .. }, Before::Consumers(were)) = (change, before) {
-            for (name, consumer) in were {
-                let Some(queue) = account.queues.get_mut(name) else { continue };
-                let is_own = queue.consumer.as_ref().is_some_and(|now| now.worker == worker.worker);
-                // What it did not take, it does not give away.
-                if consumer.is_some() || is_own {
-                    queue.consumer.clone_from(consumer);
-                }
-            }
-            return Undone::Restored;
-        }
+        account.give_back(change, before);
         let Some(worker) = change.worker().and_then(|name| account.workers.get_mut(name)) else {
             return Undone::Restored;
         };
@@ -107,5 +76,40 @@ impl State {
             _ => {}
         }
         Undone::Restored
+    }
+}
+
+impl Account {
+    /// Gives back what does not hang on the Worker itself: domains, queues, the state of a database.
+    fn give_back(&mut self, change: &Change, before: &Before) {
+        if let (Change::SetDomains { worker, .. }, Before::Domains(owners)) = (change, before) {
+            for (host, owner) in owners {
+                match owner {
+                    Some(owner) => {
+                        self.domains.insert(host.clone(), owner.clone());
+                    }
+                    None if self.domains.get(host) == Some(&worker.worker) => {
+                        self.domains.remove(host);
+                    }
+                    None => {}
+                }
+            }
+        }
+        if let (Change::RestoreDatabase { id, .. }, Before::Bookmark(bookmark)) = (change, before) {
+            let mut known = self.databases.values_mut();
+            if let Some(known) = known.find(|known| known.id == *id) {
+                known.go_back(bookmark);
+            }
+        }
+        if let (Change::SetConsumers { worker, .. }, Before::Consumers(were)) = (change, before) {
+            for (name, consumer) in were {
+                let Some(queue) = self.queues.get_mut(name) else { continue };
+                let is_own = queue.consumer.as_ref().is_some_and(|now| now.worker == worker.worker);
+                // What it did not take, it does not give away.
+                if consumer.is_some() || is_own {
+                    queue.consumer.clone_from(consumer);
+                }
+            }
+        }
     }
 }

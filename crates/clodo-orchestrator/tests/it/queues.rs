@@ -172,7 +172,7 @@ async fn a_queue_has_one_receiver_who_is_not_somebody_elses() {
     let mut other = target("other");
     receives(&mut other, "mails", None);
     let plan = world.plan(&desired(vec![other.clone()])).await;
-    let [finding] = &plan.findings()[..] else { panic!("{:?}", plan.findings()) };
+    let [finding] = plan.findings() else { panic!("{:?}", plan.findings()) };
     assert_eq!((finding.rule.as_str(), finding.severity), ("queue-taken", Severity::Block));
     other.adopt = true;
     assert!(world.plan(&desired(vec![other])).await.findings().is_empty());

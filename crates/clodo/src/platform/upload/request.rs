@@ -142,10 +142,14 @@ fn bindings(target: &DesiredTarget, inputs: &Inputs) -> Result<Vec<Binding>, Pla
     if let Some(name) = &target.assets_binding {
         bind(name, KnownBinding::Assets);
     }
-    let plain = target.plain_bindings.iter();
-    bindings
-        .extend(plain.map(|(name, fields)| Binding::new(name, BindingKind::Other(fields.clone()))));
+    bindings.extend(plain(target));
     Ok(bindings)
+}
+
+/// Bindings that are in the platform's words already.
+fn plain(target: &DesiredTarget) -> impl Iterator<Item = Binding> {
+    let all = target.plain_bindings.iter();
+    all.map(|(name, fields)| Binding::new(name, BindingKind::Other(fields.clone())))
 }
 
 /// The id of a resource: given, or known by its name from a listing or an earlier step.
