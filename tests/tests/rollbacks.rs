@@ -93,20 +93,24 @@ fn a_migrated_database_goes_back_with_its_rows_when_told_to() {
     let file = "services/catalog/migrations/0003_more_products.sql";
     let sql = "INSERT INTO products (id, name, price_cents) SELECT id + 1000, name || ' too', price_cents FROM products;";
     sandbox.write(file, sql);
-    let _ = sandbox.deploy(&[&DEPLOY[..], &acme].concat()).exits(0);
+    let second = sandbox.deploy(&[&DEPLOY[..], &acme].concat()).exits(0).json();
+    let id = second["deployment_id"].as_str().unwrap();
     assert_eq!(products().as_u64(), before.as_u64().map(|count| count * 2));
 
     // Nothing but the database was changed, so without its data there is nothing to take back.
-    let _ = sandbox.deploy(&ROLLBACK).exits(2);
-    let back = [&ROLLBACK[..], &["--with-data"]].concat();
+    let _ = sandbox.deploy(&[&ROLLBACK[..], &[id]].concat()).exits(2);
+    let unnamed = [&ROLLBACK[..], &["--with-data"]].concat();
+    assert!(sandbox.deploy(&unnamed).exits(2).stderr.contains("ID"));
+    let back = [&ROLLBACK[..], &[id, "--with-data"]].concat();
     let dry = sandbox.deploy(&[&back[..], &["--dry-run"]].concat()).exits(0).json();
     let said = dry["findings"][0]["message"].as_str().unwrap();
     assert!(said.contains("all that was written since is lost"), "{said}");
     assert_eq!(dry["steps"][0]["kind"], "restore-database", "{dry:#}");
     assert_ne!(products(), before);
-    let back = sandbox.deploy(&back).exits(0).json();
-    assert_eq!(back["outcome"], "done", "{back:#}");
+    let done = sandbox.deploy(&back).exits(0).json();
+    assert_eq!(done["outcome"], "done", "{done:#}");
     assert_eq!(products(), before);
+    let _ = sandbox.deploy(&back).exits(3);
     // The migration is pending again.
     let plan = sandbox.deploy(&["plan", "catalog", "-c", "acme", "--json"]).exits(0).json();
     assert_eq!(plan["steps"][0]["kind"], "migrate", "{plan:#}");

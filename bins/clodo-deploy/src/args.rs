@@ -464,8 +464,9 @@ pub(crate) struct RollbackArgs {
     /// Only these customers
     #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
     pub(crate) customers: Vec<String>,
-    /// Put migrated databases back as well: all that was written to them since is lost
-    #[arg(long)]
+    /// Put the databases back as well that the deployment migrated: all that was written to them since
+    /// is lost. Needs its ID
+    #[arg(long, requires = "deployment")]
     pub(crate) with_data: bool,
     /// Show what would change and stop
     #[arg(long)]

@@ -9,7 +9,7 @@ use crate::{
     platform::PlatformError,
     trigger::WorkerRef,
 };
-use clodo_types::{Finding, Severity, TargetId};
+use clodo_types::{DeploymentId, Finding, Severity, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many Workers at most are looked at only because no record says when they changed last: a
@@ -57,9 +57,16 @@ pub(crate) async fn look_closer(
     let seen = inspect(cx, changed.keys().cloned()).await?;
     for (worker, target) in changed {
         let Some(seen) = seen.get(&worker) else { continue };
-        if let Some(what) = serving::stranger(seen, &target.hashes()) {
-            closer.moved.insert(target.id.clone());
-            closer.findings.push(moved(target, &what));
+        let Some(stranger) = serving::stranger(seen, &target.hashes()) else { continue };
+        // What another machine deploys right now, or did, is not this one's to undo unasked.
+        let elsewhere =
+            stranger.deployment.filter(|id| history.past.iter().all(|past| past.id != *id));
+        match elsewhere {
+            Some(id) => closer.findings.push(of_another_machine(target, &id)),
+            None => {
+                closer.moved.insert(target.id.clone());
+                closer.findings.push(moved(target, stranger.version.as_deref()));
+            }
         }
     }
     Ok(closer)
@@ -69,26 +76,36 @@ fn live<'a>(target: &DesiredTarget, observed: &'a Observed) -> Option<&'a Observ
     observed.accounts.get(&target.id.account)?.workers.get(&target.worker)
 }
 
-fn moved(target: &DesiredTarget, what: &str) -> Finding {
-    Finding {
-        rule: "moved-since".to_owned(),
-        severity: Severity::Note,
-        at: None,
-        message: format!("{} has the traffic of {}, which Clodo did not deploy", what, target.id),
-        hint: Some("a deployment puts back what the files say; `drift` shows both".to_owned()),
-    }
+fn moved(target: &DesiredTarget, serving: Option<&str>) -> Finding {
+    let message = match serving {
+        Some(version) => format!("{} serves {version}, not what was deployed last", target.id),
+        None => format!("no version of {} has any traffic", target.id),
+    };
+    note("moved-since", message, "a deployment puts back what the files say; `drift` shows both")
+}
+
+fn of_another_machine(target: &DesiredTarget, id: &DeploymentId) -> Finding {
+    let message =
+        format!("{} serves a version of deployment {id}, of which no record is here", target.id);
+    note(
+        "deployed-elsewhere",
+        message,
+        "a shared state in clodo.toml lets all machines know; `--redeploy` puts these files' version in its place",
+    )
 }
 
 fn taken_at_their_word(count: usize) -> Finding {
-    Finding {
-        rule: "not-looked-at".to_owned(),
-        severity: Severity::Note,
-        at: None,
-        message: format!(
-            "{count} Workers are taken at their mark's word: no record here says when they changed last"
-        ),
-        hint: Some(
-            "`drift` looks at each; a shared state in clodo.toml lets all machines know".to_owned(),
-        ),
-    }
+    let message = format!(
+        "{count} Workers are taken at their mark's word: no record here says when they changed last"
+    );
+    note(
+        "not-looked-at",
+        message,
+        "`drift` looks at each; a shared state in clodo.toml lets all machines know",
+    )
+}
+
+fn note(rule: &str, message: String, hint: &str) -> Finding {
+    let (rule, hint) = (rule.to_owned(), Some(hint.to_owned()));
+    Finding { rule, severity: Severity::Note, at: None, message, hint }
 }

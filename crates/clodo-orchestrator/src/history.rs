@@ -198,7 +198,10 @@ pub(crate) fn migrated_by(step: &StepId) -> Option<(&str, &str)> {
 
 /// How the steps of an interrupted deployment ended that need not wait again.
 fn waited(opening: &Opening, progress: &Progress) -> BTreeMap<StepId, Value> {
-    let steps = opening.steps.iter().filter(|step| matches!(&*step.kind, "judge" | "hold"));
+    let steps = opening
+        .steps
+        .iter()
+        .filter(|step| matches!(&*step.kind, "judge" | "hold" | "restore-database"));
     let ended = steps.filter_map(|step| {
         let output = progress.outputs.get(&step.id)?;
         Some((step.id.clone(), output.clone()))

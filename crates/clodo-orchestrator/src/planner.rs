@@ -177,6 +177,16 @@ impl<'a> Draft<'a> {
         id
     }
 
+    /// Whether a target waits for another within its stage, by way of others as well.
+    fn waits_in_the_end(&self, target: usize, other: usize) -> bool {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![target]);
+        while let Some(next) = open.pop() {
+            let before = self.order.waits_for(next).iter().chain(self.stages.after.get(&next));
+            open.extend(before.copied().filter(|to| seen.insert(*to)));
+        }
+        seen.contains(&other)
+    }
+
     fn was_interrupted(&self, step: &StepId) -> bool {
         self.options.interrupted.contains(step)
     }
@@ -206,7 +216,8 @@ pub(crate) fn change_id(change: &Change) -> StepId {
             title.to_string()
         }
         Change::CreateBucket { name, .. } | Change::RemoveBucket { name, .. } => name.to_string(),
-        Change::RestoreDatabase { name, .. } => name.clone(),
+        // To another moment it is another step: one that was done is not done again.
+        Change::RestoreDatabase { name, bookmark, .. } => format!("{name} {bookmark}"),
         Change::CreateQueue { name, .. } | Change::RemoveQueue { name, .. } => name.to_string(),
         _ => change.worker().map(ToString::to_string).unwrap_or_default(),
     };

@@ -56,6 +56,9 @@ pub(crate) struct Occasion {
     /// What becomes of data, when it is a removal.
     #[serde(default)]
     pub(crate) removal: Option<Data>,
+    /// Whether it puts databases back, when it is a rollback.
+    #[serde(default)]
+    pub(crate) databases: bool,
     /// The number of the lease under which it runs.
     #[serde(default)]
     pub(crate) lease: Option<u64>,
@@ -176,6 +179,8 @@ pub struct Deployment {
     pub wanted: BTreeMap<TargetId, Option<Hashes>>,
     /// The targets among them that were to be uploaded even if nothing had changed.
     pub redeploy: BTreeSet<TargetId>,
+    /// Whether it was to put databases back, if it was a rollback.
+    pub databases: bool,
     /// How the targets get traffic that do not get all of it at once.
     #[serde(skip)]
     pub strategies: BTreeMap<TargetId, Strategy>,
@@ -283,6 +288,7 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         by: past.opening.occasion.by.clone(),
         why: past.opening.occasion.why.clone(),
         redeploy: past.opening.occasion.redeploy.clone(),
+        databases: past.opening.occasion.databases,
         strategies: each_strategy(&past.opening.occasion.strategies),
         rollout: past.opening.occasion.rollout.clone(),
         adopt: past.opening.occasion.adopt,

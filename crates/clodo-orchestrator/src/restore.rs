@@ -1,5 +1,6 @@
 mod data;
 mod domains;
+mod queues;
 mod several;
 
 use crate::{
@@ -11,8 +12,7 @@ use crate::{
     plan::{Action, Fate, Plan, PlannedStep, PlannedTarget},
     planner::{arrange, change_id, step_id},
     record::{DeploymentState, RecordedTarget},
-    removal::{Data, Going, order},
-    resource::DesiredConsumer,
+    removal::{Going, order},
     trigger::{Check, WorkerRef},
 };
 use clodo_saga::StepId;
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// wrote down. `inspected` says what serves now. Pure.
 pub(crate) fn plan_rollback(
     portfolio: &PortfolioName,
-    (of, data): (&TakenBack, Data),
+    (of, databases): (&TakenBack, bool),
     observed: &Observed,
     inspected: &BTreeMap<WorkerRef, Inspected>,
     history: &History,
@@ -56,8 +56,9 @@ pub(crate) fn plan_rollback(
         }
     }
     restore.give_back(&domains);
-    restore.databases(data);
+    restore.give_queues_back();
     restore.callers_first();
+    restore.databases(databases);
     restore.plan.steps = arrange(restore.plan.steps);
     restore.plan
 }
@@ -308,11 +309,13 @@ impl Restore<'_> {
         let worker = target.worker.clone();
         let mut own = Vec::new();
         let mut traffic = None;
+        let deaf = self.stops_receiving(target);
+        own.extend(deaf.clone());
         if let Some(Before::Traffic(shares)) = self.before("traffic", &worker) {
             let to = Traffic::Shares(shares);
             let change = Change::SetTraffic { worker: worker.clone(), to };
             let summary = format!("give {}'s earlier version its traffic back", worker.worker);
-            traffic = Some(self.push(target, change, Vec::new(), summary));
+            traffic = Some(self.push(target, change, deaf.into_iter().collect(), summary));
             own.extend(traffic.clone());
         }
         let needs: Vec<StepId> = traffic.into_iter().collect();
@@ -354,29 +357,11 @@ impl Restore<'_> {
         if let Some(Before::Schedules(to)) = self.before("schedules", worker) {
             changes.push((Change::SetSchedules { worker: worker.clone(), to }, "schedules"));
         }
-        if matches!(self.before("consumers", worker), Some(Before::Consumers(_))) {
-            let to = self.own_consumers(worker);
+        let to = self.received_before(worker).unwrap_or_default();
+        if !to.is_empty() {
             changes.push((Change::SetConsumers { worker: worker.clone(), to }, "queues"));
         }
         changes
-    }
-
-    /// The queues from which a Worker received. What another one had taken from it is written down
-    /// with the taker.
-    fn own_consumers(&self, worker: &WorkerRef) -> Vec<DesiredConsumer> {
-        let takers = self.of.targets.iter().map(|target| &target.recorded.worker);
-        let maps = takers.filter(|taker| taker.account == worker.account).filter_map(|taker| {
-            match self.before("consumers", taker)? {
-                Before::Consumers(map) => Some(map),
-                _ => None,
-            }
-        });
-        let own = maps.flatten().filter_map(|(queue, consumer)| {
-            let consumer = consumer.filter(|consumer| consumer.worker == worker.worker)?;
-            Some((queue, consumer.delivery))
-        });
-        let own: BTreeMap<_, _> = own.collect();
-        own.into_iter().map(|(queue, delivery)| DesiredConsumer { queue, delivery }).collect()
     }
 
     fn push(

@@ -9,7 +9,6 @@ use crate::{
     history::{History, Past},
     observed::{AccountScope, Observed, Scope},
     record::{DeploymentState, Occasion},
-    removal::Data,
     report::{DeployReport, Outcome},
     restore::{Part, TakenBack, plan_rollback},
 };
@@ -36,8 +35,9 @@ pub struct RollbackOptions {
     pub targets: BTreeSet<TargetId>,
     /// How far, when no deployment is named.
     pub reach: Reach,
-    /// Whether databases go back as well that were migrated: with all that was written since.
-    pub data: Data,
+    /// Whether databases go back as well that the deployment `of` migrated: all that was written since
+    /// is lost. Without a deployment that is named they stay.
+    pub databases: bool,
     /// Why, for the record.
     pub why: Option<String>,
 }
@@ -61,13 +61,13 @@ impl RollbackOptions {
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
         let (targets, reach) = (BTreeSet::new(), Reach::Newest);
-        Self { deployment, of: None, targets, reach, data: Data::Keep, why: None }
+        Self { deployment, of: None, targets, reach, databases: false, why: None }
     }
 }
 
 /// Takes a deployment back: traffic goes to the versions that had it before; domains, routes,
 /// schedules and settings become what they were. Data and migrations stay, unless
-/// [`RollbackOptions::data`] says otherwise: then databases that were migrated go back to the moment
+/// [`RollbackOptions::databases`] says otherwise: then databases that were migrated go back to the moment
 /// before.
 ///
 /// An interrupted deployment can be rolled back like any other.
@@ -131,6 +131,7 @@ async fn rollback_locked(
             by: Some(cx.by.clone()),
             why: options.why.clone(),
             reach: options.of.is_none().then_some(options.reach),
+            databases: options.databases,
             ..Occasion::default()
         },
         prepared,
@@ -170,7 +171,8 @@ async fn prepare(
         account.is_some_and(|account| account.workers.contains_key(&worker.worker))
     });
     let inspected = inspect(cx, there.cloned()).await.map_err(DeployError::Observe)?;
-    let plan = plan_rollback(portfolio, (&of, options.data), &observed, &inspected, &history);
+    let databases = options.databases && options.of.is_some();
+    let plan = plan_rollback(portfolio, (&of, databases), &observed, &inspected, &history);
     let nothing = Desired::new(portfolio.clone(), []);
     let prepared = gate(cx, Arc::new(plan), &nothing, observed, &history).await;
     Ok((prepared, history, of))
@@ -183,10 +185,7 @@ async fn choose(
     options: &RollbackOptions,
 ) -> Result<Vec<(Past, BTreeSet<TargetId>)>, DeployError> {
     let targets = |past: &Past| -> BTreeSet<TargetId> {
-        let migrated = match options.data {
-            Data::Keep => BTreeSet::new(),
-            Data::Remove => past.migrated(),
-        };
+        let migrated = if options.databases { past.migrated() } else { BTreeSet::new() };
         let all = past.changed().chain(migrated);
         all.filter(|target| wanted(options, target)).cloned().collect()
     };
@@ -262,5 +261,9 @@ async fn observe(cx: &DeployContext, parts: &[Part]) -> Result<Observed, DeployE
         let scope = accounts.entry(worker.account.clone()).or_default();
         scope.workers.insert(worker.worker.clone());
     }
+    // Who received from a queue before may have to receive from it again.
+    let mut steps = parts.iter().flat_map(|part| &part.past.opening.steps);
+    let queues = steps.any(|step| step.kind == "consumers");
+    accounts.values_mut().for_each(|scope| scope.queues = queues);
     cx.platform.observe(&Scope { accounts }).await.map_err(DeployError::Observe)
 }

@@ -208,9 +208,12 @@ impl Step for PlanStep {
             Action::Change(change) => change,
             Action::Migrate(migration) => {
                 let already = self.facts.has_migration(migration).then_some(Value::Null);
+                // The moment before the first file is the one to go back to.
+                let is_first =
+                    !self.planned.needs.iter().any(|need| need.as_str().starts_with("migrate "));
                 let before = match &already {
-                    None => self.restore_point(migration, outputs).await,
-                    Some(_) => Value::Null,
+                    None if is_first => self.restore_point(migration, outputs).await,
+                    _ => Value::Null,
                 };
                 return Ok(Look { before, already });
             }
@@ -224,6 +227,11 @@ impl Step for PlanStep {
                 return Ok(Look { before: Value::Null, already });
             }
         };
+        if let (Change::RestoreDatabase { .. }, Some(done)) =
+            (change, self.facts.waited.get(&self.planned.id))
+        {
+            return Ok(Look { before: Value::Null, already: Some(done.clone()) });
+        }
         let inputs = self.facts.inputs(change, outputs);
         let look = self.cx.platform.look(change, &inputs).await?;
         let already = look.already.as_ref().map(serde_json::to_value).transpose()?;
@@ -266,6 +274,9 @@ impl Step for PlanStep {
         match &self.planned.action {
             Action::Change(change) => {
                 let inputs = self.facts.inputs(change, outputs);
+                if let Change::RestoreDatabase { name, .. } = change {
+                    return Ok(Undo::Kept(put_back(name, before)));
+                }
                 let before: Before = serde_json::from_value(before.clone())?;
                 let applied: Option<Applied> =
                     output.map(|output| serde_json::from_value(output.clone())).transpose()?;
@@ -328,13 +339,13 @@ impl PlanStep {
         Ok(MigrationTarget { account, id, name, table })
     }
 
-    /// To what the database can be put back. One that this deployment makes needs none; that there is
-    /// none for another is no reason not to migrate it.
+    /// To what the database can be put back: `false` for one that this deployment makes, null when
+    /// there is no bookmark, which is no reason not to migrate it.
     async fn restore_point(&self, migration: &Migration, outputs: &Outputs) -> Value {
         let Ok(database) = self.migration_target(migration, outputs) else { return Value::Null };
         let known = self.facts.account(&migration.account);
         if known.is_none_or(|account| account.database_by_id(&database.id).is_none()) {
-            return Value::Null;
+            return Value::Bool(false);
         }
         match self.cx.migrator.bookmark(&database).await {
             Ok(Some(bookmark)) => {
@@ -377,5 +388,15 @@ impl PlanStep {
         let applied = self.cx.migrator.applied(&database).await?;
         let is_there = applied.iter().any(|done| done.name == migration.file.name);
         Ok(if is_there { kept() } else { Undo::Undone })
+    }
+}
+
+/// Nothing is put back over what was written since, and so neither is a restore undone: a person may.
+fn put_back(name: &str, before: &Value) -> String {
+    match serde_json::from_value(before.clone()) {
+        Ok(Before::Bookmark(bookmark)) => format!(
+            "database {name} may have been put back, and stays so; before, it was at bookmark {bookmark}"
+        ),
+        _ => format!("database {name} was put back, and stays so"),
     }
 }

@@ -1,4 +1,4 @@
-use clodo_types::BindingName;
+use clodo_types::{BindingName, NameError};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -48,9 +48,12 @@ const KINDS: [Kind; 15] = [
 
 /// The bindings of a wrangler config that only have to be put into the upload. wrangler's own checks
 /// have seen the entries: one without a name is not among them.
+///
+/// # Errors
+/// When a binding has a name that no binding can have.
 pub(crate) fn plain_bindings(
     config: &Map<String, Value>,
-) -> BTreeMap<BindingName, Map<String, Value>> {
+) -> Result<BTreeMap<BindingName, Map<String, Value>>, NameError> {
     let mut bindings = BTreeMap::new();
     for kind @ (key, ..) in &KINDS {
         let entries = match config.get(*key) {
@@ -58,16 +61,19 @@ pub(crate) fn plain_bindings(
             Some(one @ Value::Object(_)) => std::slice::from_ref(one),
             _ => &[],
         };
-        bindings.extend(entries.iter().filter_map(|entry| binding(kind, entry)));
+        for entry in entries {
+            bindings.extend(binding(kind, entry)?);
+        }
     }
-    bindings
+    Ok(bindings)
 }
 
 fn binding(
     (key, name, kind, fields): &Kind,
     entry: &Value,
-) -> Option<(BindingName, Map<String, Value>)> {
-    let name: BindingName = entry.get(*name)?.as_str()?.parse().ok()?;
+) -> Result<Option<(BindingName, Map<String, Value>)>, NameError> {
+    let Some(name) = entry.get(*name).and_then(Value::as_str) else { return Ok(None) };
+    let name: BindingName = name.parse()?;
     let mut bound = Map::new();
     bound.insert("type".to_owned(), json!(kind));
     for (of_file, of_api) in *fields {
@@ -87,7 +93,7 @@ fn binding(
         }
         _ => {}
     }
-    Some((name, bound))
+    Ok(Some((name, bound)))
 }
 
 /// The API nests the Worker, and wants an object for each parameter.
@@ -106,7 +112,7 @@ mod tests {
 
     fn of(config: Value) -> Value {
         let Value::Object(config) = config else { panic!("{config}") };
-        json!(plain_bindings(&config))
+        json!(plain_bindings(&config).unwrap())
     }
 
     #[test]
@@ -143,5 +149,11 @@ mod tests {
             "V": { "type": "vectorize", "index_name": "v" },
         });
         assert_eq!(bindings, expected);
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_an_error_and_nothing_is_left_out() {
+        let Value::Object(config) = json!({ "ai": { "binding": "no name" } }) else { panic!() };
+        assert!(plain_bindings(&config).is_err());
     }
 }

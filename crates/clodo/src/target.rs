@@ -47,7 +47,9 @@ impl Parts<'_> {
         self.vars(&mut target);
         self.resources(&mut target).map_err(|error| self.unnamable(error))?;
         self.queues(&mut target).map_err(|error| self.unnamable(error))?;
-        target.plain_bindings = plain_bindings(&config.other);
+        target.plain_bindings =
+            plain_bindings(&config.other).map_err(|error| self.unnamable(error))?;
+        self.outbound_workers(&mut target)?;
         self.bindings(&mut target)?;
         self.settings(&mut target);
         self.tails(&mut target)?;
@@ -126,6 +128,25 @@ impl Parts<'_> {
             };
             let queue = self.naming.queue(&consumer.queue)?;
             target.consumers.push(DesiredConsumer { queue, delivery });
+        }
+        Ok(())
+    }
+
+    /// The Worker that sees what a dispatch namespace's Workers ask for is called as this portfolio calls
+    /// it.
+    fn outbound_workers(&self, target: &mut DesiredTarget) -> Result<(), LoadError> {
+        for fields in target.plain_bindings.values_mut() {
+            let outbound =
+                fields.get_mut("outbound").and_then(|outbound| outbound.get_mut("worker"));
+            let Some(outbound) = outbound.and_then(Value::as_object_mut) else { continue };
+            let text = |key: &str| outbound.get(key).and_then(Value::as_str);
+            let service: WorkerName = text("service")
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| self.unnamable(error))?;
+            let worker = (self.worker_of)(&service, text("environment"))?;
+            outbound.remove("environment");
+            outbound.insert("service".to_owned(), json!(worker));
         }
         Ok(())
     }

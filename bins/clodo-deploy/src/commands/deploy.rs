@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{DeployOptions, DeployReport, Desired, Outcome, deploy};
+use clodo_orchestrator::{DeployOptions, DeployReport, Desired, FailureKind, Outcome, deploy};
 
 /// `clodo-deploy deploy`
 pub(crate) async fn run(
@@ -84,7 +84,11 @@ pub(crate) fn conclude(
         Outcome::Refused => Some(refusal(&report.findings)),
         Outcome::Failed | Outcome::PartlyDone => {
             let failed = failure(report.outcome, report.failure.as_ref(), report.cancelled);
-            Some(if engine.timed_out() { too_long(report.outcome) } else { failed })
+            // What failed by itself says more than that time was up meanwhile.
+            let stopped =
+                report.failure.as_ref().is_none_or(|one| one.kind == FailureKind::Stopped);
+            let late = engine.timed_out() && stopped;
+            Some(if late { too_long(report.outcome) } else { failed })
         }
     };
     let calls = context.calls();

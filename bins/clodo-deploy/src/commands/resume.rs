@@ -99,6 +99,7 @@ fn rollback_again(args: &ResumeArgs, of: String, meant: &Deployment) -> Rollback
         services: same.services,
         environment: same.environment.filter(|_| environments.len() == 1),
         customers: same.customers,
+        with_data: meant.databases,
         yes: args.yes,
         reason: meant.why.clone(),
         platform: args.platform.clone(),

@@ -8,7 +8,7 @@ use clodo::Loaded;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{
-    Data, DeployError, Deployment, DeploymentState, Reach, RollbackOptions, deployments,
+    DeployError, Deployment, DeploymentState, Reach, RollbackOptions, deployments,
     prepare_rollback, rollback,
 };
 use clodo_types::{
@@ -92,7 +92,7 @@ fn options(
 ) -> Result<RollbackOptions, CliError> {
     let mut options = RollbackOptions::new(new_deployment());
     options.why.clone_from(&args.reason);
-    options.data = if args.with_data { Data::Remove } else { Data::Keep };
+    options.databases = args.with_data;
     options.of = args.deployment.as_deref().map(name).transpose()?;
     if let Some(text) = &args.to_time {
         options.reach = Reach::To(time(text)?);

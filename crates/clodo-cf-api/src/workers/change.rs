@@ -7,7 +7,7 @@ use crate::{
 use clodo_types::{AccountId, WorkerName};
 use http::Method;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A Worker to make, without code. What is left out is Cloudflare's choice.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,6 +45,9 @@ pub struct WorkerChange {
     /// Workers that receive this one's events, as `{"name": …}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tail_consumers: Option<Vec<Value>>,
+    /// What this crate has no field for, or that is to travel as it is.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 const WORKERS: &str = "/accounts/{account}/workers/workers";

@@ -6,15 +6,28 @@ use crate::{
     inspected::{BoundTo, Inspected, InspectedVersion, is_clodos},
     mark::Hashes,
 };
+use clodo_types::DeploymentId;
 use serde_json::Value;
 
-/// What has traffic though no deployment of these hashes gave it any, in words.
-pub(crate) fn stranger(inspected: &Inspected, hashes: &Hashes) -> Option<String> {
+/// What has traffic though no deployment of certain hashes gave it any.
+#[derive(Debug)]
+pub(crate) struct Stranger {
+    /// Which version, in words; none when no version has any.
+    pub(crate) version: Option<String>,
+    /// The deployment of Clodo's that gave it the traffic, if one did.
+    pub(crate) deployment: Option<DeploymentId>,
+}
+
+/// What has traffic though no deployment of these hashes gave it any.
+pub(crate) fn stranger(inspected: &Inspected, hashes: &Hashes) -> Option<Stranger> {
     let mut serving = shares(inspected).peekable();
     if serving.peek().is_none() {
-        return Some("no version".to_owned());
+        return Some(Stranger { version: None, deployment: None });
     }
-    serving.find(|(version, _)| !fits(version, hashes)).map(|(version, _)| shown(version))
+    let (version, _) = serving.find(|(version, _)| !fits(version, hashes))?;
+    let by_clodo = inspected.traffic_message.as_deref().is_some_and(is_clodos);
+    let deployment = version.head.of_clodo().filter(|_| by_clodo).map(|says| says.deployment);
+    Some(Stranger { version: Some(shown(version)), deployment })
 }
 
 /// Whether a version with exactly these hashes has traffic.

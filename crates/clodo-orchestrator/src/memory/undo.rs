@@ -95,12 +95,6 @@ impl Account {
                 }
             }
         }
-        if let (Change::RestoreDatabase { id, .. }, Before::Bookmark(bookmark)) = (change, before) {
-            let mut known = self.databases.values_mut();
-            if let Some(known) = known.find(|known| known.id == *id) {
-                known.go_back(bookmark);
-            }
-        }
         if let (Change::SetConsumers { worker, .. }, Before::Consumers(were)) = (change, before) {
             for (name, consumer) in were {
                 let Some(queue) = self.queues.get_mut(name) else { continue };

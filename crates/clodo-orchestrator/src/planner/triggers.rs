@@ -1,4 +1,4 @@
-use super::target::Writer;
+use super::{change_id, target::Writer};
 use crate::{
     change::Change,
     config::differences,
@@ -100,7 +100,7 @@ impl Writer<'_, '_> {
 
     /// Listings show who receives from queues, where they are listed: the token may not, or no file
     /// speaks of queues any more.
-    pub(super) fn consumers(&mut self, needs: Vec<StepId>) -> Option<StepId> {
+    pub(super) fn consumers(&mut self, mut needs: Vec<StepId>) -> Option<StepId> {
         let now = self.account.consumed_by(&self.target.worker);
         let to = self.target.consumers.clone();
         let same = match &now {
@@ -121,8 +121,27 @@ impl Writer<'_, '_> {
         let mut details: Vec<String> = new.map(|one| format!("+ {}", one.queue)).collect();
         let gone = now.keys().filter(|queue| to.iter().all(|one| one.queue != ***queue));
         details.extend(gone.map(|queue| format!("- {queue}")));
+        needs.extend(now.keys().filter_map(|queue| self.taker(queue)));
         let summary = format!("set the queues from which {} receives", self.target.worker);
         Some(self.push(change, needs, summary, details))
+    }
+
+    /// The step by which another target takes a queue over: it goes first, so that somebody receives all
+    /// the time, unless that one waits for this one.
+    fn taker(&self, queue: &QueueName) -> Option<StepId> {
+        let draft = &self.draft;
+        let targets = &draft.desired.targets;
+        let at = targets.iter().position(|other| {
+            other.id.account == self.target.id.account
+                && other.worker != self.target.worker
+                && other.consumers.iter().any(|one| one.queue == *queue)
+        })?;
+        let later = draft.stages.of(at) > draft.stages.of(self.at);
+        if later || draft.waits_in_the_end(at, self.at) {
+            return None;
+        }
+        let (worker, to) = (targets[at].worker_ref(), targets[at].consumers.clone());
+        Some(change_id(&Change::SetConsumers { worker, to }))
     }
 
     /// The files do not name any queue to receive from; did they before?

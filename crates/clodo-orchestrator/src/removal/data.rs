@@ -65,6 +65,9 @@ impl Draft<'_> {
                 _ if shared.contains(&(account_name.clone(), held.clone())) => {
                     Some("other targets use it")
                 }
+                (Held::Queue(name), _) if self.is_received_elsewhere(account, name, removal) => {
+                    Some("another Worker receives from it")
+                }
                 (_, Data::Keep) => Some("it holds data"),
                 (_, Data::Remove) => None,
             };
@@ -78,6 +81,18 @@ impl Draft<'_> {
                 None => self.lose(&account_name, account, &held, removed),
             }
         }
+    }
+
+    /// Whether somebody receives from a queue who does not go.
+    fn is_received_elsewhere(
+        &self,
+        account: &ObservedAccount,
+        name: &QueueName,
+        removal: &Removal,
+    ) -> bool {
+        let queue = account.queues.as_ref().and_then(|queues| queues.get(name));
+        let consumer = queue.and_then(|queue| queue.consumer.as_ref());
+        consumer.is_some_and(|now| removal.targets.iter().all(|one| one.worker != now.worker))
     }
 
     fn lose(

@@ -1,68 +1,118 @@
-use super::Restore;
+use super::{Restore, several::Point};
 use crate::{
     change::Change,
+    history::Past,
     migration::RestorePoint,
     plan::{Action, PlannedStep},
     planner::change_id,
-    removal::Data,
+    record::DeploymentState,
     trigger::WorkerRef,
 };
 use clodo_saga::StepId;
 use clodo_types::{AccountName, DeploymentId, Severity};
 use std::collections::BTreeSet;
 
+/// A database, as steps call it.
+type Database<'a> = (&'a AccountName, &'a str);
+
 impl Restore<'_> {
     /// Puts migrated databases back, if that is wanted, and says what becomes of each.
-    pub(super) fn databases(&mut self, data: Data) {
-        let points: Vec<_> = self.of.points.clone().into_iter().collect();
-        for ((account, name), (deployment, point)) in points {
-            match (data, point) {
-                (_, None) => self.object(
-                    "data-kept",
-                    match data {
-                        Data::Keep => Severity::Note,
-                        Data::Remove => Severity::Block,
-                    },
-                    format!("nothing is known to which database {name} could be put back"),
-                    "`wrangler d1 time-travel` can put it back to a time",
-                ),
-                (Data::Keep, Some(_)) => self.object(
+    pub(super) fn databases(&mut self, wanted: bool) {
+        for ((account, name), (deployment, point)) in self.of.points.clone() {
+            let database = (&account, name.as_str());
+            match point {
+                Point::Made => self.object(
                     "data-kept",
                     Severity::Note,
-                    format!("database {name} keeps its migrations and its rows"),
-                    &format!(
-                        "`--with-data` puts it back to what it was before deployment {deployment}: all that was written since is lost",
-                    ),
+                    format!("database {name} was made by deployment {deployment}, and stays"),
+                    "`destroy --with-data` removes it",
                 ),
-                (Data::Remove, Some(point)) => {
-                    self.put_back(&account, &name, (&deployment, &point));
-                }
+                _ if !wanted => self.keep(&name, &deployment),
+                Point::Unknown => self.object(
+                    "no-restore-point",
+                    Severity::Block,
+                    format!("no record says to which moment database {name} could be put back"),
+                    "leave --with-data out; `wrangler d1 time-travel` can put it back to a time",
+                ),
+                Point::Known(point) => match self.objection(database, &deployment) {
+                    Some((message, hint)) => {
+                        self.object("not-put-back", Severity::Block, message, hint);
+                    }
+                    None => self.put_back(database, (&deployment, &point)),
+                },
             }
         }
     }
 
-    /// The code that knows the old tables serves first; whoever is looked at is looked at with them.
+    fn keep(&mut self, name: &str, deployment: &DeploymentId) {
+        let hint = format!(
+            "`rollback {deployment} --with-data` puts it back to what it was before: all that was \
+             written since is lost"
+        );
+        let message = format!("database {name} keeps its migrations and its rows");
+        self.object("data-kept", Severity::Note, message, &hint);
+    }
+
+    /// Why a database must not be put back.
+    fn objection(
+        &self,
+        (account, name): Database<'_>,
+        deployment: &DeploymentId,
+    ) -> Option<(String, &'static str)> {
+        let strangers: Vec<String> = self
+            .users(account, name)
+            .into_iter()
+            .filter(|user| !self.of.wanted.contains(user))
+            .map(|user| user.worker.to_string())
+            .collect();
+        if !strangers.is_empty() {
+            let message = format!("database {name} is used by {} as well", strangers.join(", "));
+            return Some((message, "name those as well, or nothing, so that all go back together"));
+        }
+        let restored = StepId::new(format!("restore-database {account}/{name} "));
+        let put_back = self.history.past.iter().find(|past| {
+            past.state == DeploymentState::Done
+                && past.takes_back(deployment)
+                && past.opening.steps.iter().any(|s| s.id.as_str().starts_with(restored.as_str()))
+        });
+        if let Some(past) = put_back {
+            let message = format!("rollback {} has put database {name} back already", past.id);
+            return Some((message, "what was written since would be lost; leave --with-data out"));
+        }
+        let failed = self.failed_before((account, name), deployment)?;
+        let message = format!(
+            "deployment {} failed after it had migrated database {name}, and is not taken back",
+            failed.id
+        );
+        Some((message, "`wrangler d1 time-travel` can put the database back to a time"))
+    }
+
+    /// A deployment that ended without success between the one that is taken back and the last good one
+    /// before it: what it migrated stayed, so the moment before the later one is not the good one's.
+    fn failed_before(
+        &self,
+        (account, name): Database<'_>,
+        deployment: &DeploymentId,
+    ) -> Option<&Past> {
+        let mut older = self.history.past.iter().skip_while(|past| past.id != *deployment).skip(1);
+        let mut since = older.by_ref().take_while(|past| past.state != DeploymentState::Done);
+        since.find(|past| {
+            past.opening.steps.iter().any(|step| {
+                let migrated = crate::history::migrated_by(&step.id);
+                migrated == Some((account.as_str(), name))
+            })
+        })
+    }
+
+    /// It comes last of all: whatever fails before is taken back, and this never is.
     fn put_back(
         &mut self,
-        account: &AccountName,
-        name: &str,
+        (account, name): Database<'_>,
         (deployment, point): (&DeploymentId, &RestorePoint),
     ) {
-        let users = self.users(account, name);
-        let going: BTreeSet<WorkerRef> =
-            self.plan.targets.iter().map(|target| target.worker.clone()).collect();
-        let others: Vec<&str> = users
-            .iter()
-            .filter(|user| !going.contains(user))
-            .map(|user| user.worker.as_str())
-            .collect();
-        let others = match &others[..] {
-            [] => String::new(),
-            [one] => format!("; {one} uses it as well"),
-            all => format!("; {} use it as well", all.join(", ")),
-        };
         let message = format!(
-            "database {name} is put back to what it was before deployment {deployment}: all that was written since is lost{others}",
+            "database {name} is put back to what it was before deployment {deployment}: all that \
+             was written since is lost"
         );
         self.object("data-lost", Severity::Note, message, "leave --with-data out to keep it");
         let change = Change::RestoreDatabase {
@@ -72,21 +122,8 @@ impl Restore<'_> {
             bookmark: point.bookmark.clone(),
         };
         let id = change_id(&change);
-        let of_user = |worker: Option<&WorkerRef>| worker.is_some_and(|one| users.contains(one));
-        let mut needs: Vec<StepId> = Vec::new();
-        for step in &mut self.plan.steps {
-            match &step.action {
-                Action::Change(change @ Change::SetTraffic { worker, .. })
-                    if change.account() == account && of_user(Some(worker)) =>
-                {
-                    needs.push(step.id.clone());
-                }
-                Action::Verify(check) if of_user(Some(&check.addresses.worker)) => {
-                    step.needs.push(id.clone());
-                }
-                _ => {}
-            }
-        }
+        let needs = self.plan.steps.iter().filter(|step| step.action.kind() != change.kind());
+        let needs = needs.map(|step| step.id.clone()).collect();
         self.plan.steps.push(PlannedStep {
             id,
             target: None,

@@ -31,7 +31,9 @@ pub(crate) struct TakenBack {
     before: BTreeMap<(String, WorkerRef), Before>,
     /// To what each migrated database can be put back: by account and name, before which
     /// deployment; `None` where the record has no moment.
-    pub(crate) points: BTreeMap<(AccountName, String), (DeploymentId, Option<RestorePoint>)>,
+    pub(crate) points: BTreeMap<(AccountName, String), (DeploymentId, Point)>,
+    /// The Workers that are to go back, and those whose databases alone are.
+    pub(crate) wanted: BTreeSet<WorkerRef>,
     /// Whom each hostname led to before the oldest of them touched it.
     owners: BTreeMap<(AccountName, Hostname), Option<WorkerName>>,
 }
@@ -63,6 +65,11 @@ impl TakenBack {
                 taken.add(part, target);
             }
         }
+        let wanted = parts.iter().flat_map(|part| {
+            let targets = part.past.opening.targets.iter();
+            targets.filter(|target| part.targets.contains(&target.id))
+        });
+        taken.wanted = wanted.map(|target| target.worker.clone()).collect();
         // What the oldest saw is what is gone back to.
         for part in parts.iter().rev() {
             for step in &part.past.opening.steps {
@@ -128,7 +135,7 @@ impl TakenBack {
         let Ok(account) = account.parse() else { return };
         // A step that was never begun migrated nothing.
         let Some(before) = part.before.get(&step.id).filter(|_| is_part) else { return };
-        let point = serde_json::from_value(before.clone()).ok();
+        let point = Point::of(before);
         let key = (account, database.to_owned());
         self.points.entry(key).or_insert_with(|| (part.past.id.clone(), point));
     }
@@ -144,6 +151,26 @@ impl TakenBack {
     }
 }
 
+/// To what a database can be put back.
+#[derive(Clone, Debug)]
+pub(crate) enum Point {
+    /// To a moment.
+    Known(RestorePoint),
+    /// To nothing: the deployment made it.
+    Made,
+    /// Nobody wrote it down.
+    Unknown,
+}
+
+impl Point {
+    fn of(before: &Value) -> Self {
+        if *before == Value::Bool(false) {
+            return Self::Made;
+        }
+        serde_json::from_value(before.clone()).map_or(Self::Unknown, Self::Known)
+    }
+}
+
 /// Adds what only the newer one saw: domains and settings that the older one did not touch.
 fn fill_up(older: &mut Before, newer: Before) {
     match (older, newer) {
@@ -155,6 +182,11 @@ fn fill_up(older: &mut Before, newer: Before) {
         (Before::Settings { settings: older, .. }, Before::Settings { settings: newer, .. }) => {
             for (key, value) in newer {
                 older.entry(key).or_insert(value);
+            }
+        }
+        (Before::Consumers(older), Before::Consumers(newer)) => {
+            for (queue, consumer) in newer {
+                older.entry(queue).or_insert(consumer);
             }
         }
         _ => {}

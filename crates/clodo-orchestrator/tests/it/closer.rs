@@ -1,8 +1,9 @@
 //! A closer look at Workers that somebody else may have changed.
 
-use crate::world::{World, desired, ids, name, storefront, target, worker};
-use clodo_orchestrator::{BoundTo, Meddling, Outcome, prepare};
+use crate::world::{World, deployment, desired, ids, name, storefront, target, worker};
+use clodo_orchestrator::{BoundTo, DeployOptions, Fault, Meddling, Outcome, deploy, prepare};
 use serde_json::json;
+use std::{sync::Arc, time::Duration};
 
 #[tokio::test]
 async fn what_somebody_else_deployed_is_noticed_and_gives_way() {
@@ -39,6 +40,25 @@ async fn traffic_that_was_moved_back_is_noticed_on_any_machine() {
     let prepared = prepare(&elsewhere.cx, &desired(targets), &elsewhere.options()).await.unwrap();
     assert_eq!(prepared.findings[0].rule, "moved-since", "{:?}", prepared.findings);
     assert!(!prepared.plan.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_machine_deploys_is_told_and_left_alone() {
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    let mut targets = storefront();
+    targets[2].vars.insert(name("BRAND"), "Globex".into());
+    // The other machine dies before it writes the mark.
+    world.platform.fail_at("commit main/catalog", Fault::HangBefore);
+    let elsewhere = World::on(Arc::clone(&world.platform));
+    let (there, options) = (desired(targets), DeployOptions::new(deployment(77)));
+    let dying = deploy(&elsewhere.cx, &there, &options);
+    assert!(tokio::time::timeout(Duration::from_secs(20), dying).await.is_err());
+    world.platform.mend();
+    let prepared = prepare(&world.cx, &desired(storefront()), &world.options()).await.unwrap();
+    assert!(prepared.plan.is_empty(), "{:?}", ids(&prepared.plan));
+    let rules: Vec<&str> = prepared.findings.iter().map(|one| one.rule.as_str()).collect();
+    assert_eq!(rules, ["deployed-elsewhere"], "{:?}", prepared.findings);
 }
 
 #[tokio::test]

@@ -115,6 +115,9 @@ async fn a_queue_that_is_there_goes_from_one_receiver_to_another_and_back() {
     let before = receivers(&world).await;
     world.platform.fail_at("commit main/morgue", Fault::Refuse);
     let report = world.deploy(&desired(targets.clone())).await.unwrap();
+    let step = |id: &str| report.plan.steps().iter().find(|step| step.id.as_str() == id).unwrap();
+    let taken = step("consumers main/morgue").id.clone();
+    assert!(step("consumers main/mailer").needs.contains(&taken), "somebody receives all the time");
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!(receivers(&world).await, before, "all is taken back");
     world.platform.mend();
@@ -196,4 +199,58 @@ async fn queues_go_only_with_data_and_only_when_nobody_else_uses_them() {
     let report = destroy(&world.cx, &removal, &options).await.unwrap();
     assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
     assert!(receivers(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_rollback_gives_a_queue_back_to_who_was_no_part_of_the_deployment() {
+    let world = World::new();
+    world.deploy(&desired(post())).await.unwrap();
+    let before = receivers(&world).await;
+    let mut taker = target("web");
+    sends(&mut taker, "mails");
+    receives(&mut taker, "mails", None);
+    let report = world.deploy(&desired(vec![taker])).await.unwrap();
+    assert_ne!(receivers(&world).await, before);
+    let mut options = RollbackOptions::new(deployment(99));
+    options.of = report.deployment;
+    let report = rollback(&world.cx, &name("shop"), &options).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
+    let place = |id: &str| ids(&report.plan).iter().position(|one| *one == id).unwrap();
+    let (deaf, back) = (place("consumers main/web"), place("consumers main/mailer"));
+    assert!(deaf < back, "{:?}", ids(&report.plan));
+    assert_eq!(receivers(&world).await, before);
+}
+
+#[tokio::test]
+async fn a_rollback_takes_a_queue_away_before_the_old_version_serves() {
+    let world = World::new();
+    let mut deaf = post();
+    deaf[1].consumers.clear();
+    world.deploy(&desired(deaf)).await.unwrap();
+    let mut targets = post();
+    targets[1].bundle = bundle("a handler at last");
+    let report = world.deploy(&desired(targets)).await.unwrap();
+    let mut options = RollbackOptions::new(deployment(99));
+    options.of = report.deployment;
+    let report = rollback(&world.cx, &name("shop"), &options).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
+    let traffic = report.plan.steps().iter().find(|step| step.id.as_str() == "traffic main/mailer");
+    let needs: Vec<&str> = traffic.unwrap().needs.iter().map(|need| need.as_str()).collect();
+    assert_eq!(needs, ["consumers main/mailer"]);
+}
+
+#[tokio::test]
+async fn a_queue_from_which_another_worker_receives_is_nobody_s_to_remove() {
+    let world = World::new();
+    world.deploy(&desired(post())).await.unwrap();
+    let web = post().remove(0);
+    let mut options = RemovalOptions::new(deployment(50));
+    options.data = Data::Remove;
+    let report =
+        destroy(&world.cx, &Removal::new(name("shop"), [web], []), &options).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
+    let said =
+        report.findings.iter().any(|finding| finding.message.contains("another Worker receives"));
+    assert!(said, "{:?}", report.findings);
+    assert_eq!(receivers(&world).await.len(), 2);
 }

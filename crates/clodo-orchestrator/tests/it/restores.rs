@@ -1,10 +1,12 @@
 //! Rollbacks that put migrated databases back.
 
-use crate::world::{World, bundle, database, desired, name, storefront, target};
+use crate::world::{World, bundle, database, desired, name, storefront, target, target_id};
 use clodo_orchestrator::{
-    Data, DeployError, DesiredTarget, Fault, MigrationFile, Outcome, RollbackOptions,
-    prepare_rollback, rollback,
+    DeployError, DesiredTarget, Fault, MigrationFile, Outcome, RollbackOptions, prepare_rollback,
+    rollback,
 };
+use clodo_types::DeploymentId;
+use std::time::Duration;
 
 /// The storefront with one more file for the catalog's database, and with other code if that is so.
 fn migrated(code: bool) -> Vec<DesiredTarget> {
@@ -18,9 +20,9 @@ fn migrated(code: bool) -> Vec<DesiredTarget> {
     targets
 }
 
-fn options(world: &World, data: Data) -> RollbackOptions {
+fn options(world: &World, of: &DeploymentId, databases: bool) -> RollbackOptions {
     let mut options = RollbackOptions::new(world.options().deployment);
-    options.data = data;
+    (options.of, options.databases) = (Some(of.clone()), databases);
     options
 }
 
@@ -32,13 +34,13 @@ async fn a_database_goes_back_only_when_that_is_asked_for_and_says_what_is_lost(
     let second = world.deploy(&desired(migrated(true))).await.unwrap();
     let id = second.deployment.unwrap();
 
-    let keep = options(&world, Data::Keep);
+    let keep = options(&world, &id, false);
     let kept = prepare_rollback(&world.cx, &name("shop"), &keep).await.unwrap();
     let [finding] = &kept.findings[..] else { panic!("{:?}", kept.findings) };
     assert_eq!(finding.rule, "data-kept");
     assert!(finding.hint.as_ref().unwrap().contains("--with-data"), "{finding:?}");
 
-    let lose = options(&world, Data::Remove);
+    let lose = options(&world, &id, true);
     let report = rollback(&world.cx, &name("shop"), &lose).await.unwrap();
     assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
     let said = format!(
@@ -46,14 +48,15 @@ async fn a_database_goes_back_only_when_that_is_asked_for_and_says_what_is_lost(
          all that was written since is lost"
     );
     assert_eq!(report.findings[0].message, said);
-    let step = |kind: &str| {
-        let mut steps = report.plan.steps().iter();
-        steps.find(|step| step.id.as_str().starts_with(kind)).unwrap()
-    };
-    let restore = step("restore-database main/catalog-db");
-    assert_eq!(restore.needs, [step("traffic main/catalog").id.clone()]);
-    assert!(step("verify main/catalog").needs.contains(&restore.id), "{:?}", report.plan);
+    let (restore, others) = report.plan.steps().split_last().unwrap();
+    assert!(restore.id.as_str().starts_with("restore-database main/catalog-db"), "{restore:?}");
+    let all: Vec<_> = others.iter().map(|step| step.id.clone()).collect();
+    assert_eq!(restore.needs, all, "nothing that could fail comes after it");
     assert_eq!(world.platform.picture(), before);
+    let twice = prepare_rollback(&world.cx, &name("shop"), &options(&world, &id, true)).await;
+    let twice = twice.unwrap();
+    let refused = twice.findings.iter().find(|finding| finding.rule == "not-put-back");
+    assert!(refused.unwrap().message.contains("already"), "{:?}", twice.findings);
     // What was taken back is deployed again, migration included.
     let again = world.deploy(&desired(migrated(true))).await.unwrap();
     assert_eq!(again.outcome, Outcome::Done);
@@ -72,15 +75,81 @@ async fn a_deployment_that_only_migrated_can_be_taken_back_as_well() {
     let before = world.platform.picture();
     prices.databases[0].migrations.clone_from(&shared[2].databases[0].migrations);
     shared.push(prices);
-    world.deploy(&desired(shared)).await.unwrap();
-    let keep = options(&world, Data::Keep);
+    let second = world.deploy(&desired(shared)).await.unwrap();
+    let id = second.deployment.unwrap();
+    let keep = options(&world, &id, false);
     let error = rollback(&world.cx, &name("shop"), &keep).await.unwrap_err();
     assert!(matches!(error, DeployError::NothingToRollBack), "{error}");
-    let lose = options(&world, Data::Remove);
+    let lose = options(&world, &id, true);
     let report = rollback(&world.cx, &name("shop"), &lose).await.unwrap();
     assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
-    let said = &report.findings[0].message;
-    assert!(said.ends_with("; catalog, prices use it as well"), "{said}");
+    assert_eq!(world.platform.picture(), before);
+}
+
+#[tokio::test]
+async fn a_database_that_others_use_goes_back_with_them_or_not_at_all() {
+    let world = World::new();
+    let prices = |targets: &[DesiredTarget]| {
+        let mut prices = target("prices");
+        database(&mut prices, "catalog-db", &[]);
+        prices.databases[0].migrations.clone_from(&targets[2].databases[0].migrations);
+        targets.iter().cloned().chain([prices]).collect::<Vec<_>>()
+    };
+    world.deploy(&desired(prices(&storefront()))).await.unwrap();
+    let second = world.deploy(&desired(prices(&migrated(true)))).await.unwrap();
+    let mut options = options(&world, &second.deployment.unwrap(), true);
+    options.targets = [target_id("catalog")].into();
+    let prepared = prepare_rollback(&world.cx, &name("shop"), &options).await.unwrap();
+    let refused = prepared.findings.iter().find(|finding| finding.rule == "not-put-back").unwrap();
+    assert_eq!(refused.message, "database catalog-db is used by prices as well");
+    options.targets.clear();
+    let report = rollback(&world.cx, &name("shop"), &options).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn what_a_failed_deployment_migrated_is_not_skipped_unseen() {
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    world.platform.fail_at("upload main/catalog", Fault::Refuse);
+    let failed = world.deploy(&desired(migrated(true))).await.unwrap();
+    assert_eq!(failed.outcome, Outcome::PartlyDone);
+    world.platform.mend();
+    let mut targets = migrated(true);
+    let sql = "CREATE TABLE more (id)";
+    let file = MigrationFile::new("0004_more.sql", "catalog/migrations/0004_more.sql", sql);
+    targets[2].databases[0].migrations.push(file);
+    let third = world.deploy(&desired(targets)).await.unwrap();
+    let options = options(&world, &third.deployment.unwrap(), true);
+    let prepared = prepare_rollback(&world.cx, &name("shop"), &options).await.unwrap();
+    let refused = prepared.findings.iter().find(|finding| finding.rule == "not-put-back").unwrap();
+    assert!(refused.message.contains("failed after it had migrated"), "{}", refused.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_was_put_back_is_not_put_back_again_by_the_next_process() {
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    let before = world.platform.picture();
+    let mut targets = migrated(true);
+    let sql = "CREATE TABLE more (id)";
+    let file = MigrationFile::new("0002_more.sql", "orders/migrations/0002_more.sql", sql);
+    targets[1].databases[0].migrations.push(file);
+    targets[1].bundle = bundle("orders, with more");
+    let second = world.deploy(&desired(targets)).await.unwrap();
+    let id = second.deployment.unwrap();
+    world.platform.fail_at("restore-database main/orders-db moment 0", Fault::HangBefore);
+    let (lose, shop) = (options(&world, &id, true), name("shop"));
+    let dying = rollback(&world.cx, &shop, &lose);
+    let killed = tokio::time::timeout(Duration::from_secs(20), dying).await;
+    assert!(killed.is_err(), "it should hang: {killed:?}");
+    world.platform.mend();
+    world.platform.forget_writes();
+    let report = rollback(&world.cx, &shop, &options(&world, &id, true)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.findings);
+    let restored = world.platform.writes().into_iter();
+    let restored: Vec<_> = restored.filter(|one| one.starts_with("restore-database")).collect();
+    assert_eq!(restored, ["restore-database main/orders-db moment 0"]);
     assert_eq!(world.platform.picture(), before);
 }
 
@@ -88,10 +157,11 @@ async fn a_deployment_that_only_migrated_can_be_taken_back_as_well() {
 async fn a_rollback_that_fails_leaves_the_database_as_it_was() {
     let world = World::new();
     world.deploy(&desired(storefront())).await.unwrap();
-    world.deploy(&desired(migrated(true))).await.unwrap();
+    let second = world.deploy(&desired(migrated(true))).await.unwrap();
+    let id = second.deployment.unwrap();
     let before = world.platform.picture();
     world.platform.fail_at("commit main/catalog", Fault::Refuse);
-    let lose = options(&world, Data::Remove);
+    let lose = options(&world, &id, true);
     let report = rollback(&world.cx, &name("shop"), &lose).await.unwrap();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!(world.platform.picture(), before);

@@ -254,10 +254,6 @@ impl Platform for CloudflarePlatform {
             (Change::SetSchedules { worker, .. }, Before::Schedules(were)) => {
                 self.set_schedules(worker, were).await.map(|_| Undone::Restored)
             }
-            (Change::RestoreDatabase { account, name, id, .. }, Before::Bookmark(was)) => {
-                let back = self.restore_database(account, (name, id), was).await;
-                back.map(|_| Undone::Restored)
-            }
             (Change::SetConsumers { worker, .. }, Before::Consumers(were)) => {
                 self.undo_consumers(worker, were).await
             }

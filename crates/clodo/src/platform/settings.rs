@@ -4,8 +4,7 @@ use clodo_cf_api::{
     workers::{self, Worker, WorkerChange},
 };
 use clodo_orchestrator::{
-    Applied, Before, Inputs, Look, Mark, ObservedWorker, PlatformError, PlatformErrorKind,
-    WorkerRef,
+    Applied, Before, Inputs, Look, Mark, ObservedWorker, PlatformError, WorkerRef,
 };
 use serde_json::{Map, Value, json};
 
@@ -82,17 +81,14 @@ impl CloudflarePlatform {
     ) -> Result<Applied, PlatformError> {
         let account = self.account(&worker.account)?;
         let set = |key: &str| settings.get(key).map(|value| normal(key, value));
-        let observability = set(OBSERVABILITY).map(serde_json::from_value).transpose();
-        let odd = |error: serde_json::Error| {
-            let doing = format!("the `observability` of `{}` is not understood", worker.worker);
-            PlatformError::new(PlatformErrorKind::Refused, doing).with_source(error)
-        };
+        // As it stands in the config: what this version does not know must not be lost.
+        let observability = set(OBSERVABILITY).map(|value| (OBSERVABILITY.to_owned(), value));
         let consumers = set(TAIL_CONSUMERS).and_then(|value| value.as_array().cloned());
         let change = WorkerChange {
             tags: Some(tags),
-            observability: observability.map_err(odd)?,
             logpush: set(LOGPUSH).and_then(|value| value.as_bool()),
             tail_consumers: consumers.map(|all| all.iter().map(by_name).collect()),
+            more: observability.into_iter().collect(),
             ..WorkerChange::default()
         };
         // This call answers in the listing's own words: only they can be compared with a listing.
