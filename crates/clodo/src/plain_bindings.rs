@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 /// (<https://developers.cloudflare.com/api/resources/workers/subresources/scripts/methods/update/>).
 type Kind = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
 
+/// A binding and what it is, in the API's words.
+type Bound = (BindingName, Map<String, Value>);
+
 /// Bindings for which a deployment makes and finds nothing: what they lead to is there already, or
 /// needs no making.
 const KINDS: [Kind; 15] = [
@@ -68,10 +71,7 @@ pub(crate) fn plain_bindings(
     Ok(bindings)
 }
 
-fn binding(
-    (key, name, kind, fields): &Kind,
-    entry: &Value,
-) -> Result<Option<(BindingName, Map<String, Value>)>, NameError> {
+fn binding((key, name, kind, fields): &Kind, entry: &Value) -> Result<Option<Bound>, NameError> {
     let Some(name) = entry.get(*name).and_then(Value::as_str) else { return Ok(None) };
     let name: BindingName = name.parse()?;
     let mut bound = Map::new();
