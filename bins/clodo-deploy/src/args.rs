@@ -2,7 +2,8 @@ use crate::commands::preview::args::PreviewArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::PreflightLevel;
 use clodo_cli::{GlobalArgs, ProgramArgs};
-use std::{path::PathBuf, time::Duration};
+use clodo_types::TargetId;
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 /// Plan, deploy, verify and roll back Cloudflare Workers and D1 databases.
 #[derive(Debug, Parser)]
@@ -468,6 +469,9 @@ pub(crate) struct RollbackArgs {
     /// is lost. Needs its ID
     #[arg(long, requires = "deployment")]
     pub(crate) with_data: bool,
+    /// Exactly these targets: those of a rollback that is gone on with
+    #[arg(skip)]
+    pub(crate) chosen: Option<BTreeSet<TargetId>>,
     /// Show what would change and stop
     #[arg(long)]
     pub(crate) dry_run: bool,

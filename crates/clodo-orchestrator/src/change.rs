@@ -329,6 +329,12 @@ impl Change {
         }
     }
 
+    /// The Worker that is written to, in its account.
+    pub(crate) fn worker_ref(&self) -> Option<WorkerRef> {
+        let (account, worker) = (self.account().clone(), self.worker()?.clone());
+        Some(WorkerRef { account, worker })
+    }
+
     /// What there is to say about taking back a change that cannot be: a removal.
     #[must_use]
     pub fn is_final(&self) -> Option<Undone> {

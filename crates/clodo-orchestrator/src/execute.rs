@@ -180,8 +180,13 @@ async fn supersede(cx: &DeployContext, work: &Work, lock: &LeaseGuard) -> Vec<De
         Action::Change(Change::RemoveWorker { worker }) => Some(worker),
         _ => None,
     });
+    let changed = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Change(change) => change.worker_ref(),
+        _ => None,
+    });
+    let changed: Vec<WorkerRef> = changed.collect();
     let own: BTreeSet<&WorkerRef> =
-        plan.targets.iter().map(|target| &target.worker).chain(removed).collect();
+        plan.targets.iter().map(|target| &target.worker).chain(removed).chain(&changed).collect();
     let observed = &work.prepared.observed;
     let is_gone = |worker: &WorkerRef| {
         let account = observed.accounts.get(&worker.account);
@@ -194,7 +199,10 @@ async fn supersede(cx: &DeployContext, work: &Work, lock: &LeaseGuard) -> Vec<De
     };
     let covered = |past: &Past| {
         let mut workers = past.opening.workers().into_iter();
-        workers.all(|worker| own.contains(worker) || is_removed(past, worker))
+        // Only who goes on with it knows which databases are back already.
+        let goes_on = !past.opening.occasion.databases
+            || past.opening.occasion.rollback_of == work.occasion.rollback_of;
+        goes_on && workers.all(|worker| own.contains(worker) || is_removed(past, worker))
     };
     let mut closed = Vec::new();
     for past in work.history.unfinished().into_iter().filter(covered) {

@@ -177,12 +177,28 @@ impl<'a> Draft<'a> {
         id
     }
 
+    /// The targets that take over a queue from which this one receives: it gives it up after they have
+    /// it.
+    fn takers(&self, target: usize) -> impl Iterator<Item = usize> {
+        let targets = &self.desired.targets;
+        let own = &targets[target];
+        let account = self.observed.accounts.get(&own.id.account);
+        let now = account.and_then(|account| account.consumed_by(&own.worker)).unwrap_or_default();
+        targets.iter().enumerate().filter_map(move |(at, other)| {
+            let takes = at != target
+                && other.id.account == own.id.account
+                && other.consumers.iter().any(|one| now.contains_key(&one.queue));
+            takes.then_some(at)
+        })
+    }
+
     /// Whether a target waits for another within its stage, by way of others as well.
     fn waits_in_the_end(&self, target: usize, other: usize) -> bool {
         let (mut seen, mut open) = (BTreeSet::new(), vec![target]);
         while let Some(next) = open.pop() {
             let before = self.order.waits_for(next).iter().chain(self.stages.after.get(&next));
-            open.extend(before.copied().filter(|to| seen.insert(*to)));
+            let before = before.copied().chain(self.takers(next));
+            open.extend(before.filter(|to| seen.insert(*to)));
         }
         seen.contains(&other)
     }

@@ -59,6 +59,9 @@ pub(crate) struct Occasion {
     /// Whether it puts databases back, when it is a rollback.
     #[serde(default)]
     pub(crate) databases: bool,
+    /// The targets that a rollback was narrowed to; empty for all.
+    #[serde(default)]
+    pub(crate) chosen: BTreeSet<TargetId>,
     /// The number of the lease under which it runs.
     #[serde(default)]
     pub(crate) lease: Option<u64>,
@@ -181,6 +184,8 @@ pub struct Deployment {
     pub redeploy: BTreeSet<TargetId>,
     /// Whether it was to put databases back, if it was a rollback.
     pub databases: bool,
+    /// The targets that it was narrowed to, if it was a rollback; empty for all.
+    pub chosen: BTreeSet<TargetId>,
     /// How the targets get traffic that do not get all of it at once.
     #[serde(skip)]
     pub strategies: BTreeMap<TargetId, Strategy>,
@@ -289,6 +294,7 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         why: past.opening.occasion.why.clone(),
         redeploy: past.opening.occasion.redeploy.clone(),
         databases: past.opening.occasion.databases,
+        chosen: past.opening.occasion.chosen.clone(),
         strategies: each_strategy(&past.opening.occasion.strategies),
         rollout: past.opening.occasion.rollout.clone(),
         adopt: past.opening.occasion.adopt,

@@ -63,6 +63,11 @@ impl RollbackOptions {
         let (targets, reach) = (BTreeSet::new(), Reach::Newest);
         Self { deployment, of: None, targets, reach, databases: false, why: None }
     }
+
+    /// Databases go back only with a deployment that is named.
+    fn puts_back(&self) -> bool {
+        self.databases && self.of.is_some()
+    }
 }
 
 /// Takes a deployment back: traffic goes to the versions that had it before; domains, routes,
@@ -131,7 +136,8 @@ async fn rollback_locked(
             by: Some(cx.by.clone()),
             why: options.why.clone(),
             reach: options.of.is_none().then_some(options.reach),
-            databases: options.databases,
+            databases: options.puts_back(),
+            chosen: options.targets.clone(),
             ..Occasion::default()
         },
         prepared,
@@ -171,8 +177,8 @@ async fn prepare(
         account.is_some_and(|account| account.workers.contains_key(&worker.worker))
     });
     let inspected = inspect(cx, there.cloned()).await.map_err(DeployError::Observe)?;
-    let databases = options.databases && options.of.is_some();
-    let plan = plan_rollback(portfolio, (&of, databases), &observed, &inspected, &history);
+    let plan =
+        plan_rollback(portfolio, (&of, options.puts_back()), &observed, &inspected, &history);
     let nothing = Desired::new(portfolio.clone(), []);
     let prepared = gate(cx, Arc::new(plan), &nothing, observed, &history).await;
     Ok((prepared, history, of))
@@ -185,7 +191,7 @@ async fn choose(
     options: &RollbackOptions,
 ) -> Result<Vec<(Past, BTreeSet<TargetId>)>, DeployError> {
     let targets = |past: &Past| -> BTreeSet<TargetId> {
-        let migrated = if options.databases { past.migrated() } else { BTreeSet::new() };
+        let migrated = if options.puts_back() { past.migrated() } else { BTreeSet::new() };
         let all = past.changed().chain(migrated);
         all.filter(|target| wanted(options, target)).cloned().collect()
     };
@@ -257,7 +263,12 @@ fn taken_back(history: &History, past: &Past, target: &TargetId) -> bool {
 
 async fn observe(cx: &DeployContext, parts: &[Part]) -> Result<Observed, DeployError> {
     let mut accounts: BTreeMap<_, AccountScope> = BTreeMap::new();
-    for worker in parts.iter().flat_map(|part| part.past.opening.workers()) {
+    let concerned = parts.iter().flat_map(|part| {
+        let targets = part.past.opening.targets.iter();
+        let chosen = targets.filter(|target| part.targets.contains(&target.id));
+        part.past.opening.workers().into_iter().chain(chosen.map(|target| &target.worker))
+    });
+    for worker in concerned {
         let scope = accounts.entry(worker.account.clone()).or_default();
         scope.workers.insert(worker.worker.clone());
     }

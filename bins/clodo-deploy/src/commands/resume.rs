@@ -100,6 +100,7 @@ fn rollback_again(args: &ResumeArgs, of: String, meant: &Deployment) -> Rollback
         environment: same.environment.filter(|_| environments.len() == 1),
         customers: same.customers,
         with_data: meant.databases,
+        chosen: meant.databases.then(|| meant.chosen.clone()),
         yes: args.yes,
         reason: meant.why.clone(),
         platform: args.platform.clone(),

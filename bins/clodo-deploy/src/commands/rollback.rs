@@ -99,6 +99,10 @@ fn options(
     } else if args.each {
         options.reach = Reach::Each;
     }
+    if let Some(chosen) = &args.chosen {
+        options.targets.clone_from(chosen);
+        return Ok(options);
+    }
     let environment: Option<EnvironmentName> = args.environment.as_deref().map(name).transpose()?;
     let ids = || past.iter().flat_map(|one| &one.targets).map(|target| &target.id);
     let services = narrowed(&args.services, "service", |wanted: &ServiceName| {

@@ -6,7 +6,9 @@ use crate::{
     resource::ResourceRef,
 };
 use clodo_saga::StepId;
-use clodo_types::{AccountName, BucketName, DatabaseName, NamespaceTitle, QueueName, Severity};
+use clodo_types::{
+    AccountName, BucketName, DatabaseName, NamespaceTitle, QueueName, Severity, WorkerName,
+};
 use std::collections::BTreeSet;
 
 /// A database, namespace, bucket or queue, as the files name it.
@@ -65,7 +67,9 @@ impl Draft<'_> {
                 _ if shared.contains(&(account_name.clone(), held.clone())) => {
                     Some("other targets use it")
                 }
-                (Held::Queue(name), _) if self.is_received_elsewhere(account, name, removal) => {
+                (Held::Queue(name), _)
+                    if self.is_received_elsewhere(&account_name, name, removal) =>
+                {
                     Some("another Worker receives from it")
                 }
                 (_, Data::Keep) => Some("it holds data"),
@@ -86,13 +90,17 @@ impl Draft<'_> {
     /// Whether somebody receives from a queue who does not go.
     fn is_received_elsewhere(
         &self,
-        account: &ObservedAccount,
+        account: &AccountName,
         name: &QueueName,
         removal: &Removal,
     ) -> bool {
-        let queue = account.queues.as_ref().and_then(|queues| queues.get(name));
-        let consumer = queue.and_then(|queue| queue.consumer.as_ref());
-        consumer.is_some_and(|now| removal.targets.iter().all(|one| one.worker != now.worker))
+        let queues = self.observed.accounts.get(account).and_then(|one| one.queues.as_ref());
+        let consumer = queues.and_then(|queues| queues.get(name)?.consumer.as_ref());
+        let goes = |worker: &WorkerName| {
+            let mut targets = removal.targets.iter();
+            targets.any(|one| one.id.account == *account && one.worker == *worker)
+        };
+        consumer.is_some_and(|now| !goes(&now.worker))
     }
 
     fn lose(

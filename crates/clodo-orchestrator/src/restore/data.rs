@@ -1,14 +1,13 @@
 use super::{Restore, several::Point};
 use crate::{
     change::Change,
-    history::Past,
+    history::{Past, migrated_by},
     migration::RestorePoint,
-    plan::{Action, PlannedStep},
+    plan::{Action, Fate, PlannedStep},
     planner::change_id,
     record::DeploymentState,
     trigger::WorkerRef,
 };
-use clodo_saga::StepId;
 use clodo_types::{AccountName, DeploymentId, Severity};
 use std::collections::BTreeSet;
 
@@ -69,15 +68,13 @@ impl Restore<'_> {
             let message = format!("database {name} is used by {} as well", strangers.join(", "));
             return Some((message, "name those as well, or nothing, so that all go back together"));
         }
-        let restored = StepId::new(format!("restore-database {account}/{name} "));
-        let put_back = self.history.past.iter().find(|past| {
-            past.state == DeploymentState::Done
-                && past.takes_back(deployment)
-                && past.opening.steps.iter().any(|s| s.id.as_str().starts_with(restored.as_str()))
-        });
-        if let Some(past) = put_back {
-            let message = format!("rollback {} has put database {name} back already", past.id);
-            return Some((message, "what was written since would be lost; leave --with-data out"));
+        if let Some(newer) = self.newer((account, name), deployment) {
+            let message = format!(
+                "deployment {} came since, and had to do with database {name} or with what uses it",
+                newer.id
+            );
+            let hint = "what was written since would be lost; leave --with-data out";
+            return Some((message, hint));
         }
         let failed = self.failed_before((account, name), deployment)?;
         let message = format!(
@@ -87,21 +84,43 @@ impl Restore<'_> {
         Some((message, "`wrangler d1 time-travel` can put the database back to a time"))
     }
 
-    /// A deployment that ended without success between the one that is taken back and the last good one
-    /// before it: what it migrated stayed, so the moment before the later one is not the good one's.
-    fn failed_before(
-        &self,
-        (account, name): Database<'_>,
-        deployment: &DeploymentId,
-    ) -> Option<&Past> {
-        let mut older = self.history.past.iter().skip_while(|past| past.id != *deployment).skip(1);
-        let mut since = older.by_ref().take_while(|past| past.state != DeploymentState::Done);
-        since.find(|past| {
-            past.opening.steps.iter().any(|step| {
-                let migrated = crate::history::migrated_by(&step.id);
-                migrated == Some((account.as_str(), name))
-            })
+    /// A newer deployment than the one that is taken back which left something behind in the database,
+    /// or in what uses it. The plain rollback of that one did not, and an interrupted rollback of it is
+    /// gone on with.
+    fn newer(&self, database: Database<'_>, deployment: &DeploymentId) -> Option<&Past> {
+        let newer = self.history.past.iter().take_while(|past| past.id != *deployment);
+        newer.into_iter().find(|past| {
+            let of_this = past.takes_back(deployment);
+            match past.state {
+                DeploymentState::Failed => false,
+                DeploymentState::Unfinished if of_this => false,
+                _ if of_this => restores(past, database),
+                _ => self.concerns(past, database),
+            }
         })
+    }
+
+    /// A deployment that stayed half done between the one that is taken back and the last good one
+    /// before it: what it migrated stayed, so the moment before the later one is not the good one's.
+    fn failed_before(&self, database: Database<'_>, deployment: &DeploymentId) -> Option<&Past> {
+        let older = self.history.past.iter().skip_while(|past| past.id != *deployment).skip(1);
+        for past in older {
+            match past.state {
+                DeploymentState::PartlyDone if migrates(past, database) => return Some(past),
+                DeploymentState::Done if self.concerns(past, database) => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Whether a deployment migrated a database, put it back, or changed what uses it.
+    fn concerns(&self, past: &Past, database: Database<'_>) -> bool {
+        let users = self.users(database.0, database.1);
+        let mut changed = past.opening.targets.iter().filter(|one| one.fate != Fate::Unchanged);
+        migrates(past, database)
+            || restores(past, database)
+            || changed.any(|target| users.contains(&target.worker))
     }
 
     /// It comes last of all: whatever fails before is taken back, and this never is.
@@ -137,17 +156,31 @@ impl Restore<'_> {
         });
     }
 
-    /// The Workers whose newest record says that they are bound to the database.
+    /// The Workers that are there and whose newest record in effect says that they are bound to the
+    /// database.
     fn users(&self, account: &AccountName, name: &str) -> BTreeSet<WorkerRef> {
-        let mut met = BTreeSet::new();
-        let mut users = BTreeSet::new();
-        for target in self.history.past.iter().flat_map(|past| &past.opening.targets) {
+        let there = self.observed.accounts.get(account).map(|account| &account.workers);
+        let in_effect = self.history.past.iter().filter(|p| p.state != DeploymentState::Failed);
+        let (mut met, mut users) = (BTreeSet::new(), BTreeSet::new());
+        for target in in_effect.flat_map(|past| &past.opening.targets) {
+            if target.config.is_null() || target.worker.account != *account {
+                continue;
+            }
             let is_newest = met.insert(&target.worker);
-            let is_bound = target.databases().any(|own| own == name);
-            if is_newest && target.worker.account == *account && is_bound {
+            let lives = there.is_some_and(|there| there.contains_key(&target.worker.worker));
+            if is_newest && lives && target.databases().any(|own| own == name) {
                 users.insert(target.worker.clone());
             }
         }
         users
     }
+}
+
+fn migrates(past: &Past, (account, name): Database<'_>) -> bool {
+    past.opening.steps.iter().any(|step| migrated_by(&step.id) == Some((account.as_str(), name)))
+}
+
+fn restores(past: &Past, (account, name): Database<'_>) -> bool {
+    let step = format!("restore-database {account}/{name} ");
+    past.opening.steps.iter().any(|one| one.id.as_str().starts_with(&step))
 }

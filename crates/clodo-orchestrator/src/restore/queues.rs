@@ -1,6 +1,6 @@
 use super::Restore;
 use crate::{
-    change::{Before, Change},
+    change::Change,
     plan::{Action, PlannedStep},
     planner::change_id,
     record::RecordedTarget,
@@ -8,36 +8,17 @@ use crate::{
     trigger::WorkerRef,
 };
 use clodo_saga::StepId;
-use clodo_types::QueueName;
+use clodo_types::{QueueName, WorkerName};
 use std::collections::BTreeMap;
 
 impl Restore<'_> {
-    /// What each target's step saw of the account's queues.
-    fn receivers(&self, worker: &WorkerRef) -> BTreeMap<QueueName, Option<QueueConsumer>> {
-        let takers = self.of.targets.iter().map(|target| &target.recorded.worker);
-        let maps = takers.filter(|taker| taker.account == worker.account).filter_map(|taker| {
-            match self.before("consumers", taker)? {
-                Before::Consumers(map) => Some(map),
-                _ => None,
-            }
-        });
-        let mut all: BTreeMap<_, _> = BTreeMap::new();
-        for (queue, consumer) in maps.flatten() {
-            // Who lost a queue to another target saw the other, or nobody.
-            let known: &mut Option<QueueConsumer> = all.entry(queue).or_default();
-            if known.is_none() {
-                *known = consumer;
-            }
-        }
-        all
-    }
-
     /// The queues from which a Worker received; `None` when nothing was changed about that.
     pub(super) fn received_before(&self, worker: &WorkerRef) -> Option<Vec<DesiredConsumer>> {
         self.before("consumers", worker)?;
-        let own = self.receivers(worker).into_iter().filter_map(|(queue, consumer)| {
-            let consumer = consumer.filter(|consumer| consumer.worker == worker.worker)?;
-            Some(DesiredConsumer { queue, delivery: consumer.delivery })
+        let own = self.of.receivers.iter().filter_map(|((account, queue), consumer)| {
+            let consumer = consumer.as_ref().filter(|consumer| consumer.worker == worker.worker)?;
+            let (queue, delivery) = (queue.clone(), consumer.delivery.clone());
+            (*account == worker.account).then_some(DesiredConsumer { queue, delivery })
         });
         Some(own.collect())
     }
@@ -53,22 +34,31 @@ impl Restore<'_> {
     /// Queues that the deployment had taken from Workers that it did not change otherwise.
     pub(super) fn give_queues_back(&mut self) {
         let mut losers: BTreeMap<WorkerRef, Vec<DesiredConsumer>> = BTreeMap::new();
-        let takers: Vec<WorkerRef> =
-            self.of.targets.iter().map(|target| target.recorded.worker.clone()).collect();
-        for taker in &takers {
-            for (queue, consumer) in self.receivers(taker) {
-                let Some(QueueConsumer { worker, delivery }) = consumer else { continue };
-                let loser = WorkerRef { account: taker.account.clone(), worker };
-                let given = losers.entry(loser).or_default();
-                if given.iter().all(|known| known.queue != queue) {
-                    given.push(DesiredConsumer { queue, delivery });
-                }
+        for ((account, queue), consumer) in &self.of.receivers {
+            let Some(QueueConsumer { worker, delivery }) = consumer else { continue };
+            let loser = WorkerRef { account: account.clone(), worker: worker.clone() };
+            if self.before("consumers", &loser).is_none() && self.may_have_back(&loser, queue) {
+                let (queue, delivery) = (queue.clone(), delivery.clone());
+                losers.entry(loser).or_default().push(DesiredConsumer { queue, delivery });
             }
         }
-        losers.retain(|loser, _| self.before("consumers", loser).is_none());
         for (worker, given) in losers {
             self.give_to(worker, given);
         }
+    }
+
+    /// Whether a Worker is there, and the queue is with nobody but who took it from it.
+    fn may_have_back(&self, loser: &WorkerRef, queue: &QueueName) -> bool {
+        let Some(account) = self.observed.accounts.get(&loser.account) else { return false };
+        let now = account.queues.as_ref().and_then(|queues| queues.get(queue));
+        let Some(now) = now.filter(|_| account.workers.contains_key(&loser.worker)) else {
+            return false;
+        };
+        let is_taker = |worker: &WorkerName| {
+            let mut targets = self.of.targets.iter().map(|target| &target.recorded.worker);
+            targets.any(|taker| taker.account == loser.account && taker.worker == *worker)
+        };
+        now.consumer.as_ref().is_none_or(|now| is_taker(&now.worker))
     }
 
     fn give_to(&mut self, worker: WorkerRef, given: Vec<DesiredConsumer>) {

@@ -4,10 +4,13 @@ use crate::{
     migration::RestorePoint,
     plan::Fate,
     record::{DeploymentState, RecordedStep, RecordedTarget},
+    resource::QueueConsumer,
     trigger::WorkerRef,
 };
 use clodo_saga::StepId;
-use clodo_types::{AccountName, DeploymentId, Hostname, TargetId, VersionId, WorkerName};
+use clodo_types::{
+    AccountName, DeploymentId, Hostname, QueueName, TargetId, VersionId, WorkerName,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +35,8 @@ pub(crate) struct TakenBack {
     /// To what each migrated database can be put back: by account and name, before which
     /// deployment; `None` where the record has no moment.
     pub(crate) points: BTreeMap<(AccountName, String), (DeploymentId, Point)>,
+    /// Who received from each queue before the oldest of them touched it.
+    pub(crate) receivers: BTreeMap<(AccountName, QueueName), Option<QueueConsumer>>,
     /// The Workers that are to go back, and those whose databases alone are.
     pub(crate) wanted: BTreeSet<WorkerRef>,
     /// Whom each hostname led to before the oldest of them touched it.
@@ -75,6 +80,7 @@ impl TakenBack {
             for step in &part.past.opening.steps {
                 taken.add_step(part, step);
             }
+            taken.add_receivers(part);
         }
         taken
     }
@@ -120,6 +126,26 @@ impl TakenBack {
             None => {
                 self.before.insert(key, before);
             }
+        }
+    }
+
+    /// Within one deployment who lost a queue to another target may have seen the other, or nobody.
+    fn add_receivers(&mut self, part: &Part) {
+        let mut seen: BTreeMap<(AccountName, QueueName), Option<QueueConsumer>> = BTreeMap::new();
+        let steps = part.past.opening.steps.iter().filter(|step| step.kind == "consumers");
+        for (step, worker) in steps.filter_map(|step| Some((step, step.worker.as_ref()?))) {
+            let before = part.before.get(&step.id).cloned();
+            let before = before.and_then(|before| serde_json::from_value(before).ok());
+            let Some(Before::Consumers(map)) = before else { continue };
+            for (queue, consumer) in map {
+                let known = seen.entry((worker.account.clone(), queue)).or_default();
+                if known.is_none() {
+                    *known = consumer;
+                }
+            }
+        }
+        for (queue, consumer) in seen {
+            self.receivers.entry(queue).or_insert(consumer);
         }
     }
 

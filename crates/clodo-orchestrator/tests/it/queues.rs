@@ -254,3 +254,18 @@ async fn a_queue_from_which_another_worker_receives_is_nobody_s_to_remove() {
     assert!(said, "{:?}", report.findings);
     assert_eq!(receivers(&world).await.len(), 2);
 }
+
+#[tokio::test]
+async fn two_workers_swap_their_queues() {
+    let world = World::new();
+    let both = |first: &str, second: &str| {
+        let (mut one, mut two) = (target("one"), target("two"));
+        receives(&mut one, first, None);
+        receives(&mut two, second, None);
+        desired(vec![one, two])
+    };
+    world.deploy(&both("a", "b")).await.unwrap();
+    let report = world.deploy(&both("b", "a")).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!(receivers(&world).await, [row("a", Some("two")), row("b", Some("one"))]);
+}

@@ -148,6 +148,9 @@ impl CloudflarePlatform {
         worker: &WorkerRef,
         were: &Receivers,
     ) -> Result<Undone, PlatformError> {
+        if were.is_empty() {
+            return Ok(Undone::Restored);
+        }
         let queues = self.list_queues(self.account(&worker.account)?).await?;
         let there: BTreeMap<_, _> = queues.iter().filter_map(observed).collect();
         let mut were = were.clone();
