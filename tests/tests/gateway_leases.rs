@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 const DEPLOY: [&str; 5] = ["deploy", "--platform", "cloudflare", "--yes", "--json=events"];
@@ -83,10 +85,17 @@ impl World {
         stopped
     }
 
+    /// Asks again and again, for half a minute at most: what it waits for is a lease's end at the latest.
+    #[track_caller]
     fn until(&self, is_so: impl Fn() -> bool) {
-        while !is_so() {
-            std::thread::sleep(std::time::Duration::from_millis(50));
+        let pause = Duration::from_millis(50);
+        for _ in 0..600 {
+            if is_so() {
+                return;
+            }
+            thread::sleep(pause);
         }
+        panic!("it does not come about");
     }
 
     fn send(&self, method: &str, url: &str, body: &Value) -> (u16, Value) {

@@ -5,6 +5,7 @@ use clodo_types::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A resource that a binding points at: by a name, and then Clodo creates it when it is missing,
 /// or by an id, and then it must exist.
@@ -96,6 +97,22 @@ pub struct DesiredConsumer {
     /// How the Worker receives them.
     #[serde(flatten)]
     pub delivery: Delivery,
+}
+
+impl DesiredConsumer {
+    /// Whether who receives `now` is `worker` for exactly the queues that it wants, in the way it wants.
+    #[must_use]
+    pub fn are_set<'a>(
+        wanted: &[Self],
+        worker: &WorkerName,
+        now: impl IntoIterator<Item = (&'a QueueName, &'a QueueConsumer)>,
+    ) -> bool {
+        let own = now.into_iter().filter(|(_, consumer)| consumer.worker == *worker);
+        let own: BTreeMap<_, _> = own.collect();
+        let is_met =
+            |one: &Self| own.get(&one.queue).is_some_and(|now| now.delivery.is_like(&one.delivery));
+        own.len() == wanted.len() && wanted.iter().all(is_met)
+    }
 }
 
 /// How messages of a queue are delivered to a Worker. What is left out is the platform's choice.

@@ -12,7 +12,7 @@ use crate::{
     resource::{DesiredConsumer, QueueConsumer, ResourceRef},
     trigger::{TrafficShare, WorkerRef},
 };
-use clodo_types::{BindingName, Hostname, QueueName, WorkerName};
+use clodo_types::{BindingName, Hostname};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +60,8 @@ impl State {
             }
             Change::SetConsumers { worker, to } => {
                 let now = account.receivers(&worker.worker, to);
-                let is_same = are_set(&now, &worker.worker, to);
+                let taken = now.iter().filter_map(|(queue, by)| Some((queue, by.as_ref()?)));
+                let is_same = DesiredConsumer::are_set(to, &worker.worker, taken);
                 same(Before::Consumers(now), is_same)
             }
             Change::Commit { worker, mark, settings } => {
@@ -337,20 +338,6 @@ fn look_for_made(account: &mut Account, change: &Change) -> Result<Look, Platfor
         Some(applied) => Look::done(Before::Present, applied),
         None => Look::pending(Before::Absent),
     })
-}
-
-/// Whether a Worker receives from exactly these queues.
-fn are_set(
-    now: &BTreeMap<QueueName, Option<QueueConsumer>>,
-    worker: &WorkerName,
-    to: &[DesiredConsumer],
-) -> bool {
-    let own = now.iter().filter_map(|(queue, consumer)| Some((queue, consumer.as_ref()?)));
-    let own: BTreeMap<_, _> = own.filter(|(_, consumer)| consumer.worker == *worker).collect();
-    own.len() == to.len()
-        && to.iter().all(|wanted| {
-            own.get(&wanted.queue).is_some_and(|now| now.delivery.is_like(&wanted.delivery))
-        })
 }
 
 /// The present values of the settings that `wanted` names.

@@ -1,10 +1,5 @@
 use super::{change_id, target::Writer};
-use crate::{
-    change::Change,
-    config::differences,
-    resource::{DesiredConsumer, QueueConsumer},
-    trigger::WorkersDev,
-};
+use crate::{change::Change, config::differences, resource::DesiredConsumer, trigger::WorkersDev};
 use clodo_saga::StepId;
 use clodo_types::{Hostname, QueueName};
 use serde_json::Value;
@@ -108,7 +103,10 @@ impl Writer<'_, '_> {
                 let has_none = now.as_ref().is_some_and(BTreeMap::is_empty);
                 has_none || !self.had_consumers()
             }
-            Some(now) => are_like(now, &to),
+            Some(now) => {
+                let now = now.iter().map(|(queue, consumer)| (*queue, *consumer));
+                DesiredConsumer::are_set(&to, &self.target.worker, now)
+            }
             None => self.mark.hashes.is_some() && !self.triggers_changed(),
         };
         let change = Change::SetConsumers { worker: self.target.worker_ref(), to };
@@ -170,11 +168,4 @@ impl Writer<'_, '_> {
         };
         differences(&only(recorded), &only(&new))
     }
-}
-
-fn are_like(now: &BTreeMap<&QueueName, &QueueConsumer>, to: &[DesiredConsumer]) -> bool {
-    let is_there = |wanted: &DesiredConsumer| {
-        now.get(&wanted.queue).is_some_and(|now| now.delivery.is_like(&wanted.delivery))
-    };
-    now.len() == to.len() && to.iter().all(is_there)
 }

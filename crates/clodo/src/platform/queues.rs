@@ -109,14 +109,8 @@ impl CloudflarePlatform {
             receives || to.iter().any(|wanted| wanted.queue == *name)
         });
         let now: Receivers = concerned.map(|(name, queue)| (name, queue.consumer)).collect();
-        let own = |queue: &QueueName| {
-            let now = now.get(queue)?.as_ref();
-            now.filter(|now| now.worker == worker.worker)
-        };
-        let there = now.keys().filter(|queue| own(queue).is_some()).count() == to.len()
-            && to.iter().all(|wanted| {
-                own(&wanted.queue).is_some_and(|now| now.delivery.is_like(&wanted.delivery))
-            });
+        let taken = now.iter().filter_map(|(queue, by)| Some((queue, by.as_ref()?)));
+        let there = DesiredConsumer::are_set(to, &worker.worker, taken);
         let before = Before::Consumers(now);
         Ok(if there { Look::done(before, Applied::Done) } else { Look::pending(before) })
     }
