@@ -113,9 +113,10 @@ pub(crate) struct TargetArgs {
     /// Services; without any, all of them
     #[arg(value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
-    /// The environment; `development` when none is given
+    /// An environment, more than once for several, one after the other; `development` when none is
+    /// given
     #[arg(long = "env", short = 'e', value_name = "ENVIRONMENT")]
-    pub(crate) environment: Option<String>,
+    pub(crate) environments: Vec<String>,
     /// A customer, more than once for several; without any, all of them
     #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
     pub(crate) customers: Vec<String>,
@@ -459,9 +460,9 @@ pub(crate) struct RollbackArgs {
     /// Only these services
     #[arg(long = "service", value_name = "SERVICE")]
     pub(crate) services: Vec<String>,
-    /// Only this environment
+    /// Only these environments
     #[arg(long = "env", short = 'e', value_name = "ENVIRONMENT")]
-    pub(crate) environment: Option<String>,
+    pub(crate) environments: Vec<String>,
     /// Only these customers
     #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
     pub(crate) customers: Vec<String>,

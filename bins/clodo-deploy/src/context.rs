@@ -99,7 +99,7 @@ impl<'a> Context<'a> {
         let mut selection = Selection::default();
         selection.services = parsed(&args.services)?;
         selection.customers = parsed(&args.customers)?;
-        selection.environment = args.environment.as_deref().map(name).transpose()?;
+        selection.environments = parsed(&args.environments)?;
         selection.domain = args.domain.as_deref().map(name).transpose()?;
         for (variable, value) in self.session.environment.with_prefix("CLODO_VAR_") {
             let variable: BindingName = name(variable)?;

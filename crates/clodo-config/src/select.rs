@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 pub struct Selection {
     /// These services; none means all.
     pub services: Vec<ServiceName>,
-    /// This environment; none means `development`.
-    pub environment: Option<EnvironmentName>,
+    /// These environments, in the order in which they come; none means `development`.
+    pub environments: Vec<EnvironmentName>,
     /// These customers; none means all.
     pub customers: Vec<CustomerName>,
     /// Only targets that serve this hostname.
@@ -93,24 +93,27 @@ impl SelectError {
 }
 
 impl Portfolio {
-    /// The targets that are meant, ordered by service and then by customer.
+    /// The targets that are meant, ordered by environment as they were named, then by service and
+    /// then by customer.
     ///
     /// # Errors
     /// When a name is not in the portfolio, or no selected target serves the domain.
     pub fn select(&self, selection: &Selection) -> Result<Vec<TargetSpec>, SelectError> {
-        let (environment, described) = self.selected_environment(selection)?;
+        let environments = self.selected_environments(selection)?;
         let services = self.selected_services(selection)?;
         let customers = self.selected_customers(selection)?;
         let mut targets = Vec::new();
-        for (name, service) in services {
-            for customer in &customers {
-                let parts = Parts { portfolio: self, environment, described, name, service };
-                targets.extend(parts.target(*customer, &selection.overrides));
+        for (environment, described) in &environments {
+            for (name, service) in &services {
+                for customer in &customers {
+                    let parts = Parts { portfolio: self, environment, described, name, service };
+                    targets.extend(parts.target(*customer, &selection.overrides));
+                }
             }
         }
         match &selection.domain {
             None => Ok(targets),
-            Some(domain) => self.serving(domain, environment, targets),
+            Some(domain) => self.serving(domain, &environments, targets),
         }
     }
 
@@ -157,23 +160,35 @@ impl Portfolio {
             .collect()
     }
 
-    fn selected_environment(
+    /// Each once, in the order in which they were named.
+    fn selected_environments(
         &self,
         selection: &Selection,
-    ) -> Result<(&EnvironmentName, &Environment), SelectError> {
-        let asked = selection.environment.as_ref().map_or("development", EnvironmentName::as_str);
-        self.environments.get_key_value(asked).ok_or_else(|| {
-            let names = self.environments.keys().map(EnvironmentName::as_str);
-            let hint = match selection.environment {
-                Some(_) => suggest::hint_for(asked, names),
-                None => {
-                    let names: Vec<_> = names.collect();
-                    format!("choose one with --env: {}", names.join(", "))
-                }
-            };
-            let name = asked.parse().expect("it was a name before");
-            SelectError::UnknownEnvironment { name, hint }
-        })
+    ) -> Result<Vec<(&EnvironmentName, &Environment)>, SelectError> {
+        let mut asked: Vec<&str> = Vec::new();
+        for name in selection.environments.iter().map(EnvironmentName::as_str) {
+            if !asked.contains(&name) {
+                asked.push(name);
+            }
+        }
+        if asked.is_empty() {
+            asked.push("development");
+        }
+        let known = |asked: &&str| {
+            self.environments.get_key_value(*asked).ok_or_else(|| {
+                let names = self.environments.keys().map(EnvironmentName::as_str);
+                let hint = match selection.environments.is_empty() {
+                    false => suggest::hint_for(asked, names),
+                    true => {
+                        let names: Vec<_> = names.collect();
+                        format!("choose one with --env: {}", names.join(", "))
+                    }
+                };
+                let name = asked.parse().expect("it was a name before");
+                SelectError::UnknownEnvironment { name, hint }
+            })
+        };
+        asked.iter().map(known).collect()
     }
 
     fn selected_services(
@@ -219,7 +234,7 @@ impl Portfolio {
     fn serving(
         &self,
         domain: &Hostname,
-        environment: &EnvironmentName,
+        environments: &[(&EnvironmentName, &Environment)],
         mut targets: Vec<TargetSpec>,
     ) -> Result<Vec<TargetSpec>, SelectError> {
         let all: Vec<Hostname> =
@@ -229,7 +244,9 @@ impl Portfolio {
             return Ok(targets);
         }
         let hint = match self.environments_of(domain).next() {
-            Some(other) if other != environment => format!("it is served in `--env {other}`"),
+            Some(other) if environments.iter().all(|(asked, _)| *asked != other) => {
+                format!("it is served in `--env {other}`")
+            }
             _ => suggest::hint_for(domain.as_str(), all.iter().map(Hostname::as_str)),
         };
         Err(SelectError::UnknownDomain { domain: domain.clone(), hint })

@@ -21,7 +21,7 @@ pub fn declare_secrets(
     let mut specs = Vec::new();
     for name in names {
         let mut selection = Selection::default();
-        selection.environment = Some(name.clone());
+        selection.environments = vec![name.clone()];
         specs.extend(project.portfolio().select(&selection)?);
     }
     for target in &desired.targets {

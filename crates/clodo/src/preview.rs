@@ -62,7 +62,7 @@ pub fn survey_preview(
     from: &EnvironmentName,
 ) -> Result<Survey, LoadError> {
     let mut selection = Selection::default();
-    selection.environment = Some(from.clone());
+    selection.environments = vec![from.clone()];
     let specs = project.portfolio().select(&selection)?;
     let nothing = Timestamp::from_millis(0);
     let preview = NewPreview {

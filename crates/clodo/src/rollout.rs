@@ -9,6 +9,7 @@ use clodo_orchestrator::{
     Approval, BatchSize, BlueGreen, Canary, CanaryStep, Inconclusive, Rolling, Rollout, Strategy,
     Wave,
 };
+use clodo_types::{EnvironmentName, TargetId};
 use std::num::{NonZeroU32, NonZeroUsize};
 
 /// How a new version of the target takes over.
@@ -52,7 +53,27 @@ pub(crate) fn rollout(portfolio: &Portfolio, specs: &[TargetSpec]) -> Rollout {
         });
         rollout.waves.push(wave);
     }
+    let by_environment = one_after_the_other(specs, &rollout.waves);
+    rollout.waves.extend(by_environment);
     rollout
+}
+
+/// Environments that were selected together come in the order in which they were named, but for
+/// targets of which the file says when they come. The last one needs no wave: it is the rest.
+fn one_after_the_other(specs: &[TargetSpec], described: &[Wave]) -> Vec<Wave> {
+    let mut environments: Vec<&EnvironmentName> = Vec::new();
+    for spec in specs {
+        if !environments.contains(&&spec.id.environment) {
+            environments.push(&spec.id.environment);
+        }
+    }
+    environments.pop();
+    let is_free = |id: &TargetId| described.iter().all(|wave| !wave.targets.contains(id));
+    let wave = |environment: &EnvironmentName| {
+        let members = specs.iter().map(|spec| &spec.id).filter(|id| id.environment == *environment);
+        Wave::new(environment.to_string(), members.filter(|id| is_free(id)).cloned())
+    };
+    environments.into_iter().map(wave).filter(|wave| !wave.targets.is_empty()).collect()
 }
 
 fn rolling(settings: &RolloutSettings) -> Rolling {

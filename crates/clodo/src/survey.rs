@@ -56,7 +56,7 @@ pub fn survey(project: &Project, platform: Platform) -> Result<Survey, LoadError
     let no_code = Arc::new(Bundle::new(None, Vec::new(), None));
     for environment in project.portfolio().environments().keys() {
         let mut selection = Selection::default();
-        selection.environment = Some(environment.clone());
+        selection.environments = vec![environment.clone()];
         let specs = project.portfolio().select(&selection)?;
         let services = Services::read(project, &specs)?;
         let loader = Loader::new(services, &specs, platform);

@@ -1,4 +1,4 @@
-use crate::world::{Code, World};
+use crate::world::{Code, Rolled, World};
 
 /// One target after the other; `beta` is going to be ill.
 const ROLLING: &str = "strategy = \"rolling\"\nrolling = { batch = 1, bake = \"50ms\" }\n\
@@ -38,5 +38,27 @@ fn waves_come_one_after_the_other() {
     assert_eq!(rolled.steps("waiting").first(), Some(&"hold shop wave \"friends\""));
     for customer in ["alfa", "beta", "gamma"] {
         world.only_answers(&format!("{customer}.acme.test"), "two");
+    }
+}
+
+#[test]
+fn environments_that_are_named_together_come_in_that_order_and_the_first_bad_one_is_the_last() {
+    let both = "vars = { ILL = \"yes\" }\n[environments.production]\n[customers.acme.domains]\n\
+        staging.web = \"stage.acme.test\"\nproduction.web = \"shop.acme.test\"\n";
+    let world = World::serving(both);
+    let words = ["deploy", "--env", "staging", "--env", "production", "--yes", "--json=events"];
+    let deploy = || Rolled::of(&mut world.sandbox.command("clodo-deploy", &words));
+    let first = deploy();
+    assert_eq!(first.code, Some(0), "{:#}", first.document());
+    world.only_answers("shop.acme.test", "one");
+
+    world.code(Code::IllWhereToldTo("two"));
+    let rolled = deploy();
+    assert_eq!(rolled.code, Some(1), "{:#}", rolled.document());
+    assert_eq!(rolled.steps("step_failed"), ["verify main/web-staging-acme"]);
+    let began = rolled.steps("step_started");
+    assert!(!began.contains(&"traffic main/web-production-acme"), "{began:?}");
+    for host in ["shop.acme.test", "stage.acme.test"] {
+        world.only_answers(host, "one");
     }
 }

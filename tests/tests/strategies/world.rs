@@ -3,7 +3,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -104,18 +104,13 @@ impl World {
         let clients = [client(), client()];
         let words = ["deploy", "--env", "staging", "--yes", "--json=events"];
         let mut command = self.sandbox.command("clodo-deploy", &words);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let events: Vec<Value> = lines
-            .map(|line| serde_json::from_str(&line.unwrap()).unwrap_or_else(|e| panic!("{e}")))
-            .collect();
-        let code = child.wait().unwrap().code();
+        let mut rolled = Rolled::of(&mut command);
         over.store(true, Ordering::Relaxed);
         for client in clients {
             client.join().unwrap();
         }
-        let answers = answers.lock().unwrap().clone();
-        Rolled { code, events, answers }
+        rolled.answers.clone_from(&answers.lock().unwrap());
+        rolled
     }
 
     pub(crate) fn url(&self, host: &str) -> String {
@@ -162,6 +157,17 @@ pub(crate) struct Rolled {
 }
 
 impl Rolled {
+    /// Runs a command that tells its events, without anybody asking the Workers meanwhile.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let events: Vec<Value> = lines
+            .map(|line| serde_json::from_str(&line.unwrap()).unwrap_or_else(|e| panic!("{e}")))
+            .collect();
+        let code = child.wait().unwrap().code();
+        Self { code, events, answers: BTreeMap::new() }
+    }
+
     /// The steps about which an event of this kind tells.
     pub(crate) fn steps(&self, event: &str) -> Vec<&str> {
         let told = self.events.iter().filter(|line| line["event"] == event);

@@ -31,7 +31,7 @@ pub(crate) async fn run(
     let targets = TargetArgs {
         services: args.services.clone(),
         customers: args.customers.clone(),
-        environment: Some(to.to_string()),
+        environments: vec![to.to_string()],
         domain: None,
         platform: args.platform.clone(),
     };

@@ -73,10 +73,12 @@ fn same_targets(meant: &Deployment, args: &ResumeArgs) -> TargetArgs {
     let services: BTreeSet<_> = meant.wanted.keys().map(|id| id.service.to_string()).collect();
     let customers: BTreeSet<_> =
         meant.wanted.keys().filter_map(|id| Some(id.customer.as_ref()?.to_string())).collect();
+    let environments: BTreeSet<_> =
+        meant.wanted.keys().map(|id| id.environment.to_string()).collect();
     TargetArgs {
         services: services.into_iter().collect(),
         customers: customers.into_iter().collect(),
-        environment: meant.wanted.keys().next().map(|id| id.environment.to_string()),
+        environments: environments.into_iter().collect(),
         domain: None,
         platform: args.platform.clone(),
     }
@@ -90,14 +92,12 @@ fn rollback_again(args: &ResumeArgs, of: String, meant: &Deployment) -> Rollback
         _ => None,
     };
     let each = meant.reach == Some(Reach::Each);
-    // A rollback may reach over several environments, unlike a deployment.
-    let environments: BTreeSet<_> = meant.wanted.keys().map(|id| &id.environment).collect();
     RollbackArgs {
         deployment: (to_time.is_none() && !each).then_some(of),
         to_time: to_time.map(|time| time.to_string()),
         each,
         services: same.services,
-        environment: same.environment.filter(|_| environments.len() == 1),
+        environments: same.environments,
         customers: same.customers,
         with_data: meant.databases,
         chosen: meant.databases.then(|| meant.chosen.clone()),

@@ -103,8 +103,10 @@ fn options(
         options.targets.clone_from(chosen);
         return Ok(options);
     }
-    let environment: Option<EnvironmentName> = args.environment.as_deref().map(name).transpose()?;
     let ids = || past.iter().flat_map(|one| &one.targets).map(|target| &target.id);
+    let environments = narrowed(&args.environments, "environment", |wanted: &EnvironmentName| {
+        ids().any(|id| id.environment == *wanted)
+    })?;
     let services = narrowed(&args.services, "service", |wanted: &ServiceName| {
         ids().any(|id| id.service == *wanted)
     })?;
@@ -116,8 +118,8 @@ fn options(
     let is_preview = |id: &TargetId| {
         !described.contains_key(&id.environment) && id.environment.as_str().starts_with("pr-")
     };
-    let leaves_out = environment.is_none() && options.of.is_none() && ids().any(is_preview);
-    let names_all = services.is_empty() && customers.is_empty() && environment.is_none();
+    let leaves_out = environments.is_empty() && options.of.is_none() && ids().any(is_preview);
+    let names_all = services.is_empty() && customers.is_empty() && environments.is_empty();
     if names_all && !leaves_out {
         return Ok(options);
     }
@@ -125,7 +127,7 @@ fn options(
         let customer = |one: &CustomerName| id.customer.as_ref() == Some(one);
         (services.is_empty() || services.contains(&id.service))
             && (customers.is_empty() || customers.iter().any(customer))
-            && environment.as_ref().is_none_or(|wanted| *wanted == id.environment)
+            && (environments.is_empty() || environments.contains(&id.environment))
             && !(leaves_out && is_preview(id))
     };
     options.targets = ids().filter(fits).cloned().collect();

@@ -24,9 +24,9 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.targets.platform).unwrap_or(Platform::Local);
-    let names: Vec<String> = match &args.targets.environment {
-        Some(name) => vec![name.clone()],
-        None => {
+    let names: Vec<String> = match args.targets.environments.is_empty() {
+        false => args.targets.environments.clone(),
+        true => {
             context.project.portfolio().environments().keys().map(ToString::to_string).collect()
         }
     };
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     let mut targets = 0;
     for name in names {
         let mut one = args.targets.clone();
-        one.environment = Some(name);
+        one.environments = vec![name];
         let selection = context.selection(&one)?;
         let loaded = context.load(&selection, platform, &LoadFrom::default()).await?;
         targets += loaded.specs.len();

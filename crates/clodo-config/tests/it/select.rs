@@ -1,15 +1,15 @@
 use crate::{SHOP, portfolio};
 use clodo_config::{Origin, Portfolio, SelectError, Selection, Strategy, TargetSpec};
 
-/// `services/environment/customers/domain`, each part possibly empty.
+/// `services/environments/customers/domain`, each part possibly empty.
 fn selection(text: &str) -> Selection {
     let mut parts = text.split('/');
     let mut next = || parts.next().unwrap_or_default();
     let mut selection = Selection::default();
     selection.services =
         next().split_whitespace().map(|name| name.parse().expect("a valid name")).collect();
-    selection.environment =
-        Some(next()).filter(|s| !s.is_empty()).map(|s| s.parse().expect("a valid name"));
+    selection.environments =
+        next().split_whitespace().map(|name| name.parse().expect("a valid name")).collect();
     selection.customers =
         next().split_whitespace().map(|name| name.parse().expect("a valid name")).collect();
     selection.domain =
@@ -36,6 +36,11 @@ fn a_selection_means_what_it_says() {
             "catalog@staging/acme catalog@staging/initech orders@staging/acme \
              orders@staging/initech web@staging/acme web@staging/initech",
         ),
+        (
+            "web orders/staging development staging/acme",
+            "orders@staging/acme web@staging/acme orders@development/acme web@development/acme",
+        ),
+        ("/staging production//orders.acme.test", "orders@production/acme"),
         ("/production//orders.acme.test", "orders@production/acme"),
         ("/production//catalog.acme.test", "catalog@production/acme"),
     ] {
@@ -55,7 +60,7 @@ fn an_unknown_name_says_what_was_meant() {
             "unknown environment `prod`",
             "there is `development`, `preview`, `production`, `staging`",
         ),
-        ("/productoin/", "unknown environment `productoin`", "did you mean `production`?"),
+        ("/staging productoin/", "unknown environment `productoin`", "did you mean `production`?"),
         ("//acne", "unknown customer `acne`", "did you mean `acme`?"),
         (
             "/production//shop.acme.tset",

@@ -56,7 +56,7 @@ fn of_each_setting_of_a_rollout_the_strongest_level_counts() {
 fn a_wave_has_the_targets_that_all_of_its_lists_name() {
     let shop = portfolio(SHOP);
     let mut selection = Selection::default();
-    selection.environment = Some("production".parse().unwrap());
+    selection.environments = vec!["production".parse().unwrap()];
     let targets = shop.select(&selection).unwrap();
     let of = |wave: usize| {
         let wave = &shop.waves()[wave];

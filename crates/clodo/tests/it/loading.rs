@@ -41,7 +41,7 @@ fn sorted(value: Value) -> Value {
 
 async fn storefront(environment: &str, customers: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/storefront");
-    let ask = Ask { environment: Some(environment), customers, ..Ask::default() };
+    let ask = Ask { environments: &[environment], customers, ..Ask::default() };
     let loaded = load_from(&folder.canonicalize().unwrap(), ask).await.unwrap();
     assert_eq!(loaded.notes, []);
     let targets: Vec<Value> = loaded.desired.targets.iter().map(|target| picture(target)).collect();
@@ -66,7 +66,7 @@ async fn a_service_binding_reaches_the_same_customer_and_environment() {
     let customers = "[customers.acme]\n[customers.globex]";
     let services = [("web", web), ("api", "name = \"the-api\"")];
     let folder = Folder::with_services(customers, &services);
-    let ask = Ask { environment: Some("staging"), services: &["web"], ..Ask::default() };
+    let ask = Ask { environments: &["staging"], services: &["web"], ..Ask::default() };
     let loaded = folder.load(ask).await.unwrap();
     let bound = |target: &DesiredTarget| -> Vec<String> {
         target.services.iter().map(|service| service.worker.to_string()).collect()
@@ -165,11 +165,11 @@ async fn a_folder_with_only_a_wrangler_config_is_deployed_as_wrangler_would() {
     let local = folder.load(Ask::default()).await.unwrap();
     assert_eq!(resources(target(&local, "shop")), ["main", "shop-kv"]);
 
-    let preview = folder.load(Ask { environment: Some("preview"), ..ask() }).await.unwrap();
+    let preview = folder.load(Ask { environments: &["preview"], ..ask() }).await.unwrap();
     let preview = target(&preview, "shop");
     assert_eq!((preview.worker.as_str(), &preview.vars["A"]), ("shop-preview", &json!("p")));
 
-    let staging = folder.load(Ask { environment: Some("staging"), ..ask() }).await.unwrap();
+    let staging = folder.load(Ask { environments: &["staging"], ..ask() }).await.unwrap();
     assert_eq!(target(&staging, "shop").worker.as_str(), "shop-staging", "not the one above");
 }
 
@@ -179,7 +179,7 @@ async fn a_section_for_the_environment_is_complete_and_others_share_nothing() {
     let config = format!("name = \"shop\"\nroutes = [\"shop.acme.test/*\"]\n{IDS}{section}");
     let folder = Folder::with_services("", &[("shop", &config)]);
     let load = async |environment, cloudflare| {
-        let ask = Ask { environment: Some(environment), cloudflare, ..Ask::default() };
+        let ask = Ask { environments: &[environment], cloudflare, ..Ask::default() };
         folder.load(ask).await.unwrap()
     };
     let production = load("production", true).await;
@@ -275,7 +275,7 @@ async fn a_strategy_is_followed_as_the_file_says() {
                 [customers.a]\n[customers.b]";
     let folder = Folder::with_services(toml, &[("web", "name = \"web\"")]);
     let of = async |environment| {
-        let ask = Ask { environment: Some(environment), ..Ask::default() };
+        let ask = Ask { environments: &[environment], ..Ask::default() };
         let loaded = folder.load(ask).await.unwrap();
         assert_eq!(rules(&loaded.notes), Vec::<&str>::new());
         loaded.desired
@@ -289,11 +289,34 @@ async fn a_strategy_is_followed_as_the_file_says() {
 }
 
 #[tokio::test]
+async fn environments_that_were_named_together_come_one_after_the_other() {
+    let toml = "[environments.staging]\n[environments.production]\n[environments.canary]\n\
+                [[waves]]\nname = \"first\"\ncustomers = [\"b\"]\n[customers.a]\n[customers.b]";
+    let folder = Folder::with_services(toml, &[("web", "name = \"web\"")]);
+    let environments = &["staging", "production", "canary"];
+    let loaded = folder.load(Ask { environments, ..Ask::default() }).await.unwrap();
+    let waves: Vec<(&str, String)> = loaded
+        .desired
+        .rollout
+        .waves
+        .iter()
+        .map(|wave| {
+            let targets: Vec<String> = wave.targets.iter().map(ToString::to_string).collect();
+            (wave.name.as_str(), targets.join(" "))
+        })
+        .collect();
+    let first = "web@canary/b web@production/b web@staging/b".to_owned();
+    let staging = ("staging", "web@staging/a".to_owned());
+    let production = ("production", "web@production/a".to_owned());
+    assert_eq!(waves, [("first", first), staging, production]);
+}
+
+#[tokio::test]
 async fn a_canary_that_cannot_be_judged_is_refused() {
     let toml = "[environments.production]\nstrategy = \"canary\"\n\
                 canary = { error_tolerance = 0.5, error_margin = 0.1 }";
     let folder = Folder::with_services(toml, &[("web", "name = \"web\"")]);
-    let ask = Ask { environment: Some("production"), ..Ask::default() };
+    let ask = Ask { environments: &["production"], ..Ask::default() };
     let said = folder.refused(ask).await;
     assert!(
         said.starts_with(

@@ -33,7 +33,7 @@ pub(super) async fn run(
     let life = args.ttl.as_deref().map(life).transpose()?;
     let from = TargetArgs {
         services: args.services.clone(),
-        environment: Some(args.from.clone()),
+        environments: vec![args.from.clone()],
         customers: args.customers.clone(),
         domain: None,
         platform: args.platform.clone(),
@@ -42,7 +42,7 @@ pub(super) async fn run(
     may_take(&context, args)?;
     let to = context.connect(platform).await?;
     let found = Found::read(&context, &to, None, false).await?;
-    let preview = wanted(&context, name, found.previews, selection.environment.as_ref(), life)?;
+    let preview = wanted(&context, name, found.previews, selection.environments.first(), life)?;
     let from = LoadFrom { adopt: false, secrets_file: args.work.secrets_file.as_deref() };
     let mut loaded = context.load_preview(&selection, platform, &from, &preview).await?;
     say_findings(&session.ui, &loaded.notes);

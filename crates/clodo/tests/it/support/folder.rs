@@ -12,7 +12,7 @@ pub(crate) struct Folder(tempfile::TempDir);
 /// What a test says about a load; the rest is usual.
 #[derive(Default)]
 pub(crate) struct Ask<'a> {
-    pub(crate) environment: Option<&'a str>,
+    pub(crate) environments: &'a [&'a str],
     pub(crate) services: &'a [&'a str],
     pub(crate) customers: &'a [&'a str],
     pub(crate) cloudflare: bool,
@@ -78,7 +78,7 @@ fn worker(config: &str) -> String {
 pub(crate) async fn load_from(folder: &Path, ask: Ask<'_>) -> Result<Loaded, LoadError> {
     let project = Project::open(None, folder)?;
     let mut selection = Selection::default();
-    selection.environment = ask.environment.map(|name| name.parse().unwrap());
+    selection.environments = ask.environments.iter().map(|name| name.parse().unwrap()).collect();
     selection.services = ask.services.iter().map(|name| name.parse().unwrap()).collect();
     selection.customers = ask.customers.iter().map(|name| name.parse().unwrap()).collect();
     let options = LoadOptions {
