@@ -2,6 +2,7 @@
 
 use clodo_postgres_fixture::PostgresServer;
 use clodo_tests::{Run, Sandbox};
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 
 /// A folder of the storefront, as another machine would have it, with the state of a team.
@@ -83,4 +84,29 @@ fn pgpass(sandbox: &Sandbox, password: &str, mode: u32) {
     }
     #[cfg(not(unix))]
     let _ = mode;
+}
+
+#[test]
+fn a_state_is_reached_over_tls_and_its_certificate_must_be_known() {
+    let key = KeyPair::generate().expect("a key");
+    let authority = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a good name");
+    let certificate = authority.self_signed(&key).expect("a certificate").pem();
+    let server = PostgresServer::start_with_tls(&certificate, &key.serialize_pem());
+    let Some(server) = server else { return };
+    let plain = machine(&server.database());
+    let refused = run(&plain, &server, &["deployments", "--json"]).exits(6);
+    assert!(refused.stderr.contains("no encryption"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`?sslmode=require`"), "{}", refused.stderr);
+
+    let sandbox = machine(&format!("{}?sslmode=verify-full", server.database()));
+    sandbox.write("authority.pem", &certificate);
+    let deploy = |authority: Option<&str>| -> Run {
+        let mut command = sandbox.command("clodo-deploy", &DEPLOY);
+        command.env("CLODO_STATE_PASSWORD", server.password());
+        command.envs(authority.map(|file| ("SSL_CERT_FILE", sandbox.project().join(file))));
+        command.output().expect("clodo-deploy starts").into()
+    };
+    let unknown = deploy(None).exits(7);
+    assert!(unknown.stderr.contains("certificate"), "{}", unknown.stderr);
+    assert_eq!(deploy(Some("authority.pem")).exits(0).json()["outcome"], "done");
 }

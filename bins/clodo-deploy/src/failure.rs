@@ -77,7 +77,8 @@ pub(crate) fn of_state(error: StateError, shared: bool, platform: Platform) -> C
         }
         Some(StoreErrorKind::Denied) if shared => {
             "give the password in CLODO_STATE_PASSWORD or a pgpass file; the database must be there, \
-             and its user may create a schema in it"
+             and its user may create a schema in it; a server that wants TLS needs \
+             `?sslmode=require` at the end of the URL"
                 .to_owned()
         }
         _ if shared => "check `state` in clodo.toml, and that the server runs".to_owned(),

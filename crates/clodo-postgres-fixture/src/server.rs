@@ -42,6 +42,20 @@ impl PostgresServer {
     /// When it is installed and does not start.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::begin(None)
+    }
+
+    /// Starts a server that takes encrypted connections alone: with a certificate for 127.0.0.1 and
+    /// its key, both in PEM.
+    ///
+    /// # Panics
+    /// When PostgreSQL is installed and does not start.
+    #[must_use]
+    pub fn start_with_tls(certificate: &str, key: &str) -> Option<Self> {
+        Self::begin(Some((certificate, key)))
+    }
+
+    fn begin(identity: Option<(&str, &str)>) -> Option<Self> {
         let Some(programs) = find::programs() else {
             find::skipped();
             return None;
@@ -49,6 +63,14 @@ impl PostgresServer {
         let folder = tempfile::Builder::new().prefix("clodo-postgres-").tempdir();
         let folder = folder.expect("there is room for a temporary folder").keep();
         fs::write(folder.join("password"), PASSWORD).expect("the folder is new");
+        if let Some((certificate, key)) = identity {
+            let private = fs::Permissions::from_mode(0o600);
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = folder.join(name);
+                fs::write(&path, text).expect("the folder is new");
+                fs::set_permissions(&path, private.clone()).expect("the file is our own");
+            }
+        }
         let user = hand_over(&folder);
         let mut watch = Watch::new(&programs, &folder, user);
         assert!(watch.order("create"), "initdb failed:\n{}", log(&folder, "initdb.log"));
@@ -150,7 +172,9 @@ fn hand_over(folder: &Path) -> Option<(u32, u32)> {
         .iter()
         .find_map(|name| user(&users, name))
         .expect("a system with root has another user too");
-    for path in [folder.to_owned(), folder.join("password")] {
+    let files = fs::read_dir(folder).expect("the folder is our own");
+    let files = files.map(|file| file.expect("the folder is our own").path());
+    for path in files.chain([folder.to_owned()]) {
         std::os::unix::fs::chown(path, Some(user), Some(group)).expect("root may do that");
     }
     Some((user, group))

@@ -19,8 +19,13 @@ while read -r word argument name; do
                 >"$folder/initdb.log" 2>&1
             ;;
         start)
+            tls=
+            if [ -e "$folder/server.key" ]; then
+                tls="-c ssl=on -c ssl_cert_file=$folder/server.crt -c ssl_key_file=$folder/server.key"
+                sed -i 's/^host /hostssl /' "$folder/data/pg_hba.conf"
+            fi
             "$programs/pg_ctl" start -D "$folder/data" -l "$folder/server.log" -w -t 60 -o \
-                "-c listen_addresses=127.0.0.1 -c port=$argument -c unix_socket_directories= -c fsync=off -c max_connections=100 -c shared_buffers=16MB -c log_min_messages=warning" \
+                "-c listen_addresses=127.0.0.1 -c port=$argument -c unix_socket_directories= -c fsync=off -c max_connections=100 -c shared_buffers=16MB -c log_min_messages=warning $tls" \
                 >/dev/null 2>&1
             ;;
         database)
