@@ -75,10 +75,30 @@ pub async fn load(
     bundler: &Bundler,
     options: LoadOptions<'_>,
 ) -> Result<Loaded, LoadError> {
-    let specs = project.portfolio().select(options.selection)?;
-    let mut services = Services::read(project, &specs)?;
-    services.build(bundler, &specs).await?;
-    assemble(project, services, specs, options, None)
+    let mut environments = environments(project, options.selection)?;
+    for Environment { services, specs } in &mut environments {
+        services.build(bundler, specs).await?;
+    }
+    assemble(project, environments, options, None)
+}
+
+/// What one environment makes of the services' files, and the selected targets in it.
+struct Environment<'a> {
+    services: Services<'a>,
+    specs: Vec<TargetSpec>,
+}
+
+/// The environments of the selected targets, in the order in which those come.
+fn environments<'a>(
+    project: &'a Project,
+    selection: &Selection,
+) -> Result<Vec<Environment<'a>>, LoadError> {
+    let specs = project.portfolio().select(selection)?;
+    let apart = specs.chunk_by(|one, next| one.id.environment == next.id.environment);
+    let read = |specs: &[TargetSpec]| {
+        Ok(Environment { services: Services::read(project, specs)?, specs: specs.to_vec() })
+    };
+    apart.map(read).collect()
 }
 
 /// The same for a preview of the selected targets: each is loaded as its copy.
@@ -94,7 +114,7 @@ pub async fn load_preview(
     let specs = project.portfolio().select(options.selection)?;
     let mut services = Services::read(project, &specs)?.of_preview(preview, &specs);
     services.build(bundler, &specs).await?;
-    assemble(project, services, specs, options, Some(preview))
+    assemble(project, vec![Environment { services, specs }], options, Some(preview))
 }
 
 /// The same with code that was built before: a bundle for each selected service.
@@ -106,50 +126,65 @@ pub fn load_built(
     bundles: &BTreeMap<ServiceName, Arc<Bundle>>,
     options: LoadOptions<'_>,
 ) -> Result<Loaded, LoadError> {
-    let specs = project.portfolio().select(options.selection)?;
-    let mut services = Services::read(project, &specs)?;
-    services.take(bundles, &specs)?;
-    assemble(project, services, specs, options, None)
+    let mut environments = environments(project, options.selection)?;
+    for Environment { services, specs } in &mut environments {
+        services.take(bundles, specs)?;
+    }
+    assemble(project, environments, options, None)
 }
 
 fn assemble(
     project: &Project,
-    services: Services<'_>,
-    specs: Vec<TargetSpec>,
+    environments: Vec<Environment<'_>>,
     options: LoadOptions<'_>,
     preview: Option<&NewPreview>,
 ) -> Result<Loaded, LoadError> {
     let mut notes = project.portfolio().notes().to_vec();
-    for service in services.built() {
-        notes.extend(service.files.warnings.iter().cloned());
-        notes.extend(notes::of_service(service));
-    }
-    let loader = Loader::new(services, &specs, options.platform).copying(preview);
     let mut secrets = options.secrets;
-    let mut targets = Vec::new();
-    for spec in &specs {
-        let built = loader.services.of(&spec.id).bundle.clone();
-        let bundle = built.expect("selected services were built");
-        let mut target = loader.target(spec, bundle, &mut notes)?;
-        target.adopt = options.adopt && preview.is_none();
-        declare(Some(spec), &target, options.platform, &mut secrets, options.environment);
-        targets.push(target);
+    let (mut targets, mut all, mut folders) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for Environment { services, specs } in environments {
+        for service in services.built() {
+            notes.extend(service.files.warnings.iter().cloned());
+            notes.extend(notes::of_service(service));
+        }
+        let loader = Loader::new(services, &specs, options.platform).copying(preview);
+        for spec in &specs {
+            let service = loader.services.of(&spec.id);
+            let bundle = service.bundle.clone().expect("selected services were built");
+            let folder = service.files.shown.parent().map(PathBuf::from).unwrap_or_default();
+            let mut target = loader.target(spec, bundle, &mut notes)?;
+            target.adopt = options.adopt && preview.is_none();
+            declare(Some(spec), &target, options.platform, &mut secrets, options.environment);
+            folders.insert(target.id.clone(), folder);
+            targets.push(target);
+        }
+        drop(loader);
+        all.extend(specs);
     }
+    let specs = all;
+    once_each(&mut notes);
     no_worker_twice(&targets)?;
     notes.extend(unknown_secrets(project, &secrets, &targets));
     if let Some(block) = notes.iter().find(|note| note.severity == Severity::Block) {
         return Err(blocked(block));
     }
-    let folders = specs.iter().zip(&targets).map(|(spec, target)| {
-        let shown = &loader.services.of(&spec.id).files.shown;
-        (target.id.clone(), shown.parent().map(PathBuf::from).unwrap_or_default())
-    });
-    let folders = folders.collect();
     let mut desired = Desired::new(project.portfolio().name().clone(), targets);
     if preview.is_none() {
         desired.rollout = rollout::rollout(project.portfolio(), &specs);
     }
     Ok(Loaded { desired, secrets, specs, folders, notes })
+}
+
+/// Two environments may say the same of one file.
+fn once_each(notes: &mut Vec<Finding>) {
+    let mut seen = Vec::new();
+    notes.retain(|note| {
+        let is_new = !seen.contains(note);
+        if is_new {
+            seen.push(note.clone());
+        }
+        is_new
+    });
 }
 
 /// What targets are made from.

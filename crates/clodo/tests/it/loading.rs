@@ -309,6 +309,24 @@ async fn environments_that_were_named_together_come_one_after_the_other() {
     let staging = ("staging", "web@staging/a".to_owned());
     let production = ("production", "web@production/a".to_owned());
     assert_eq!(waves, [("first", first), staging, production]);
+    folder.write(
+        "web/wrangler.toml",
+        "name = \"web\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\n\
+         [env.staging]\nname = \"stage\"\n[env.production]\nvars = { LIVE = \"yes\" }",
+    );
+    let loaded = folder.load(Ask { environments, ..Ask::default() }).await.unwrap();
+    let named = loaded.desired.targets.iter().map(|one| (one.worker.to_string(), one.vars.len()));
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [
+            ("stage-a".to_owned(), 0),
+            ("stage-b".to_owned(), 0),
+            ("web-production-a".to_owned(), 1),
+            ("web-production-b".to_owned(), 1),
+            ("web-canary-a".to_owned(), 0),
+            ("web-canary-b".to_owned(), 0),
+        ]
+    );
 }
 
 #[tokio::test]
