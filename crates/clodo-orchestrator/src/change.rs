@@ -1,6 +1,7 @@
 use crate::{
     desired::DesiredTarget,
     mark::Mark,
+    migration::MigrationRecord,
     preview::Preview,
     resource::{DesiredConsumer, QueueConsumer},
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
@@ -126,6 +127,9 @@ pub enum Change {
         id: DatabaseId,
         /// The moment.
         bookmark: String,
+        /// What the database lacks at that moment and has now, if it is known: it tells whether the
+        /// database was put back.
+        first: Option<MigrationRecord>,
     },
     /// Take a Worker away, with its versions, secrets and schedules. Like every removal it is final.
     RemoveWorker {

@@ -78,16 +78,31 @@ pub async fn restores(
     let name = id.to_string();
     let to = |bookmark: String| {
         let (account, name, id) = (account.clone(), name.clone(), id.clone());
-        Change::RestoreDatabase { account, name, id, bookmark }
+        Change::RestoreDatabase { account, name, id, bookmark, first: None }
     };
     let change = to(bookmark);
-    let look = look(platform, &change, &inputs()).await;
-    assert_eq!(look.already, None, "nobody can tell whether it was put back already");
+    let now = async || {
+        let look = look(platform, &change, &inputs()).await;
+        assert_eq!(look.already, None, "the platform alone cannot tell whether it was put back");
+        let Before::Bookmark(bookmark) = look.before else { panic!("{look:?}") };
+        bookmark
+    };
+    let late = now().await;
+    assert_eq!(now().await, late, "a moment lasts until something is written");
+    let record = async || {
+        let applied = migrator.applied(database).await.expect("history can be read");
+        applied.into_iter().find(|done| done.name == file.name)
+    };
+    let first = record().await.expect("it is recorded");
+    assert!(first.applied_at.is_some(), "{first:?}");
     apply(platform, &change, &inputs()).await;
+    assert_ne!(now().await, late, "that it was put back makes it another moment");
+    assert_eq!(record().await, None, "the record goes with the rows");
     assert_eq!(count().await, before, "what was written since is gone");
-    let Before::Bookmark(bookmark) = look.before else { panic!("{look:?}") };
+    let bookmark = late;
     apply(platform, &to(bookmark), &inputs()).await;
     assert_eq!(count().await, before + 1, "and can be had back by the bookmark from before");
+    assert_eq!(record().await, Some(first), "as it was");
     apply(platform, &change, &inputs()).await;
 }
 

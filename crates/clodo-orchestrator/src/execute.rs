@@ -61,6 +61,7 @@ async fn apply(
     facts.word = ear.word();
     facts.notes.clone_from(&work.history.notes);
     facts.waited.clone_from(&work.history.waited);
+    facts.before.clone_from(&work.history.before);
     let facts = Arc::new(facts);
     run_cx.listener = Arc::new(Forward(Arc::clone(&cx.listener)));
     run_cx.cancel = cx.cancel.clone();
@@ -150,6 +151,7 @@ fn describe(cx: &DeployContext, work: &Work, facts: &Facts, run: RunReport) -> D
         _ => Outcome::PartlyDone,
     };
     let mut report = unwritten(cx, work.prepared.clone(), outcome, work.began);
+    report.findings.extend(facts.said());
     report.deployment = Some(run.run.clone());
     report.failure = run.failures.first().map(|failure| FailureReport::of(failure, plan));
     report.cancelled = run.cancelled;

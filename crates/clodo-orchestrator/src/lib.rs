@@ -137,7 +137,8 @@ pub use mark::{Hashes, Mark, MessageError, VersionMessage};
 #[cfg(feature = "fake")]
 pub use memory::{Fault, Meddling, MemoryPlatform, MemorySecrets, MemoryTelemetry, MemoryVerifier};
 pub use migration::{
-    AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationTarget, RestorePoint,
+    AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationRecord, MigrationTarget,
+    RestorePoint,
 };
 pub use migration_gate::MigrationGate;
 pub use observed::{

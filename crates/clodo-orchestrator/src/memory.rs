@@ -71,7 +71,8 @@ impl MemoryPlatform {
         account.domains.insert(hostname.clone(), worker.worker.clone());
     }
 
-    /// Makes the step of this name go wrong from now on: `upload main/orders`.
+    /// Makes the step of this name go wrong from now on: `upload main/orders`. A bookmark of a
+    /// database is read as `bookmark main/orders-db`, and only refused.
     pub fn fail_at(&self, step: &str, fault: Fault) {
         self.state().faults.insert(step.to_owned(), fault);
     }

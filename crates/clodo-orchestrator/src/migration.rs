@@ -79,6 +79,10 @@ pub struct AppliedMigration {
     pub name: String,
     /// The checksum that was recorded with it; wrangler records none.
     pub checksum: Option<Checksum>,
+    /// When it was applied, in the database's words: it tells this application of the file from one
+    /// after the database was put back. `None` where the table does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_at: Option<String>,
 }
 
 /// A moment of a database's history, as it was before a deployment migrated it.
@@ -90,6 +94,18 @@ pub struct RestorePoint {
     pub id: DatabaseId,
     /// The moment, in the platform's words.
     pub bookmark: String,
+    /// What the database lacks at that moment, and has from right after it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<MigrationRecord>,
+}
+
+/// Where a database records that it has a migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigrationRecord {
+    /// The table.
+    pub table: String,
+    /// The name of the file.
+    pub file: String,
 }
 
 /// A database to migrate.

@@ -16,6 +16,7 @@ mod triggers;
 pub use error::PlanError;
 
 pub(crate) use arrange::arrange;
+pub(crate) use migrations::name_of;
 pub(crate) use takeover::shown;
 
 use crate::{
@@ -247,7 +248,7 @@ pub(crate) fn change_id(change: &Change) -> StepId {
 
 /// The name of the step that applies this file.
 pub(crate) fn migration_id(migration: &Migration) -> StepId {
-    let database = migrations::name_of(&migration.database);
+    let database = name_of(&migration.database);
     let subject = format!("{}/{database} {}", migration.account, migration.file.name);
     StepId::new(format!("migrate {subject}"))
 }

@@ -1,7 +1,9 @@
+mod moments;
+
 use crate::{
     change::{Applied, Before, Change, Inputs, Traffic, Undone, main_version},
     context::DeployContext,
-    migration::{MigrationTarget, RestorePoint},
+    migration::MigrationTarget,
     observed::{Observed, ObservedAccount},
     plan::{Action, Hold, Judgement, Migration, Plan, PlannedStep},
     platform::{PlatformError, PlatformErrorKind},
@@ -14,11 +16,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use clodo_saga::{Fence, Look, Outputs, Step, StepError, StepId, Undo};
-use clodo_types::{AccountName, DatabaseId, DeploymentId, VersionId};
+use clodo_types::{AccountName, DatabaseId, DeploymentId, Finding, VersionId};
+use moments::Seen;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 use tokio::sync::watch;
 
@@ -40,6 +43,10 @@ pub(crate) struct Facts {
     /// Of interrupted runs: what steps noted last, and how those that waited ended.
     pub(crate) notes: BTreeMap<StepId, Value>,
     pub(crate) waited: BTreeMap<StepId, Value>,
+    /// Of interrupted runs: what was there before steps acted.
+    pub(crate) before: BTreeMap<StepId, Value>,
+    /// What there is to say that was not known when the plan was made.
+    said: Mutex<Vec<Finding>>,
 }
 
 impl Facts {
@@ -72,7 +79,7 @@ impl Facts {
             }
         }
         let (fence, word) = (None, watch::channel(Word::default()).1);
-        let (notes, waited) = (BTreeMap::new(), BTreeMap::new());
+        let (notes, waited, before) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             deployment,
             observed,
@@ -85,7 +92,18 @@ impl Facts {
             word,
             notes,
             waited,
+            before,
+            said: Mutex::default(),
         }
+    }
+
+    fn say(&self, finding: Finding) {
+        self.said.lock().expect("no holder panics").push(finding);
+    }
+
+    /// What steps had to say.
+    pub(crate) fn said(&self) -> Vec<Finding> {
+        self.said.lock().expect("no holder panics").clone()
     }
 
     /// The version that should answer at a Worker's addresses.
@@ -183,12 +201,14 @@ pub(crate) struct PlanStep {
     planned: PlannedStep,
     facts: Arc<Facts>,
     cx: DeployContext,
+    /// Of a database that is to be put back: what it is put back from.
+    seen: Mutex<Option<Seen>>,
 }
 
 pub(crate) fn steps(plan: &Plan, facts: &Arc<Facts>, cx: &DeployContext) -> Vec<Arc<dyn Step>> {
     let step = |planned: &PlannedStep| {
         let (planned, facts, cx) = (planned.clone(), Arc::clone(facts), cx.clone());
-        Arc::new(PlanStep { planned, facts, cx }) as Arc<dyn Step>
+        Arc::new(PlanStep { planned, facts, cx, seen: Mutex::default() }) as Arc<dyn Step>
     };
     plan.steps.iter().map(step).collect()
 }
@@ -227,10 +247,8 @@ impl Step for PlanStep {
                 return Ok(Look { before: Value::Null, already });
             }
         };
-        if let (Change::RestoreDatabase { .. }, Some(done)) =
-            (change, self.facts.waited.get(&self.planned.id))
-        {
-            return Ok(Look { before: Value::Null, already: Some(done.clone()) });
+        if let Change::RestoreDatabase { .. } = change {
+            return self.look_back(change, outputs).await;
         }
         let inputs = self.facts.inputs(change, outputs);
         let look = self.cx.platform.look(change, &inputs).await?;
@@ -240,6 +258,9 @@ impl Step for PlanStep {
 
     async fn act(&self, outputs: &Outputs) -> Result<Value, StepError> {
         match &self.planned.action {
+            Action::Change(change @ Change::RestoreDatabase { .. }) => {
+                self.go_back(change, outputs).await
+            }
             Action::Change(change) => {
                 let inputs = self.facts.inputs(change, outputs);
                 let applied = self.cx.platform.apply(change, &inputs).await?;
@@ -272,11 +293,11 @@ impl Step for PlanStep {
         outputs: &Outputs,
     ) -> Result<Undo, StepError> {
         match &self.planned.action {
+            Action::Change(change @ Change::RestoreDatabase { .. }) => {
+                Ok(self.stays_back(change, before, outputs).await)
+            }
             Action::Change(change) => {
                 let inputs = self.facts.inputs(change, outputs);
-                if let Change::RestoreDatabase { name, .. } = change {
-                    return Ok(Undo::Kept(put_back(name, before)));
-                }
                 let before: Before = serde_json::from_value(before.clone())?;
                 let applied: Option<Applied> =
                     output.map(|output| serde_json::from_value(output.clone())).transpose()?;
@@ -339,28 +360,6 @@ impl PlanStep {
         Ok(MigrationTarget { account, id, name, table })
     }
 
-    /// To what the database can be put back: `false` for one that this deployment makes, null when
-    /// there is no bookmark, which is no reason not to migrate it.
-    async fn restore_point(&self, migration: &Migration, outputs: &Outputs) -> Value {
-        let Ok(database) = self.migration_target(migration, outputs) else { return Value::Null };
-        let known = self.facts.account(&migration.account);
-        if known.is_none_or(|account| account.database_by_id(&database.id).is_none()) {
-            return Value::Bool(false);
-        }
-        match self.cx.migrator.bookmark(&database).await {
-            Ok(Some(bookmark)) => {
-                let (account, id) = (database.account, database.id);
-                let point = RestorePoint { account, id, bookmark };
-                serde_json::to_value(point).unwrap_or_default()
-            }
-            Ok(None) => Value::Null,
-            Err(error) => {
-                tracing::warn!(%error, "there is no bookmark of a database that is migrated");
-                Value::Null
-            }
-        }
-    }
-
     async fn verify(&self, check: &Check, outputs: &Outputs) -> Result<Value, StepError> {
         let urls = self.cx.platform.urls(&check.addresses);
         let version = self.facts.version(&check.addresses.worker, outputs);
@@ -388,15 +387,5 @@ impl PlanStep {
         let applied = self.cx.migrator.applied(&database).await?;
         let is_there = applied.iter().any(|done| done.name == migration.file.name);
         Ok(if is_there { kept() } else { Undo::Undone })
-    }
-}
-
-/// Nothing is put back over what was written since, and so neither is a restore undone: a person may.
-fn put_back(name: &str, before: &Value) -> String {
-    match serde_json::from_value(before.clone()) {
-        Ok(Before::Bookmark(bookmark)) => format!(
-            "database {name} may have been put back, and stays so; before, it was at bookmark {bookmark}"
-        ),
-        _ => format!("database {name} was put back, and stays so"),
     }
 }

@@ -61,8 +61,7 @@ impl Migrator for D1Migrator {
     ) -> Result<Vec<AppliedMigration>, PlatformError> {
         let doing = "could not read the migrations";
         let (records, sums) = (quoted(&database.table), quoted(SUMS));
-        let both =
-            format!("SELECT name FROM {records} ORDER BY id; SELECT name, sha256 FROM {sums}");
+        let both = format!("SELECT * FROM {records} ORDER BY id; SELECT name, sha256 FROM {sums}");
         let answer = match self.rows(database, &both, doing).await {
             Ok(answer) => {
                 self.ready().insert(database.id.clone());
@@ -71,7 +70,7 @@ impl Migrator for D1Migrator {
             Err(error) if !is_missing_table(&error) => return Err(error),
             // The usual way costs one request; a database that is new or wrangler's own costs two.
             Err(_) => {
-                let only = format!("SELECT name FROM {records} ORDER BY id");
+                let only = format!("SELECT * FROM {records} ORDER BY id");
                 match self.rows(database, &only, doing).await {
                     Ok(answer) => answer,
                     Err(error) if is_missing_table(&error) => return Ok(Vec::new()),
@@ -149,8 +148,11 @@ fn merged(answer: Vec<Vec<Map<String, Value>>>) -> Vec<AppliedMigration> {
         .iter()
         .filter_map(|row| Some((text(row, "name")?, text(row, "sha256")?.parse().ok()?)))
         .collect();
-    let names = names.iter().filter_map(|row| text(row, "name"));
-    names.map(|name| AppliedMigration { checksum: sums.get(&name).copied(), name }).collect()
+    let applied = names.iter().filter_map(|row| {
+        let (name, applied_at) = (text(row, "name")?, text(row, "applied_at"));
+        Some(AppliedMigration { checksum: sums.get(&name).copied(), name, applied_at })
+    });
+    applied.collect()
 }
 
 fn is_missing_table(error: &PlatformError) -> bool {
@@ -186,12 +188,20 @@ mod tests {
         };
         let sum = Checksum::of(b"x");
         let answer = vec![
-            rows(json!([{ "name": "0002.sql" }, { "name": "0001.sql" }])),
+            rows(json!([
+                { "id": 1, "name": "0002.sql", "applied_at": "2026-11-29 08:00:00" },
+                { "name": "0001.sql" },
+            ])),
             rows(json!([{ "name": "0001.sql", "sha256": sum.to_string() }])),
         ];
         let applied = merged(answer);
-        assert_eq!(applied[0], AppliedMigration { name: "0002.sql".into(), checksum: None });
-        assert_eq!(applied[1], AppliedMigration { name: "0001.sql".into(), checksum: Some(sum) });
+        let done = |name: &str, checksum, at: Option<&str>| AppliedMigration {
+            name: name.into(),
+            checksum,
+            applied_at: at.map(str::to_owned),
+        };
+        assert_eq!(applied[0], done("0002.sql", None, Some("2026-11-29 08:00:00")));
+        assert_eq!(applied[1], done("0001.sql", Some(sum), None));
     }
 
     #[test]

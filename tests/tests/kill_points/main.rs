@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "the report is printed")]
 
+mod data;
 mod faults;
 mod fleet;
 mod killer;

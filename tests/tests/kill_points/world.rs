@@ -7,7 +7,7 @@ use crate::{
 };
 use clodo::{CloudflarePlatform, D1Migrator, HealthProbe, LoadOptions, Project, Secrets, UrlStyle};
 use clodo_bundle::Bundler;
-use clodo_cf_api::{Client, ClientOptions, RetryPolicy};
+use clodo_cf_api::{Client, ClientOptions, RetryPolicy, d1};
 use clodo_config::{Platform, Selection};
 use clodo_http::{HttpService, ReqwestHttp, ReqwestOptions};
 use clodo_local::{Durability, LocalCloud, RequestCount};
@@ -18,7 +18,7 @@ use clodo_orchestrator::{
 };
 use clodo_saga::{Holder, Liveness, RunQuery, SqliteStore, StateStore};
 use clodo_types::{Clock, DeploymentId, SystemClock, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
     fs,
@@ -40,6 +40,8 @@ pub(crate) enum Errand {
     DeployOther,
     /// Takes back what the process of this number deployed.
     RollBack(u32),
+    /// The same, with the databases that it migrated.
+    RollBackWithData(u32),
 }
 
 /// How a process is told from another.
@@ -150,9 +152,10 @@ impl World {
                 let other = self.other.as_ref().expect("there are other files");
                 deploy(&cx, &other.desired, &DeployOptions::new(id)).await
             }
-            Errand::RollBack(of) => {
+            Errand::RollBack(of) | Errand::RollBackWithData(of) => {
                 let mut options = RollbackOptions::new(id);
                 options.of = Some(deployment(of));
+                options.databases = errand == Errand::RollBackWithData(of);
                 rollback(&cx, &self.files.desired.portfolio, &options).await
             }
         }
@@ -222,15 +225,38 @@ impl World {
         self.runtime.block_on(runs).expect("the journal can be read").len()
     }
 
+    fn client(&self) -> Result<Client, String> {
+        let http = ReqwestHttp::new(&ReqwestOptions::default()).map_err(text)?;
+        let cloud = self.cloud();
+        let options = ClientOptions::new(cloud.api_base_url(), cloud.token().clone());
+        Client::new(Arc::new(http), options).map_err(text)
+    }
+
+    /// Runs SQL as somebody else might, in the database whose name begins so.
+    async fn query(&self, database: &str, sql: &str) -> Result<Vec<Map<String, Value>>, String> {
+        let (client, account) = (self.client()?, &self.cloud().accounts()[0].id);
+        let known = client.list(d1::list_databases(account)).await.map_err(text)?;
+        let found = known.into_iter().find(|known| known.name.starts_with(database));
+        let id = found.ok_or_else(|| format!("there is no database {database}"))?.id;
+        let asked = client.send(d1::query(account, &id, &d1::Sql::new(sql))).await.map_err(text)?;
+        Ok(asked.into_iter().flat_map(|answer| answer.results).collect())
+    }
+
+    /// The rows that SQL gives.
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> Vec<Map<String, Value>> {
+        self.runtime.block_on(self.query(database, sql)).expect("the database answers")
+    }
+
+    /// Whether the database takes this SQL.
+    pub(crate) fn tries(&self, database: &str, sql: &str) -> bool {
+        self.runtime.block_on(self.query(database, sql)).is_ok()
+    }
+
     /// The names of the Workers that the cloud has.
     pub(crate) fn workers(&self) -> Vec<String> {
-        let cloud = self.cloud();
         let list = async {
-            let http = ReqwestHttp::new(&ReqwestOptions::default()).map_err(text)?;
-            let options = ClientOptions::new(cloud.api_base_url(), cloud.token().clone());
-            let client = Client::new(Arc::new(http), options).map_err(text)?;
-            let list = clodo_cf_api::workers::list_workers(&cloud.accounts()[0].id);
-            client.list(list).await.map_err(text)
+            let list = clodo_cf_api::workers::list_workers(&self.cloud().accounts()[0].id);
+            self.client()?.list(list).await.map_err(text)
         };
         let workers = self.runtime.block_on(list).expect("a list");
         workers.into_iter().map(|worker| worker.name.to_string()).collect()

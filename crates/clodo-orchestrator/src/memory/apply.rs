@@ -159,7 +159,7 @@ impl State {
         match change {
             Change::CreateDatabase { name, .. } => {
                 let id = self.next_uuid().parse().expect("this is a UUID");
-                let database = Database { id, applied: Vec::new(), moments: Vec::new() };
+                let database = Database::new(id);
                 let applied = Applied::Database(database.id.clone());
                 self.account(change)?.databases.insert(name.clone(), database);
                 return Ok(applied);

@@ -35,6 +35,8 @@ pub enum Meddling {
     AddDomain(Hostname),
     /// Deletes a database of the account.
     DeleteDatabase(DatabaseName),
+    /// Writes a row into a database of the account.
+    WriteRow(DatabaseName, String),
     /// Deletes the Worker.
     Delete,
 }
@@ -51,6 +53,12 @@ impl MemoryPlatform {
         match what {
             Meddling::DeleteDatabase(name) => {
                 account.databases.remove(&name);
+                return;
+            }
+            Meddling::WriteRow(name, row) => {
+                let known = account.databases.get_mut(&name).expect("the database is there");
+                known.moves_on();
+                known.rows.push(row);
                 return;
             }
             Meddling::RemoveDomain(host) => {

@@ -9,6 +9,7 @@ use crate::{
     trigger::Check,
 };
 use async_trait::async_trait;
+use clodo_saga::StepId;
 use clodo_types::{Secret, SecretName, TargetId, VersionId};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,15 +46,17 @@ impl Migrator for MemoryPlatform {
             file: file.clone(),
         };
         self.write(migration_id(&migration), |state| {
+            let applied_at = Some(state.next_hex());
             let account = state.accounts.get_mut(&database.account);
             let found = account.and_then(|account| {
                 account.databases.values_mut().find(|known| known.id == database.id)
             });
             let unknown = || refused(format!("there is no database {}", database.id));
-            let applied = &mut found.ok_or_else(unknown)?.applied;
-            if !applied.iter().any(|done| done.name == file.name) {
+            let known = found.ok_or_else(unknown)?;
+            if !known.applied.iter().any(|done| done.name == file.name) {
+                known.moves_on();
                 let (name, checksum) = (file.name.clone(), Some(file.checksum));
-                applied.push(AppliedMigration { name, checksum });
+                known.applied.push(AppliedMigration { name, checksum, applied_at });
             }
             Ok(())
         })
@@ -61,6 +64,11 @@ impl Migrator for MemoryPlatform {
     }
 
     async fn bookmark(&self, database: &MigrationTarget) -> Result<Option<String>, PlatformError> {
+        let name = database.name.as_ref().map_or(database.id.as_str(), |name| name.as_str());
+        let read = StepId::new(format!("bookmark {}/{name}", database.account));
+        if self.fault(&read).is_some() {
+            return Err(refused(format!("`{read}` was refused")));
+        }
         let mut state = self.state();
         state.reads += 1;
         let account = state.accounts.get_mut(&database.account);

@@ -109,15 +109,41 @@ impl Account {
 pub(super) struct Database {
     pub(super) id: DatabaseId,
     pub(super) applied: Vec<AppliedMigration>,
-    /// What it had applied, by bookmark.
-    pub(super) moments: Vec<Vec<AppliedMigration>>,
+    /// What others wrote into it.
+    pub(super) rows: Vec<String>,
+    /// What it held, by bookmark.
+    moments: Vec<(Vec<AppliedMigration>, Vec<String>)>,
+    /// Whether the newest moment that has a bookmark is the present one.
+    is_named: bool,
 }
 
 impl Database {
+    pub(super) fn new(id: DatabaseId) -> Self {
+        let (applied, rows, moments) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, applied, rows, moments, is_named: false }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.applied.is_empty() && self.rows.is_empty()
+    }
+
+    /// Something is about to be written.
+    pub(super) fn moves_on(&mut self) {
+        self.is_named = false;
+    }
+
     /// Names the present moment.
     pub(super) fn bookmark(&mut self) -> String {
-        self.moments.push(self.applied.clone());
+        if !self.is_named {
+            self.moments.push((self.applied.clone(), self.rows.clone()));
+            self.is_named = true;
+        }
         format!("moment {}", self.moments.len() - 1)
+    }
+
+    fn picture(&self) -> Value {
+        let applied = self.applied.iter().map(|done| json!([done.name, done.checksum]));
+        json!({ "applied": applied.collect::<Vec<_>>(), "rows": self.rows })
     }
 
     /// Goes back to a moment that was named; false when there is none of that name.
@@ -125,8 +151,9 @@ impl Database {
         let number =
             bookmark.strip_prefix("moment ").and_then(|number| number.parse::<usize>().ok());
         let moment = number.and_then(|number| self.moments.get(number)).cloned();
-        moment.is_some_and(|applied| {
-            self.applied = applied;
+        moment.is_some_and(|(applied, rows)| {
+            self.moves_on();
+            (self.applied, self.rows) = (applied, rows);
             true
         })
     }
@@ -262,7 +289,7 @@ impl State {
             let workers = workers.map(|(name, worker)| (name.to_string(), worker.picture()));
             let databases = account.databases.iter();
             let databases =
-                databases.map(|(name, database)| (name.to_string(), json!(database.applied)));
+                databases.map(|(name, database)| (name.to_string(), database.picture()));
             let picture = json!({
                 "workers": workers.collect::<Map<_, _>>(),
                 "databases": databases.collect::<Map<_, _>>(),

@@ -51,7 +51,7 @@ impl State {
         };
         match change {
             Change::CreateDatabase { name, .. } => {
-                if account.databases.get(name).is_some_and(|known| !known.applied.is_empty()) {
+                if account.databases.get(name).is_some_and(|known| !known.is_empty()) {
                     return Undone::Kept(format!("database {name} is not empty"));
                 }
                 account.databases.remove(name);

@@ -8,7 +8,7 @@ use crate::{
 use clodo_saga::StepId;
 use clodo_types::{Finding, Location, Severity};
 
-pub(super) fn name_of(database: &DatabaseRef) -> String {
+pub(crate) fn name_of(database: &DatabaseRef) -> String {
     match database {
         ResourceRef::Name(name) => name.to_string(),
         ResourceRef::Id(id) => id.to_string(),

@@ -139,6 +139,7 @@ impl Restore<'_> {
             name: name.to_owned(),
             id: point.id.clone(),
             bookmark: point.bookmark.clone(),
+            first: point.first.clone(),
         };
         let id = change_id(&change);
         let needs = self.plan.steps.iter().filter(|step| step.action.kind() != change.kind());

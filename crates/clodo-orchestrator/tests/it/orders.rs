@@ -211,7 +211,11 @@ impl Graph {
             let mut known = ObservedDatabase::new(name(&id));
             known.applied = FILES[..*applied]
                 .iter()
-                .map(|(name, _)| AppliedMigration { name: (*name).into(), checksum: None })
+                .map(|(name, _)| AppliedMigration {
+                    name: (*name).into(),
+                    checksum: None,
+                    applied_at: None,
+                })
                 .collect();
             account.databases.insert(name(&format!("db{number}")), known);
         }

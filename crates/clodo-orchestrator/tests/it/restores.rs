@@ -1,11 +1,11 @@
 //! Rollbacks that put migrated databases back.
 
-use crate::world::{World, bundle, database, desired, name, storefront, target, target_id};
+use crate::world::{World, bundle, database, desired, name, storefront, target, target_id, worker};
 use clodo_orchestrator::{
-    DeployError, DesiredTarget, Fault, MigrationFile, Outcome, RollbackOptions, prepare_rollback,
-    rollback,
+    DeployError, DeployReport, DesiredTarget, Fault, Meddling, MigrationFile, MigrationTarget,
+    Migrator as _, Outcome, RollbackOptions, prepare_rollback, rollback,
 };
-use clodo_types::DeploymentId;
+use clodo_types::{DeploymentId, Severity};
 use std::time::Duration;
 
 /// The storefront with one more file for the catalog's database, and with other code if that is so.
@@ -186,4 +186,133 @@ async fn a_rollback_that_fails_leaves_the_database_as_it_was() {
     let report = rollback(&world.cx, &name("shop"), &lose).await.unwrap();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!(world.platform.picture(), before);
+}
+
+const RESTORE: &str = "restore-database main/catalog-db moment 0";
+
+/// A world in which the catalog was deployed twice, the second time with a migration, and rows are
+/// written all the time; the second deployment.
+async fn busy() -> (World, DeploymentId) {
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    let second = world.deploy(&desired(migrated(true))).await.unwrap();
+    write(&world, "before");
+    (world, second.deployment.unwrap())
+}
+
+fn write(world: &World, row: &str) {
+    world.platform.meddle(&worker("catalog"), Meddling::WriteRow(name("catalog-db"), row.into()));
+}
+
+fn rows(world: &World) -> serde_json::Value {
+    world.platform.picture()["main"]["databases"]["catalog-db"]["rows"].clone()
+}
+
+fn restores(world: &World) -> usize {
+    world.platform.writes().iter().filter(|write| *write == RESTORE).count()
+}
+
+/// Takes a deployment back with its data; the process dies at the restore.
+async fn killed(world: &World, of: &DeploymentId, fault: Fault) {
+    world.platform.fail_at(RESTORE, fault);
+    let (shop, options) = (name("shop"), options(world, of, true));
+    let dying = rollback(&world.cx, &shop, &options);
+    let killed = tokio::time::timeout(Duration::from_secs(20), dying).await;
+    assert!(killed.is_err(), "it should hang: {killed:?}");
+    world.platform.mend();
+}
+
+async fn again(world: &World, of: &DeploymentId) -> DeployReport {
+    rollback(&world.cx, &name("shop"), &options(world, of, true)).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_after_a_restore_that_nobody_noted_survives_the_next_process() {
+    let (world, of) = busy().await;
+    killed(&world, &of, Fault::HangAfter).await;
+    assert_eq!(rows(&world), serde_json::json!([]));
+    write(&world, "after");
+    let report = again(&world, &of).await;
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+    assert_eq!((rows(&world), restores(&world)), (serde_json::json!(["after"]), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_was_never_asked_for_is_made_once_by_the_next_process() {
+    for written in [false, true] {
+        let (world, of) = busy().await;
+        killed(&world, &of, Fault::HangBefore).await;
+        if written {
+            write(&world, "meanwhile");
+        }
+        // The third process knows as much as the second.
+        killed(&world, &of, Fault::HangBefore).await;
+        assert_eq!(restores(&world), 0);
+        let report = again(&world, &of).await;
+        assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+        assert_eq!((rows(&world), restores(&world)), (serde_json::json!([]), 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_can_know_whether_it_was_put_back_it_stays_and_a_person_is_told() {
+    let (world, of) = busy().await;
+    killed(&world, &of, Fault::HangAfter).await;
+    // Somebody applies the same file again, with wrangler, and goes on.
+    let observed = world.observe(&desired(storefront())).await;
+    let id = observed.accounts["main"].databases["catalog-db"].id.clone();
+    let (account, table) = (name("main"), "d1_migrations".to_owned());
+    let database = MigrationTarget { account, id, name: Some(name("catalog-db")), table };
+    let file = migrated(true)[2].databases[0].migrations[2].clone();
+    world.platform.apply(&database, &file).await.unwrap();
+    write(&world, "after");
+    let was = world.platform.picture();
+    let report = again(&world, &of).await;
+    assert_eq!(report.outcome, Outcome::PartlyDone, "{:?}", report.failure);
+    assert_eq!((rows(&world), restores(&world)), (serde_json::json!(["after"]), 1));
+    assert_eq!(world.platform.picture(), was, "the code from before serves with what is there");
+    let failure = report.failure.unwrap();
+    let said = &failure.messages[0];
+    assert!(said.contains("database catalog-db") && said.contains("bookmark moment 1"), "{said}");
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("d1 time-travel restore catalog-db --bookmark=moment 1"), "{hint}");
+    // It is not tried behind anybody's back either.
+    let refused = again(&world, &of).await;
+    assert_eq!(refused.outcome, Outcome::Refused, "{:?}", refused.findings);
+}
+
+#[tokio::test]
+async fn a_restore_whose_answer_was_lost_is_known_by_what_the_database_lacks() {
+    let (world, of) = busy().await;
+    world.platform.fail_at(RESTORE, Fault::LandAndFail);
+    let report = again(&world, &of).await;
+    assert_eq!(report.outcome, Outcome::Done, "{:?}", report.failure);
+    assert_eq!((rows(&world), restores(&world)), (serde_json::json!([]), 1));
+}
+
+#[tokio::test]
+async fn a_restore_that_was_refused_leaves_the_code_from_before_and_says_so() {
+    let (world, of) = busy().await;
+    world.platform.fail_at(RESTORE, Fault::Refuse);
+    let report = again(&world, &of).await;
+    assert_eq!(report.outcome, Outcome::PartlyDone);
+    assert_eq!((rows(&world), restores(&world)), (serde_json::json!(["before"]), 0));
+    let kept = report.kept.iter().find(|left| left.step.as_str() == RESTORE).unwrap();
+    assert!(kept.why.contains("--bookmark=moment 1"), "{}", kept.why);
+}
+
+#[tokio::test]
+async fn a_deployment_says_when_its_migrations_can_be_taken_back_no_more() {
+    let world = World::new();
+    world.deploy(&desired(storefront())).await.unwrap();
+    world.platform.fail_at("bookmark main/catalog-db", Fault::Refuse);
+    let report = world.deploy(&desired(migrated(true))).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert_eq!((&*finding.rule, finding.severity), ("no-restore-point", Severity::Note));
+    assert!(finding.message.contains("catalog-db"), "{}", finding.message);
+    assert!(finding.message.contains("was refused"), "{}", finding.message);
+    let lose = options(&world, &report.deployment.unwrap(), true);
+    let prepared = prepare_rollback(&world.cx, &name("shop"), &lose).await.unwrap();
+    assert!(prepared.is_refused(), "{:?}", prepared.findings);
 }

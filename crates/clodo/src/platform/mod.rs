@@ -178,7 +178,7 @@ impl Platform for CloudflarePlatform {
                 self.create_namespace(account, title).await
             }
             Change::CreateBucket { account, name, .. } => self.create_bucket(account, name).await,
-            Change::RestoreDatabase { account, name, id, bookmark } => {
+            Change::RestoreDatabase { account, name, id, bookmark, .. } => {
                 self.restore_database(account, (name, id), bookmark).await
             }
             Change::CreateQueue { account, name } => self.create_queue(account, name).await,
