@@ -3,12 +3,13 @@ use crate::{
     mark::Mark,
     migration::MigrationRecord,
     preview::Preview,
-    resource::{DesiredConsumer, QueueConsumer},
+    removal::Data,
+    resource::{DesiredConsumer, OwnWorkflow, QueueConsumer, Registration},
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, DeploymentId, Hostname, NamespaceId,
-    NamespaceTitle, PortfolioName, QueueId, QueueName, VersionId, WorkerName,
+    NamespaceTitle, PortfolioName, QueueId, QueueName, VersionId, WorkerName, WorkflowName,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -105,6 +106,14 @@ pub enum Change {
         /// The queues, and how it receives from them.
         to: Vec<DesiredConsumer>,
     },
+    /// Have these Workflows registered with classes of the Worker, taking them from other Workers. Others
+    /// of the Worker's stay as they are: their instances would go with them.
+    SetWorkflows {
+        /// The Worker.
+        worker: WorkerRef,
+        /// The Workflows.
+        to: Vec<OwnWorkflow>,
+    },
     /// Write the mark into the Worker's tags, leaving other tags alone, and set what is not part
     /// of a version, all in one request. It is the last change to a Worker.
     Commit {
@@ -169,6 +178,18 @@ pub enum Change {
         name: QueueName,
         /// Its id.
         id: QueueId,
+    },
+    /// Take a Workflow away, with all its instances and what they left.
+    RemoveWorkflow {
+        /// The account.
+        account: AccountName,
+        /// Its name.
+        name: WorkflowName,
+        /// The Worker that held its class: one that is another's by now is left alone.
+        worker: WorkerName,
+        /// What becomes of instances that have not come to an end: with [`Data::Keep`] a Workflow
+        /// that has some is refused.
+        data: Data,
     },
 }
 
@@ -279,6 +300,7 @@ impl Change {
             Self::SetRoutes { .. } => "routes",
             Self::SetSchedules { .. } => "schedules",
             Self::SetConsumers { .. } => "consumers",
+            Self::SetWorkflows { .. } => "workflows",
             Self::Commit { .. } => "commit",
             Self::RestoreDatabase { .. } => "restore-database",
             Self::RemoveWorker { .. } => "remove-worker",
@@ -286,6 +308,7 @@ impl Change {
             Self::RemoveNamespace { .. } => "remove-namespace",
             Self::RemoveBucket { .. } => "remove-bucket",
             Self::RemoveQueue { .. } => "remove-queue",
+            Self::RemoveWorkflow { .. } => "remove-workflow",
         }
     }
 
@@ -298,6 +321,7 @@ impl Change {
             | Self::CreateBucket { account, .. }
             | Self::CreateQueue { account, .. }
             | Self::RemoveQueue { account, .. }
+            | Self::RemoveWorkflow { account, .. }
             | Self::RestoreDatabase { account, .. }
             | Self::RemoveDatabase { account, .. }
             | Self::RemoveNamespace { account, .. }
@@ -310,6 +334,7 @@ impl Change {
             | Self::SetRoutes { worker, .. }
             | Self::SetSchedules { worker, .. }
             | Self::SetConsumers { worker, .. }
+            | Self::SetWorkflows { worker, .. }
             | Self::Commit { worker, .. }
             | Self::RemoveWorker { worker } => &worker.account,
         }
@@ -327,6 +352,7 @@ impl Change {
             | Self::SetRoutes { worker, .. }
             | Self::SetSchedules { worker, .. }
             | Self::SetConsumers { worker, .. }
+            | Self::SetWorkflows { worker, .. }
             | Self::Commit { worker, .. }
             | Self::RemoveWorker { worker } => Some(&worker.worker),
             _ => None,
@@ -349,6 +375,7 @@ impl Change {
                 | Self::RemoveNamespace { .. }
                 | Self::RemoveBucket { .. }
                 | Self::RemoveQueue { .. }
+                | Self::RemoveWorkflow { .. }
         );
         is_final.then(|| Undone::Kept("what is removed cannot be brought back".to_owned()))
     }
@@ -418,6 +445,8 @@ pub enum Before {
     Schedules(Vec<String>),
     /// Each queue that the Worker received from or is to receive from, with who received from it.
     Consumers(BTreeMap<QueueName, Option<QueueConsumer>>),
+    /// Each Workflow that was the Worker's or is to be, with as what it was registered.
+    Workflows(BTreeMap<WorkflowName, Option<Registration>>),
     /// The moment of a database's history.
     Bookmark(String),
     /// All tags, and the settings that the change names.

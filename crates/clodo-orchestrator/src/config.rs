@@ -57,6 +57,12 @@ impl DesiredTarget {
         let queues = self.queues.iter();
         let queues = queues.map(|q| (q.binding.to_string(), json!(q.name))).collect();
         config.put("queues", &by_binding(queues));
+        let workflows = self.workflows.iter().map(|workflow| {
+            let (class, worker) = (&workflow.class_name, &workflow.worker);
+            let row = json!({ "name": workflow.name, "class_name": class, "worker": worker });
+            (workflow.binding.to_string(), row)
+        });
+        config.put("workflows", &by_binding(workflows.collect()));
         config.put("bindings", &self.plain_bindings);
         let services = self.services.iter().map(|service| {
             let (worker, entrypoint) = (&service.worker, &service.entrypoint);
@@ -83,6 +89,11 @@ impl DesiredTarget {
         let consumers = self.consumers.iter();
         let consumers = consumers.map(|one| (one.queue.to_string(), json!(one.delivery)));
         config.put("consumers", &consumers.collect::<Map<_, _>>());
+        let registered = self.own_workflows().into_iter().map(|own| {
+            let row = json!({ "class_name": own.class_name, "steps": own.steps });
+            (own.name.to_string(), row)
+        });
+        config.put("registered_workflows", &registered.collect::<Map<_, _>>());
         config.0
     }
 }

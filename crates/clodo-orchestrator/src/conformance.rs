@@ -7,16 +7,18 @@ use crate::{
     inspected::BoundTo,
     mark::Mark,
     migration::{MigrationFile, MigrationTarget},
-    observed::{ObservedAccount, Scope},
+    observed::{ObservedAccount, ObservedWorkflow, Scope},
     platform::Platform,
     ports::Migrator,
     preview::Preview,
-    resource::{Delivery, DesiredConsumer},
+    removal::Data,
+    resource::{Delivery, DesiredConsumer, OwnWorkflow},
     trigger::{Route, TrafficShare, WorkerRef, WorkersDev},
 };
 use clodo_bundle::{Bundle, Module, ModuleKind};
 use clodo_types::{
-    AccountName, DeploymentId, PortfolioName, QueueName, TargetId, Timestamp, VersionId, ZoneName,
+    AccountName, DatabaseId, DeploymentId, NamespaceId, PortfolioName, QueueId, QueueName,
+    TargetId, Timestamp, VersionId, WorkflowName, ZoneName,
 };
 use serde_json::Map;
 use std::{collections::BTreeSet, sync::Arc};
@@ -121,8 +123,9 @@ fn target(place: &Playground, code: &str) -> DesiredTarget {
         customer: None,
         account: place.account.clone(),
     };
-    let body =
-        format!("export default {{ fetch() {{ return new Response('{code}') }}, queue() {{}} }}");
+    let body = format!(
+        "{FLOW}export default {{ fetch() {{ return new Response('{code}') }}, queue() {{}} }}"
+    );
     let (name, kind) = ("index.js".to_owned(), ModuleKind::EsModule);
     let module = Module { name, kind, body: body.into() };
     let bundle = Bundle::new(Some("index.js".into()), vec![module], None);
@@ -146,6 +149,14 @@ fn preview() -> Preview {
     }
 }
 
+/// A class that a Workflow runs.
+const FLOW: &str = "import { WorkflowEntrypoint } from \"cloudflare:workers\";\n\
+    export class Flow extends WorkflowEntrypoint { async run() {} }\n";
+
+fn workflow_name() -> WorkflowName {
+    "conformance-flow".parse().expect("this is a name")
+}
+
 fn queue_name() -> QueueName {
     "conformance-queue".parse().expect("this is a name")
 }
@@ -165,7 +176,7 @@ async fn observe(platform: &dyn Platform, place: &Playground) -> ObservedAccount
     let mut scope: Scope = Desired::new(portfolio, [wanted]).scope();
     for account in scope.accounts.values_mut() {
         (account.databases, account.namespaces, account.buckets) = (true, true, true);
-        (account.routes, account.queues) = (true, true);
+        (account.routes, account.queues, account.workflows) = (true, true, true);
     }
     let mut observed = platform.observe(&scope).await.expect("the platform can be read");
     observed.accounts.remove(&place.account).expect("the account is there")
@@ -219,6 +230,40 @@ async fn resources_are_made_once_and_go_only_if_new(platform: &dyn Platform, pla
     }
 }
 
+/// A removal of each kind.
+fn removals(
+    place: &Playground,
+    id: DatabaseId,
+    namespace: NamespaceId,
+    queue: QueueId,
+) -> [Change; 6] {
+    let account = place.account.clone();
+    [
+        Change::RemoveWorker { worker: target(place, "three").worker_ref() },
+        Change::RemoveDatabase {
+            account: account.clone(),
+            name: "conformance-lost".parse().expect("this is a name"),
+            id,
+        },
+        Change::RemoveNamespace {
+            account: account.clone(),
+            title: "conformance lost".parse().expect("this is a title"),
+            id: namespace,
+        },
+        Change::RemoveBucket {
+            account: account.clone(),
+            name: "conformance-lost".parse().expect("this is a name"),
+        },
+        Change::RemoveQueue { account: account.clone(), name: queue_name(), id: queue },
+        Change::RemoveWorkflow {
+            account,
+            name: workflow_name(),
+            worker: target(place, "three").worker,
+            data: Data::Keep,
+        },
+    ]
+}
+
 async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
     let account = place.account.clone();
     let (change, _) = upload(place, "three", true);
@@ -236,28 +281,10 @@ async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
         jurisdiction: None,
     };
     apply(platform, &bucket, &inputs()).await;
-    let account = place.account.clone();
     let queues = observe(platform, place).await.queues.expect("queues were asked for");
     let queue = queues.get(&queue_name()).expect("the one made for the triggers").clone();
     assert_eq!(queue.consumer, None, "nobody receives for a Worker that is gone");
-    let removals = [
-        Change::RemoveWorker { worker: target(place, "three").worker_ref() },
-        Change::RemoveDatabase {
-            account: account.clone(),
-            name: "conformance-lost".parse().expect("this is a name"),
-            id,
-        },
-        Change::RemoveNamespace {
-            account: account.clone(),
-            title: "conformance lost".parse().expect("this is a title"),
-            id: namespace,
-        },
-        Change::RemoveBucket {
-            account: account.clone(),
-            name: "conformance-lost".parse().expect("this is a name"),
-        },
-        Change::RemoveQueue { account, name: queue_name(), id: queue.id },
-    ];
+    let removals = removals(place, id, namespace, queue.id);
     for change in removals {
         let inputs = live_inputs(platform, place).await;
         assert_eq!(look(platform, &change, &inputs).await, Look::pending(Before::Present));
@@ -270,6 +297,7 @@ async fn removals_are_final(platform: &dyn Platform, place: &Playground) {
     }
     let seen = observe(platform, place).await;
     let left = seen.queues.as_ref().is_some_and(|queues| queues.contains_key(&queue_name()))
+        || seen.workflows_of(&target(place, "three").worker).next().is_some()
         || seen.workers.contains_key(&target(place, "three").worker)
         || seen.databases.keys().any(|name| name.as_str().starts_with("conformance"))
         || seen.namespaces.keys().any(|title| title.as_str().starts_with("conformance"))
@@ -386,6 +414,8 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
     apply(platform, &queue, &inputs()).await;
     let delivery = Delivery { max_retries: Some(5), ..Delivery::default() };
     let consumer = DesiredConsumer { queue: queue_name(), delivery };
+    let (name, class_name, steps) = (workflow_name(), "Flow".to_owned(), Some(9));
+    let flow = OwnWorkflow { name, class_name, steps };
     let changes = [
         Change::SetWorkersDev {
             worker: worker.clone(),
@@ -395,6 +425,7 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
         Change::SetRoutes { worker: worker.clone(), to: vec![route] },
         Change::SetSchedules { worker: worker.clone(), to: vec!["*/5 * * * *".into()] },
         Change::SetConsumers { worker: worker.clone(), to: vec![consumer] },
+        Change::SetWorkflows { worker: worker.clone(), to: vec![flow] },
         Change::Commit { worker: worker.clone(), mark: mark.clone(), settings },
     ];
     for change in changes {
@@ -417,6 +448,13 @@ async fn triggers_and_mark_go_forth_and_back(platform: &dyn Platform, place: &Pl
     let received = seen.consumed_by(&worker.worker).expect("queues were asked for");
     let retries = received.get(&queue_name()).map(|consumer| consumer.delivery.max_retries);
     assert_eq!(retries, Some(Some(5)), "listings show who receives, and how");
+    let own: Vec<_> = seen.workflows_of(&worker.worker).collect();
+    let flow = ObservedWorkflow {
+        worker: Some(worker.worker.clone()),
+        class_name: "Flow".to_owned(),
+        ..ObservedWorkflow::default()
+    };
+    assert_eq!(own, [(&workflow_name(), &flow)], "listings show Workflows");
     let seen = seen.workers.get(&worker.worker).expect("it is there").clone();
     assert_eq!(seen.mark(), mark, "listings show the mark");
     assert!(seen.workers_dev.is_none_or(|now| now.enabled), "listings tell no lie");

@@ -159,6 +159,15 @@ async fn prepare_with_history(
     for account in scope.accounts.values_mut() {
         account.routes = options.prune.is_some();
         account.queues |= options.prune.is_some();
+        account.workflows |= options.prune.is_some();
+    }
+    // What the files no longer name may have to go.
+    for (worker, recorded) in &history.configs() {
+        let registered = recorded.config.get("registered_workflows").is_some();
+        let is_target = desired.targets.iter().any(|target| target.worker_ref() == *worker);
+        if let Some(account) = scope.accounts.get_mut(&worker.account).filter(|_| is_target) {
+            account.workflows |= registered;
+        }
     }
     let observed = observe(cx, desired, &scope).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);

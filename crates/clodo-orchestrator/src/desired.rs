@@ -3,7 +3,7 @@ use crate::{
     preview::Preview,
     resource::{
         DesiredBucket, DesiredConsumer, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
-        DesiredQueue, DesiredService,
+        DesiredQueue, DesiredService, DesiredWorkflow, OwnWorkflow,
     },
     strategy::{Rollout, Strategy},
     trigger::{Route, WorkerRef, WorkersDev},
@@ -73,6 +73,7 @@ impl Desired {
             scope.namespaces |= !target.namespaces.is_empty();
             scope.buckets |= !target.buckets.is_empty();
             scope.queues |= target.queue_names().next().is_some();
+            scope.workflows |= !target.own_workflows().is_empty();
             if target.strategy.splits() && !target.object_migrations.is_empty() {
                 scope.objects.insert(target.worker.clone());
             }
@@ -113,6 +114,9 @@ pub struct DesiredTarget {
     /// Queues that the code sends to.
     #[serde(default)]
     pub queues: Vec<DesiredQueue>,
+    /// Workflows that the code makes instances of; those whose class is its own are registered.
+    #[serde(default)]
+    pub workflows: Vec<DesiredWorkflow>,
     /// Other Workers that the code calls.
     pub services: Vec<DesiredService>,
     /// Bindings for which nothing has to be made or found, in the platform's words without their
@@ -177,6 +181,7 @@ impl DesiredTarget {
             namespaces: Vec::new(),
             buckets: Vec::new(),
             queues: Vec::new(),
+            workflows: Vec::new(),
             services: Vec::new(),
             plain_bindings: BTreeMap::new(),
             version_metadata: None,
@@ -206,18 +211,37 @@ impl DesiredTarget {
         WorkerRef { account: self.id.account.clone(), worker: self.worker.clone() }
     }
 
-    /// Whether a binding needs a class of Durable Objects that only `worker`'s code brings.
+    /// Whether a binding needs a class, of Durable Objects or of a Workflow, that only `worker`'s code
+    /// brings.
     pub(crate) fn needs_class_of(&self, worker: &WorkerName) -> bool {
-        self.durable_objects.iter().any(|object| object.worker.as_ref() == Some(worker))
+        let objects = self.durable_objects.iter().filter_map(|object| object.worker.as_ref());
+        let workflows = self.workflows.iter().filter_map(|workflow| workflow.worker.as_ref());
+        objects.chain(workflows).any(|holder| holder == worker)
     }
 
     /// The Workers that must be there: those that the code calls by a binding, which are services
-    /// and holders of Durable Objects, and those that receive its events.
+    /// and holders of Durable Objects and Workflows, and those that receive its events.
     pub fn bound_workers(&self) -> impl Iterator<Item = &WorkerName> {
         let services = self.services.iter().map(|service| &service.worker);
         let holders = self.durable_objects.iter().filter_map(|object| object.worker.as_ref());
+        let runners = self.workflows.iter().filter_map(|workflow| workflow.worker.as_ref());
         // A Worker may call itself; that is no dependency.
-        services.chain(holders).chain(&self.tails).filter(move |worker| **worker != self.worker)
+        services
+            .chain(holders)
+            .chain(runners)
+            .chain(&self.tails)
+            .filter(move |worker| **worker != self.worker)
+    }
+
+    /// The Workflows whose classes the Worker holds: it has them registered.
+    #[must_use]
+    pub fn own_workflows(&self) -> Vec<OwnWorkflow> {
+        let own = self.workflows.iter().filter(|workflow| workflow.worker.is_none());
+        let mut own: Vec<OwnWorkflow> = own.map(DesiredWorkflow::registration).collect();
+        // The code may be bound to one by several names.
+        own.sort_by(|a, b| a.name.cmp(&b.name));
+        own.dedup();
+        own
     }
 
     /// The queues that the Worker sends to: by bindings, and what it could not handle.

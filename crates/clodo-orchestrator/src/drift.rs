@@ -91,6 +91,8 @@ pub enum DriftKind {
     Route,
     /// A cron schedule.
     Schedule,
+    /// A Workflow.
+    Workflow,
     /// A database, namespace, bucket or Worker that the code is bound to is gone.
     Resource,
     /// A Worker bears the portfolio's mark, and the files do not name it.

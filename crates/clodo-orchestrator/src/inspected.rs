@@ -1,5 +1,7 @@
 use crate::{mark::VersionMessage, trigger::TrafficShare};
-use clodo_types::{BucketName, DatabaseId, NamespaceId, QueueName, VersionId, WorkerName};
+use clodo_types::{
+    BucketName, DatabaseId, NamespaceId, QueueName, VersionId, WorkerName, WorkflowName,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -101,6 +103,13 @@ pub enum BoundTo {
     },
     /// A queue to send to.
     Queue(QueueName),
+    /// A Workflow to make instances of.
+    Workflow {
+        /// Its name.
+        name: WorkflowName,
+        /// The Worker that holds the class, when it says so.
+        worker: Option<WorkerName>,
+    },
     /// Another Worker.
     Worker {
         /// Which one.

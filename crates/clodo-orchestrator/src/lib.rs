@@ -142,7 +142,8 @@ pub use migration::{
 };
 pub use migration_gate::MigrationGate;
 pub use observed::{
-    AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedQueue, ObservedWorker, Scope,
+    AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedQueue, ObservedWorker,
+    ObservedWorkflow, Scope,
 };
 pub use plan::{Action, Fate, Hold, Judgement, Migration, Plan, PlannedStep, PlannedTarget};
 pub use planner::{PlanError, PlanOptions, RecordedConfig, plan};
@@ -158,7 +159,8 @@ pub use removal::{Data, Removal, RemovalOptions, destroy, plan_removal, prepare_
 pub use report::{DeployReport, FailureKind, FailureReport, Leftover, Outcome, TargetReport};
 pub use resource::{
     DatabaseRef, Delivery, DesiredBucket, DesiredConsumer, DesiredDatabase, DesiredDurableObject,
-    DesiredNamespace, DesiredQueue, DesiredService, NamespaceRef, QueueConsumer, ResourceRef,
+    DesiredNamespace, DesiredQueue, DesiredService, DesiredWorkflow, NamespaceRef, OwnWorkflow,
+    QueueConsumer, Registration, ResourceRef,
 };
 pub use rollback::{Reach, RollbackOptions, prepare_rollback, rollback};
 pub use saved::{SavedPlan, SavedPlanError};

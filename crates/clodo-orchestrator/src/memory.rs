@@ -184,6 +184,8 @@ fn observed(account: &Account) -> ObservedAccount {
     let routes = account.workers.iter().flat_map(|(name, worker)| {
         worker.routes.iter().map(|route| (route.pattern.clone(), name.clone()))
     });
+    let workflows = account.workflows.iter();
+    let workflows = workflows.map(|(name, known)| (name.clone(), known.observed()));
     let databases = account.databases.iter();
     let databases =
         databases.map(|(name, known)| (name.clone(), ObservedDatabase::new(known.id.clone())));
@@ -193,6 +195,7 @@ fn observed(account: &Account) -> ObservedAccount {
         namespaces: account.namespaces.clone(),
         buckets: account.buckets.clone(),
         queues: Some(account.queues.clone()),
+        workflows: Some(workflows.collect()),
         zones: account.zones.clone(),
         domains: account.domains.clone(),
         routes: Some(routes.collect()),

@@ -3,7 +3,7 @@ use crate::{
 };
 use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, NamespaceTitle,
-    QueueId, QueueName, WorkerName, ZoneName,
+    QueueId, QueueName, WorkerName, WorkflowName, ZoneName,
 };
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ pub struct AccountScope {
     pub buckets: bool,
     /// Queues matter, and who receives from them; they are listed where the token may.
     pub queues: bool,
+    /// Workflows matter; they are listed where the token may.
+    pub workflows: bool,
     /// Zones matter.
     pub zones: bool,
     /// Workers of which it matters how far their Durable Objects are migrated.
@@ -58,6 +60,8 @@ pub struct ObservedAccount {
     pub buckets: BTreeSet<BucketName>,
     /// Queues by name; `None` when they were not listed.
     pub queues: Option<BTreeMap<QueueName, ObservedQueue>>,
+    /// Workflows by name; `None` when they were not listed.
+    pub workflows: Option<BTreeMap<WorkflowName, ObservedWorkflow>>,
     /// Zones.
     pub zones: BTreeSet<ZoneName>,
     /// Custom domains and the Workers that they lead to.
@@ -87,6 +91,15 @@ impl ObservedAccount {
         let queues = self.queues.as_ref()?.iter();
         let own = queues.filter_map(|(name, queue)| Some((name, queue.consumer.as_ref()?)));
         Some(own.filter(|(_, consumer)| consumer.worker == *worker).collect())
+    }
+
+    /// The Workflows whose class `worker` holds; none when they were not listed.
+    pub fn workflows_of(
+        &self,
+        worker: &WorkerName,
+    ) -> impl Iterator<Item = (&WorkflowName, &ObservedWorkflow)> {
+        let all = self.workflows.iter().flatten();
+        all.filter(move |(_, one)| one.worker.as_ref() == Some(worker))
     }
 
     pub(crate) fn database_by_id(&self, id: &DatabaseId) -> Option<&ObservedDatabase> {
@@ -119,6 +132,19 @@ impl ObservedWorker {
     pub fn mark(&self) -> Mark {
         Mark::from_tags(&self.tags)
     }
+}
+
+/// A Workflow in a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedWorkflow {
+    /// The Worker that holds the class.
+    pub worker: Option<WorkerName>,
+    /// The class.
+    pub class_name: String,
+    /// How many instances there are.
+    pub instances: u64,
+    /// How many of them have not come to an end.
+    pub unfinished: u64,
 }
 
 /// A queue in a listing.

@@ -12,6 +12,7 @@ mod stages;
 mod takeover;
 mod target;
 mod triggers;
+mod workflows;
 
 pub use error::PlanError;
 
@@ -236,6 +237,7 @@ pub(crate) fn change_id(change: &Change) -> StepId {
         // To another moment it is another step: one that was done is not done again.
         Change::RestoreDatabase { name, bookmark, .. } => format!("{name} {bookmark}"),
         Change::CreateQueue { name, .. } | Change::RemoveQueue { name, .. } => name.to_string(),
+        Change::RemoveWorkflow { name, .. } => name.to_string(),
         _ => change.worker().map(ToString::to_string).unwrap_or_default(),
     };
     // All traffic is the end of every strategy; what comes before it has a share in its name.

@@ -6,7 +6,7 @@ use crate::{
     preview::{Preview, PreviewName},
     resource::{
         DesiredBucket, DesiredConsumer, DesiredDatabase, DesiredDurableObject, DesiredNamespace,
-        DesiredQueue, DesiredService, ResourceRef,
+        DesiredQueue, DesiredService, DesiredWorkflow, ResourceRef,
     },
     trigger::WorkerRef,
 };
@@ -171,6 +171,17 @@ fn bind(
         }
         BoundTo::Queue(name) if name.as_str().ends_with(&suffix) => {
             target.queues.push(DesiredQueue { binding, name: name.clone() });
+        }
+        BoundTo::Workflow { name, worker: Some(holder) } if *holder != target.worker => {
+            let (name, worker) = (name.clone(), Some(holder.clone()));
+            let class_name = String::new();
+            target.workflows.push(DesiredWorkflow {
+                binding,
+                name,
+                class_name,
+                worker,
+                steps: None,
+            });
         }
         BoundTo::Worker { worker, .. } => {
             let (worker, entrypoint, props) = (worker.clone(), None, None);

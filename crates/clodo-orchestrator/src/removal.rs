@@ -1,4 +1,5 @@
 mod data;
+mod flows;
 pub(crate) mod order;
 mod prune;
 
@@ -162,7 +163,7 @@ async fn prepare(
     let desired = Desired::new(removal.portfolio.clone(), []);
     let mut scope = Desired { targets: removal.targets.clone(), ..desired.clone() }.scope();
     for account in scope.accounts.values_mut() {
-        (account.routes, account.queues) = (true, true);
+        (account.routes, account.queues, account.workflows) = (true, true, true);
     }
     let observed = cx.platform.observe(&scope).await.map_err(DeployError::Observe)?;
     cx.listener.hear(&DeployEvent::Observed);
@@ -185,7 +186,7 @@ pub fn plan_removal(removal: &Removal, observed: &Observed, data: Data) -> Plan 
             going.push(Going::of(target));
         }
     }
-    let removed = draft.remove(&going, &[], &BTreeSet::new());
+    let removed = draft.remove(&going, (&[], data), &BTreeSet::new());
     draft.data(removal, data, &removed);
     draft.plan.steps = arrange(draft.plan.steps);
     draft.plan
@@ -284,6 +285,9 @@ impl<'a> Draft<'a> {
             self.say("preview-changed", Severity::Block, message, Some(hint));
             return false;
         }
+        if !self.may_lose_instances(&target.worker_ref(), data) {
+            return false;
+        }
         if target.object_migrations.is_empty() {
             return true;
         }
@@ -306,7 +310,7 @@ impl<'a> Draft<'a> {
     fn remove(
         &mut self,
         going: &[Going],
-        after: &[StepId],
+        (after, data): (&[StepId], Data),
         leaving: &BTreeSet<WorkerRef>,
     ) -> Vec<StepId> {
         let mut first: Vec<StepId> = after.to_vec();
@@ -325,6 +329,7 @@ impl<'a> Draft<'a> {
                 vec!["with its versions, secrets and schedules; it cannot be undone".into()];
             let change = Change::RemoveWorker { worker: one.worker.clone() };
             let id = self.push(one.target.clone(), change, needs, summary, details);
+            self.forget_workflows(one, &id, data);
             removed.insert(&one.worker, id);
         }
         removed.into_values().collect()

@@ -1,7 +1,7 @@
 use crate::migration::MigrationFile;
 use clodo_types::{
     BindingName, BucketName, DatabaseId, DatabaseName, NamespaceId, NamespaceTitle, QueueName,
-    WorkerName,
+    WorkerName, WorkflowName,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -167,4 +167,69 @@ pub struct QueueConsumer {
     /// How it receives them.
     #[serde(flatten)]
     pub delivery: Delivery,
+}
+
+/// A binding to a Workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredWorkflow {
+    /// `env.NAME` in the code.
+    pub binding: BindingName,
+    /// The Workflow.
+    pub name: WorkflowName,
+    /// The class that `run`s it.
+    pub class_name: String,
+    /// The Worker that holds the class, when it is another one: then that one registers it.
+    pub worker: Option<WorkerName>,
+    /// How many steps an instance may have, when that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+}
+
+impl DesiredWorkflow {
+    /// The Workflow as its own Worker has it registered.
+    #[must_use]
+    pub fn registration(&self) -> OwnWorkflow {
+        let (name, class_name) = (self.name.clone(), self.class_name.clone());
+        OwnWorkflow { name, class_name, steps: self.steps }
+    }
+}
+
+/// A Workflow of which a Worker holds the class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnWorkflow {
+    /// Its name.
+    pub name: WorkflowName,
+    /// The class.
+    pub class_name: String,
+    /// How many steps an instance may have; `None` is the platform's choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+}
+
+/// As what a Workflow is registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The Worker that holds the class.
+    pub worker: WorkerName,
+    /// The class.
+    pub class_name: String,
+    /// How many steps an instance may have, when that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+}
+
+impl Registration {
+    /// What a Worker wants.
+    #[must_use]
+    pub fn of(worker: &WorkerName, wanted: &OwnWorkflow) -> Self {
+        let (class_name, steps) = (wanted.class_name.clone(), wanted.steps);
+        Self { worker: worker.clone(), class_name, steps }
+    }
+
+    /// Whether it is what a Worker wants.
+    #[must_use]
+    pub fn is(&self, worker: &WorkerName, wanted: &OwnWorkflow) -> bool {
+        let own = (&self.class_name, self.steps) == (&wanted.class_name, wanted.steps);
+        self.worker == *worker && own
+    }
 }

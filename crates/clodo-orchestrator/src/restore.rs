@@ -2,6 +2,7 @@ mod data;
 mod domains;
 mod queues;
 mod several;
+mod workflows;
 
 use crate::{
     change::{Before, Change, Traffic},
@@ -311,6 +312,7 @@ impl Restore<'_> {
         let mut traffic = None;
         let deaf = self.stops_receiving(target);
         own.extend(deaf.clone());
+        self.say_what_stays_registered(&worker);
         if let Some(Before::Traffic(shares)) = self.before("traffic", &worker) {
             let to = Traffic::Shares(shares);
             let change = Change::SetTraffic { worker: worker.clone(), to };
@@ -356,6 +358,10 @@ impl Restore<'_> {
         }
         if let Some(Before::Schedules(to)) = self.before("schedules", worker) {
             changes.push((Change::SetSchedules { worker: worker.clone(), to }, "schedules"));
+        }
+        let to = self.registered_before(worker);
+        if !to.is_empty() {
+            changes.push((Change::SetWorkflows { worker: worker.clone(), to }, "Workflows"));
         }
         let to = self.received_before(worker).unwrap_or_default();
         if !to.is_empty() {

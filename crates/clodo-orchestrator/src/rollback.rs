@@ -273,8 +273,13 @@ async fn observe(cx: &DeployContext, parts: &[Part]) -> Result<Observed, DeployE
         scope.workers.insert(worker.worker.clone());
     }
     // Who received from a queue before may have to receive from it again.
-    let mut steps = parts.iter().flat_map(|part| &part.past.opening.steps);
-    let queues = steps.any(|step| step.kind == "consumers");
-    accounts.values_mut().for_each(|scope| scope.queues = queues);
+    let has = |kind: &str| {
+        let mut steps = parts.iter().flat_map(|part| &part.past.opening.steps);
+        steps.any(|step| step.kind == kind)
+    };
+    let (queues, workflows) = (has("consumers"), has("workflows"));
+    for scope in accounts.values_mut() {
+        (scope.queues, scope.workflows) = (queues, workflows);
+    }
     cx.platform.observe(&Scope { accounts }).await.map_err(DeployError::Observe)
 }

@@ -35,6 +35,9 @@ pub(super) fn expected(config: &Value, account: &ObservedAccount) -> Bindings {
     for (name, queue) in fields("queues") {
         put(name, format!("queue {}", text(queue)));
     }
+    for (name, workflow) in fields("workflows") {
+        put(name, workflow_text(text(&workflow["name"]), workflow["worker"].as_str()));
+    }
     for (name, binding) in fields("bindings") {
         put(name, text(&binding["type"]).to_owned());
     }
@@ -71,6 +74,10 @@ pub(super) fn found(
             bucket_text(name.as_str(), jurisdiction.as_deref())
         }
         BoundTo::Queue(name) => format!("queue {name}"),
+        BoundTo::Workflow { name, worker: holder } => {
+            let holder = holder.as_ref().filter(|holder| **holder != worker.worker);
+            workflow_text(name.as_str(), holder.map(|holder| holder.as_str()))
+        }
         BoundTo::Worker { worker, entrypoint } => {
             worker_text(worker.as_str(), entrypoint.as_deref())
         }
@@ -124,6 +131,13 @@ fn worker_text(worker: &str, entrypoint: Option<&str>) -> String {
     match entrypoint {
         Some(entrypoint) => format!("worker {worker}, entrypoint {entrypoint}"),
         None => format!("worker {worker}"),
+    }
+}
+
+fn workflow_text(name: &str, worker: Option<&str>) -> String {
+    match worker {
+        Some(worker) => format!("Workflow {name} of {worker}"),
+        None => format!("Workflow {name}"),
     }
 }
 

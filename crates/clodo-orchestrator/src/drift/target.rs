@@ -152,6 +152,7 @@ impl Comparison<'_> {
         self.settings();
         self.routes();
         self.schedules();
+        self.workflows();
         serving::compare(self);
     }
 
@@ -233,6 +234,34 @@ impl Comparison<'_> {
         for host in more {
             let what = format!("{host} leads to `{name}`, and the files do not say so");
             self.found(DriftKind::Domain, what, None, Some(name.to_string()), DEPLOY);
+        }
+    }
+
+    fn workflows(&mut self) {
+        let Some(listed) = &self.account.workflows else { return };
+        let Some(config) = &self.expected else { return };
+        let wanted = config.get("registered_workflows").and_then(Value::as_object);
+        let name = &self.worker.worker;
+        let mut lost = Vec::new();
+        for (workflow, row) in wanted.into_iter().flatten() {
+            let class = row["class_name"].as_str().unwrap_or_default();
+            let now = listed.iter().find(|(known, _)| known.as_str() == workflow);
+            let runs = |class: &str, worker: &str| format!("class {class} of {worker}");
+            let shown = now.map(|(_, now)| {
+                let worker = now.worker.as_ref().map_or("nobody", |worker| worker.as_str());
+                runs(&now.class_name, worker)
+            });
+            let wanted = runs(class, name.as_str());
+            if shown.as_ref() != Some(&wanted) {
+                let what = match shown {
+                    Some(_) => format!("Workflow `{workflow}` of `{name}` runs something else"),
+                    None => format!("Workflow `{workflow}` of `{name}` is not registered"),
+                };
+                lost.push((what, wanted, shown));
+            }
+        }
+        for (what, wanted, shown) in lost {
+            self.found(DriftKind::Workflow, what, Some(wanted), shown, DEPLOY);
         }
     }
 

@@ -9,7 +9,8 @@ use crate::{
     mark::{Mark, VersionMessage},
     observed::ObservedQueue,
     platform::PlatformError,
-    resource::{DesiredConsumer, QueueConsumer, ResourceRef},
+    removal::Data,
+    resource::{DesiredConsumer, OwnWorkflow, QueueConsumer, Registration, ResourceRef},
     trigger::{TrafficShare, WorkerRef},
 };
 use clodo_types::{BindingName, Hostname};
@@ -64,6 +65,15 @@ impl State {
                 let is_same = DesiredConsumer::are_set(to, &worker.worker, taken);
                 same(Before::Consumers(now), is_same)
             }
+            Change::SetWorkflows { worker, to } => {
+                let now = account.registered(&worker.worker, to);
+                let is_set = |own: &OwnWorkflow| {
+                    let now = now.get(&own.name).and_then(Option::as_ref);
+                    now.is_some_and(|now| now.is(&worker.worker, own))
+                };
+                let is_same = to.iter().all(is_set);
+                same(Before::Workflows(now), is_same)
+            }
             Change::Commit { worker, mark, settings } => {
                 let worker = self.worker(worker)?;
                 let before = Before::Settings {
@@ -77,7 +87,8 @@ impl State {
             | Change::RemoveDatabase { .. }
             | Change::RemoveNamespace { .. }
             | Change::RemoveBucket { .. }
-            | Change::RemoveQueue { .. } => same(Before::Present, account.is_gone(change)),
+            | Change::RemoveQueue { .. }
+            | Change::RemoveWorkflow { .. } => same(Before::Present, account.is_gone(change)),
             _ => look_for_made(account, change)?,
         })
     }
@@ -138,6 +149,14 @@ impl State {
                     queue.consumer = Some(QueueConsumer { worker, delivery });
                 }
             }
+            Change::SetWorkflows { worker, to } => {
+                self.worker(worker)?;
+                let account = self.account(change)?;
+                for own in to {
+                    account.register(&own.name, Registration::of(&worker.worker, own));
+                }
+            }
+            Change::RemoveWorkflow { .. } => return self.remove_workflow(change),
             Change::Commit { worker, mark, settings } => {
                 let worker = self.worker(worker)?;
                 worker.tags = mark.to_tags(&worker.tags);
@@ -151,6 +170,17 @@ impl State {
             | Change::RemoveQueue { .. } => self.account(change)?.take_away(change),
             _ => return self.make_thing(change),
         }
+        Ok(Applied::Done)
+    }
+
+    fn remove_workflow(&mut self, change: &Change) -> Result<Applied, PlatformError> {
+        let account = self.account(change)?;
+        let Change::RemoveWorkflow { name, data, .. } = change else { return Ok(Applied::Done) };
+        let unfinished = account.workflows.get(name).map_or(0, |known| known.unfinished);
+        if unfinished > 0 && *data == Data::Keep && !account.is_gone(change) {
+            return Err(refused(format!("Workflow {name} has instances that have not ended")));
+        }
+        account.take_away(change);
         Ok(Applied::Done)
     }
 
@@ -380,6 +410,10 @@ fn bindings(
     }
     for queue in &target.queues {
         bind(&queue.binding, BoundTo::Queue(queue.name.clone()));
+    }
+    for workflow in &target.workflows {
+        let (name, worker) = (workflow.name.clone(), workflow.worker.clone());
+        bind(&workflow.binding, BoundTo::Workflow { name, worker });
     }
     for (name, binding) in &target.plain_bindings {
         let kind = binding.get("type").and_then(Value::as_str).unwrap_or_default();

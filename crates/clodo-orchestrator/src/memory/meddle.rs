@@ -1,9 +1,12 @@
-use super::{MemoryPlatform, state::all_to};
+use super::{
+    MemoryPlatform,
+    state::{Account, all_to},
+};
 use crate::{
     inspected::BoundTo,
     trigger::{Route, WorkerRef},
 };
-use clodo_types::{DatabaseName, Hostname};
+use clodo_types::{DatabaseName, Hostname, WorkflowName};
 use serde_json::Value;
 
 /// What somebody does to a Worker behind Clodo's back.
@@ -37,6 +40,12 @@ pub enum Meddling {
     DeleteDatabase(DatabaseName),
     /// Writes a row into a database of the account.
     WriteRow(DatabaseName, String),
+    /// Makes an instance of a Workflow of the account, which goes on for ever.
+    StartInstance(WorkflowName),
+    /// Registers a Workflow with another class of the same Worker.
+    Reclass(WorkflowName, String),
+    /// Ends all instances of a Workflow of the account.
+    EndInstances(WorkflowName),
     /// Deletes the Worker.
     Delete,
 }
@@ -50,32 +59,7 @@ impl MemoryPlatform {
         let mut state = self.state();
         let made = state.next_version(None);
         let account = state.accounts.get_mut(&worker.account).expect("the account is there");
-        match what {
-            Meddling::DeleteDatabase(name) => {
-                account.databases.remove(&name);
-                return;
-            }
-            Meddling::WriteRow(name, row) => {
-                let known = account.databases.get_mut(&name).expect("the database is there");
-                known.moves_on();
-                known.rows.push(row);
-                return;
-            }
-            Meddling::RemoveDomain(host) => {
-                account.domains.remove(&host);
-                return;
-            }
-            Meddling::AddDomain(host) => {
-                account.domains.insert(host, worker.worker.clone());
-                return;
-            }
-            Meddling::Delete => {
-                account.workers.remove(&worker.worker);
-                account.domains.retain(|_, by| *by != worker.worker);
-                return;
-            }
-            _ => {}
-        }
+        let Some(what) = around(account, worker, what) else { return };
         let found = account.workers.get_mut(&worker.worker).expect("the worker is there");
         found.changes += 1;
         let newest = found.versions.last().expect("a worker has a version").clone();
@@ -111,4 +95,41 @@ impl MemoryPlatform {
             _ => {}
         }
     }
+}
+
+/// Does what is not done to the Worker itself; gives back what is.
+fn around(account: &mut Account, worker: &WorkerRef, what: Meddling) -> Option<Meddling> {
+    match what {
+        Meddling::DeleteDatabase(name) => {
+            account.databases.remove(&name);
+        }
+        Meddling::WriteRow(name, row) => {
+            let known = account.databases.get_mut(&name).expect("the database is there");
+            known.moves_on();
+            known.rows.push(row);
+        }
+        Meddling::StartInstance(name) => {
+            let known = account.workflows.get_mut(&name).expect("the Workflow is there");
+            (known.instances, known.unfinished) = (known.instances + 1, known.unfinished + 1);
+        }
+        Meddling::Reclass(name, class) => {
+            let known = account.workflows.get_mut(&name).expect("the Workflow is there");
+            known.registration.class_name = class;
+        }
+        Meddling::EndInstances(name) => {
+            account.workflows.get_mut(&name).expect("the Workflow is there").unfinished = 0;
+        }
+        Meddling::RemoveDomain(host) => {
+            account.domains.remove(&host);
+        }
+        Meddling::AddDomain(host) => {
+            account.domains.insert(host, worker.worker.clone());
+        }
+        Meddling::Delete => {
+            account.workers.remove(&worker.worker);
+            account.domains.retain(|_, by| *by != worker.worker);
+        }
+        other => return Some(other),
+    }
+    None
 }

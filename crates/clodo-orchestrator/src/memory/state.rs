@@ -4,13 +4,13 @@ use crate::{
     inspected::{BoundTo, Inspected, InspectedVersion, VersionHead},
     mark::VersionMessage,
     migration::AppliedMigration,
-    observed::ObservedQueue,
-    resource::{DesiredConsumer, QueueConsumer},
+    observed::{ObservedQueue, ObservedWorkflow},
+    resource::{DesiredConsumer, OwnWorkflow, QueueConsumer, Registration},
     trigger::{Route, TrafficShare, WorkersDev},
 };
 use clodo_types::{
     AccountName, BucketName, DatabaseId, DatabaseName, Hostname, NamespaceId, NamespaceTitle,
-    QueueName, VersionId, WorkerName, ZoneName,
+    QueueName, VersionId, WorkerName, WorkflowName, ZoneName,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,7 @@ pub(super) struct Account {
     pub(super) namespaces: BTreeMap<NamespaceTitle, NamespaceId>,
     pub(super) buckets: BTreeSet<BucketName>,
     pub(super) queues: BTreeMap<QueueName, ObservedQueue>,
+    pub(super) workflows: BTreeMap<WorkflowName, Workflow>,
     pub(super) zones: BTreeSet<ZoneName>,
     pub(super) domains: BTreeMap<Hostname, WorkerName>,
 }
@@ -46,6 +47,9 @@ impl Account {
             Change::RemoveNamespace { id, .. } => self.namespaces.values().all(|known| known != id),
             Change::RemoveBucket { name, .. } => !self.buckets.contains(name),
             Change::RemoveQueue { id, .. } => self.queues.values().all(|known| known.id != *id),
+            Change::RemoveWorkflow { name, worker, .. } => {
+                self.workflows.get(name).is_none_or(|known| known.registration.worker != *worker)
+            }
             _ => false,
         }
     }
@@ -64,6 +68,12 @@ impl Account {
                 self.buckets.remove(name);
             }
             Change::RemoveQueue { id, .. } => self.queues.retain(|_, known| known.id != *id),
+            Change::RemoveWorkflow { name, worker, .. } => {
+                let own = |known: &Workflow| known.registration.worker == *worker;
+                if self.workflows.get(name).is_some_and(own) {
+                    self.workflows.remove(name);
+                }
+            }
             _ => {}
         }
     }
@@ -88,6 +98,27 @@ impl Account {
         queues.map(|(name, queue)| (name.clone(), queue.consumer.clone())).collect()
     }
 
+    pub(super) fn register(&mut self, name: &WorkflowName, registration: Registration) {
+        let new = Workflow { registration: registration.clone(), instances: 0, unfinished: 0 };
+        self.workflows.entry(name.clone()).or_insert(new).registration = registration;
+    }
+
+    /// Each Workflow that is a Worker's or is to be, with as what it is registered.
+    pub(super) fn registered(
+        &self,
+        worker: &WorkerName,
+        to: &[OwnWorkflow],
+    ) -> BTreeMap<WorkflowName, Option<Registration>> {
+        let own = self.workflows.iter().filter(|(_, known)| known.registration.worker == *worker);
+        let mut found: BTreeMap<_, _> = to
+            .iter()
+            .map(|wanted| (wanted.name.clone(), self.workflows.get(&wanted.name)))
+            .map(|(name, known)| (name, known.map(|known| known.registration.clone())))
+            .collect();
+        found.extend(own.map(|(name, known)| (name.clone(), Some(known.registration.clone()))));
+        found
+    }
+
     /// The Workers whose newest version is bound to a Worker.
     pub(super) fn callers_of(&self, name: &WorkerName) -> BTreeSet<WorkerName> {
         let calls = |worker: &Worker| {
@@ -95,13 +126,33 @@ impl Account {
             newest.into_iter().flat_map(|version| version.bindings.values()).any(
                 |bound| match bound {
                     BoundTo::Worker { worker, .. } => worker == name,
-                    BoundTo::DurableObject { worker, .. } => worker.as_ref() == Some(name),
+                    BoundTo::DurableObject { worker, .. } | BoundTo::Workflow { worker, .. } => {
+                        worker.as_ref() == Some(name)
+                    }
                     _ => false,
                 },
             )
         };
         let callers = self.workers.iter().filter(|(own, worker)| *own != name && calls(worker));
         callers.map(|(own, _)| own.clone()).collect()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Workflow {
+    pub(super) registration: Registration,
+    pub(super) instances: u64,
+    pub(super) unfinished: u64,
+}
+
+impl Workflow {
+    pub(super) fn observed(&self) -> ObservedWorkflow {
+        ObservedWorkflow {
+            worker: Some(self.registration.worker.clone()),
+            class_name: self.registration.class_name.clone(),
+            instances: self.instances,
+            unfinished: self.unfinished,
+        }
     }
 }
 
@@ -296,6 +347,7 @@ impl State {
                 "namespaces": account.namespaces.keys().collect::<Vec<_>>(),
                 "buckets": account.buckets,
                 "queues": account.queues.iter().map(|(name, queue)| (name.to_string(), json!(queue.consumer))).collect::<Map<_, _>>(),
+                "workflows": account.workflows.iter().map(|(name, known)| (name.to_string(), json!(known.registration))).collect::<Map<_, _>>(),
                 "domains": account.domains.iter().collect::<Vec<_>>(),
             });
             (name.to_string(), picture)

@@ -1,5 +1,10 @@
 use super::state::{Account, State};
-use crate::change::{Before, Change, Undone};
+use crate::{
+    change::{Before, Change, Undone},
+    resource::Registration,
+};
+use clodo_types::WorkflowName;
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn undo(&mut self, change: &Change, before: &Before) -> Undone {
@@ -18,6 +23,9 @@ impl State {
             return Undone::Restored;
         };
         account.give_back(change, before);
+        if let (Change::SetWorkflows { .. }, Before::Workflows(were)) = (change, before) {
+            return account.register_again(were);
+        }
         let Some(worker) = change.worker().and_then(|name| account.workers.get_mut(name)) else {
             return Undone::Restored;
         };
@@ -80,6 +88,24 @@ impl State {
 }
 
 impl Account {
+    /// What is new goes, unless somebody has made instances.
+    fn register_again(&mut self, were: &BTreeMap<WorkflowName, Option<Registration>>) -> Undone {
+        let mut kept = Vec::new();
+        for (name, was) in were {
+            match (was, self.workflows.get(name)) {
+                (Some(was), _) => self.register(name, was.clone()),
+                (None, Some(now)) if now.instances > 0 => kept.push(name.to_string()),
+                (None, _) => {
+                    self.workflows.remove(name);
+                }
+            }
+        }
+        match kept.is_empty() {
+            true => Undone::Restored,
+            false => Undone::Kept(format!("Workflow {} has instances", kept.join(", "))),
+        }
+    }
+
     /// Gives back what does not hang on the Worker itself: domains, queues, the state of a database.
     fn give_back(&mut self, change: &Change, before: &Before) {
         if let (Change::SetDomains { worker, .. }, Before::Domains(owners)) = (change, before) {

@@ -23,6 +23,7 @@ pub(super) fn check(desired: &Desired, observed: &Observed) -> Result<(), PlanEr
     }
     claims(desired)?;
     receivers(desired)?;
+    workflows(desired)?;
     migrations_agree(desired)?;
     let planned: BTreeSet<WorkerRef> = workers.into_keys().collect();
     for target in &desired.targets {
@@ -62,6 +63,24 @@ fn receivers(desired: &Desired) -> Result<(), PlanError> {
             if let Some(first) = receivers.insert(queue, &target.id) {
                 return Err(PlanError::QueueClaimedTwice {
                     queue: consumer.queue.clone(),
+                    first: Box::new(TargetId::clone(first)),
+                    second: Box::new(target.id.clone()),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A Workflow has one class.
+fn workflows(desired: &Desired) -> Result<(), PlanError> {
+    let mut holders = BTreeMap::new();
+    for target in &desired.targets {
+        for own in target.own_workflows() {
+            let workflow = (&target.id.account, own.name.clone());
+            if let Some(first) = holders.insert(workflow, &target.id) {
+                return Err(PlanError::WorkflowClaimedTwice {
+                    workflow: own.name,
                     first: Box::new(TargetId::clone(first)),
                     second: Box::new(target.id.clone()),
                 });

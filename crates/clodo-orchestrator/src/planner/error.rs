@@ -1,5 +1,6 @@
 use clodo_types::{
-    AccountName, DatabaseId, Hostname, NamespaceId, QueueName, TargetId, WorkerName, ZoneName,
+    AccountName, DatabaseId, Hostname, NamespaceId, QueueName, TargetId, WorkerName, WorkflowName,
+    ZoneName,
 };
 
 /// The desired state contradicts itself, or names something that is not there.
@@ -33,6 +34,16 @@ pub enum PlanError {
     QueueClaimedTwice {
         /// The queue.
         queue: QueueName,
+        /// One target.
+        first: Box<TargetId>,
+        /// The other.
+        second: Box<TargetId>,
+    },
+    /// A Workflow is to have two classes.
+    #[error("{first} and {second} both have a class for Workflow `{workflow}`")]
+    WorkflowClaimedTwice {
+        /// The Workflow.
+        workflow: WorkflowName,
         /// One target.
         first: Box<TargetId>,
         /// The other.
@@ -107,6 +118,9 @@ impl PlanError {
                 "give the services different names in their wrangler configs"
             }
             Self::DomainClaimedTwice { .. } => "let only one of them have the domain",
+            Self::WorkflowClaimedTwice { .. } => {
+                "give one of them another name, or let it name the other's Worker as `script_name`"
+            }
             Self::QueueClaimedTwice { .. } => {
                 "let only one of them have the consumer: Cloudflare gives a queue one Worker at most"
             }

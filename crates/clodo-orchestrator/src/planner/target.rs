@@ -3,6 +3,7 @@ use super::{
     error::PlanError,
     objects,
     resources::{self, Waits},
+    workflows,
 };
 use crate::{
     change::{Change, Traffic, Upload},
@@ -104,6 +105,7 @@ fn object_to_strangers(
             );
         }
     }
+    workflows::object_to_holders(draft, target, account, &is_ours);
     for hostname in &target.domains {
         let Some(owner) = account.domains.get(hostname) else { continue };
         if !is_ours(owner) {
@@ -206,9 +208,13 @@ impl<'a, 'b> Writer<'a, 'b> {
         addresses.extend(self.routes(&begin));
         self.schedules(&begin);
         if !self.target.consumers.is_empty() {
-            queues.extend(begin);
+            queues.extend(begin.clone());
             self.consumers(queues);
         }
+        // Who makes instances of them waits until this target is well, and so for them.
+        let registered = self.workflows(&begin);
+        let serving = registered.clone().filter(|_| serving.is_some()).or(serving);
+        addresses.extend(registered);
         if !addresses.is_empty() {
             addresses.extend(self.late_callees());
         }
@@ -220,6 +226,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         if let Some(ready) = ready {
             self.draft.gates.insert(self.at, ready);
         }
+        let own = self.own.clone();
+        self.forget_workflows(&own);
         let same_preview = self.mark.preview == self.target.preview;
         let finished = self.mark.hashes == Some(self.hashes) && same_preview;
         if self.dirty() || !finished {

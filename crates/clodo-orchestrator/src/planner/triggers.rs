@@ -149,11 +149,11 @@ impl Writer<'_, '_> {
         deployed && self.triggers_changed() && recorded.unwrap_or(true)
     }
 
-    fn recorded_same(&self, key: &str) -> bool {
+    pub(super) fn recorded_same(&self, key: &str) -> bool {
         self.recorded.is_some_and(|recorded| recorded.get(key) == self.target.config().get(key))
     }
 
-    fn recorded_details(&self, key: &str) -> Vec<String> {
+    pub(super) fn recorded_details(&self, key: &str) -> Vec<String> {
         let new = self.target.config();
         let nothing = Value::Null;
         // What a Worker had of which nobody knows is not said.

@@ -1,4 +1,4 @@
-use super::{Draft, Going};
+use super::{Data, Draft, Going};
 use crate::{
     context::DeployContext,
     desired::Desired,
@@ -50,7 +50,7 @@ pub(crate) async fn plan_prune(
         }
     }
     let leaving = desired.targets.iter().map(|target| target.worker_ref()).collect();
-    draft.remove(&going, &after, &leaving);
+    draft.remove(&going, (&after, Data::Keep), &leaving);
     draft.plan.steps = arrange(draft.plan.steps);
     Ok(draft.plan)
 }
@@ -112,6 +112,9 @@ impl Draft<'_> {
             let message = format!("`{name}` holds data of Durable Objects, which would go with it");
             let hint = "bring it back into the files and `destroy` it --with-data";
             self.say("data-of-objects", Severity::Block, message, Some(hint));
+            return false;
+        }
+        if !self.may_lose_instances(worker, Data::Keep) {
             return false;
         }
         let caller = desired.targets.iter().find(|target| {

@@ -210,6 +210,11 @@ fn fill_up(older: &mut Before, newer: Before) {
                 older.entry(key).or_insert(value);
             }
         }
+        (Before::Workflows(older), Before::Workflows(newer)) => {
+            for (name, was) in newer {
+                older.entry(name).or_insert(was);
+            }
+        }
         (Before::Consumers(older), Before::Consumers(newer)) => {
             for (queue, consumer) in newer {
                 older.entry(queue).or_insert(consumer);

@@ -17,4 +17,5 @@ mod restores;
 mod rollbacks;
 mod stages;
 mod strategies;
+mod workflows;
 mod world;
