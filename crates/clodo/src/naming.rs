@@ -1,7 +1,7 @@
 use clodo_orchestrator::PreviewName;
 use clodo_types::{
     BindingName, BucketName, DatabaseName, NameError, NamespaceTitle, QueueName, ServiceName,
-    TargetId, WorkerName,
+    TargetId, WorkerName, WorkflowName,
 };
 use clodo_wrangler::WorkerConfig;
 
@@ -104,6 +104,11 @@ impl Naming {
 
     /// A queue. Who sends to it and who receives from it name the same one.
     pub(crate) fn queue(&self, own: &QueueName) -> Result<QueueName, NameError> {
+        self.named(own.as_str()).parse()
+    }
+
+    /// A Workflow. Who makes instances of it and who holds its class name the same one.
+    pub(crate) fn workflow(&self, own: &WorkflowName) -> Result<WorkflowName, NameError> {
         self.named(own.as_str()).parse()
     }
 

@@ -42,6 +42,8 @@ pub fn names_of(target: &DesiredTarget) -> impl Iterator<Item = (AccountName, St
     let received = target.consumers.iter().map(|one| &one.queue);
     let queues = target.queues.iter().map(|one| &one.name).chain(received);
     names.extend(queues.map(|name| format!("queue `{name}`")));
+    let workflows = target.own_workflows().into_iter();
+    names.extend(workflows.map(|own| format!("Workflow `{}`", own.name)));
     names.extend(target.buckets.iter().map(|one| format!("R2 bucket `{}`", one.name)));
     let account = target.id.account.clone();
     names.into_iter().map(move |name| (account.clone(), name))

@@ -1,3 +1,5 @@
+mod workflows;
+
 use crate::{
     load_error::{LoadError, LoadErrorKind},
     naming::Naming,
@@ -50,6 +52,7 @@ impl Parts<'_> {
         target.plain_bindings =
             plain_bindings(&config.other).map_err(|error| self.unnamable(error))?;
         self.outbound_workers(&mut target)?;
+        target.workflows = workflows::workflows(self)?;
         self.bindings(&mut target)?;
         self.settings(&mut target);
         self.tails(&mut target)?;
@@ -244,11 +247,11 @@ impl Parts<'_> {
         Ok(())
     }
 
-    fn shown(&self) -> std::path::Display<'_> {
+    pub(crate) fn shown(&self) -> std::path::Display<'_> {
         self.files.shown.display()
     }
 
-    fn unnamable(&self, error: NameError) -> LoadError {
+    pub(crate) fn unnamable(&self, error: NameError) -> LoadError {
         let message = format!("{}: {} cannot be deployed", self.shown(), self.spec.id);
         LoadError::new(LoadErrorKind::Config, message).with_source(error)
     }
@@ -281,7 +284,7 @@ fn assets_config(assets: &Assets) -> Map<String, Value> {
 
 /// Keys of a wrangler config that bind something which `clodo-deploy` cannot deploy yet. Leaving
 /// one out silently would deploy a Worker that lacks what its code calls.
-const NOT_YET: [&str; 9] = [
+const NOT_YET: [&str; 8] = [
     "containers",
     "data_blobs",
     "logfwdr",
@@ -290,7 +293,6 @@ const NOT_YET: [&str; 9] = [
     "unsafe",
     "unsafe_hello_world",
     "wasm_modules",
-    "workflows",
 ];
 
 /// Refuses a config that asks for what cannot be deployed yet.

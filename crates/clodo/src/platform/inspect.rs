@@ -101,6 +101,12 @@ fn bound(binding: Binding) -> BoundTo {
             Ok(name) => BoundTo::Queue(name),
             Err(_) => BoundTo::Other(kind),
         },
+        KnownBinding::Workflow { workflow_name, script_name: worker, .. } => {
+            match workflow_name.parse() {
+                Ok(name) => BoundTo::Workflow { name, worker },
+                Err(_) => BoundTo::Other(kind),
+            }
+        }
         KnownBinding::Service { service: worker, entrypoint, .. } => {
             BoundTo::Worker { worker, entrypoint }
         }

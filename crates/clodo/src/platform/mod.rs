@@ -9,6 +9,7 @@ mod settings;
 mod traffic;
 mod triggers;
 mod upload;
+mod workflows;
 mod zones;
 
 pub(crate) use errors::failed;
@@ -159,6 +160,7 @@ impl Platform for CloudflarePlatform {
             Change::SetRoutes { worker, to } => self.look_routes(worker, to, inputs).await,
             Change::SetSchedules { worker, to } => self.look_schedules(worker, to, inputs).await,
             Change::SetConsumers { worker, to } => self.look_consumers(worker, to).await,
+            Change::SetWorkflows { worker, to } => self.look_workflows(worker, to).await,
             Change::Commit { worker, mark, settings } => {
                 self.look_settings(worker, mark, settings, inputs).await
             }
@@ -192,6 +194,7 @@ impl Platform for CloudflarePlatform {
             Change::SetRoutes { worker, to } => self.set_routes(worker, to).await,
             Change::SetSchedules { worker, to } => self.set_schedules(worker, to).await,
             Change::SetConsumers { worker, to } => self.set_consumers(worker, to).await,
+            Change::SetWorkflows { worker, to } => Box::pin(self.set_workflows(worker, to)).await,
             Change::Commit { worker, mark, settings } => {
                 self.commit(worker, mark, settings, inputs).await
             }
@@ -208,6 +211,9 @@ impl Platform for CloudflarePlatform {
                 Box::pin(self.remove_bucket(account, name)).await
             }
             Change::RemoveQueue { account, name, id } => self.remove_queue(account, name, id).await,
+            Change::RemoveWorkflow { account, name, worker, data } => {
+                self.remove_workflow(account, name, (worker, *data)).await
+            }
             _ => Err(unknown()),
         }
     }
@@ -256,6 +262,9 @@ impl Platform for CloudflarePlatform {
             }
             (Change::SetConsumers { worker, .. }, Before::Consumers(were)) => {
                 self.undo_consumers(worker, were).await
+            }
+            (Change::SetWorkflows { worker, .. }, Before::Workflows(were)) => {
+                Box::pin(self.undo_workflows(worker, were)).await
             }
             (Change::Commit { worker, .. }, Before::Settings { tags, settings }) => {
                 self.patch(worker, tags.clone(), settings, inputs).await.map(|_| Undone::Restored)

@@ -18,7 +18,7 @@ impl CloudflarePlatform {
     ) -> Result<ObservedAccount, PlatformError> {
         let id = self.account(name)?.clone();
         let mut account = ObservedAccount::default();
-        let (workers, databases, namespaces, buckets, queues, objects, (), routes) = try_join!(
+        let (workers, databases, namespaces, buckets, queues, workflows, objects, (), routes) = try_join!(
             async {
                 let list = self.client.list(workers::list_workers(&id)).await;
                 list.map_err(failed("could not list the Workers"))
@@ -45,11 +45,12 @@ impl CloudflarePlatform {
                 list.map_err(failed("could not list the R2 buckets"))
             },
             self.queues(&id, wanted.queues),
+            self.workflows(&id, wanted.workflows),
             self.migration_tags(&id, wanted),
             self.learn(name, &id, wanted),
             self.routes(name, &id, wanted.routes),
         )?;
-        (account.routes, account.queues) = (routes, queues);
+        (account.routes, account.queues, account.workflows) = (routes, queues, workflows);
         for worker in workers {
             let tag = objects.get(&worker.name).cloned();
             add_worker(&mut account, worker, tag);

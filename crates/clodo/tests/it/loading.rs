@@ -97,8 +97,8 @@ async fn a_binding_that_may_mean_an_unreadable_service_is_not_guessed() {
 async fn what_cannot_be_deployed_is_refused_and_not_left_out() {
     let rows = [
         (
-            "[[workflows]]\nbinding = \"W\"\nname = \"w\"\nclass_name = \"W\"",
-            "`workflows` cannot be deployed by Clodo yet",
+            "[[workflows]]\nbinding = \"W\"\nname = \"w\"\nclass_name = \"W\"\nschedules = []",
+            "`schedules` cannot be deployed by Clodo yet",
         ),
         ("[[unsafe.bindings]]\nname = \"U\"\ntype = \"odd\"", "`unsafe` cannot"),
         (

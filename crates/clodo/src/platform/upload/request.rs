@@ -142,8 +142,20 @@ fn bindings(target: &DesiredTarget, inputs: &Inputs) -> Result<Vec<Binding>, Pla
     if let Some(name) = &target.assets_binding {
         bind(name, KnownBinding::Assets);
     }
+    bindings.extend(workflows(target));
     bindings.extend(plain(target));
     Ok(bindings)
+}
+
+fn workflows(target: &DesiredTarget) -> impl Iterator<Item = Binding> {
+    target.workflows.iter().map(|workflow| {
+        let kind = KnownBinding::Workflow {
+            workflow_name: workflow.name.to_string(),
+            class_name: Some(workflow.class_name.clone()),
+            script_name: workflow.worker.clone(),
+        };
+        Binding::new(&workflow.binding, BindingKind::from(kind))
+    })
 }
 
 /// Bindings that are in the platform's words already.
