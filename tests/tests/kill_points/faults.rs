@@ -9,13 +9,15 @@ use clodo_orchestrator::{DeployReport, Outcome};
 use std::{collections::BTreeSet, time::Duration};
 
 /// All that the first deployment of the fleet calls.
-const CALLS: [&str; 24] = [
+const CALLS: [&str; 26] = [
     "GET /accounts/*/workers/workers",
     "GET /accounts/*/d1/database",
     "GET /accounts/*/storage/kv/namespaces",
     "GET /accounts/*/r2/buckets",
     "GET /accounts/*/queues",
     "POST /accounts/*/queues",
+    "GET /accounts/*/workflows",
+    "PUT /accounts/*/workflows/*",
     "POST /accounts/*/queues/*/consumers",
     "GET /accounts/*/r2/buckets/*",
     "GET /zones",

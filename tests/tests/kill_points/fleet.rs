@@ -64,6 +64,11 @@ fn code(name: &str, edition: Edition) -> String {
             "import { DurableObject } from \"cloudflare:workers\";\n\
                    export class Room extends DurableObject { async name() { return \"room\"; } }\n"
         }
+        "files" => {
+            "import { WorkflowEntrypoint } from \"cloudflare:workers\";\n\
+                   export class Sort extends WorkflowEntrypoint { async run() {} }\n\
+                   export class Tidy extends WorkflowEntrypoint { async run() {} }\n"
+        }
         _ => "",
     };
     format!(
@@ -110,6 +115,8 @@ fn services(edition: Edition) -> Vec<(String, Value)> {
     files["queues"] = json!({ "consumers": [
         { "queue": "orders", "max_retries": retries, "dead_letter_queue": "dead-orders" },
     ] });
+    let class = if edition == Edition::First { "Sort" } else { "Tidy" };
+    files["workflows"] = json!([{ "binding": "SORT", "name": "sort", "class_name": class }]);
     all.push(("files".to_owned(), files));
     for (name, other) in [("left", "right"), ("right", "left")] {
         let mut config = inner();

@@ -158,6 +158,10 @@ fn settle(kind: &str, body: &mut Value) {
         let last = all.pop().map(|mut last| last["versions"].take());
         *all = last.map(|versions| json!({ "versions": versions })).into_iter().collect();
     }
+    if let ("workflow", Some(all)) = (kind, body["versions"].as_array_mut()) {
+        let surplus = all.len().saturating_sub(1);
+        all.drain(..surplus);
+    }
     if let ("zone", Some(routes)) = (kind, body["routes"].as_array_mut()) {
         routes.sort_by_key(|route| route["pattern"].to_string());
     }
