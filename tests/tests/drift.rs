@@ -102,6 +102,15 @@ fn found(sandbox: &Sandbox, code: i32) -> Vec<(String, String)> {
     found
 }
 
+fn calls(report: &Value) -> u64 {
+    report["api_calls"]["reads"].as_u64().unwrap()
+}
+
+/// Half of the fleet.
+fn of_acme(sandbox: &Sandbox) -> Value {
+    sandbox.deploy(&[&DRIFT[..], &["--customer", "acme"]].concat()).exits(0).json()
+}
+
 fn rows(rows: &[(&str, &str)]) -> Vec<(String, String)> {
     rows.iter().map(|(kind, worker)| ((*kind).to_owned(), (*worker).to_owned())).collect()
 }
@@ -117,10 +126,15 @@ fn a_portfolio_with_everything_has_not_drifted_until_somebody_meddles() {
     let writes = sandbox.requests()["writes"].clone();
     let report = sandbox.deploy(&DRIFT).exits(0).json();
     assert_eq!((&report["drifts"], &report["findings"]), (&json!([]), &json!([])), "{report:#}");
-    assert_eq!((&report["targets"], &report["inspected"]), (&6.into(), &6.into()));
+    assert_eq!((&report["targets"], &report["inspected"]), (&6.into(), &0.into()));
+    assert_eq!(report["believed"].as_array().unwrap().len(), 6, "{report:#}");
+    let deep = sandbox.deploy(&[&DRIFT[..], &["--deep"]].concat()).exits(0).json();
+    assert_eq!((&deep["drifts"], &deep["inspected"]), (&json!([]), &6.into()), "{deep:#}");
+    assert_eq!((calls(&report), calls(&deep)), (calls(&of_acme(&sandbox)), calls(&report) + 24));
     assert_eq!(sandbox.requests()["writes"], writes, "it only reads");
     let text = sandbox.deploy(&["drift", "--platform", "local"]).exits(0);
     assert!(text.stdout.contains("No drift: 6 targets"), "{}", text.stdout);
+    assert!(text.stdout.contains("Believed, as listings show them unchanged"), "{}", text.stdout);
     // Nor after a second upload, a rollback, and without any history.
     sandbox.edit("services/catalog/src/index.ts", "status: \"ok\"", "status: \"better\"");
     let _ = sandbox.deploy(&DEPLOY).exits(0);
@@ -197,6 +211,25 @@ fn meddle(sandbox: &Sandbox, api: &Api) {
 fn zone(api: &Api) -> String {
     let zones = api.json("GET", "/zones?name=acme.test", &Value::Null);
     zones[0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_leaves_the_listing_as_it_was_is_found_by_reading_everything() {
+    let sandbox = Sandbox::storefront();
+    let _ = sandbox.deploy(&DEPLOY).exits(0);
+    let api = Api::of(&sandbox);
+    let kv = format!("/accounts/{}/storage/kv/namespaces", api.account);
+    let all = api.json("GET", &kv, &Value::Null);
+    let title = format!("{CATALOG}-cache");
+    let one = all.as_array().unwrap().iter().find(|one| one["title"] == title.as_str()).unwrap();
+    let path = format!("{kv}/{}", one["id"].as_str().unwrap());
+    api.json("DELETE", &path, &Value::Null);
+    assert_eq!(found(&sandbox, 4), rows(&[("resource", CATALOG)]), "a listing lacks it");
+    api.json("POST", &kv, &json!({ "title": title }));
+    assert_eq!(found(&sandbox, 0), [], "another one of the same name stands in its place");
+    let deep = sandbox.deploy(&[&DRIFT[..], &["--deep"]].concat()).exits(4).json();
+    assert_eq!(deep["drifts"][0]["kind"], "resource", "{deep:#}");
+    assert_eq!((&deep["inspected"], &deep["believed"]), (&6.into(), &json!([])));
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Status(TargetArgs),
     /// Find what runs otherwise than it was deployed, or than the files say; exit 4 when there is any
     #[command(after_help = "Example:\n  clodo-deploy drift --env production --json")]
-    Drift(TargetArgs),
+    Drift(DriftArgs),
     /// Remove targets: what leads to them, then the Workers; data stays unless --with-data
     #[command(
         after_help = "Example:\n  clodo-deploy destroy --env staging --customer acme --dry-run"
@@ -354,6 +354,15 @@ pub(crate) struct WatchArgs {
     pub(crate) deployment: Option<String>,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DriftArgs {
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
+    /// Read every Worker in full; without it, those that listings show as they were left are believed
+    #[arg(long)]
+    pub(crate) deep: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How many Workers at most are looked at only because no record says when they changed last: a
 /// fleet must not cost calls that grow with it.
-const WITHOUT_RECORD: usize = 50;
+pub(crate) const WITHOUT_RECORD: usize = 50;
 
 /// What a closer look came to.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ pub(crate) async fn look_closer(
     if unknown.len() <= WITHOUT_RECORD {
         changed.append(&mut unknown);
     } else {
-        closer.findings.push(taken_at_their_word(unknown.len()));
+        closer.findings.push(not_looked_at(unknown.len()));
     }
     let seen = inspect(cx, changed.keys().cloned()).await?;
     for (worker, target) in changed {
@@ -94,14 +94,14 @@ fn of_another_machine(target: &DesiredTarget, id: &DeploymentId) -> Finding {
     )
 }
 
-fn taken_at_their_word(count: usize) -> Finding {
+pub(crate) fn not_looked_at(count: usize) -> Finding {
     let message = format!(
         "{count} Workers are taken at their mark's word: no record here says when they changed last"
     );
     note(
         "not-looked-at",
         message,
-        "`drift` looks at each; a shared state in clodo.toml lets all machines know",
+        "`drift --deep` looks at each; a shared state in clodo.toml lets all machines know",
     )
 }
 

@@ -1,5 +1,6 @@
 mod account;
 mod bindings;
+mod looks;
 pub(crate) mod serving;
 mod target;
 
@@ -32,6 +33,9 @@ pub struct DriftOptions {
     /// Every Worker that the portfolio's files name, in all environments: what bears the portfolio's
     /// mark and is none of these has left the files. `None` = do not look for such Workers.
     pub named: Option<BTreeSet<WorkerRef>>,
+    /// Read every Worker in full, also those that listings show as the last deployment left them:
+    /// what leaves no trace in any listing is found by that only.
+    pub deep: bool,
 }
 
 /// One thing that runs otherwise than Clodo left it, or than the files say.
@@ -107,8 +111,11 @@ pub struct DriftReport {
     pub drifts: Vec<Drift>,
     /// What is worth knowing and no drift.
     pub notes: Vec<Finding>,
-    /// How many Workers were looked at one by one.
-    pub inspected: usize,
+    /// The Workers that were read one by one, with all that they serve.
+    pub inspected: BTreeSet<WorkerRef>,
+    /// The Workers that were compared by listings alone: these show them, marks and all, as the
+    /// last deployment left them.
+    pub believed: BTreeSet<WorkerRef>,
 }
 
 /// What the desired state is compared with.
@@ -146,7 +153,7 @@ pub struct LastDeployed {
 /// Says what is otherwise than Clodo left it or than the files say. Pure.
 #[must_use]
 pub fn diff(desired: &Desired, facts: &DriftFacts) -> DriftReport {
-    let inspected = facts.inspected.len();
+    let inspected = facts.inspected.keys().cloned().collect();
     let mut report = DriftReport { inspected, ..DriftReport::default() };
     let scope = desired.scope();
     for target in &desired.targets {
@@ -157,8 +164,9 @@ pub fn diff(desired: &Desired, facts: &DriftFacts) -> DriftReport {
     report
 }
 
-/// Reads listings, and each Worker of the desired state for what listings do not tell, and compares.
-/// Writes nothing and takes no lock.
+/// Reads listings, reads in full what these show as changed, and compares. A Worker that they show as
+/// its last deployment left it is believed, unless [`DriftOptions::deep`] says otherwise. Writes
+/// nothing and takes no lock.
 ///
 /// # Errors
 /// When the platform or the history cannot be read.
@@ -170,27 +178,30 @@ pub async fn drift(
     let history = History::read(&*cx.journal, &desired.portfolio).await;
     let history = history.map_err(DeployError::Journal)?;
     let observed = cx.platform.observe(&scope(desired)).await.map_err(DeployError::Observe)?;
-    let there = desired.targets.iter().map(|target| target.worker_ref()).filter(|worker| {
-        let account = observed.accounts.get(&worker.account);
-        account.is_some_and(|account| account.workers.contains_key(&worker.worker))
-    });
-    let inspected = inspect(cx, there).await.map_err(DeployError::Observe)?;
-    let facts = DriftFacts {
+    let mut facts = DriftFacts {
         recorded: history.configs(),
         last: last(&history, &observed),
         unfinished: unfinished(&history),
         named: options.named.clone(),
         observed,
-        inspected,
+        inspected: BTreeMap::new(),
     };
-    Ok(diff(desired, &facts))
+    let looks = looks::choose(desired, &facts, &history, options);
+    facts.inspected = inspect(cx, looks.inspect).await.map_err(DeployError::Observe)?;
+    let mut report = diff(desired, &facts);
+    report.notes.extend(looks.notes);
+    Ok(report)
 }
 
 /// What the files have to do with, and routes. What they do not use is not listed: an account need
 /// not have R2, nor a token the permission for D1.
 fn scope(desired: &Desired) -> Scope {
     let mut scope = desired.scope();
-    scope.accounts.values_mut().for_each(|account| account.routes = true);
+    for account in scope.accounts.values_mut() {
+        account.routes = true;
+        // Nothing here is compared with how far objects are migrated, which costs a call for each.
+        account.objects.clear();
+    }
     scope
 }
 

@@ -1,5 +1,5 @@
 use crate::{
-    args::TargetArgs,
+    args::DriftArgs,
     context::{Context, LoadFrom},
     engine::{Engine, not_begun},
     report::{ApiCalls, FORMAT, say_findings},
@@ -18,6 +18,10 @@ struct DriftDocument<'a> {
     api_calls: ApiCalls,
     targets: usize,
     inspected: usize,
+    /// The Workers that were read one by one.
+    read_in_full: &'a BTreeSet<WorkerRef>,
+    /// The Workers that listings show as they were left; only `--deep` reads these.
+    believed: &'a BTreeSet<WorkerRef>,
     drifts: &'a [Drift],
     findings: &'a [Finding],
 }
@@ -26,16 +30,18 @@ struct DriftDocument<'a> {
 pub(crate) async fn run(
     session: &Session,
     global: &GlobalArgs,
-    args: &TargetArgs,
+    args: &DriftArgs,
 ) -> Result<Exit, CliError> {
     let context = Context::open(session, global)?;
-    let platform = context.platform(&args.platform)?;
-    let selection = context.selection(args)?;
+    let wanted = &args.targets;
+    let platform = context.platform(&wanted.platform)?;
+    let selection = context.selection(wanted)?;
     let mut loaded = context.load(&selection, platform, &LoadFrom::default()).await?;
     let mut options = DriftOptions::default();
+    options.deep = args.deep;
     let mut notes = Vec::new();
     // Who asks about some targets does not ask what else there is.
-    if args.services.is_empty() && args.customers.is_empty() && args.domain.is_none() {
+    if wanted.services.is_empty() && wanted.customers.is_empty() && wanted.domain.is_none() {
         options.named = named(&context, platform, &mut notes);
     }
     let to = context.connect(platform).await?;
@@ -49,7 +55,9 @@ pub(crate) async fn run(
         outcome: if report.drifts.is_empty() { "done" } else { "found" },
         api_calls: context.calls().into(),
         targets,
-        inspected: report.inspected,
+        inspected: report.inspected.len(),
+        read_in_full: &report.inspected,
+        believed: &report.believed,
         drifts: &report.drifts,
         findings: &report.notes,
     })?;
@@ -81,10 +89,13 @@ fn named(
 }
 
 fn text(report: &DriftReport, targets: usize) -> String {
-    if report.drifts.is_empty() {
-        return format!("No drift: {targets} targets run as they were deployed.");
-    }
     let mut text = String::new();
+    if report.drifts.is_empty() {
+        text = match targets {
+            1 => "No drift: 1 target runs as it was deployed.\n".to_owned(),
+            _ => format!("No drift: {targets} targets run as they were deployed.\n"),
+        };
+    }
     for drift in &report.drifts {
         let subject = match &drift.target {
             Some(target) => target.to_string(),
@@ -100,5 +111,22 @@ fn text(report: &DriftReport, targets: usize) -> String {
         }
         let _ = writeln!(text, "{:<32} hint: {}", "", drift.hint);
     }
+    let looks = [
+        ("Read in full", &report.inspected),
+        ("Believed, as listings show them unchanged (`--deep` reads them too)", &report.believed),
+    ];
+    for (how, workers) in looks.into_iter().filter(|(_, workers)| !workers.is_empty()) {
+        let _ = writeln!(text, "{how}: {}", few(workers));
+    }
     text
+}
+
+/// Names, as many as a person reads.
+fn few(workers: &BTreeSet<WorkerRef>) -> String {
+    const SHOWN: usize = 8;
+    let names: Vec<&str> = workers.iter().take(SHOWN).map(|one| one.worker.as_str()).collect();
+    match workers.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{}, and {more} more (`--json` names all)", names.join(", ")),
+    }
 }

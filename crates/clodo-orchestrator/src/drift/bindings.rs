@@ -1,6 +1,6 @@
 use crate::{
     inspected::{BoundTo, InspectedVersion},
-    observed::ObservedAccount,
+    observed::{AccountScope, ObservedAccount},
     trigger::WorkerRef,
 };
 use serde_json::{Map, Value};
@@ -90,6 +90,34 @@ pub(super) fn found(
         BoundTo::Other(kind) => kind.clone(),
     };
     version.bindings.iter().map(|(name, bound)| (name.clone(), shown(bound))).collect()
+}
+
+/// Whether a listing lacks something that a configuration asks for: a database, a namespace, a bucket
+/// or a Worker.
+pub(super) fn lacks(config: &Value, account: &ObservedAccount, listed: &AccountScope) -> bool {
+    let fields = |key: &str| config.get(key).and_then(Value::as_object).into_iter().flatten();
+    let database = |shown: &str| match shown.strip_prefix(ID) {
+        Some(id) => account.databases.values().any(|known| known.id.to_string() == id),
+        None => account.databases.keys().any(|name| name.as_str() == shown),
+    };
+    let namespace = |shown: &str| match shown.strip_prefix(ID) {
+        Some(id) => account.namespaces.values().any(|known| known.to_string() == id),
+        None => account.namespaces.keys().any(|title| title.as_str() == shown),
+    };
+    // A bucket of a jurisdiction stands in no listing.
+    let bucket = |one: &Value| {
+        let name = text(&one["name"]);
+        one["jurisdiction"].is_string()
+            || account.buckets.iter().any(|known| known.as_str() == name)
+    };
+    let worker = |one: &Value| {
+        let name = one["worker"].as_str();
+        name.is_none_or(|name| account.workers.keys().any(|known| known.as_str() == name))
+    };
+    (listed.databases && !fields("d1_databases").all(|(_, one)| database(text(one))))
+        || (listed.namespaces && !fields("kv_namespaces").all(|(_, one)| namespace(text(one))))
+        || (listed.buckets && !fields("r2_buckets").all(|(_, one)| bucket(one)))
+        || !fields("services").chain(fields("durable_objects")).all(|(_, one)| worker(one))
 }
 
 const ID: &str = "id:";

@@ -46,6 +46,9 @@ pub(super) fn compare(
         report,
     };
     if comparison.is_comparable(facts) {
+        if comparison.inspected.is_none() {
+            comparison.report.believed.insert(comparison.worker.clone());
+        }
         comparison.run();
     }
 }
@@ -66,7 +69,7 @@ fn gone(
 }
 
 /// The configuration that has these hashes, if anybody still knows it.
-fn config(
+pub(super) fn config(
     target: &DesiredTarget,
     worker: &WorkerRef,
     hashes: Hashes,

@@ -1,6 +1,6 @@
 use super::{
     MemoryPlatform,
-    state::{Account, all_to},
+    state::{Account, Database, all_to},
 };
 use crate::{
     inspected::BoundTo,
@@ -46,6 +46,9 @@ pub enum Meddling {
     Reclass(WorkflowName, String),
     /// Ends all instances of a Workflow of the account.
     EndInstances(WorkflowName),
+    /// Deletes a database of the account and makes an empty one of the same name: no listing of
+    /// Workers shows it.
+    RemakeDatabase(DatabaseName),
     /// Deletes the Worker.
     Delete,
 }
@@ -58,7 +61,12 @@ impl MemoryPlatform {
     pub fn meddle(&self, worker: &WorkerRef, what: Meddling) {
         let mut state = self.state();
         let made = state.next_version(None);
+        let fresh = Database::new(state.next_uuid().parse().expect("this is a UUID"));
         let account = state.accounts.get_mut(&worker.account).expect("the account is there");
+        if let Meddling::RemakeDatabase(name) = what {
+            account.databases.insert(name, fresh).expect("the database is there");
+            return;
+        }
         let Some(what) = around(account, worker, what) else { return };
         let found = account.workers.get_mut(&worker.worker).expect("the worker is there");
         found.changes += 1;

@@ -6,10 +6,19 @@ use clodo_orchestrator::{
 use std::collections::BTreeSet;
 
 async fn look(world: &World, targets: Vec<DesiredTarget>) -> DriftReport {
+    compare(world, targets, false).await
+}
+
+async fn look_deep(world: &World, targets: Vec<DesiredTarget>) -> DriftReport {
+    compare(world, targets, true).await
+}
+
+async fn compare(world: &World, targets: Vec<DesiredTarget>, deep: bool) -> DriftReport {
     let desired = desired(targets);
     let mut options = DriftOptions::default();
     let named = desired.targets.iter().map(|target| target.worker_ref());
     options.named = Some(named.collect());
+    options.deep = deep;
     drift(&world.cx, &desired, &options).await.unwrap()
 }
 
@@ -54,8 +63,13 @@ fn kinds(report: &DriftReport) -> Vec<DriftKind> {
 #[tokio::test]
 async fn right_after_a_deployment_nothing_has_drifted() {
     let world = deployed().await;
-    let report = look(&world, everything()).await;
-    assert_eq!((report.drifts, report.notes, report.inspected), (vec![], vec![], 3));
+    for deep in [false, true] {
+        let report = compare(&world, everything(), deep).await;
+        assert_eq!((report.drifts, report.notes), (vec![], vec![]));
+        let all = storefront().iter().map(DesiredTarget::worker_ref).collect();
+        let (read, believed) = if deep { (all, BTreeSet::new()) } else { (BTreeSet::new(), all) };
+        assert_eq!((report.inspected, report.believed), (read, believed));
+    }
     // Another machine, which has no record of any deployment, says the same.
     let elsewhere = World::on(world.platform.clone());
     assert_eq!(look(&elsewhere, everything()).await.drifts, []);
@@ -152,6 +166,51 @@ async fn what_somebody_did_is_found_and_nothing_else() {
             assert_eq!(last.found.as_deref(), Some(found), "{meddling:?}: {report:#?}");
         }
     }
+}
+
+#[tokio::test]
+async fn only_what_somebody_touched_is_read_in_full() {
+    let world = deployed().await;
+    let orders = worker("orders");
+    world.platform.meddle(&orders, Meddling::SetSchedules(vec!["1 1 1 1 *".into()]));
+    let before = world.platform.reads();
+    let report = look(&world, everything()).await;
+    assert_eq!(kinds(&report), [DriftKind::Schedule]);
+    assert_eq!(report.inspected, BTreeSet::from([orders]));
+    assert_eq!(report.believed, BTreeSet::from([worker("web"), worker("catalog")]));
+    assert_eq!(world.platform.reads() - before, 2, "the listings, and one Worker");
+}
+
+#[tokio::test]
+async fn an_unchanged_fleet_costs_the_listings_and_all_of_it_only_when_asked() {
+    let fleet: Vec<_> = (0..60).map(|number| target(&format!("s{number}"))).collect();
+    let world = World::new();
+    world.deploy(&desired(fleet.clone())).await.unwrap();
+    for (deep, reads) in [(false, 1), (true, 61)] {
+        let before = world.platform.reads();
+        let report = compare(&world, fleet.clone(), deep).await;
+        assert_eq!((report.drifts, report.notes), (vec![], vec![]));
+        assert_eq!(world.platform.reads() - before, reads, "deep: {deep}");
+    }
+    // Without a record there are too many to look at each, which is said.
+    let fresh = World::on(world.platform);
+    let before = fresh.platform.reads();
+    let report = look(&fresh, fleet).await;
+    assert_eq!(fresh.platform.reads() - before, 1);
+    assert_eq!((report.believed.len(), &*report.notes[0].rule), (60, "not-looked-at"));
+    assert!(report.notes[0].hint.as_ref().unwrap().contains("drift --deep"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn what_leaves_no_trace_in_a_listing_is_found_by_reading_everything() {
+    let world = deployed().await;
+    world.platform.meddle(&worker("orders"), Meddling::RemakeDatabase(name("orders-db")));
+    let report = look(&world, everything()).await;
+    assert_eq!(report.drifts, []);
+    assert!(report.believed.contains(&worker("orders")), "it says what it did not read");
+    let report = look_deep(&world, everything()).await;
+    assert_eq!(kinds(&report), [DriftKind::Resource]);
+    assert!(report.believed.is_empty());
 }
 
 #[tokio::test]
@@ -252,7 +311,7 @@ async fn a_secret_that_deployments_carry_over_is_a_note() {
     let mut changed = everything();
     changed[0].bundle = bundle("web 2");
     world.deploy(&desired(changed.clone())).await.unwrap();
-    let report = look(&world, changed).await;
+    let report = look_deep(&world, changed).await;
     assert_eq!(report.drifts, []);
     assert_eq!(report.notes[0].rule, "secret-not-declared");
 }
