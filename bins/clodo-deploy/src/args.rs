@@ -243,6 +243,10 @@ pub(crate) struct PromoteArgs {
     pub(crate) strategy: StrategyArgs,
     #[command(flatten)]
     pub(crate) preflight: PreflightArgs,
+    /// Do not look whether new versions answer; the record says so. Environments with the protection
+    /// `approve` refuse it
+    #[arg(long)]
+    pub(crate) no_tests: bool,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -264,6 +268,10 @@ pub(crate) struct DeployArgs {
     pub(crate) strategy: StrategyArgs,
     #[command(flatten)]
     pub(crate) preflight: PreflightArgs,
+    /// Do not look whether new versions answer; the record says so. Environments with the protection
+    /// `approve` refuse it
+    #[arg(long)]
+    pub(crate) no_tests: bool,
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -288,7 +296,7 @@ pub(crate) struct DeployArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Leave it to a runner: what is built goes into the shared state, values of secrets do not
-    #[arg(long, conflicts_with_all = ["dry_run", "secrets_file", "prune", "preflight"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "secrets_file", "prune", "preflight", "no_tests"])]
     pub(crate) enqueue: bool,
 }
 
@@ -379,6 +387,9 @@ pub(crate) struct PlanArgs {
     pub(crate) strategy: StrategyArgs,
     #[command(flatten)]
     pub(crate) preflight: PreflightArgs,
+    /// As `deploy --dry-run --no-tests` has it
+    #[arg(skip)]
+    pub(crate) no_tests: bool,
     /// Exit with 4 when there is something to change
     #[arg(long)]
     pub(crate) exit_code: bool,
@@ -407,6 +418,10 @@ pub(crate) struct ApplyArgs {
     /// A file that `plan --out` wrote
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Do not look whether new versions answer; the record says so. Environments with the protection
+    /// `approve` refuse it
+    #[arg(long)]
+    pub(crate) no_tests: bool,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,

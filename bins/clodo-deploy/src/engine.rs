@@ -3,7 +3,9 @@ use crate::{
     listener::Teller,
 };
 pub(crate) use clodo::new_deployment;
-use clodo::{Client, Connection, Loaded, Preflight, PreflightLevel, RunLease, UrlStyle, Wiring};
+use clodo::{
+    Client, Connection, Loaded, Preflight, PreflightLevel, RunLease, UntestedGate, UrlStyle, Wiring,
+};
 use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
 use clodo_http::HttpService;
@@ -114,10 +116,24 @@ impl Engine {
             Arc::clone(&self.http),
             Arc::new(SystemClock),
         );
+        self.ask_before(Arc::new(gate));
+        self
+    }
+
+    /// Lets environments refuse a deployment whose new versions nobody tests, if it is one.
+    pub(crate) fn with_no_tests(mut self, context: &Context<'_>, no_tests: bool) -> Self {
+        if no_tests {
+            let portfolio = context.project.portfolio();
+            self.ask_before(Arc::new(UntestedGate::new(portfolio, context.person())));
+        }
+        self
+    }
+
+    /// Adds a gate before the question to a person.
+    fn ask_before(&mut self, gate: Arc<dyn Gate>) {
         let question: Arc<dyn Gate> = Arc::clone(&self.confirmation) as _;
         let last = self.cx.gates.iter().position(|gate| Arc::ptr_eq(gate, &question));
-        self.cx.gates.insert(last.unwrap_or(self.cx.gates.len()), Arc::new(gate));
-        self
+        self.cx.gates.insert(last.unwrap_or(self.cx.gates.len()), gate);
     }
 
     /// The platform's API, for what no port of the orchestrator does, and the ids of accounts.

@@ -5,7 +5,7 @@ use clodo_orchestrator::{DeployEvent, DeployListener, Plan};
 use clodo_saga::{Event, StepId};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Teller {
     ui: Ui,
     summaries: Mutex<BTreeMap<StepId, String>>,
     progress: Mutex<Option<ProgressLine>>,
+    /// Steps of which it was said that they had nothing to do.
+    idle: Mutex<BTreeSet<StepId>>,
     /// By step: what was last said about its canary, and when.
     judged: Mutex<BTreeMap<StepId, (String, Instant)>>,
 }
@@ -32,6 +34,7 @@ impl Teller {
             ui: ui.clone(),
             summaries: Mutex::default(),
             progress: Mutex::default(),
+            idle: Mutex::default(),
             judged: Mutex::default(),
         }
     }
@@ -82,13 +85,23 @@ impl Teller {
         }
     }
 
+    /// Says why a step has nothing to do; that it is done is not said as well.
+    fn idle(&self, step: &StepId, why: &str) {
+        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        idle.insert(step.clone());
+        self.ui.say(&format!("  {} {}", self.ui.paint_talk(Tone::Faint, why), self.summary(step)));
+    }
+
+    fn was_idle(&self, step: &StepId) -> bool {
+        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(step)
+    }
+
     fn run(&self, event: &Event) {
         let mark = |tone, word: &str| self.ui.paint_talk(tone, word);
         match event {
             Event::StepStarted(step) => self.at(Some(&self.summary(step))),
-            Event::StepFound(step) => {
-                self.ui.say(&format!("  {} {}", mark(Tone::Faint, "found"), self.summary(step)));
-            }
+            Event::StepFound(step) => self.idle(step, "already done"),
+            Event::StepDone { step, .. } if self.was_idle(step) => {}
             Event::StepDone { step, took } => {
                 let took = format!("({} ms)", took.as_millis());
                 let took = mark(Tone::Faint, &took);
@@ -131,6 +144,7 @@ impl DeployListener for Teller {
             DeployEvent::Planned(plan) => self.planned(plan),
             DeployEvent::Run(event) => self.run(event),
             DeployEvent::Judged { step, report } => self.judged(step, report),
+            DeployEvent::Skipped(step) => self.idle(step, "skipped (--no-tests)"),
             DeployEvent::Waiting(step) => {
                 let summary = self.summary(step);
                 self.at(Some(&summary));
@@ -171,6 +185,7 @@ fn as_json(event: &DeployEvent) -> Option<Value> {
         }
         DeployEvent::Observed => json!({ "event": "observed" }),
         DeployEvent::Planned(plan) => json!({ "event": "planned", "steps": plan.steps() }),
+        DeployEvent::Skipped(step) => json!({ "event": "step_skipped", "step": step }),
         DeployEvent::Overdue(step) => json!({ "event": "overdue", "step": step }),
         DeployEvent::Waiting(step) => json!({ "event": "waiting", "step": step }),
         DeployEvent::Judged { step, report } => {

@@ -207,6 +207,7 @@ pub(crate) fn targets_text(targets: &[TargetReport]) -> String {
             Some(Verdict::Proved) => "  (new version proved)",
             Some(Verdict::ProbedNotProved) => "  (probed, version not proved)",
             Some(Verdict::NotReachable) => "  (no URL to probe)",
+            Some(Verdict::Skipped) => "  (not tested: --no-tests)",
             _ => "",
         };
         let urls = if target.urls.is_empty() { "-".to_owned() } else { target.urls.join("  ") };

@@ -136,6 +136,7 @@ async fn deploy_locked(
             rollout: desired.rollout.clone(),
             adopt: desired.targets.iter().any(|target| target.adopt),
             prune: options.prune.is_some(),
+            no_tests: options.no_tests,
             ..Occasion::default()
         },
         prepared,

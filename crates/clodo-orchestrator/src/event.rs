@@ -18,6 +18,8 @@ pub enum DeployEvent {
     Refused(Vec<Finding>),
     /// A step waits for time to pass, or for a person.
     Waiting(StepId),
+    /// A probe is left out, as the options say.
+    Skipped(StepId),
     /// There is no verdict about a canary in its time: it stays as it is until somebody decides.
     Overdue(StepId),
     /// A canary was looked at.

@@ -62,6 +62,7 @@ async fn apply(
     facts.notes.clone_from(&work.history.notes);
     facts.waited.clone_from(&work.history.waited);
     facts.before.clone_from(&work.history.before);
+    facts.no_tests = work.occasion.no_tests;
     let facts = Arc::new(facts);
     run_cx.listener = Arc::new(Forward(Arc::clone(&cx.listener)));
     run_cx.cancel = cx.cancel.clone();

@@ -76,6 +76,8 @@ pub enum Verdict {
     ProbedNotProved,
     /// There is no URL to ask.
     NotReachable,
+    /// Nobody asked, as [`DeployOptions::no_tests`](crate::DeployOptions::no_tests) wanted it.
+    Skipped,
     /// It did not answer, or not well.
     Failed {
         /// Why: a lower-case phrase.

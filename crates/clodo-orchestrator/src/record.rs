@@ -62,6 +62,9 @@ pub(crate) struct Occasion {
     /// The targets that a rollback was narrowed to; empty for all.
     #[serde(default)]
     pub(crate) chosen: BTreeSet<TargetId>,
+    /// Whether probes are skipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) no_tests: bool,
     /// The number of the lease under which it runs.
     #[serde(default)]
     pub(crate) lease: Option<u64>,
@@ -196,6 +199,8 @@ pub struct Deployment {
     pub adopt: bool,
     /// Whether it was to remove Workers that the files no longer named.
     pub prune: bool,
+    /// Whether it skipped the probes of its new versions: then it has proved nothing.
+    pub no_tests: bool,
     /// How far it went back, when it was a rollback that named no deployment.
     pub reach: Option<Reach>,
     /// What was to become of data, when it took targets away.
@@ -299,6 +304,7 @@ pub(crate) fn deployment(run: &RunRecord) -> Option<Deployment> {
         rollout: past.opening.occasion.rollout.clone(),
         adopt: past.opening.occasion.adopt,
         prune: past.opening.occasion.prune,
+        no_tests: past.opening.occasion.no_tests,
         reach: past.opening.occasion.reach,
         removal: past.opening.occasion.removal,
         superseded_by: past.finish.superseded_by.clone(),

@@ -16,6 +16,7 @@
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
+//! | a deployment whose new versions nobody tests | [`UntestedGate`] |
 //! | a plan of which to know beforehand whether it can work | [`Preflight`] |
 //! | an environment that takes only proved code | [`PromotionGate`], [`proved_code`], [`load_built`] |
 //! | a health path to ask after a deployment | [`HealthProbe`] |
@@ -96,6 +97,7 @@ mod state;
 mod survey;
 mod target;
 mod telemetry;
+mod untested_gate;
 mod verifier;
 mod wiring;
 
@@ -126,5 +128,6 @@ pub use shared_pacer::SharedPacer;
 pub use state::{StateError, open_state, state_file, state_name};
 pub use survey::{Survey, names_of, survey};
 pub use telemetry::PortfolioTelemetry;
+pub use untested_gate::UntestedGate;
 pub use verifier::HealthProbe;
 pub use wiring::{Wiring, new_deployment};

@@ -86,9 +86,9 @@ pub async fn proved_code(
     let past = deployments(journal, portfolio, LAST).await?;
     let mut newest = BTreeMap::new();
     for deployment in past.iter().filter(|past| past.state == DeploymentState::Done) {
-        let there = deployment.wanted.iter().filter(|(id, _)| id.environment == *from);
-        for (id, hashes) in there {
-            newest.entry(id.service.clone()).or_insert(hashes.map(|hashes| hashes.content));
+        let there = left(deployment).filter(|(id, _)| id.environment == *from);
+        for (id, content) in there {
+            newest.entry(id.service.clone()).or_insert(content);
         }
     }
     // What was taken away there has proved nothing since.
@@ -99,13 +99,25 @@ pub async fn proved_code(
 fn proved(past: &[Deployment], target: &TargetId, from: &EnvironmentName) -> BTreeSet<ContentHash> {
     let mut newest: BTreeMap<&TargetId, Option<ContentHash>> = BTreeMap::new();
     for deployment in past.iter().filter(|past| past.state == DeploymentState::Done) {
-        let there = deployment.wanted.iter();
+        let there = left(deployment);
         let there = there.filter(|(id, _)| id.service == target.service && id.environment == *from);
-        for (id, hashes) in there {
-            newest.entry(id).or_insert_with(|| hashes.map(|hashes| hashes.content));
+        for (id, content) in there {
+            newest.entry(id).or_insert(content);
         }
     }
     newest.into_values().flatten().collect()
+}
+
+/// What a finished deployment proved at each of its targets; nothing where it removed one, or changed
+/// one and nobody tested it. What it left as it was keeps the proof that it had.
+fn left(deployment: &Deployment) -> impl Iterator<Item = (&TargetId, Option<ContentHash>)> {
+    let changed: BTreeSet<&TargetId> = deployment.targets.iter().map(|one| &one.id).collect();
+    let untested = deployment.no_tests;
+    deployment.wanted.iter().filter_map(move |(id, hashes)| match untested {
+        true if changed.contains(id) => Some((id, None)),
+        true => None,
+        false => Some((id, hashes.map(|hashes| hashes.content))),
+    })
 }
 
 fn blocked(rule: &str, message: String, hint: String) -> Finding {

@@ -65,3 +65,49 @@ fn a_promotion_says_what_it_lacks() {
     // Nobody had said that anybody would want its code.
     assert_eq!(kind(&["--from", "staging", "--to", "production"], 3), "not_kept");
 }
+
+#[test]
+fn what_nobody_tested_runs_and_has_proved_nothing() {
+    let world = World::serving(&format!("{PROTECTED}{BOTH}"));
+    let stage = |words: &[&str]| {
+        let all = [&["deploy", "--env", "staging", "--yes", "--json", "--reason", "x"], words];
+        world.sandbox.deploy(&all.concat())
+    };
+    let promote = |words: &[&str]| {
+        let all = [&["promote", "--to", "production", "--yes", "--json"], words].concat();
+        world.sandbox.deploy(&all)
+    };
+    let _ = promote(&[]).exits(0);
+    world.code(Code::Ill("two"));
+    let report = stage(&["--no-tests"]).exits(0).json();
+    assert_eq!(report["targets"][0]["verdict"], "skipped", "{report:#}");
+    let refused = promote(&[]).exits(3).json();
+    assert_eq!(refused["error"]["kind"], "not_proved", "{refused:#}");
+    world.code(Code::Says("two"));
+    let _ = stage(&["--no-tests"]).exits(0);
+    let _ = stage(&[]).exits(0);
+    let _ = promote(&[]).exits(3);
+    let _ = stage(&["--redeploy"]).exits(0);
+    // The other way round it is known what goes out untested, and who wanted it so.
+    let report = promote(&["--no-tests"]).exits(0).json();
+    let note = &report["findings"][0];
+    assert_eq!((&note["rule"], &note["severity"]), (&"tests-skipped".into(), &"note".into()));
+    let id = report["deployment_id"].as_str().unwrap();
+    let shown = world.sandbox.deploy(&["deployments", id]).exits(0).stdout;
+    assert!(shown.contains("Tests          skipped by --no-tests, by "), "{shown}");
+    assert!(shown.contains("  skipped"), "{shown}");
+    let listed = world.sandbox.deploy(&["deployments", "--json"]).exits(0).json();
+    assert_eq!(listed["deployments"][0]["tests"], "skipped", "{listed:#}");
+    assert!(listed["deployments"][1]["tests"].is_null(), "{listed:#}");
+}
+
+#[test]
+fn an_environment_that_asks_for_approvals_takes_nothing_untested() {
+    let world = World::serving("[environments.production]\nprotection = \"approve\"\n");
+    let words = ["deploy", "--env", "production", "--yes", "--json", "--no-tests"];
+    for words in [&words[..], &[&words[..], &["--dry-run"]].concat()] {
+        let refused = world.sandbox.deploy(words).exits(3).json();
+        assert_eq!(refused["findings"][0]["rule"], "tests-required", "{refused:#}");
+        assert_eq!(refused["api_calls"]["writes"], 0, "{refused:#}");
+    }
+}

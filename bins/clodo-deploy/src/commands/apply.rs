@@ -35,10 +35,11 @@ pub(crate) async fn run(
     let question = question(&context, &desired, platform, args.yes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_work(&args.work);
+    let engine = engine.with_work(&args.work).with_no_tests(&context, args.no_tests);
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(saved.redeploy());
     options.prune = saved.prune().cloned();
+    options.no_tests = args.no_tests;
     options.agreed = Some(Arc::new(saved));
     carry_out(&context, &engine, &desired, &options).await
 }

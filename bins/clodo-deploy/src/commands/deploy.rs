@@ -27,6 +27,7 @@ pub(crate) async fn run(
             prune: args.prune,
             allow_protected: args.allow_protected,
             redeploy: args.redeploy,
+            no_tests: args.no_tests,
             secrets_file: args.work.secrets_file.clone(),
         };
         return plan::run(session, global, &plan).await;
@@ -48,8 +49,10 @@ pub(crate) async fn run(
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
     let engine = engine.with_work(&args.work).with_preflight(args.preflight.into());
+    let engine = engine.with_no_tests(&context, args.no_tests);
     let mut options = options(&loaded, args.redeploy);
     options.why.clone_from(&args.reason);
+    options.no_tests = args.no_tests;
     options.prune = args.prune.then(|| plan::named(&context, platform)).transpose()?;
     options.protected = plan::protected(&context, args.allow_protected);
     carry_out(&context, &engine, &loaded.desired, &options).await
@@ -64,7 +67,9 @@ pub(crate) async fn carry_out(
     options: &DeployOptions,
 ) -> Result<Exit, CliError> {
     let report = deploy(&engine.cx, desired, options).await.map_err(not_begun)?;
-    engine.keep_for_promotion(context, desired, report.outcome).await;
+    if !options.no_tests {
+        engine.keep_for_promotion(context, desired, report.outcome).await;
+    }
     conclude(context, engine, &report)
 }
 

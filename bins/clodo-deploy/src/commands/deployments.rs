@@ -3,7 +3,7 @@ use crate::{
     commands::running::of_state,
     context::{Context, name},
     engine::store,
-    record::{PastDeployment, RecordDocument, render, state_word},
+    record::{PastDeployment, RecordDocument, render, state_word, untested},
     report::{FORMAT, moment},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
@@ -56,11 +56,12 @@ fn listed(found: &[Deployment]) -> String {
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
-            "{}  {}  {}  {}",
+            "{}  {}  {}  {}{}",
             deployment.id,
             moment(deployment.started_at).strftime("%Y-%m-%d %H:%M:%SZ"),
             state_word(deployment.state),
-            targets.join(" ")
+            targets.join(" "),
+            untested(deployment).map(|how| format!("  (tests: {how})")).unwrap_or_default()
         );
     }
     text

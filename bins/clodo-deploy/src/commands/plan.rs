@@ -28,6 +28,7 @@ pub(crate) async fn run(
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, None).await?.without_question();
     let engine = engine.with_preflight(args.preflight.into());
+    let engine = engine.with_no_tests(&context, args.no_tests);
     let mut options = options(&loaded, args.redeploy);
     options.prune = args.prune.then(|| named(&context, platform)).transpose()?;
     options.protected = protected(&context, args.allow_protected);

@@ -49,8 +49,10 @@ pub(crate) async fn run(
     let connection = context.connect(platform).await?;
     let engine = Engine::new(&context, &connection, &mut loaded, question).await?;
     let engine = engine.with_preflight(args.preflight.into());
+    let engine = engine.with_no_tests(&context, args.no_tests);
     let mut options = options(&loaded, false);
     options.why.clone_from(&args.reason);
+    options.no_tests = args.no_tests;
     if args.dry_run {
         let engine = engine.without_question();
         let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
@@ -100,7 +102,9 @@ async fn proved(
     let services: BTreeSet<&ServiceName> = specs.iter().map(|spec| &spec.id.service).collect();
     let code = proved_code(store, portfolio.name(), from).await;
     let code = code.map_err(crate::commands::running::of_state)?;
-    let first = format!("`clodo-deploy deploy --env {from}` comes first");
+    let first = format!(
+        "`clodo-deploy deploy --env {from}` comes first, with --redeploy after one with --no-tests"
+    );
     let wanted: BTreeMap<&ServiceName, ContentHash> = services
         .into_iter()
         .map(|service| match code.get(service) {

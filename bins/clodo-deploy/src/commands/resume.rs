@@ -48,10 +48,11 @@ pub(crate) async fn run(
     let question = question(&context, &loaded.desired, platform, args.yes);
     let to = context.connect(platform).await?;
     let engine = Engine::new(&context, &to, &mut loaded, question).await?;
-    let engine = engine.with_work(&args.work);
+    let engine = engine.with_work(&args.work).with_no_tests(&context, meant.no_tests);
     let mut options = DeployOptions::new(new_deployment());
     options.redeploy.clone_from(&meant.redeploy);
     options.why.clone_from(&meant.why);
+    options.no_tests = meant.no_tests;
     if meant.prune {
         let later = "What the files no longer name is left alone; `clodo-deploy deploy --prune` removes it.";
         session.ui.warn(later);

@@ -93,6 +93,8 @@ struct View {
     seen: u64,
     begun: BTreeMap<StepId, Timestamp>,
     opened: bool,
+    /// Its probes are skipped.
+    untested: bool,
     unwinding: bool,
     /// How often nobody had the lock: it is taken before a deployment is written down, and given
     /// back after it was closed, so that once means nothing.
@@ -101,9 +103,16 @@ struct View {
 
 impl View {
     fn new(context: &Context<'_>, id: DeploymentId) -> Self {
-        let teller = Teller::new(&context.session.ui);
-        let begun = BTreeMap::new();
-        Self { id, teller, seen: 0, begun, opened: false, unwinding: false, unheld: 0 }
+        Self {
+            id,
+            teller: Teller::new(&context.session.ui),
+            seen: 0,
+            begun: BTreeMap::new(),
+            opened: false,
+            untested: false,
+            unwinding: false,
+            unheld: 0,
+        }
     }
 
     /// Tells what was written since.
@@ -116,6 +125,7 @@ impl View {
             self.opened = true;
             self.teller
                 .knows(record.steps.iter().map(|step| (step.id.clone(), step.summary.clone())));
+            self.untested = record.deployment.no_tests;
             self.tell(Event::RunOpened(self.id.clone()));
         }
         for record in journal.records(&self.id, self.seen).await.map_err(of_state)? {
@@ -139,6 +149,9 @@ impl View {
                 self.tell(Event::StepStarted(step));
             }
             Entry::Done { step, .. } => {
+                if self.untested && step.as_str().starts_with("verify ") {
+                    self.teller.hear(&DeployEvent::Skipped(step.clone()));
+                }
                 let took = self.begun.get(&step).map(|begun| at.since(*begun)).unwrap_or_default();
                 self.tell(Event::StepDone { step, took });
             }

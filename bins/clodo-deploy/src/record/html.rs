@@ -1,6 +1,6 @@
 use super::{
     escaped,
-    past::{millis, state_word, step_word},
+    past::{millis, state_word, step_word, untested},
 };
 use crate::report::moment;
 use clodo_orchestrator::{DeploymentRecord, StepRecord, StepState};
@@ -12,7 +12,7 @@ svg{width:100%;height:auto;margin:1rem 0;background:#f6f8fa}svg text{font:11px s
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}\
 .n{text-align:right;white-space:nowrap}pre{margin:0;white-space:pre-wrap}\
 .done{fill:#2b8a3e;color:#2b8a3e}.failed,.stuck{fill:#c92a2a;color:#c92a2a}.undone,.kept{fill:#e67700;color:#b35c00}\
-.waiting,.running{fill:#868e96;color:#5a6b7b}";
+.waiting,.running,.skipped{fill:#868e96;color:#5a6b7b}";
 
 /// The picture: how wide it is, what names take of it, and how high a line is.
 const WIDTH: u64 = 1000;
@@ -34,6 +34,7 @@ pub(super) fn render(record: &DeploymentRecord) -> String {
         ("Ended", past.ended_at.map(|at| moment(at).to_string())),
         ("By", past.by.clone()),
         ("Why", past.why.clone()),
+        ("Tests", untested(past)),
         ("Revision", past.revision.clone()),
         ("Rollback of", past.rollback_of.as_ref().map(ToString::to_string)),
         ("Taken over by", past.superseded_by.as_ref().map(ToString::to_string)),
@@ -113,6 +114,7 @@ fn class(state: StepState) -> &'static str {
         StepState::Undone => "undone",
         StepState::Kept => "kept",
         StepState::Running => "running",
+        StepState::Skipped => "skipped",
         _ => "waiting",
     }
 }

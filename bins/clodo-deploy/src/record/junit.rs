@@ -14,7 +14,7 @@ pub(super) fn render(record: &DeploymentRecord) -> String {
         record.steps.iter().filter(|step| states.contains(&step.state)).count()
     };
     let (tests, failures) = (record.steps.len(), count(&[StepState::Failed, StepState::Stuck]));
-    let skipped = count(&[StepState::Waiting, StepState::Running]);
+    let skipped = count(&[StepState::Waiting, StepState::Running, StepState::Skipped]);
     let took = past.ended_at.map(|ended| ended.since(past.started_at)).unwrap_or_default();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing to a `String` cannot fail.
@@ -44,7 +44,7 @@ fn case(step: &StepRecord) -> String {
             let first = why.lines().next().unwrap_or_default();
             format!("<failure message=\"{}\">{}</failure>", escaped(first), escaped(why))
         }
-        StepState::Waiting | StepState::Running => {
+        StepState::Waiting | StepState::Running | StepState::Skipped => {
             format!("<skipped message=\"{}\"/>", step_word(step.state))
         }
         state => format!("<system-out>{}</system-out>", step_word(state)),

@@ -6,7 +6,7 @@ mod junit;
 mod past;
 mod text;
 
-pub(crate) use past::{PastDeployment, RecordDocument, state_word};
+pub(crate) use past::{PastDeployment, RecordDocument, state_word, untested};
 
 use crate::args::RecordFormat;
 use clodo_orchestrator::DeploymentRecord;

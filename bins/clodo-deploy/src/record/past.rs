@@ -18,6 +18,9 @@ pub(crate) struct PastDeployment<'a> {
     revision: Option<&'a str>,
     by: Option<&'a str>,
     why: Option<&'a str>,
+    /// `skipped` where nobody asked the new versions whether they answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tests: Option<&'static str>,
     targets: Vec<PastTarget<'a>>,
     failure: Option<&'a FailureReport>,
 }
@@ -44,6 +47,7 @@ impl<'a> From<&'a Deployment> for PastDeployment<'a> {
             revision: past.revision.as_deref(),
             by: past.by.as_deref(),
             why: past.why.as_deref(),
+            tests: past.no_tests.then_some("skipped"),
             targets: past.targets.iter().map(PastTarget::from).collect(),
             failure: past.failure.as_ref(),
         }
@@ -146,10 +150,17 @@ pub(crate) fn step_word(state: StepState) -> &'static str {
         StepState::Waiting => "not begun",
         StepState::Running => "running",
         StepState::Done => "done",
+        StepState::Skipped => "skipped",
         StepState::Failed => "failed",
         StepState::Undone => "undone",
         StepState::Kept => "kept",
         StepState::Stuck => "stuck",
         _ => "unknown",
     }
+}
+
+/// That nobody tested a deployment, and who wanted it so.
+pub(crate) fn untested(past: &Deployment) -> Option<String> {
+    let by = past.by.as_deref().unwrap_or("somebody");
+    past.no_tests.then(|| format!("skipped by --no-tests, by {by}"))
 }

@@ -1,4 +1,4 @@
-use super::past::{millis, state_word, step_word};
+use super::past::{millis, state_word, step_word, untested};
 use crate::report::moment;
 use clodo_orchestrator::DeploymentRecord;
 use std::fmt::Write as _;
@@ -15,6 +15,7 @@ pub(super) fn render(record: &DeploymentRecord) -> String {
     lines.extend(ended.map(|at| ("Ended", at)));
     lines.extend(past.by.clone().map(|by| ("By", by)));
     lines.extend(past.why.clone().map(|why| ("Why", why)));
+    lines.extend(untested(past).map(|how| ("Tests", how)));
     lines.extend(past.revision.clone().map(|revision| ("Revision", revision)));
     lines.extend(past.rollback_of.as_ref().map(|of| ("Rollback of", of.to_string())));
     lines.extend(past.superseded_by.as_ref().map(|by| ("Taken over by", by.to_string())));

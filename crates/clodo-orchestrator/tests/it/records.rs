@@ -2,8 +2,8 @@
 
 use crate::world::{World, bundle, deployment, desired, name, storefront, target_id};
 use clodo_orchestrator::{
-    DeploymentState, Fault, Outcome, RollbackOptions, Rolling, StepState, Strategy, Wave, deploy,
-    deployment_record, deployments, rollback,
+    DeploymentState, Fault, Outcome, RollbackOptions, Rolling, StepState, Strategy, Verdict, Wave,
+    deploy, deployment_record, deployments, rollback,
 };
 use std::time::Duration;
 
@@ -30,6 +30,31 @@ async fn a_record_says_who_why_what_and_how_each_step_ended() {
     );
     assert!(record.steps.iter().all(|step| step.began_at.is_some() && step.ended_at.is_some()));
     assert_eq!(deployment_record(&*world.store, &deployment(99)).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_that_were_not_wanted_are_skipped_and_the_record_says_so() {
+    let world = World::new();
+    world.verifier.make_sick(&target_id("web"));
+    let mut options = world.options();
+    options.no_tests = true;
+    let report = deploy(&world.cx, &desired(storefront()), &options).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done, "nobody asked the sick one");
+    assert!(report.targets.iter().all(|target| target.verdict == Some(Verdict::Skipped)));
+    let record = deployment_record(&*world.store, &options.deployment).await.unwrap().unwrap();
+    assert!(record.deployment.no_tests && record.deployment.by.is_some(), "{record:?}");
+    for step in &record.steps {
+        let want = if step.kind == "verify" { StepState::Skipped } else { StepState::Done };
+        assert_eq!(step.state, want, "{step:?}");
+    }
+    assert!(record.steps.iter().any(|step| step.kind == "verify"));
+    // The next one tests again.
+    let mut again = world.options();
+    again.redeploy.insert(target_id("web"));
+    let report = deploy(&world.cx, &desired(storefront()), &again).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Failed);
+    let record = deployment_record(&*world.store, &again.deployment).await.unwrap().unwrap();
+    assert!(!record.deployment.no_tests);
 }
 
 #[tokio::test(start_paused = true)]
