@@ -6,6 +6,7 @@
 //! | a test that deploys | [`Sandbox`] |
 //! | a URL that a program printed | [`fetch`] |
 //! | a document that a program printed | [`Schema`] |
+//! | a program that asks | [`Terminal`] |
 //! | a page to look at | [`Browser`] |
 //! | a test with the gateway in between | [`Gateway`] |
 //! | a test against real wrangler | [`Wrangler`] |
@@ -20,6 +21,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod sdk;
+mod terminal;
 mod wrangler;
 
 pub use browser::Browser;
@@ -30,4 +32,5 @@ pub use run::{Run, program};
 pub use sandbox::Sandbox;
 pub use schema::Schema;
 pub use sdk::{Sdk, install_python};
+pub use terminal::Terminal;
 pub use wrangler::{Wrangler, install, pins};

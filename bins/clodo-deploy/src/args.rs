@@ -390,6 +390,9 @@ pub(crate) struct PlanArgs {
     /// As `deploy --dry-run --no-tests` has it
     #[arg(skip)]
     pub(crate) no_tests: bool,
+    /// A person may be asked which targets are meant, as `deploy --dry-run` has it
+    #[arg(skip)]
+    pub(crate) asks: bool,
     /// Exit with 4 when there is something to change
     #[arg(long)]
     pub(crate) exit_code: bool,

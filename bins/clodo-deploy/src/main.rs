@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod choose;
 mod commands;
 mod confirm;
 mod context;

@@ -44,12 +44,14 @@
 //! Commands, and whatever they need: a program's context is built in the crate `clodo`.
 
 mod args;
+mod counted;
 mod environment;
 mod error;
 mod exit;
 mod launch;
 mod logging;
 mod options;
+mod pick;
 mod progress;
 mod prompt;
 mod signals;
@@ -57,6 +59,7 @@ mod streams;
 mod ui;
 
 pub use args::{GlobalArgs, JsonMode, ProgramArgs};
+pub use counted::counted;
 pub use environment::{Environment, NotUnicode};
 pub use error::CliError;
 pub use exit::Exit;

@@ -24,26 +24,6 @@ impl Ui {
         }
     }
 
-    /// Asks for one of `options` by number or by name; returns its index.
-    ///
-    /// # Errors
-    /// As [`Ui::confirm`].
-    pub fn choose(&self, question: &str, options: &[&str], flag: &str) -> Result<usize, CliError> {
-        self.someone(question, flag)?;
-        for (index, option) in options.iter().enumerate() {
-            self.write_talk(&format!("  {}) {option}\n", index + 1));
-        }
-        loop {
-            let answer = self.ask(question, flag)?;
-            let by_number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-            let by_name = || options.iter().position(|option| *option == answer);
-            match by_number.filter(|index| *index < options.len()).or_else(by_name) {
-                Some(index) => return Ok(index),
-                None => self.write_talk("Please give one of the numbers or names.\n"),
-            }
-        }
-    }
-
     /// Asks for a line of text, without its line break and the space around it.
     ///
     /// It blocks: ask before work begins. Ctrl-C at a question exits at once.
@@ -82,7 +62,7 @@ fn read_line(input: &mut dyn BufRead) -> io::Result<Option<String>> {
     Ok((read > 0).then(|| String::from_utf8_lossy(&line).into_owned()))
 }
 
-fn no_answer(question: &str, flag: &str) -> CliError {
+pub(crate) fn no_answer(question: &str, flag: &str) -> CliError {
     CliError::new(Exit::Usage, "no-answer", format!("nobody is there to answer: {question}"))
         .with_hint(format!("give `{flag}`"))
 }

@@ -31,7 +31,8 @@ pub(crate) fn watch(ui: &Ui, cancel: &CancellationToken) -> io::Result<()> {
 
 #[expect(clippy::exit, reason = "the user asked twice, or nothing had begun")]
 fn exit_now(ui: &Ui) {
-    ui.write_talk("\n");
+    // A list that was open has hidden the cursor.
+    ui.write_talk(if ui.is_interactive() { "\x1b[?25h\n" } else { "\n" });
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 

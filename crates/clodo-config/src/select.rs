@@ -11,7 +11,7 @@ use crate::{
 use clodo_types::{
     AccountName, BindingName, CustomerName, EnvironmentName, Hostname, ServiceName, TargetId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which targets are meant. The default means all services for all customers in `development`.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct Selection {
     pub customers: Vec<CustomerName>,
     /// Only targets that serve this hostname.
     pub domain: Option<Hostname>,
+    /// Of all these only the ones that are named here; empty means all.
+    pub only: BTreeSet<TargetId>,
     /// What comes from outside the file.
     pub overrides: Overrides,
 }
@@ -107,7 +109,9 @@ impl Portfolio {
             for (name, service) in &services {
                 for customer in &customers {
                     let parts = Parts { portfolio: self, environment, described, name, service };
-                    targets.extend(parts.target(*customer, &selection.overrides));
+                    let target = parts.target(*customer, &selection.overrides);
+                    let only = &selection.only;
+                    targets.extend(target.filter(|one| only.is_empty() || only.contains(&one.id)));
                 }
             }
         }

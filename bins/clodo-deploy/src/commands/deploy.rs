@@ -1,5 +1,6 @@
 use crate::{
     args::{DeployArgs, PlanArgs},
+    choose::choose,
     commands::{enqueue, plan},
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question},
@@ -18,6 +19,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     if args.dry_run {
         let plan = PlanArgs {
+            asks: !args.yes,
             targets: args.targets.clone(),
             strategy: args.strategy,
             preflight: args.preflight,
@@ -35,6 +37,7 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.targets.platform)?;
     let selection = context.selection_with(&args.targets, args.strategy)?;
+    let selection = choose(&context, &args.targets, args.yes, selection)?;
     let from = LoadFrom { adopt: args.adopt, secrets_file: args.work.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);

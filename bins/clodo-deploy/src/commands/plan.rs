@@ -1,5 +1,6 @@
 use crate::{
     args::PlanArgs,
+    choose::choose,
     context::{Context, LoadFrom},
     engine::{Engine, not_begun, options},
     failure,
@@ -22,6 +23,7 @@ pub(crate) async fn run(
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.targets.platform)?;
     let selection = context.selection_with(&args.targets, args.strategy)?;
+    let selection = choose(&context, &args.targets, !args.asks, selection)?;
     let from = LoadFrom { adopt: args.adopt, secrets_file: args.secrets_file.as_deref() };
     let mut loaded = context.load(&selection, platform, &from).await?;
     say_findings(&session.ui, &loaded.notes);

@@ -36,12 +36,14 @@ fn without_a_terminal_the_missing_flag_is_named() {
 }
 
 #[test]
-fn a_choice_is_made_by_number_or_by_name() {
-    let choose = |ui: &Ui| ui.choose("Environment:", &["staging", "production"], "--env");
-    for (answers, expected) in [("2\n", 1), ("staging\n", 0), ("0\n3\nx\n1\n", 0)] {
-        assert_eq!(asked(Some(answers), choose).0.unwrap(), expected, "{answers:?}");
+fn a_list_asks_nobody_who_is_not_there() {
+    let options = ["staging".to_owned(), "production".to_owned()];
+    for answers in [None, Some("")] {
+        let (answer, shown) = asked(answers, |ui: &Ui| ui.pick("Environment?", &options, "--env"));
+        let error = answer.unwrap_err();
+        assert_eq!((error.exit(), error.hint()), (Exit::Usage, Some("give `--env`")));
+        assert_eq!(shown, "");
+        let (answer, _) = asked(answers, |ui: &Ui| ui.pick_several("Which?", &options, "--yes"));
+        assert_eq!(answer.unwrap_err().hint(), Some("give `--yes`"));
     }
-    let (_, shown) = asked(Some("1\n"), choose);
-    assert_eq!(shown, "  1) staging\n  2) production\nEnvironment: ");
-    assert_eq!(asked(None, choose).1, "", "nothing is shown to nobody");
 }
