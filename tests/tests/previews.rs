@@ -360,6 +360,22 @@ fn killed_in_the_middle_the_same_command_finishes_and_a_removal_leaves_nothing()
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn resume_leaves_an_unfinished_preview_to_its_own_command() {
+    let sandbox = shop();
+    let _ = sandbox.deploy(&DEPLOY).exits(0);
+    assert!(!killed_after(&sandbox, &["create", "x", "web", "store"], 8), "it is in the middle");
+    let resume = ["resume", "--platform", "local", "--yes", "--json"];
+    let refused = sandbox.deploy(&resume).exits(2).json();
+    let hint = refused["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("`clodo-deploy preview create x`"), "{refused:#}");
+    // As the hint says; then there is nothing left to go on with.
+    let _ = preview(&sandbox, &["create", "x", "web", "store"], 0);
+    let refused = sandbox.deploy(&resume).exits(2).json();
+    assert_eq!(refused["error"]["message"], "no deployment is unfinished");
+}
+
 #[test]
 fn with_data_the_copies_begin_with_what_the_environment_holds() {
     let sandbox = shop();

@@ -250,7 +250,7 @@ pub(crate) struct PromoteArgs {
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Answer yes to "Deploy this?", which is asked after the plan is shown
     #[arg(long, short)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -275,7 +275,8 @@ pub(crate) struct DeployArgs {
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Answer yes to "Deploy this?", which is asked after the plan is shown; no list of targets to pick
+    /// from is shown either
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Take over Workers and domains that this portfolio did not deploy
@@ -313,10 +314,10 @@ pub(crate) struct RunnerArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// The deployment; without it, the one that is unfinished
+    /// The deployment, by its id or the beginning of it; without it, the one that is unfinished
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
-    /// Do not ask
+    /// Answer yes to "Deploy this?", which is asked after the plan is shown
     #[arg(long, short)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -327,7 +328,7 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SignalArgs {
-    /// The deployment; without it, the one that runs
+    /// The deployment, by its id or the beginning of it; without it, the one that runs
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
     /// Only this step of it, such as `hold 2`
@@ -342,10 +343,10 @@ pub(crate) struct SignalArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AbortArgs {
-    /// The deployment; without it, the one that runs
+    /// The deployment, by its id or the beginning of it; without it, the one that runs
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
-    /// Do not ask
+    /// Answer yes to whether what was done is to be taken back
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Why, for the record
@@ -357,7 +358,7 @@ pub(crate) struct AbortArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// The deployment; without it, the one that runs, else the newest
+    /// The deployment, by its id or the beginning of it; without it, the one that runs, else the newest
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
     #[command(flatten)]
@@ -425,7 +426,7 @@ pub(crate) struct ApplyArgs {
     /// `approve` refuse it
     #[arg(long)]
     pub(crate) no_tests: bool,
-    /// Do not ask
+    /// Answer yes to "Deploy this?", which is asked after the plan is shown
     #[arg(long, short)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -441,7 +442,7 @@ pub(crate) struct DestroyArgs {
     /// Show the plan and stop before anything is removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Answer yes to whether the targets are to be removed for good
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Remove databases, namespaces, buckets and Durable Objects as well, with all that is in them
@@ -457,7 +458,7 @@ pub(crate) struct DestroyArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DeploymentsArgs {
-    /// Show this one with all its steps
+    /// Show this one, by its id or the beginning of it, with all its steps
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
     /// The form in which it is shown
@@ -475,7 +476,7 @@ pub(crate) struct DeploymentsArgs {
 
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct RollbackArgs {
-    /// The deployment to undo; without it, the newest one that changed something
+    /// The deployment to undo, by its id or the beginning of it; without it, the newest one that changed something
     #[arg(value_name = "ID")]
     pub(crate) deployment: Option<String>,
     /// Back to what was there at this time: `2026-11-28T10:00:00Z`, or how long ago: `2h`, `30m`
@@ -503,7 +504,7 @@ pub(crate) struct RollbackArgs {
     /// Show what would change and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Answer yes to "Roll this back?", which is asked after the plan is shown
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Why, for the record

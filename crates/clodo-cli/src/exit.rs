@@ -70,11 +70,12 @@ impl Exit {
                  to answer."
             }
             Self::Refused => {
-                "Refused by a gate before anything was written; also `validate` and \
-                 `check-readiness` when they would refuse, and a plan that is stale."
+                "Refused by a gate before anything was written; also `validate` when it would refuse, \
+                 and a plan that is stale."
             }
             Self::Found => {
-                "Found what it was asked to look for: drift, lint, scan findings, failed tests."
+                "Found what it was asked to look for: `drift`, and with `--exit-code` what \
+                 `clodo-deploy plan`, `clodo-local diff` and `clodo-local status` look for."
             }
             Self::Partly => "Partly done; `resume` can finish.",
             Self::NotAllowed => {

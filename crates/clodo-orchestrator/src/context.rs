@@ -140,6 +140,8 @@ pub struct DeployOptions {
     /// Ask no new version whether it answers: every probe is skipped, which the record says. A
     /// canary is judged all the same.
     pub no_tests: bool,
+    /// The plan is only looked at, as [`PlanOptions::only_look`](crate::PlanOptions::only_look) has it.
+    pub only_look: bool,
 }
 
 impl DeployOptions {
@@ -155,6 +157,7 @@ impl DeployOptions {
             expected: None,
             why: None,
             no_tests: false,
+            only_look: false,
         }
     }
 }

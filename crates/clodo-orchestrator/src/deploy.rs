@@ -117,6 +117,7 @@ async fn deploy_locked(
     began: Timestamp,
     lock: &Arc<LeaseGuard>,
 ) -> Result<DeployReport, DeployError> {
+    let options = &DeployOptions { only_look: false, ..options.clone() };
     let (prepared, history) = prepare_with_history(cx, desired, options).await?;
     if prepared.is_refused() {
         cx.listener.hear(&DeployEvent::Refused(prepared.findings.clone()));
@@ -178,6 +179,7 @@ async fn prepare_with_history(
         recorded: history.configs(),
         interrupted: history.before.keys().cloned().collect(),
         redeploy: options.redeploy.union(&closer.moved).cloned().collect(),
+        only_look: options.only_look,
     };
     let mut plan = plan(desired, &observed, &plan_options).map_err(DeployError::Plan)?;
     if let Some(named) = &options.prune {

@@ -41,6 +41,26 @@ impl Gate for MigrationGate {
     }
 }
 
+impl MigrationGate {
+    /// What the files say of a database that has none of them yet, as that of a new customer: all
+    /// that a deployment there would be refused for. Nothing is contacted.
+    #[must_use]
+    pub fn check_files(&self, desired: &Desired) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for database in desired.targets.iter().flat_map(|target| &target.databases) {
+            let mut tables = Tables::default();
+            for file in &database.migrations {
+                let more = check_file(file, &mut tables);
+                // The databases of all customers get the same files.
+                findings.extend(
+                    more.into_iter().filter(|one| !findings.contains(one)).collect::<Vec<_>>(),
+                );
+            }
+        }
+        findings
+    }
+}
+
 /// What the migrations of one database did to its tables so far.
 #[derive(Debug, Default)]
 struct Tables {

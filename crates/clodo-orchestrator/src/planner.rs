@@ -51,6 +51,9 @@ pub struct PlanOptions {
     /// Steps that an interrupted deployment began. They are planned again even where their effect
     /// shows already, so that this deployment takes them back if it fails.
     pub interrupted: BTreeSet<StepId>,
+    /// The plan is only looked at: that something is gone which a target is bound to is a finding
+    /// then, and no error.
+    pub only_look: bool,
 }
 
 /// A configuration that was deployed once.
@@ -72,15 +75,18 @@ pub fn plan(
     observed: &Observed,
     options: &PlanOptions,
 ) -> Result<Plan, PlanError> {
-    check::check(desired, observed)?;
+    let gone = check::check(desired, observed, options.only_look)?;
     let ids = || desired.targets.iter().map(|target| &target.id);
     if ids().is_sorted() {
-        return plan_sorted(desired, observed, options);
+        let mut plan = plan_sorted(desired, observed, options)?;
+        plan.findings.extend(gone);
+        return Ok(plan);
     }
     let mut sorted = desired.clone();
     sorted.targets.sort_by(|a, b| a.id.cmp(&b.id));
     let mut plan = plan_sorted(&sorted, observed, options)?;
     let places: BTreeMap<&TargetId, usize> = ids().enumerate().map(|(at, id)| (id, at)).collect();
+    plan.findings.extend(gone);
     plan.targets.sort_by_key(|target| places.get(&target.id).copied());
     Ok(plan)
 }

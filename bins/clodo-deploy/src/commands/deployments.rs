@@ -1,7 +1,7 @@
 use crate::{
     args::DeploymentsArgs,
-    commands::running::of_state,
-    context::{Context, name},
+    commands::running::{named, of_state},
+    context::Context,
     engine::store,
     record::{PastDeployment, RecordDocument, render, state_word, untested},
     report::{FORMAT, moment},
@@ -9,6 +9,7 @@ use crate::{
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_orchestrator::{Deployment, deployment_record, deployments};
 use clodo_saga::JournalStore;
+use clodo_types::DeploymentId;
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -31,10 +32,11 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let context = Context::open(session, global)?;
     let store = store(&context, context.platform(&args.platform)?).await?;
-    if let Some(id) = &args.deployment {
-        return show(session, &*store, id, args).await;
-    }
     let portfolio = context.project.portfolio().name();
+    if let Some(id) = &args.deployment {
+        let id = named(&*store, portfolio, id).await?;
+        return show(session, &*store, &id, args).await;
+    }
     let found = deployments(&*store, portfolio, args.last).await.map_err(of_state)?;
     session.ui.document(&DeploymentsDocument {
         version: FORMAT,
@@ -71,11 +73,10 @@ fn listed(found: &[Deployment]) -> String {
 async fn show(
     session: &Session,
     journal: &dyn JournalStore,
-    id: &str,
+    id: &DeploymentId,
     args: &DeploymentsArgs,
 ) -> Result<Exit, CliError> {
-    let id = name(id)?;
-    let found = deployment_record(journal, &id).await.map_err(of_state)?;
+    let found = deployment_record(journal, id).await.map_err(of_state)?;
     let Some(record) = found else {
         return Err(CliError::usage(format!("there is no deployment {id}"))
             .with_hint("`clodo-deploy deployments` lists what there is"));

@@ -65,5 +65,8 @@ fn protected(selected: &[TargetSpec]) -> Option<Finding> {
 
 fn question(targets: usize, with_data: bool) -> String {
     let data = if with_data { ", WITH ALL THEIR DATA," } else { "" };
-    format!("Remove these {targets} targets{data} for good?")
+    match targets {
+        1 => format!("Remove this target{} for good?", data.replace("THEIR", "ITS")),
+        _ => format!("Remove these {targets} targets{data} for good?"),
+    }
 }

@@ -1,12 +1,17 @@
 use crate::{
     args::{DestroyArgs, ResumeArgs, RollbackArgs, TargetArgs},
-    commands::{deploy::carry_out, destroy, rollback, running::unfinished},
+    commands::{
+        deploy::carry_out,
+        destroy, rollback,
+        running::{of_state, unfinished},
+    },
     context::{Context, LoadFrom},
     engine::{Engine, new_deployment, question, store},
     report::say_findings,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_orchestrator::{Data, DeployOptions, Deployment, Reach};
+use clodo_orchestrator::{Data, DeployOptions, Deployment, Reach, unfinished_deployments};
+use clodo_saga::JournalStore;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// `clodo-deploy resume`: a new deployment that takes over the interrupted one, with the same files.
@@ -19,13 +24,12 @@ pub(crate) async fn run(
     let platform = context.platform(&args.platform)?;
     let store = store(&context, platform).await?;
     let portfolio = context.project.portfolio().name();
-    let meant = unfinished(&*store, portfolio, args.deployment.as_deref()).await?;
+    let meant = match args.deployment.as_deref() {
+        Some(id) => unfinished(&*store, portfolio, Some(id)).await?,
+        None => unfinished_of_environments(&context, &*store).await?,
+    };
     if let Some(environment) = of_preview(&context, &meant) {
-        let again = if meant.removal.is_some() { "delete" } else { "create" };
-        let message = format!("deployment {} is of the preview `{environment}`", meant.id);
-        let hint =
-            format!("run `clodo-deploy preview {again}` for it again: it goes on where it stopped");
-        return Err(CliError::usage(message).with_hint(hint));
+        return Err(is_of_preview(&meant, environment));
     }
     if let Some(of) = &meant.rollback_of {
         let again = rollback_again(args, of.to_string(), &meant);
@@ -59,6 +63,33 @@ pub(crate) async fn run(
     }
     options.expected = Some(meant.wanted);
     carry_out(&context, &engine, &loaded.desired, &options).await
+}
+
+/// The newest deployment that has not ended and is of no preview, which goes on by other means.
+async fn unfinished_of_environments(
+    context: &Context<'_>,
+    journal: &dyn JournalStore,
+) -> Result<Deployment, CliError> {
+    let portfolio = context.project.portfolio().name();
+    let all = unfinished_deployments(journal, portfolio).await.map_err(of_state)?;
+    let (previews, mut others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|one| of_preview(context, one).is_some());
+    if !others.is_empty() {
+        return Ok(others.swap_remove(0));
+    }
+    match previews.first().and_then(|one| Some((one, of_preview(context, one)?))) {
+        Some((one, environment)) => Err(is_of_preview(one, environment)),
+        None => Err(CliError::usage("no deployment is unfinished")
+            .with_hint("`clodo-deploy deployments` lists what there is")),
+    }
+}
+
+fn is_of_preview(meant: &Deployment, environment: &str) -> CliError {
+    let again = if meant.removal.is_some() { "delete" } else { "create" };
+    let name = environment.strip_prefix("pr-").unwrap_or(environment);
+    let message = format!("the unfinished deployment {} is of the preview `{name}`", meant.id);
+    let hint = format!("`clodo-deploy preview {again} {name}` again goes on where it stopped");
+    CliError::usage(message).with_hint(hint)
 }
 
 /// The preview's environment, which no file describes.

@@ -1,3 +1,4 @@
+use super::running::among;
 use crate::{
     args::RollbackArgs,
     commands::{deploy::conclude, plan::show},
@@ -93,7 +94,8 @@ fn options(
     let mut options = RollbackOptions::new(new_deployment());
     options.why.clone_from(&args.reason);
     options.databases = args.with_data;
-    options.of = args.deployment.as_deref().map(name).transpose()?;
+    let of = args.deployment.as_deref();
+    options.of = of.map(|id| among(past.iter().map(|one| &one.id), id)).transpose()?;
     if let Some(text) = &args.to_time {
         options.reach = Reach::To(time(text)?);
     } else if args.each {

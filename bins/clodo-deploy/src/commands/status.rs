@@ -58,7 +58,8 @@ pub(crate) async fn run(
     let mut engine = Engine::new(&context, &to, &mut loaded, None).await?;
     engine.cx.gates.clear();
     engine.cx.listener = Arc::new(Silent);
-    let options = DeployOptions::new(new_deployment());
+    let mut options = DeployOptions::new(new_deployment());
+    options.only_look = true;
     let prepared = prepare(&engine.cx, &loaded.desired, &options).await.map_err(not_begun)?;
     let traffic = traffic(&*engine.cx.platform, &prepared.targets).await?;
     say_findings(&session.ui, &prepared.findings);

@@ -1,12 +1,14 @@
 use crate::{
     args::ValidateArgs,
     context::{Context, LoadFrom},
-    report::{FORMAT, say_findings},
+    report::{FORMAT, beside_refusal, refusal, say_findings},
 };
-use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
 use clodo_config::Platform;
-use clodo_types::Finding;
+use clodo_orchestrator::MigrationGate;
+use clodo_types::{Finding, Severity};
 use serde::Serialize;
+use serde_json::Value;
 
 #[derive(Serialize)]
 struct ValidateDocument<'a> {
@@ -14,9 +16,12 @@ struct ValidateDocument<'a> {
     outcome: &'static str,
     targets: usize,
     findings: &'a [Finding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
 }
 
-/// `clodo-deploy validate`: every file is read and every Worker built; nothing is contacted.
+/// `clodo-deploy validate`: every file is read, every Worker built and every migration judged; nothing is
+/// contacted.
 pub(crate) async fn run(
     session: &Session,
     global: &GlobalArgs,
@@ -38,19 +43,28 @@ pub(crate) async fn run(
         let selection = context.selection(&one)?;
         let loaded = context.load(&selection, platform, &LoadFrom::default()).await?;
         targets += loaded.specs.len();
-        for note in loaded.notes {
+        let migrations = MigrationGate.check_files(&loaded.desired);
+        for note in loaded.notes.into_iter().chain(migrations) {
             if !findings.contains(&note) {
                 findings.push(note);
             }
         }
     }
-    say_findings(&session.ui, &findings);
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Block);
+    let error = refused.then(|| refusal(&findings));
+    say_findings(&session.ui, beside_refusal(&findings, refused));
     session.ui.document(&ValidateDocument {
         version: FORMAT,
-        outcome: "done",
+        outcome: if refused { "refused" } else { "done" },
         targets,
         findings: &findings,
+        error: error.as_ref().map(CliError::to_json),
     })?;
-    session.ui.text(&format!("{targets} targets can be deployed, {} notes", findings.len()))?;
+    if let Some(error) = error {
+        session.ui.error(&error);
+        return Ok(error.exit());
+    }
+    let (targets, notes) = (counted(targets, "target"), counted(findings.len(), "note"));
+    session.ui.text(&format!("{targets} can be deployed, {notes}"))?;
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 use crate::{
     args::WatchArgs,
-    commands::running::{is_carried_out, of_state},
-    context::{Context, name},
+    commands::running::{is_carried_out, named, of_state},
+    context::Context,
     engine::store,
     listener::Teller,
     record::RecordDocument,
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     let portfolio = context.project.portfolio().name();
     let id = match &args.deployment {
         Some(id) => {
-            let id = name(id)?;
+            let id = named(&*store, portfolio, id).await?;
             let known = find_deployment(&*store, portfolio, &id).await.map_err(of_state)?;
             known.ok_or_else(|| {
                 CliError::usage(format!("there is no deployment {id}"))

@@ -96,3 +96,27 @@ fn nobody_is_asked_without_a_terminal() {
     let (_, stderr) = run(&["plan", "--project", folder.path().to_str().unwrap()], 2);
     assert!(stderr.contains("--platform local"), "{stderr}");
 }
+
+#[test]
+fn a_preview_to_delete_has_to_be_named_and_the_hint_says_how() {
+    let project = storefront();
+    let words = ["preview", "delete", "--project", project.to_str().unwrap()];
+    let (_, stderr) = run(&words, 2);
+    assert!(stderr.contains("hint: give its name, `--expired`, or `--gone --keep"), "{stderr}");
+}
+
+#[test]
+fn the_page_of_exit_codes_names_only_commands_that_there_are() {
+    let page = clodo_cli::Exit::documentation();
+    let words = page.split('`').skip(1).step_by(2);
+    let commands = words.filter(|word| word.starts_with(char::is_lowercase));
+    for word in commands {
+        let command = word.strip_prefix("clodo-deploy ").unwrap_or(word);
+        // Those of another program, and flags, are not this program's.
+        if command.starts_with("clodo-") {
+            continue;
+        }
+        let (help, _) = run(&[command, "--help"], 0);
+        assert!(help.contains("Usage:"), "{command}: {help}");
+    }
+}

@@ -5,11 +5,15 @@ use crate::{
     resource::ResourceRef,
     trigger::WorkerRef,
 };
-use clodo_types::{Hostname, TargetId};
+use clodo_types::{Finding, Hostname, Severity, TargetId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Refuses what cannot be planned.
-pub(super) fn check(desired: &Desired, observed: &Observed) -> Result<(), PlanError> {
+/// Refuses what cannot be planned. With `only_look` it tells of what is gone instead.
+pub(super) fn check(
+    desired: &Desired,
+    observed: &Observed,
+    only_look: bool,
+) -> Result<Vec<Finding>, PlanError> {
     let mut workers = BTreeMap::new();
     for target in &desired.targets {
         if let Some(first) = workers.insert(target.worker_ref(), &target.id) {
@@ -26,16 +30,32 @@ pub(super) fn check(desired: &Desired, observed: &Observed) -> Result<(), PlanEr
     workflows(desired)?;
     migrations_agree(desired)?;
     let planned: BTreeSet<WorkerRef> = workers.into_keys().collect();
+    let mut gone = Vec::new();
     for target in &desired.targets {
         let account = observed
             .accounts
             .get(&target.id.account)
             .ok_or_else(|| PlanError::UnknownAccount(target.id.account.clone()))?;
         zones(target, account)?;
-        resources(target, account)?;
-        callees(target, account, &planned)?;
+        let bound = [resources(target, account), callees(target, account, &planned)];
+        for error in bound.into_iter().filter_map(Result::err) {
+            if !only_look {
+                return Err(error);
+            }
+            gone.push(finding(&error));
+        }
     }
-    Ok(())
+    Ok(gone)
+}
+
+fn finding(error: &PlanError) -> Finding {
+    Finding {
+        rule: "bound-gone".to_owned(),
+        severity: Severity::Note,
+        at: None,
+        message: error.to_string(),
+        hint: Some(error.hint().to_owned()),
+    }
 }
 
 fn claims(desired: &Desired) -> Result<(), PlanError> {

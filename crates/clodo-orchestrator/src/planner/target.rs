@@ -326,7 +326,14 @@ impl<'a, 'b> Writer<'a, 'b> {
     fn upload_details(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match self.mark.hashes.filter(|_| self.live.is_some()) {
-            None => lines.push(format!("content: added {}", self.hashes.content)),
+            None => {
+                lines.push(format!("content: added {}", self.hashes.content));
+                // Names only: a plan is shown and saved where not everybody may know values.
+                let vars = self.target.vars.keys().map(ToString::to_string);
+                lines.extend(names("vars", vars.collect()));
+                let secrets = self.target.secrets.iter().map(ToString::to_string);
+                lines.extend(names("secrets", secrets.collect()));
+            }
             Some(old) => {
                 if old.content != self.hashes.content {
                     lines.push(format!("content: {} -> {}", old.content, self.hashes.content));
@@ -375,4 +382,8 @@ impl<'a, 'b> Writer<'a, 'b> {
         let target = Some(self.target.id.clone());
         self.draft.add(PlannedStep { id, target, action, needs, summary, details })
     }
+}
+
+fn names(of: &str, names: Vec<String>) -> Option<String> {
+    (!names.is_empty()).then(|| format!("{of}: {}", names.join(", ")))
 }

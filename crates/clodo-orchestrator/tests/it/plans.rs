@@ -1,7 +1,10 @@
 use crate::world::{
     World, bundle, calls, database, desired, host, ids, name, storefront, target, target_id, worker,
 };
-use clodo_orchestrator::{Desired, Fate, PlanError, PlanOptions, RecordedConfig, Route, plan};
+use clodo_orchestrator::{
+    DeployError, Desired, Fate, Meddling, PlanError, PlanOptions, RecordedConfig, Route, deploy,
+    plan, prepare,
+};
 use clodo_types::Severity;
 
 #[tokio::test]
@@ -31,6 +34,39 @@ async fn a_cold_plan_creates_in_order() {
     commit main/web
     ");
     assert!(plan.targets().iter().all(|target| target.fate == Fate::Create));
+}
+
+#[tokio::test]
+async fn a_new_worker_is_shown_with_the_names_of_its_vars_and_secrets_and_no_value() {
+    let world = World::new();
+    let mut targets = storefront();
+    targets[1].vars.insert(name("BRAND"), "Zorro".into());
+    targets[1].vars.insert(name("LEVEL"), "info".into());
+    let plan = world.plan(&desired(targets)).await;
+    let step = plan.steps().iter().find(|step| step.id.as_str() == "upload main/orders").unwrap();
+    assert_eq!(step.details[1..], ["vars: BRAND, LEVEL", "secrets: KEY"], "{step:?}");
+    assert!(!format!("{:?}", step.details).contains("Zorro"));
+}
+
+#[tokio::test]
+async fn who_only_looks_is_told_of_what_is_gone_and_who_deploys_is_refused() {
+    let world = World::new();
+    let mut web = target("web");
+    calls(&mut web, "elsewhere");
+    world.platform.add_foreign_worker(&worker("elsewhere"));
+    world.deploy(&desired(vec![web.clone()])).await.unwrap();
+    world.platform.meddle(&worker("elsewhere"), Meddling::Delete);
+    let wanted = desired(vec![web]);
+    let mut options = world.options();
+    options.only_look = true;
+    let seen = prepare(&world.cx, &wanted, &options).await.unwrap();
+    let [finding] = &seen.findings[..] else { panic!("{:?}", seen.findings) };
+    assert_eq!((&*finding.rule, finding.severity), ("bound-gone", Severity::Note));
+    assert!(finding.message.contains("`elsewhere`"), "{finding:?}");
+    assert_eq!(seen.targets[0].fate, Fate::Unchanged);
+    // Nothing is deployed by looking, whatever the options say.
+    let refused = deploy(&world.cx, &wanted, &options).await.unwrap_err();
+    assert!(matches!(refused, DeployError::Plan(PlanError::NoWorker { .. })), "{refused}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use jsonc_parser::{
     ParseOptions,
     ast::{Object, ObjectPropName, Value},
     common::{Range, Ranged as _},
-    errors::ParseError,
+    errors::{ParseError, ParseErrorKind},
     parse_to_ast,
 };
 
@@ -48,7 +48,71 @@ fn refused(source: &Source, error: &ParseError) -> SourceError {
     if let Some(first) = message.get_mut(..1) {
         first.make_ascii_lowercase();
     }
-    source.error(error.range().start, message)
+    let unclosed = match error.kind() {
+        ParseErrorKind::UnterminatedObject | ParseErrorKind::UnterminatedArray => {
+            unclosed(source.text())
+        }
+        _ => None,
+    };
+    match unclosed {
+        Some((at, close)) => source.error(at, format!("{message}: its `{close}` is missing")),
+        None => source.error(error.range().start, message),
+    }
+}
+
+/// The bracket that is never closed, and what would close it.
+///
+/// Where one is missing further in, what is left over at the end is the outermost one. The indentation
+/// tells better: a bracket that begins its line closes one whose line begins as far in.
+fn unclosed(text: &str) -> Option<(usize, char)> {
+    let mut open: Vec<(usize, char, usize)> = Vec::new();
+    let mut odd = None;
+    let mut at = 0;
+    while let Some(char) = text[at..].chars().next() {
+        match char {
+            '"' => at = end_of_string(text, at),
+            '/' if text[at..].starts_with("//") => {
+                at += text[at..].find('\n').unwrap_or(text.len() - at);
+                continue;
+            }
+            '/' if text[at..].starts_with("/*") => {
+                at += text[at..].find("*/").map_or(text.len() - at, |end| end + 2);
+                continue;
+            }
+            '{' => open.push((at, '}', indent(text, at).0)),
+            '[' => open.push((at, ']', indent(text, at).0)),
+            '}' | ']' => {
+                let (column, is_first) = indent(text, at);
+                let (begin, close, from) = open.pop()?;
+                if is_first && column < from && odd.is_none() {
+                    odd = Some((begin, close));
+                }
+            }
+            _ => {}
+        }
+        at += text[at..].chars().next().map_or(0, char::len_utf8);
+    }
+    let last = open.last().map(|(at, close, _)| (*at, *close));
+    odd.or(last)
+}
+
+/// The place of a string's last quote.
+fn end_of_string(text: &str, begin: usize) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(begin + 1) {
+        match byte {
+            b'"' if !escaped => return at,
+            _ => escaped = byte == b'\\' && !escaped,
+        }
+    }
+    text.len()
+}
+
+/// How far in the line of this place begins, and whether the place is the first thing on it.
+fn indent(text: &str, at: usize) -> (usize, bool) {
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let blank = text[line..].chars().take_while(|c| matches!(c, ' ' | '\t')).count();
+    (blank, line + blank == at)
 }
 
 struct Walk<'a> {

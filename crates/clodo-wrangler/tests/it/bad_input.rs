@@ -27,6 +27,22 @@ fn a_syntax_error_shows_its_line() {
 }
 
 #[test]
+fn a_bracket_that_is_never_closed_is_pointed_at() {
+    for (text, place) in [
+        ("// of the shop\n{\n  \"name\": \"a\"\n", "2:1"),
+        ("{\n  \"name\": \"a\",\n  \"vars\": {\n    \"A\": \"}{\" // }\n}\n", "3:11"),
+        ("{\n  \"env\": {\n    \"staging\": { \"vars\": {}\n  },\n  \"name\": \"ü\"\n}\n", "3:16"),
+        ("{ \"a\": { \"b\": 1 }", "1:1"),
+        ("{ \"a\": [1, /* ] */ 2", "1:8"),
+        ("{ \"a\": \"é", ""),
+    ] {
+        let shown = unparsed("wrangler.jsonc", text.as_bytes());
+        assert!(shown.starts_with(&format!("wrangler.jsonc:{place}")), "{text}\n{shown}");
+        assert_eq!(shown.contains("is missing"), !place.is_empty(), "{shown}");
+    }
+}
+
+#[test]
 fn files_that_are_no_config_are_refused() {
     for (file, bytes, expected) in [
         ("wrangler.json", &b""[..], "empty"),

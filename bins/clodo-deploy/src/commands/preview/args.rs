@@ -56,7 +56,7 @@ pub(crate) struct PreviewCreateArgs {
     /// Show the plan and stop before anything is written
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Answer yes to "Deploy this?", which is asked after the plan is shown
     #[arg(long, short)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub(crate) struct PreviewListArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["name", "expired", "gone"])]
+#[group(id = "which", multiple = false, args = ["name", "expired", "gone"])]
 pub(crate) struct PreviewDeleteArgs {
     /// The preview
     #[arg(value_name = "NAME")]
@@ -92,7 +92,7 @@ pub(crate) struct PreviewDeleteArgs {
     /// Show the plan and stop before anything is removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Answer yes to whether the previews are to be removed with all their data
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Why, for the record

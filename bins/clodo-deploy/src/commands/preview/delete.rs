@@ -27,6 +27,11 @@ pub(super) async fn run(
     let context = Context::open(session, global)?;
     let platform = context.platform(&args.platform)?;
     let asked = args.name.as_deref().map(named).transpose()?;
+    if asked.is_none() && !args.expired && !args.gone {
+        return Err(CliError::usage("nobody said which preview is to be deleted").with_hint(
+            "give its name, `--expired`, or `--gone --keep BRANCH...`; `clodo-deploy preview list` shows all",
+        ));
+    }
     let kept = args.keep.iter().map(|text| named(branch_of(text)));
     let kept = kept.collect::<Result<BTreeSet<_>, _>>()?;
     let to = context.connect(platform).await?;
