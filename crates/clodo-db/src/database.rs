@@ -1,0 +1,76 @@
+use crate::{
+    error::DatabaseError,
+    statement::{Rows, Statement},
+};
+use async_trait::async_trait;
+use std::fmt;
+
+/// A SQLite database, wherever it is.
+///
+/// # Contract
+/// - Foreign keys are enforced.
+/// - `query` changes nothing: an adapter may repeat it when an answer is lost. A statement that
+///   would change something is the caller's mistake, and an adapter that can tell refuses it.
+/// - `batch` and `script` are one transaction: all of it happens, or nothing. They are never
+///   repeated: when an answer is lost, the error says so ([`DatabaseError::may_have_happened`]).
+/// - Text, whole numbers within [`Capabilities::integers`], fractions, bytes and nothing come back as
+///   they went in.
+#[async_trait]
+pub trait Database: fmt::Debug + Send + Sync {
+    /// What this one can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Runs one statement that only reads.
+    ///
+    /// # Errors
+    /// When it is refused, or the database cannot be reached.
+    async fn query(&self, statement: &Statement) -> Result<Rows, DatabaseError>;
+
+    /// Runs statements in one transaction, and gives what each gave.
+    ///
+    /// # Errors
+    /// When one is refused, or the database cannot be reached; nothing has happened then, unless the
+    /// error says that it may have.
+    async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError>;
+
+    /// Runs a text of many statements in one transaction.
+    ///
+    /// # Errors
+    /// As for [`Database::batch`].
+    async fn script(&self, sql: &str) -> Result<(), DatabaseError>;
+}
+
+/// What a database can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Whole numbers beyond 2^53 come back as they went in.
+    pub integers: Integers,
+    /// The longest statement, in bytes.
+    pub statement_bytes: usize,
+    /// How many parameters a statement may have.
+    pub parameters: usize,
+}
+
+/// Which whole numbers a database gives back exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integers {
+    /// All of 64 bits.
+    All,
+    /// Those up to 2^53, since answers are JSON.
+    UpTo53Bits,
+}
+
+impl Capabilities {
+    /// SQLite itself, with the limits of its usual build.
+    #[must_use]
+    pub fn sqlite() -> Self {
+        Self { integers: Integers::All, statement_bytes: 1_000_000_000, parameters: 32_766 }
+    }
+
+    /// D1 through its API (<https://developers.cloudflare.com/d1/platform/limits/>).
+    #[must_use]
+    pub fn d1() -> Self {
+        Self { integers: Integers::UpTo53Bits, statement_bytes: 100_000, parameters: 100 }
+    }
+}

@@ -1,0 +1,88 @@
+use std::{error::Error, fmt};
+
+/// What a caller can decide on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DatabaseErrorKind {
+    /// The SQL does not fit the schema, or is no SQL.
+    Sql,
+    /// A constraint of the schema does not hold.
+    Constraint,
+    /// Somebody else holds a lock; later it may work.
+    Busy,
+    /// There is no such database.
+    Missing,
+    /// The file, the account or the token does not allow it.
+    Denied,
+    /// The file is damaged, or it is no database.
+    Corrupt,
+    /// There is no room left.
+    Full,
+    /// It is larger or takes longer than the database allows.
+    Limit,
+    /// The database cannot be reached.
+    Unreachable,
+    /// Anything else.
+    Other,
+}
+
+/// A statement did not run. The message never holds values of parameters.
+#[derive(Debug)]
+pub struct DatabaseError {
+    kind: DatabaseErrorKind,
+    message: String,
+    may_have_happened: bool,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl DatabaseError {
+    /// An error that an adapter tells of.
+    #[must_use]
+    pub fn new(kind: DatabaseErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), may_have_happened: false, source: None }
+    }
+
+    /// Adds its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Says that nobody knows whether it happened: the answer was lost.
+    #[must_use]
+    pub fn with_doubt(mut self) -> Self {
+        self.may_have_happened = true;
+        self
+    }
+
+    /// What kind of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> DatabaseErrorKind {
+        self.kind
+    }
+
+    /// Whether the statements may have run although there is no answer.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        self.may_have_happened
+    }
+
+    /// What the database said.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for DatabaseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.as_deref()?)
+    }
+}

@@ -1,0 +1,40 @@
+/// A name as SQL text: in double quotes, those in it doubled.
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL text: in single quotes, those in it doubled. A text with a NUL is made of its
+/// bytes, since SQL ends at one.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    if text.contains('\0') {
+        return format!("CAST(x'{}' AS TEXT)", hex::encode(text));
+    }
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clodo_sqlite::rusqlite::Connection;
+    use proptest::prelude::{any, proptest};
+
+    proptest! {
+        #[test]
+        fn no_text_leaves_its_quotes(text in any::<String>()) {
+            let db = Connection::open_in_memory().unwrap();
+            let sql = format!("SELECT {}", literal(&text));
+            let back: String = db.query_row(&sql, [], |row| row.get(0)).unwrap();
+            assert_eq!(back, text);
+        }
+
+        #[test]
+        fn no_name_leaves_its_quotes(name in "[^\0]{1,20}") {
+            let db = Connection::open_in_memory().unwrap();
+            let sql = format!("SELECT 1 AS {}", quoted(&name));
+            let statement = db.prepare(&sql).unwrap();
+            assert_eq!(statement.column_name(0).unwrap(), name);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A database seam over SQLite and Cloudflare D1, and migrations that lose no row.
+//!
+//! | you have | start at |
+//! |---|---|
+//! | a SQLite file | [`SqliteDatabase`] |
+//! | D1 through the API | `clodo_cf_api::d1::D1Database` (its feature `d1`) |
+//! | a folder of migration files | [`Migrations::read`] |
+//! | a database to bring up to date | [`Migrator`] |
+//! | a file to check before it runs | [`lint`] |
+//! | SQL text to cut into statements | [`split`] |
+//! | a database of another kind | implement [`Database`], and run [`conformance`](crate::conformance) over it |
+//!
+//! # Example
+//! ```
+//! use clodo_db::{Database as _, MigrationFile, Migrations, Migrator, SqliteDatabase, Statement};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let database = SqliteDatabase::in_memory().await?;
+//! let files = Migrations::new(vec![MigrationFile::new(
+//!     "0001_notes.sql",
+//!     "migrations/0001_notes.sql",
+//!     "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL);",
+//! )])?;
+//! let report = Migrator::new(&database).up(&files).await?;
+//! assert_eq!(report.applied, ["0001_notes.sql"]);
+//! assert!(Migrator::new(&database).up(&files).await?.applied.is_empty());
+//! let rows = database.query(&Statement::new("SELECT count(*) FROM notes")).await?;
+//! assert_eq!(rows.rows[0][0], 0.into());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What this crate leaves to others
+//! Where a database is, and who may reach it; when to try again; what a fleet of databases is.
+//!
+//! # Features
+//! - `conformance`: what every [`Database`] must pass, as functions for tests.
+
+mod database;
+mod error;
+mod identifier;
+mod migrations;
+mod split;
+mod sqlite;
+mod statement;
+mod value;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use database::{Capabilities, Database, Integers};
+pub use error::{DatabaseError, DatabaseErrorKind};
+pub use identifier::{literal, quoted};
+pub use migrations::{
+    AppliedMigration, Checksum, ChecksumError, FolderError, MigrateError, MigrationFile,
+    Migrations, Migrator, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Schema,
+    SchemaObject, Standing, Status, UpReport, lint, protect,
+};
+pub use split::{Piece, split};
+pub use sqlite::SqliteDatabase;
+pub use statement::{Rows, Statement};
+pub use value::Value;

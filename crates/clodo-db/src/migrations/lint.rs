@@ -1,0 +1,179 @@
+use super::{
+    file::MigrationFile,
+    folder::Migrations,
+    meaning::{Meaning, Step, steps},
+    protect::{Protected, protect},
+    replay::Replay,
+    schema::{Schema, SchemaObject},
+};
+use clodo_types::{Finding, Location, Severity};
+
+/// The longest statement that D1 takes, in bytes.
+const LONGEST: usize = 100_000;
+
+/// Checks migration files without any database: each is tried on the schema that those before it
+/// make. Files before `from` are only replayed: they are applied, and what they did is done.
+///
+/// What would be refused is a finding that blocks; what is worth knowing is a note.
+#[must_use]
+pub fn lint(files: &Migrations, from: usize) -> Vec<Finding> {
+    let (old, new) = files.files().split_at(from.min(files.files().len()));
+    let mut findings = Vec::new();
+    let Some(mut schema) = replayed(old) else { return findings };
+    for file in new {
+        findings.extend(notes(file));
+        match protect(&schema, file) {
+            Ok(protected) => {
+                findings.extend(after(file, &schema, &protected));
+                schema = protected.schema;
+            }
+            Err(refusal) => {
+                // What the files behind it would find is not known.
+                findings.push(*refusal.0);
+                break;
+            }
+        }
+    }
+    findings
+}
+
+/// The schema that applied files made, as far as they can still be carried out.
+fn replayed(files: &[MigrationFile]) -> Option<Schema> {
+    let replay = Replay::empty().ok()?;
+    for file in files {
+        for step in steps(&file.sql).unwrap_or_default() {
+            let about_rows = matches!(
+                step.meaning,
+                Meaning::Insert { .. }
+                    | Meaning::Delete { .. }
+                    | Meaning::Update { .. }
+                    | Meaning::Pragma { .. }
+                    | Meaning::Transaction
+                    | Meaning::Forbidden(_)
+                    | Meaning::Other
+            );
+            if !about_rows {
+                // It was carried out once, whatever this SQLite thinks of it.
+                let _ = replay.run(step.piece.text);
+            }
+        }
+    }
+    replay.schema().ok()
+}
+
+/// What the text itself tells.
+fn notes(file: &MigrationFile) -> Vec<Finding> {
+    let Ok(steps) = steps(&file.sql) else { return Vec::new() };
+    let made: Vec<&str> = steps.iter().filter_map(|step| made(&step.meaning)).collect();
+    let mut findings = Vec::new();
+    if steps.is_empty() {
+        findings.push(note(file, 0, "empty-migration", "does nothing".to_owned(), EMPTY));
+    }
+    for step in &steps {
+        findings.extend(of_step(file, step, &made));
+        for (code, _) in step.allows.iter().filter(|(_, reason)| reason.is_empty()) {
+            let why = format!("allows {code} without a reason, which allows nothing");
+            let hint = "write the reason behind the code";
+            findings.push(note(file, step.piece.offset, "allow-without-reason", why, hint));
+        }
+    }
+    findings
+}
+
+const EMPTY: &str = "delete the file, or write what it is for";
+
+fn made(meaning: &Meaning) -> Option<&str> {
+    match meaning {
+        Meaning::CreateTable { name, may_exist: false } => Some(name),
+        _ => None,
+    }
+}
+
+fn of_step(file: &MigrationFile, step: &Step<'_>, made: &[&str]) -> Option<Finding> {
+    let at = step.piece.offset;
+    if step.piece.text.len() > LONGEST {
+        let why = format!("a statement of {} bytes: D1 takes {LONGEST}", step.piece.text.len());
+        let hint = "split it; rows can come in several INSERTs";
+        return Some(Finding {
+            severity: Severity::Block,
+            ..note(file, at, "statement-too-long", why, hint)
+        });
+    }
+    let (rule, why, hint) = match &step.meaning {
+        Meaning::AddColumn { table, column, needs_value: true } if !made.contains(&&**table) => (
+            "needs-empty-table",
+            format!(
+                "adds column {column} that is NOT NULL without a default: it fails if {table} has rows"
+            ),
+            "give it a default, or fill it first and make the table anew",
+        ),
+        Meaning::CreateIndex { table, unique: true } if !made.contains(&&**table) => (
+            "needs-unique-rows",
+            format!("fails if rows of table {table} are alike"),
+            "look for such rows before, and mend them in a statement before this one",
+        ),
+        Meaning::Pragma { name, sets: true } if WITHOUT_EFFECT.contains(&name.as_str()) => (
+            "pragma-without-effect",
+            format!("PRAGMA {name} does nothing in a transaction, and a migration is one"),
+            "leave it out: the rows of tables that refer to a table that is made anew are kept",
+        ),
+        Meaning::CreateTrigger { name } if step.piece.text.contains("\r\n") => (
+            "crlf-in-trigger",
+            format!(
+                "trigger {name} keeps the line ends of the file, which are not everywhere the same"
+            ),
+            "save the file with line feeds alone",
+        ),
+        _ => return None,
+    };
+    (!step.allows(rule)).then(|| note(file, at, rule, why, hint))
+}
+
+const WITHOUT_EFFECT: [&str; 3] = ["foreign_keys", "journal_mode", "synchronous"];
+
+/// What is no longer there, or not there yet, when the file is through.
+fn after(file: &MigrationFile, before: &Schema, protected: &Protected) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rebuild in &protected.rebuilds {
+        let gone = |one: &&SchemaObject| {
+            one.kind != "table"
+                && one.table.eq_ignore_ascii_case(&rebuild.table)
+                && !protected
+                    .schema
+                    .objects
+                    .iter()
+                    .any(|now| now.kind == one.kind && now.name.eq_ignore_ascii_case(&one.name))
+        };
+        for lost in before.objects.iter().filter(gone) {
+            let (kind, name, table) = (&lost.kind, &lost.name, &rebuild.table);
+            let why =
+                format!("{kind} {name} goes with the old table {table}, and is not made again");
+            let rule = format!("rebuild-loses-{kind}");
+            let hint = "make it again behind the rename, if it is still wanted";
+            findings.push(note(file, 0, &rule, why, hint));
+        }
+    }
+    let Ok(replay) = Replay::of(&protected.schema) else { return findings };
+    let is_new = |one: &&SchemaObject| one.kind == "table" && !before.objects.contains(one);
+    for table in protected.schema.objects.iter().filter(is_new) {
+        for column in replay.unindexed(&table.name).unwrap_or_default() {
+            let why = format!(
+                "no index begins with {}.{column}: each deleted row that it refers to reads all of {}",
+                table.name, table.name
+            );
+            let hint = "add an index";
+            findings.push(note(file, 0, "foreign-key-without-index", why, hint));
+        }
+    }
+    findings
+}
+
+fn note(file: &MigrationFile, offset: usize, rule: &str, why: String, hint: &str) -> Finding {
+    Finding {
+        rule: rule.to_owned(),
+        severity: Severity::Note,
+        at: Some(Location::of_offset(&file.path, &file.sql, offset)),
+        message: why,
+        hint: Some(hint.to_owned()),
+    }
+}

@@ -1,0 +1,297 @@
+//! What a statement does, read from SQLite's own grammar, so that neither comments nor quoting nor
+//! line breaks hide it.
+
+use crate::split::{Piece, split};
+use sqlite3_parser::{
+    Bump, FallibleIterator as _,
+    ast::{
+        AlterTableBody, Cmd, ColumnConstraint, InsertBody, Name, OneSelect, ResolveType, Select,
+        SelectTable, Stmt,
+    },
+    lexer::sql::Parser,
+};
+
+/// What a statement does. Names are as SQLite compares them: unquoted and in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    CreateTable {
+        name: String,
+        may_exist: bool,
+    },
+    CreateIndex {
+        table: String,
+        unique: bool,
+    },
+    CreateTrigger {
+        name: String,
+    },
+    DropTable {
+        name: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    DropColumn {
+        table: String,
+        column: String,
+    },
+    /// `NOT NULL` without a default: refused as soon as there are rows.
+    AddColumn {
+        table: String,
+        column: String,
+        needs_value: bool,
+    },
+    /// `from` is the only table that the rows come from, unfiltered or not.
+    Insert {
+        into: String,
+        from: Option<String>,
+        replaces: bool,
+    },
+    Delete {
+        table: String,
+        all: bool,
+    },
+    Update {
+        table: String,
+        replaces: bool,
+    },
+    Pragma {
+        name: String,
+        sets: bool,
+    },
+    /// `BEGIN`, `COMMIT`, `SAVEPOINT` and the like.
+    Transaction,
+    /// What no migration may do.
+    Forbidden(&'static str),
+    /// Another change of the schema.
+    Schema,
+    /// Anything else.
+    Other,
+}
+
+/// A statement of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Step<'t> {
+    pub(super) piece: Piece<'t>,
+    pub(super) meaning: Meaning,
+    /// What comments before it allow: codes, each with its reason.
+    pub(super) allows: Vec<(String, String)>,
+}
+
+impl Step<'_> {
+    pub(super) fn allows(&self, code: &str) -> bool {
+        self.allows.iter().any(|(allowed, reason)| allowed == code && !reason.is_empty())
+    }
+}
+
+/// Text that the grammar does not accept: where, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoSql {
+    pub(super) offset: usize,
+    pub(super) message: String,
+}
+
+/// The statements of a text.
+pub(super) fn steps(text: &str) -> Result<Vec<Step<'_>>, NoSql> {
+    let mut before = 0;
+    split(text)
+        .map(|piece| {
+            let allows = allows(&text[before..piece.offset]);
+            before = piece.offset + piece.text.len();
+            Ok(Step { meaning: meaning(&piece)?, piece, allows })
+        })
+        .collect()
+}
+
+/// `-- clodo:allow CODE reason`, each on a line of its own.
+fn allows(comments: &str) -> Vec<(String, String)> {
+    let marks = comments.lines().filter_map(|line| {
+        let rest = line.trim().strip_prefix("--")?.trim_start().strip_prefix("clodo:allow")?;
+        let (code, reason) =
+            rest.trim().split_once(char::is_whitespace).unwrap_or((rest.trim(), ""));
+        Some((code.to_owned(), reason.trim().to_owned()))
+    });
+    marks.collect()
+}
+
+fn meaning(piece: &Piece<'_>) -> Result<Meaning, NoSql> {
+    let bump = Bump::new();
+    let mut parser = Parser::new(&bump, piece.text.as_bytes());
+    match parser.next() {
+        Ok(Some(Cmd::Stmt(statement))) => Ok(of_statement(&statement)),
+        Ok(_) => Ok(Meaning::Other),
+        Err(error) => {
+            let at = parser.position();
+            let end = offset_of(piece.text, at.line, at.column);
+            let message = error.to_string();
+            let message = message.split(" at ").next().unwrap_or(&message).to_owned();
+            // The parser stands behind the word that it does not like.
+            let word = message.split('"').nth(1).unwrap_or_default();
+            let begin = piece.text[..end].rfind(word).unwrap_or(end);
+            Err(NoSql { offset: piece.offset + begin, message })
+        }
+    }
+}
+
+/// The parser's columns count bytes.
+fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    text.floor_char_boundary((before + column.saturating_sub(1)).min(text.len()))
+}
+
+fn of_statement(statement: &Stmt<'_>) -> Meaning {
+    match statement {
+        Stmt::CreateTable { tbl_name, if_not_exists, .. }
+        | Stmt::CreateVirtualTable { tbl_name, if_not_exists, .. } => {
+            Meaning::CreateTable { name: plain(&tbl_name.name), may_exist: *if_not_exists }
+        }
+        Stmt::CreateIndex { tbl_name, unique, .. } => {
+            Meaning::CreateIndex { table: plain(tbl_name), unique: *unique }
+        }
+        Stmt::CreateTrigger { trigger_name, .. } => {
+            Meaning::CreateTrigger { name: plain(&trigger_name.name) }
+        }
+        Stmt::DropTable { tbl_name, .. } => Meaning::DropTable { name: plain(&tbl_name.name) },
+        Stmt::AlterTable(table, body) => of_alter(plain(&table.name), body),
+        Stmt::Insert { or_conflict, tbl_name, body, with, .. } => Meaning::Insert {
+            into: plain(&tbl_name.name),
+            from: match body {
+                InsertBody::Select(select, _) if with.is_none() => only_table(select),
+                _ => None,
+            },
+            replaces: matches!(or_conflict, Some(ResolveType::Replace)),
+        },
+        Stmt::Delete { tbl_name, where_clause, limit, .. } => Meaning::Delete {
+            table: plain(&tbl_name.name),
+            all: where_clause.is_none() && limit.is_none(),
+        },
+        Stmt::Update { tbl_name, or_conflict, .. } => Meaning::Update {
+            table: plain(&tbl_name.name),
+            replaces: matches!(or_conflict, Some(ResolveType::Replace)),
+        },
+        Stmt::Pragma(name, body) => {
+            Meaning::Pragma { name: plain(&name.name), sets: body.is_some() }
+        }
+        Stmt::Begin(..)
+        | Stmt::Commit(..)
+        | Stmt::Rollback { .. }
+        | Stmt::Savepoint(..)
+        | Stmt::Release(..) => Meaning::Transaction,
+        Stmt::Attach { .. } => Meaning::Forbidden("ATTACH"),
+        Stmt::Detach(..) => Meaning::Forbidden("DETACH"),
+        Stmt::Vacuum(..) => Meaning::Forbidden("VACUUM"),
+        Stmt::CreateView { .. }
+        | Stmt::DropIndex { .. }
+        | Stmt::DropTrigger { .. }
+        | Stmt::DropView { .. } => Meaning::Schema,
+        Stmt::Analyze(..) | Stmt::Reindex { .. } | Stmt::Select(..) => Meaning::Other,
+    }
+}
+
+fn of_alter(table: String, body: &AlterTableBody<'_>) -> Meaning {
+    match body {
+        AlterTableBody::RenameTo(to) => Meaning::Rename { from: table, to: plain(to) },
+        AlterTableBody::DropColumn(column) => Meaning::DropColumn { table, column: plain(column) },
+        AlterTableBody::AddColumn(column) => {
+            let has = |wanted: fn(&ColumnConstraint<'_>) -> bool| {
+                column.constraints.iter().any(|named| wanted(&named.constraint))
+            };
+            let not_null =
+                has(|one| matches!(one, ColumnConstraint::NotNull { nullable: false, .. }));
+            let filled = has(|one| {
+                matches!(one, ColumnConstraint::Default(_) | ColumnConstraint::Generated { .. })
+            });
+            Meaning::AddColumn {
+                table,
+                column: plain(&column.col_name),
+                needs_value: not_null && !filled,
+            }
+        }
+        _ => Meaning::Schema,
+    }
+}
+
+/// The table of a plain `SELECT … FROM table`.
+fn only_table(select: &Select<'_>) -> Option<String> {
+    if select.with.is_some() || select.body.compounds.is_some() {
+        return None;
+    }
+    let OneSelect::Select { from: Some(from), .. } = &select.body.select else { return None };
+    match (from.select, &from.joins) {
+        (Some(SelectTable::Table(table, ..)), None) => Some(plain(&table.name)),
+        _ => None,
+    }
+}
+
+/// A name as SQLite compares it.
+fn plain(name: &Name<'_>) -> String {
+    let text = name.0;
+    let inner = |open: char, close: char| text.strip_prefix(open)?.strip_suffix(close);
+    let unquoted = match text.chars().next() {
+        Some('[') => inner('[', ']').map(str::to_owned),
+        Some(quote @ ('"' | '`' | '\'')) => {
+            let doubled = format!("{quote}{quote}");
+            inner(quote, quote).map(|text| text.replace(&doubled, &quote.to_string()))
+        }
+        _ => None,
+    };
+    unquoted.unwrap_or_else(|| text.to_owned()).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, proptest};
+
+    fn means(sql: &str) -> Meaning {
+        steps(sql).unwrap().remove(0).meaning
+    }
+
+    #[test]
+    fn a_statement_means_what_the_grammar_says() {
+        let drop = |name: &str| Meaning::DropTable { name: name.into() };
+        assert_eq!(means("/* x */ drop/**/TABLE if exists main.[My Table];"), drop("my table"));
+        assert_eq!(means("DROP TABLE \"a\"\"B\""), drop("a\"b"));
+        let insert = |from: Option<&str>, replaces| Meaning::Insert {
+            into: "n".into(),
+            from: from.map(str::to_owned),
+            replaces,
+        };
+        assert_eq!(means("INSERT INTO n (x) SELECT x FROM T"), insert(Some("t"), false));
+        assert_eq!(means("REPLACE INTO n SELECT x FROM t WHERE x"), insert(Some("t"), true));
+        assert_eq!(means("INSERT INTO n SELECT 1 FROM t, u"), insert(None, false));
+        assert_eq!(
+            means("INSERT INTO n SELECT 1 FROM t UNION SELECT 2 FROM u"),
+            insert(None, false)
+        );
+        assert_eq!(means("INSERT INTO n VALUES (1)"), insert(None, false));
+        let add =
+            |needs_value| Meaning::AddColumn { table: "t".into(), column: "x".into(), needs_value };
+        assert_eq!(means("ALTER TABLE t ADD COLUMN x TEXT NOT NULL"), add(true));
+        assert_eq!(means("ALTER TABLE t ADD x TEXT NOT NULL DEFAULT ''"), add(false));
+        assert_eq!(means("SAVEPOINT s"), Meaning::Transaction);
+    }
+
+    #[test]
+    fn a_comment_allows_what_it_names_for_the_next_statement() {
+        let text = "-- clodo:allow drop-table nobody reads it\nDROP TABLE t;\n-- clodo:allow x\nDROP TABLE u;";
+        let steps = steps(text).unwrap();
+        assert!(steps[0].allows("drop-table") && !steps[0].allows("x"));
+        assert!(!steps[1].allows("drop-table") && !steps[1].allows("x"), "no reason is given");
+    }
+
+    #[test]
+    fn what_is_no_sql_is_named_where_it_breaks() {
+        let error = steps("SELECT 1;\n  CREAT TABLE u (x);").unwrap_err();
+        assert_eq!(error.message, "near \"CREAT\": syntax error");
+        assert_eq!(error.offset, 12);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = steps(&text);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! How a table is put in another's place on D1, where foreign keys are always enforced.
+//!
+//! `DROP TABLE` deletes the rows first, and that deletes or changes the rows of every table that
+//! refers to them (<https://www.sqlite.org/foreignkeys.html#fk_schemacommands>). D1 runs each request
+//! in a transaction, in which `PRAGMA foreign_keys = OFF` does nothing. So the rows of those tables
+//! are put aside before, and back after; all in the same transaction.
+
+use super::{
+    protect::{Failed, Script},
+    replay::{Replay, listed},
+};
+use crate::identifier::{literal, quoted};
+use std::fmt::Write as _;
+
+/// A table that a migration makes anew, and what is done for the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rebuild {
+    /// The table.
+    pub table: String,
+    /// The tables that refer to it, directly or through others: their rows are put aside and back.
+    pub keeps: Vec<String>,
+}
+
+/// A table whose rows are put aside.
+#[derive(Debug)]
+struct Kept {
+    table: String,
+    /// Where they are meanwhile.
+    aside: String,
+    columns: Vec<String>,
+    rowid: Option<&'static str>,
+    /// By what a row is known: the columns of the key, or the number.
+    key: Vec<(String, String)>,
+}
+
+/// A rebuild between its `DROP TABLE` and its `RENAME`.
+#[derive(Debug)]
+pub(super) struct Open {
+    table: String,
+    by: String,
+    number: usize,
+    kept: Vec<Kept>,
+    /// The columns of the new table whose rows had to be put aside as well.
+    own: Option<Vec<String>>,
+    /// It has a sequence that must not begin anew.
+    sequence: bool,
+    /// Views and triggers to make again, in that order.
+    again: Vec<String>,
+}
+
+/// What the most columns of a table on D1 are.
+const MOST_COLUMNS: usize = 100;
+
+impl Open {
+    /// Everything up to the `DROP TABLE` of `table`, whose rows are in table `by` already.
+    pub(super) fn begin(
+        script: &mut Script<'_>,
+        number: usize,
+        (table, by): (&str, &str),
+        may_filter: bool,
+    ) -> Result<Self, Failed> {
+        let replay = script.replay;
+        if !may_filter {
+            script.prove(
+                &format!("the new table {table} has other rows than the old one"),
+                &format!(
+                    "(SELECT count(*) FROM {}) = (SELECT count(*) FROM {})",
+                    quoted(by),
+                    quoted(table)
+                ),
+            );
+        }
+        let children = replay.descendants(table)?;
+        let children: Vec<String> = children.into_iter().filter(|child| child != by).collect();
+        let mut kept = Vec::new();
+        for (place, child) in children.iter().enumerate() {
+            kept.push(Kept::of(replay, child, format!("_clodo_{number}_{place}"))?);
+        }
+        for one in &kept {
+            one.put_aside(script)?;
+        }
+        let again = set_aside_code(script, table)?;
+        for one in &kept {
+            script.push(format!("DELETE FROM {};", quoted(&one.table)));
+        }
+        let mut open = Self {
+            table: table.to_owned(),
+            by: by.to_owned(),
+            number,
+            kept,
+            own: None,
+            sequence: replay.counts_up(table)? && replay.counts_up(by)?,
+            again,
+        };
+        open.put_own_aside(script)?;
+        if open.sequence {
+            script.run(format!("CREATE TABLE {} (seq);", quoted(&open.aside("seq"))))?;
+            script.push(format!(
+                "INSERT INTO {} SELECT seq FROM sqlite_sequence WHERE name = {} COLLATE NOCASE;",
+                quoted(&open.aside("seq")),
+                literal(table)
+            ));
+        }
+        Ok(open)
+    }
+
+    fn aside(&self, what: &str) -> String {
+        format!("_clodo_{}_{what}", self.number)
+    }
+
+    /// A new table that refers to the old one would lose its own rows with those.
+    fn put_own_aside(&mut self, script: &mut Script<'_>) -> Result<(), Failed> {
+        let references = script.replay.references()?;
+        let to = references.get(&self.by.to_ascii_lowercase());
+        if !to.is_some_and(|to| to.contains(&self.table)) {
+            return Ok(());
+        }
+        let columns = script.replay.columns(&self.by)?;
+        let (by, aside) = (quoted(&self.by), quoted(&self.aside("own")));
+        script.run(format!("CREATE TABLE {aside} ({});", numbered(columns.len(), "c")))?;
+        script.push(format!("INSERT INTO {aside} SELECT {} FROM {by};", listed(&columns, "")));
+        script.push(format!("DELETE FROM {by};"));
+        self.own = Some(columns);
+        Ok(())
+    }
+
+    /// Everything behind the `RENAME`.
+    pub(super) fn finish(self, script: &mut Script<'_>) -> Result<Rebuild, Failed> {
+        let table = quoted(&self.table);
+        if let Some(columns) = &self.own {
+            let aside = quoted(&self.aside("own"));
+            let into = listed(columns, "");
+            script.push(format!("INSERT INTO {table} ({into}) SELECT * FROM {aside};"));
+            script.run(format!("DROP TABLE {aside};"))?;
+        }
+        if self.sequence {
+            self.keep_counting(script)?;
+        }
+        for one in self.kept.iter().rev() {
+            one.put_back(script);
+        }
+        for sql in &self.again {
+            script.run(format!("{sql};"))?;
+        }
+        for one in &self.kept {
+            one.prove(script, &self.table);
+        }
+        for one in &self.kept {
+            script.run(format!("DROP TABLE {};", quoted(&one.aside)))?;
+        }
+        let keeps = self.kept.into_iter().map(|one| one.table).collect();
+        Ok(Rebuild { table: self.table, keeps })
+    }
+
+    /// A number that was given once is not given again.
+    fn keep_counting(&self, script: &mut Script<'_>) -> Result<(), Failed> {
+        let (name, aside) = (literal(&self.table), quoted(&self.aside("seq")));
+        script.push(format!(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT {name}, 0 FROM {aside} WHERE NOT EXISTS \
+             (SELECT 1 FROM sqlite_sequence WHERE name = {name} COLLATE NOCASE);"
+        ));
+        script.push(format!(
+            "UPDATE sqlite_sequence SET seq = max(seq, (SELECT seq FROM {aside})) \
+             WHERE name = {name} COLLATE NOCASE AND EXISTS (SELECT 1 FROM {aside});"
+        ));
+        script.run(format!("DROP TABLE {aside};"))
+    }
+}
+
+/// Drops views and triggers, since SQLite refuses to rename a table while one of them names a table
+/// that is not there, and no trigger may hear of rows that only move; gives what makes them again.
+/// The triggers of the table itself go with it, as the file wants.
+fn set_aside_code(script: &mut Script<'_>, table: &str) -> Result<Vec<String>, Failed> {
+    let schema = script.replay.schema()?;
+    let of_kind = |kind: &'static str| schema.objects.iter().filter(move |one| one.kind == kind);
+    for trigger in of_kind("trigger") {
+        script.run(format!("DROP TRIGGER {};", quoted(&trigger.name)))?;
+    }
+    for view in of_kind("view") {
+        script.run(format!("DROP VIEW {};", quoted(&view.name)))?;
+    }
+    let triggers = of_kind("trigger").filter(|one| !one.table.eq_ignore_ascii_case(table));
+    Ok(of_kind("view").chain(triggers).map(|one| one.sql.clone()).collect())
+}
+
+impl Kept {
+    fn of(replay: &Replay, table: &str, aside: String) -> Result<Self, Failed> {
+        let (columns, rowid) = (replay.columns(table)?, replay.rowid(table)?);
+        if columns.len() + usize::from(rowid.is_some()) > MOST_COLUMNS {
+            let why = format!("table {table} has too many columns to put its rows aside");
+            return Err(Failed::Refused { rule: "rebuild-too-wide", why });
+        }
+        let key = match rowid {
+            Some(word) => vec![(word.to_owned(), "r".to_owned())],
+            None => {
+                let column = |name: String| {
+                    let at = columns.iter().position(|column| *column == name);
+                    at.map(|at| (quoted(&name), format!("c{at}")))
+                };
+                replay.key(table)?.into_iter().filter_map(column).collect()
+            }
+        };
+        if key.is_empty() {
+            let why =
+                format!("nothing tells the rows of table {table} apart while they are put aside");
+            return Err(Failed::Refused { rule: "rebuild-no-key", why });
+        }
+        Ok(Self { table: table.to_owned(), aside, columns, rowid, key })
+    }
+
+    /// The columns aside have no type: what is put there stays what it is.
+    fn put_aside(&self, script: &mut Script<'_>) -> Result<(), Failed> {
+        let (aside, from) = (quoted(&self.aside), quoted(&self.table));
+        let columns = numbered(self.columns.len(), "c");
+        let r = if self.rowid.is_some() { "r, " } else { "" };
+        script.run(format!("CREATE TABLE {aside} ({r}{columns});"))?;
+        script.push(format!("INSERT INTO {aside} SELECT {} FROM {from};", self.all()));
+        Ok(())
+    }
+
+    fn put_back(&self, script: &mut Script<'_>) {
+        let (aside, into) = (quoted(&self.aside), quoted(&self.table));
+        script.push(format!("INSERT INTO {into} ({}) SELECT * FROM {aside};", self.all()));
+    }
+
+    /// All that is kept, as the table names it.
+    fn all(&self) -> String {
+        let rowid = self.rowid.map(|word| format!("{word}, ")).unwrap_or_default();
+        format!("{rowid}{}", listed(&self.columns, ""))
+    }
+
+    /// Each row that was put aside is there again, value by value, and no other.
+    fn prove(&self, script: &mut Script<'_>, rebuilt: &str) {
+        let (aside, table) = (quoted(&self.aside), quoted(&self.table));
+        let same_row = self.key.iter().map(|(there, kept)| format!("t.{there} IS k.{kept}"));
+        let same_row = same_row.collect::<Vec<_>>().join(" AND ");
+        let mut same = String::from("1");
+        for (at, column) in self.columns.iter().enumerate() {
+            let column = quoted(column);
+            // The kept value stands first: its column has no collation that could make two texts alike.
+            let _ =
+                write!(same, " AND k.c{at} IS t.{column} AND typeof(k.c{at}) = typeof(t.{column})");
+        }
+        script.prove(
+            &format!("the rebuild of table {rebuilt} would lose rows of table {}", self.table),
+            &format!(
+                "(SELECT count(*) FROM {table}) = (SELECT count(*) FROM {aside}) AND NOT EXISTS \
+                 (SELECT 1 FROM {aside} k WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {same_row} \
+                 AND {same}))"
+            ),
+        );
+    }
+}
+
+fn numbered(count: usize, letter: &str) -> String {
+    (0..count).map(|at| format!("{letter}{at}")).collect::<Vec<_>>().join(", ")
+}

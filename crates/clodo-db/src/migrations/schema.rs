@@ -1,0 +1,61 @@
+use crate::{database::Database, error::DatabaseError, statement::Statement, value::Value};
+
+/// Something that a schema holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaObject {
+    /// `table`, `index`, `view` or `trigger`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The table that it belongs to; a table's own name.
+    pub table: String,
+    /// The statement that makes it.
+    pub sql: String,
+}
+
+/// What a database holds, without its rows; SQLite's, D1's and Clodo's own tables are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// Tables first, then views, indexes and triggers, each in the order in which they were made.
+    pub objects: Vec<SchemaObject>,
+    /// The table of applied migrations, which is no part of it.
+    pub records: String,
+}
+
+/// What is no part of a schema: SQLite's own, D1's own, Clodo's scratch and its side table.
+pub(super) const FOREIGN: &str = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+    AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE '\\_clodo\\_%' ESCAPE '\\' \
+    AND name <> 'clodo_migrations'";
+
+impl Schema {
+    /// Reads it, in one query. `records` is the table of applied migrations, which is left out too.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn read(database: &dyn Database, records: &str) -> Result<Self, DatabaseError> {
+        let sql = format!(
+            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} \
+             AND name <> ? ORDER BY rowid"
+        );
+        let rows = database.query(&Statement::new(sql).bind(records)).await?;
+        let objects = rows.rows.into_iter().filter_map(|row| {
+            let mut texts = row.into_iter().filter_map(|value| match value {
+                Value::Text(text) => Some(text),
+                _ => None,
+            });
+            let (kind, name) = (texts.next()?, texts.next()?);
+            Some(SchemaObject { kind, name, table: texts.next()?, sql: texts.next()? })
+        });
+        Ok(Self::of(objects, records))
+    }
+
+    pub(super) fn of(objects: impl IntoIterator<Item = SchemaObject>, records: &str) -> Self {
+        let mut objects: Vec<SchemaObject> = objects.into_iter().collect();
+        let place = |object: &SchemaObject| {
+            ["table", "view", "index", "trigger"].iter().position(|kind| *kind == object.kind)
+        };
+        objects.sort_by_key(place);
+        Self { objects, records: records.to_owned() }
+    }
+}

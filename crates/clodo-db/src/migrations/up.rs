@@ -1,0 +1,315 @@
+use super::{
+    file::{AppliedMigration, Checksum, MigrationFile},
+    folder::Migrations,
+    meaning::{Meaning, steps},
+    protect::{Refusal, protect},
+    rebuild::Rebuild,
+    schema::Schema,
+    status::{Problem, Status},
+};
+use crate::{
+    database::Database,
+    error::{DatabaseError, DatabaseErrorKind},
+    identifier::{literal, quoted},
+    statement::Statement,
+    value::Value,
+};
+use std::path::PathBuf;
+use tracing::Instrument as _;
+
+/// Wrangler's table of applied migrations.
+pub const RECORDS: &str = "d1_migrations";
+/// The table beside it, with what was in each file.
+const SUMS: &str = "clodo_migrations";
+
+/// Brings a database up to date.
+///
+/// A file, its record in wrangler's table and its checksum beside it are one transaction. The record
+/// comes first: its unique name stops a second runner before the file runs.
+#[derive(Clone, Debug)]
+pub struct Migrator<'d> {
+    database: &'d dyn Database,
+    records: String,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpReport {
+    /// The names of the files that were applied, in order.
+    pub applied: Vec<String>,
+    /// The tables that they made anew.
+    pub rebuilds: Vec<Rebuild>,
+}
+
+/// Nothing more was applied. Files before the one that is named were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// The database cannot be read.
+    #[error("could not {doing}")]
+    Database {
+        /// What was tried.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: DatabaseError,
+    },
+    /// Files and database disagree.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Problems(Vec<Problem>),
+    /// A file would lose rows, or does not fit the schema.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// A file was not applied: nothing of it, unless its source says that it may have been.
+    #[error("could not apply {}", .path.display())]
+    Failed {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: DatabaseError,
+    },
+    /// There is no such migration.
+    #[error("there is no migration `{0}`")]
+    Unknown(String),
+}
+
+impl MigrateError {
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Problems(problems) => Some(problems.first()?.hint().to_owned()),
+            Self::Refused(refusal) => refusal.0.hint.clone(),
+            Self::Failed { source, .. } if source.may_have_happened() => {
+                Some("run `status`: it says whether the file was applied".to_owned())
+            }
+            Self::Unknown(_) => Some("`status` lists all".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl<'d> Migrator<'d> {
+    /// Works on a database that records in wrangler's usual table.
+    #[must_use]
+    pub fn new(database: &'d dyn Database) -> Self {
+        Self { database, records: RECORDS.to_owned() }
+    }
+
+    /// Records in another table, as `migrations_table` in a wrangler config says.
+    #[must_use]
+    pub fn with_records(mut self, table: impl Into<String>) -> Self {
+        self.records = table.into();
+        self
+    }
+
+    /// What the database says it has, in the order in which it was applied.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn applied(&self) -> Result<Vec<AppliedMigration>, MigrateError> {
+        Ok(self.recorded().await?.0)
+    }
+
+    /// How files and database compare.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn status(&self, files: &Migrations) -> Result<Status, MigrateError> {
+        Ok(Status::of(files, &self.applied().await?))
+    }
+
+    /// Applies what is pending, file by file.
+    ///
+    /// # Errors
+    /// When files and database disagree, or a file is refused or fails; those before it stay applied.
+    pub async fn up(&self, files: &Migrations) -> Result<UpReport, MigrateError> {
+        let (applied, mut ready) = self.recorded().await?;
+        let status = Status::of(files, &applied);
+        if !status.problems.is_empty() {
+            return Err(MigrateError::Problems(status.problems));
+        }
+        let mut report = UpReport::default();
+        for name in status.pending() {
+            let file = files.files().iter().find(|file| file.name == name);
+            let Some(file) = file else { continue };
+            let span = tracing::info_span!(
+                "migration",
+                db.system.name = "sqlite",
+                db.operation.name = "MIGRATE",
+                db.operation.parameter.file = file.name
+            );
+            let rebuilds = self.apply(file, ready).instrument(span).await?;
+            ready = true;
+            report.rebuilds.extend(rebuilds);
+            report.applied.push(file.name.clone());
+        }
+        Ok(report)
+    }
+
+    /// Records files up to and with `last` as applied, without running any: for a database that has
+    /// all that they make.
+    ///
+    /// # Errors
+    /// When there is no such file, or the database cannot be written.
+    pub async fn baseline(
+        &self,
+        files: &Migrations,
+        last: &str,
+    ) -> Result<Vec<String>, MigrateError> {
+        let known = files.files();
+        let end = known.iter().position(|file| file.name == last);
+        let end = end.ok_or_else(|| MigrateError::Unknown(last.to_owned()))?;
+        let (applied, _) = self.recorded().await?;
+        let is_new = |file: &&MigrationFile| applied.iter().all(|done| done.name != file.name);
+        let new: Vec<&MigrationFile> = known[..=end].iter().filter(is_new).collect();
+        let mut script = self.tables();
+        for file in &new {
+            script += &self.record(file);
+        }
+        self.write("record the migrations", &script).await?;
+        Ok(new.into_iter().map(|file| file.name.clone()).collect())
+    }
+
+    /// Records applied files as they are now, and forgets those whose file is gone: for a database
+    /// that is as the files say. Gives the names.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn repair(&self, files: &Migrations) -> Result<Vec<Problem>, MigrateError> {
+        let status = self.status(files).await?;
+        let mut script = self.tables();
+        let mut mended = Vec::new();
+        let (records, sums) = (quoted(&self.records), quoted(SUMS));
+        for problem in status.problems {
+            let file = files.files().iter().find(|file| file.name == problem.name);
+            let name = literal(&problem.name);
+            match (problem.kind, file) {
+                (super::ProblemKind::Edited, Some(file)) => script += &sum(file),
+                (super::ProblemKind::Missing, _) => {
+                    script += &format!(
+                        "DELETE FROM {records} WHERE name = {name};\n\
+                         DELETE FROM {sums} WHERE name = {name};\n"
+                    );
+                }
+                _ => continue,
+            }
+            mended.push(problem);
+        }
+        if !mended.is_empty() {
+            self.write("mend the records", &script).await?;
+        }
+        Ok(mended)
+    }
+
+    async fn write(&self, doing: &'static str, script: &str) -> Result<(), MigrateError> {
+        let written = self.database.script(script).await;
+        written.map_err(|source| MigrateError::Database { doing, source })
+    }
+
+    /// What was applied, and whether both tables are there. The usual way costs one query.
+    async fn recorded(&self) -> Result<(Vec<AppliedMigration>, bool), MigrateError> {
+        let (records, sums) = (quoted(&self.records), quoted(SUMS));
+        let both = format!(
+            "SELECT r.name, s.sha256 FROM {records} r LEFT JOIN {sums} s ON s.name = r.name ORDER BY r.id"
+        );
+        let only = format!("SELECT name, NULL FROM {records} ORDER BY id");
+        for (sql, ready) in [(both, true), (only, false)] {
+            match self.database.query(&Statement::new(sql)).await {
+                Ok(rows) => {
+                    return Ok((rows.rows.into_iter().filter_map(applied).collect(), ready));
+                }
+                Err(error) if is_missing_table(&error) => {}
+                Err(source) => {
+                    let doing = "read which migrations the database has";
+                    return Err(MigrateError::Database { doing, source });
+                }
+            }
+        }
+        Ok((Vec::new(), false))
+    }
+
+    async fn apply(&self, file: &MigrationFile, ready: bool) -> Result<Vec<Rebuild>, MigrateError> {
+        let (sql, rebuilds) = match drops(file) {
+            false => (file.sql.clone(), Vec::new()),
+            true => {
+                let schema = Schema::read(self.database, &self.records).await;
+                let schema = schema.map_err(|source| MigrateError::Database {
+                    doing: "read the schema",
+                    source,
+                })?;
+                let protected = protect(&schema, file).map_err(MigrateError::Refused)?;
+                (protected.sql, protected.rebuilds)
+            }
+        };
+        let tables = if ready { String::new() } else { self.tables() };
+        let script = format!("{tables}{}{sql}", self.record(file));
+        let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
+        // After a lost answer, or when somebody else was faster, the database knows.
+        let (applied, _) = self.recorded().await.unwrap_or_default();
+        let is_it = |done: &AppliedMigration| {
+            done.name == file.name && done.checksum == Some(file.checksum)
+        };
+        if applied.iter().any(is_it) {
+            return Ok(rebuilds);
+        }
+        Err(MigrateError::Failed { path: file.path.clone(), source })
+    }
+
+    fn tables(&self) -> String {
+        let (records, sums) = (quoted(&self.records), quoted(SUMS));
+        format!(
+            "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
+             name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+             CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
+        )
+    }
+
+    fn record(&self, file: &MigrationFile) -> String {
+        let (records, name) = (quoted(&self.records), literal(&file.name));
+        format!("INSERT INTO {records} (name) VALUES ({name});\n{}", sum(file))
+    }
+}
+
+fn sum(file: &MigrationFile) -> String {
+    let (sums, name) = (quoted(SUMS), literal(&file.name));
+    format!("INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n", file.checksum)
+}
+
+fn applied(row: Vec<Value>) -> Option<AppliedMigration> {
+    let mut values = row.into_iter();
+    let Value::Text(name) = values.next()? else { return None };
+    let checksum: Option<Checksum> = values.next()?.as_text().and_then(|text| text.parse().ok());
+    Some(AppliedMigration { name, checksum })
+}
+
+/// Whether a file needs to be looked at with the schema of the database.
+fn drops(file: &MigrationFile) -> bool {
+    let steps = steps(&file.sql);
+    // What is no SQL is refused with its place.
+    steps.is_err()
+        || steps.is_ok_and(|steps| {
+            let hazard = |meaning: &Meaning| {
+                !matches!(
+                    meaning,
+                    Meaning::CreateTable { .. }
+                        | Meaning::CreateIndex { .. }
+                        | Meaning::CreateTrigger { .. }
+                        | Meaning::AddColumn { .. }
+                        | Meaning::Rename { .. }
+                        | Meaning::Insert { replaces: false, .. }
+                        | Meaning::Update { replaces: false, .. }
+                        | Meaning::Schema
+                        | Meaning::Other
+                )
+            };
+            steps.iter().any(|step| hazard(&step.meaning))
+        })
+}
+
+/// A database that is new, or wrangler's own, lacks one table or both.
+fn is_missing_table(error: &DatabaseError) -> bool {
+    matches!(error.kind(), DatabaseErrorKind::Sql) && error.message().contains("no such table")
+}

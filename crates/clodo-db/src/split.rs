@@ -1,0 +1,245 @@
+//! Where one statement ends and the next begins, without parsing any.
+
+use memchr::{memchr, memmem};
+
+/// A statement of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'t> {
+    /// Its text, from its first word to its semicolon.
+    pub text: &'t str,
+    /// Where it begins in the whole, in bytes.
+    pub offset: usize,
+}
+
+/// Cuts a text into its statements. What holds nothing but blanks, comments and semicolons is none;
+/// the last one needs no semicolon.
+///
+/// Statements end where SQLite's own parser ends them: outside of quotes and comments, and for a
+/// trigger behind its `END`. The rules are those of `sqlite3_complete()`
+/// (<https://www.sqlite.org/c3ref/complete.html>), which agree with the parser on all that is SQL.
+///
+/// # Example
+/// ```
+/// let texts: Vec<&str> = clodo_db::split("SELECT ';'; -- ;\nSELECT 2").map(|one| one.text).collect();
+/// assert_eq!(texts, ["SELECT ';';", "SELECT 2"]);
+/// ```
+pub fn split(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let piece = next(text, at)?;
+        at = piece.offset + piece.text.len();
+        Some(piece)
+    })
+}
+
+/// How far a statement is, as far as its end depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing but blanks so far.
+    Start,
+    /// Any statement that ends at the next semicolon.
+    Plain,
+    /// `EXPLAIN`, which may stand before a `CREATE TRIGGER`.
+    Explain,
+    /// `CREATE`, perhaps with `TEMP`.
+    Create,
+    /// Within a trigger.
+    Trigger,
+    /// Behind a semicolon within a trigger.
+    Semicolon,
+    /// Behind `; END` within a trigger.
+    End,
+}
+
+fn next(text: &str, from: usize) -> Option<Piece<'_>> {
+    let bytes = text.as_bytes();
+    let (mut at, mut begin, mut state) = (from, None, State::Start);
+    let mut end_of_words = from;
+    while let Some(&byte) = bytes.get(at) {
+        let (end, token) = token(bytes, at, byte);
+        let word = match token {
+            Token::Blank => {
+                at = end;
+                continue;
+            }
+            Token::Word => &bytes[at..end],
+            Token::Semicolon | Token::Other => &[],
+        };
+        if begin.is_none() && token != Token::Semicolon {
+            begin = Some(at);
+        }
+        state = state.then(token, word);
+        at = end;
+        end_of_words = end;
+        if let (State::Start, Some(begin)) = (state, begin) {
+            return Some(Piece { text: &text[begin..at], offset: begin });
+        }
+    }
+    let begin = begin?;
+    // Blanks and comments at the end belong to nothing.
+    Some(Piece { text: &text[begin..end_of_words], offset: begin })
+}
+
+impl State {
+    fn then(self, token: Token, word: &[u8]) -> Self {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        match (self, token) {
+            (
+                Self::Start | Self::Plain | Self::Explain | Self::Create | Self::End,
+                Token::Semicolon,
+            ) => Self::Start,
+            (Self::Trigger | Self::Semicolon, Token::Semicolon) => Self::Semicolon,
+            (Self::Start | Self::Explain, Token::Word) if is("CREATE") => Self::Create,
+            (Self::Start, Token::Word) if is("EXPLAIN") => Self::Explain,
+            // EXPLAIN QUERY PLAN
+            (Self::Explain, Token::Word) if is("QUERY") || is("PLAN") => Self::Explain,
+            (Self::Create, Token::Word) if is("TEMP") || is("TEMPORARY") => Self::Create,
+            (Self::Create, Token::Word) if is("TRIGGER") => Self::Trigger,
+            (Self::Semicolon, Token::Word) if is("END") => Self::End,
+            (Self::Trigger | Self::Semicolon | Self::End, _) => Self::Trigger,
+            _ => Self::Plain,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Blank,
+    Semicolon,
+    Word,
+    Other,
+}
+
+/// What begins at `at`, and where it ends.
+fn token(bytes: &[u8], at: usize, byte: u8) -> (usize, Token) {
+    let rest = &bytes[at + 1..];
+    let to = |end: Option<usize>, more: usize| end.map_or(bytes.len(), |end| at + 1 + end + more);
+    match byte {
+        b';' => (at + 1, Token::Semicolon),
+        b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => (at + 1, Token::Blank),
+        b'-' if rest.first() == Some(&b'-') => (to(memchr(b'\n', rest), 1), Token::Blank),
+        // Three characters at least: in `/*/` the comment is still open.
+        b'/' if rest.first() == Some(&b'*') => {
+            let end = memmem::find(rest.get(1..).unwrap_or_default(), b"*/");
+            (to(end, 3), Token::Blank)
+        }
+        // A doubled quote is one literal beside another: where it ends does not change.
+        b'\'' | b'"' | b'`' => (to(memchr(byte, rest), 1), Token::Other),
+        b'[' => (to(memchr(b']', rest), 1), Token::Other),
+        _ if is_word(byte) => {
+            let length = rest.iter().take_while(|byte| is_word(**byte)).count();
+            (at + 1 + length, Token::Word)
+        }
+        _ => (at + 1, Token::Other),
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clodo_sqlite::rusqlite::{Batch, Connection, fallible_iterator::FallibleIterator as _};
+    use proptest::prelude::{ProptestConfig, Strategy, prop, proptest};
+
+    fn texts(text: &str) -> Vec<&str> {
+        split(text).map(|piece| piece.text).collect()
+    }
+
+    #[test]
+    fn statements_end_where_sqlite_ends_them() {
+        assert_eq!(texts(" ;; -- nothing\n/* ; */"), Vec::<&str>::new());
+        assert_eq!(
+            texts("SELECT [a;b], `c;`, \"d;\", 'e;''f;';x"),
+            ["SELECT [a;b], `c;`, \"d;\", 'e;''f;';", "x"]
+        );
+        let trigger = "CREATE TEMP TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = CASE 1 WHEN 1 \
+                       THEN 2 END; SELECT 1; END;";
+        let text = format!("EXPLAIN {trigger}{trigger} SELECT 1");
+        assert_eq!(texts(&text), [&format!("EXPLAIN {trigger}"), trigger, "SELECT 1"]);
+        assert_eq!(texts("SELECT 1 -- end"), ["SELECT 1"]);
+        assert_eq!(split("\u{feff}SELECT 1; x").nth(1).unwrap().offset, 13);
+    }
+
+    /// As SQLite's tail pointer says, up to the first statement that is no SQL.
+    fn by_tail(db: &Connection, text: &str) -> (usize, bool) {
+        let mut statements = Batch::new(db, text);
+        let mut found = 0;
+        loop {
+            match statements.next() {
+                Ok(Some(_)) => found += 1,
+                Ok(None) => return (found, true),
+                Err(_) => return (found, false),
+            }
+        }
+    }
+
+    fn soup() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(vec![
+            "SELECT 1",
+            "SELECT",
+            "1",
+            ";",
+            "'",
+            "\"",
+            "[",
+            "]",
+            "`",
+            "--",
+            "/*",
+            "*/",
+            "\n",
+            "\r\n",
+            " ",
+            "''",
+            "x'00'",
+            "CREATE TRIGGER r AFTER INSERT ON t BEGIN",
+            "END",
+            "END;",
+            "CASE WHEN 1 THEN 2 END",
+            "SELECT ';'",
+            "SELECT \"a\" FROM t;",
+            "ü",
+            "\u{c}",
+            "/",
+            "-",
+            "INSERT INTO t (a) VALUES (1);",
+            "EXPLAIN",
+            "EXPLAIN QUERY PLAN",
+            "CREATE TEMP TRIGGER q AFTER DELETE ON t BEGIN",
+            "SELECT 1; END;",
+            "CREATE TABLE \"END\" (x);",
+            "DELETE FROM t;",
+        ]);
+        prop::collection::vec(token, 0..25).prop_map(|tokens| tokens.join(" "))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn any_text_is_split_where_the_tail_pointer_says(text in soup()) {
+            let db = Connection::open_in_memory().unwrap();
+            db.execute_batch("CREATE TABLE t (a, [a;b])").unwrap();
+            let (found, whole) = by_tail(&db, &text);
+            let ours: Vec<Piece<'_>> = split(&text).collect();
+            assert!(ours.len() >= found, "{text:?}: {ours:?}, SQLite has {found}");
+            // Each of those is one statement to SQLite too, whole by itself.
+            for piece in &ours[..found] {
+                assert_eq!(by_tail(&db, piece.text), (1, true), "{text:?}: {piece:?}");
+            }
+            assert!(!whole || ours.len() == found, "{text:?}: {ours:?}, SQLite has {found}");
+        }
+
+        #[test]
+        fn what_is_cut_is_the_text_without_blanks(text in soup()) {
+            let mut at = 0;
+            for piece in split(&text) {
+                assert!(piece.offset >= at);
+                assert!(text[piece.offset..].starts_with(piece.text));
+                at = piece.offset + piece.text.len();
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+use clodo_db::{
+    Database as _, MigrateError, MigrationFile, Migrations, Migrator, SqliteDatabase, Standing,
+    Statement, Value,
+};
+
+pub(crate) fn files(texts: &[(&str, &str)]) -> Migrations {
+    let file = |(name, sql): &(&str, &str)| MigrationFile::new(*name, format!("m/{name}"), *sql);
+    Migrations::new(texts.iter().map(file).collect()).unwrap()
+}
+
+pub(crate) async fn rows(database: &SqliteDatabase, sql: &str) -> Vec<Vec<Value>> {
+    database.query(&Statement::new(sql)).await.unwrap().rows
+}
+
+#[tokio::test]
+async fn files_are_applied_once_and_in_order() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let two =
+        [("1.sql", "CREATE TABLE t (x);"), ("2.sql", "INSERT INTO t VALUES (1) -- no semicolon")];
+    let migrator = Migrator::new(&database);
+    assert_eq!(migrator.up(&files(&two)).await.unwrap().applied, ["1.sql", "2.sql"]);
+    assert!(migrator.up(&files(&two)).await.unwrap().applied.is_empty());
+    let three = [two[0], two[1], ("10.sql", "\u{feff}UPDATE t SET x = x + 1;")];
+    assert_eq!(migrator.up(&files(&three)).await.unwrap().applied, ["10.sql"]);
+    assert_eq!(rows(&database, "SELECT x FROM t").await, [[2.into()]]);
+    let status = migrator.status(&files(&three)).await.unwrap();
+    assert!(status.migrations.iter().all(|(_, standing)| *standing == Standing::Applied));
+}
+
+#[tokio::test]
+async fn a_file_that_fails_leaves_nothing_and_those_before_it_stay() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let broken = [
+        ("1.sql", "CREATE TABLE t (x NOT NULL);"),
+        ("2.sql", "CREATE TABLE u (y); INSERT INTO t VALUES (NULL);"),
+    ];
+    let migrator = Migrator::new(&database);
+    let error = migrator.up(&files(&broken)).await.unwrap_err();
+    assert_eq!(error.to_string(), "could not apply m/2.sql");
+    assert_eq!(
+        rows(&database, "SELECT count(*) FROM sqlite_master WHERE name = 'u'").await,
+        [[0.into()]]
+    );
+    let status = migrator.status(&files(&broken)).await.unwrap();
+    assert_eq!(status.pending().collect::<Vec<_>>(), ["2.sql"]);
+    let mended = [broken[0], ("2.sql", "INSERT INTO t VALUES (1);")];
+    assert_eq!(migrator.up(&files(&mended)).await.unwrap().applied, ["2.sql"]);
+}
+
+#[tokio::test]
+async fn what_wrangler_applied_is_known_and_goes_on() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let wranglers = "CREATE TABLE \"d1_migrations\"(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
+                     applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+                     CREATE TABLE t (x); INSERT INTO d1_migrations (name) VALUES ('1.sql');";
+    database.script(wranglers).await.unwrap();
+    let all = files(&[("1.sql", "CREATE TABLE t (x);"), ("2.sql", "INSERT INTO t VALUES (1);")]);
+    let migrator = Migrator::new(&database);
+    assert_eq!(migrator.status(&all).await.unwrap().migrations[0].1, Standing::Unproved);
+    assert_eq!(migrator.up(&all).await.unwrap().applied, ["2.sql"]);
+    assert_eq!(migrator.status(&all).await.unwrap().migrations[1].1, Standing::Applied);
+}
+
+#[tokio::test]
+async fn files_that_disagree_with_the_database_stop_it_and_repair_mends_them() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let before = files(&[("1.sql", "CREATE TABLE t (x);"), ("2.sql", "CREATE TABLE u (x);")]);
+    migrator.up(&before).await.unwrap();
+    let after = files(&[("1.sql", "CREATE TABLE t (x, y);"), ("3.sql", "CREATE TABLE v (x);")]);
+    let error = migrator.up(&after).await.unwrap_err();
+    assert!(matches!(&error, MigrateError::Problems(problems) if problems.len() == 2), "{error}");
+    assert_eq!(
+        rows(&database, "SELECT count(*) FROM sqlite_master WHERE name = 'v'").await,
+        [[0.into()]]
+    );
+    let mended = migrator.repair(&after).await.unwrap();
+    assert_eq!(
+        mended.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["1.sql was edited after it was applied", "2.sql was applied, and its file is gone",]
+    );
+    assert_eq!(migrator.up(&after).await.unwrap().applied, ["3.sql"]);
+    let early = files(&[
+        ("1.sql", "CREATE TABLE t (x, y);"),
+        ("2.sql", "SELECT 1;"),
+        ("3.sql", "CREATE TABLE v (x);"),
+    ]);
+    let error = migrator.up(&early).await.unwrap_err();
+    assert_eq!(error.to_string(), "2.sql was not applied, and migrations behind it were");
+}
+
+#[tokio::test]
+async fn a_baseline_records_and_runs_nothing() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let all = files(&[("1.sql", "CREATE TABLE t (x);"), ("2.sql", "CREATE TABLE u (x);")]);
+    let migrator = Migrator::new(&database).with_records("my \"records\"");
+    assert!(matches!(migrator.baseline(&all, "3.sql").await, Err(MigrateError::Unknown(_))));
+    assert_eq!(migrator.baseline(&all, "1.sql").await.unwrap(), ["1.sql"]);
+    assert_eq!(migrator.up(&all).await.unwrap().applied, ["2.sql"]);
+    assert_eq!(
+        rows(&database, "SELECT count(*) FROM sqlite_master WHERE name = 't'").await,
+        [[0.into()]]
+    );
+}
+
+#[tokio::test]
+async fn two_runners_apply_each_file_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sqlite");
+    let options = clodo_sqlite::OpenOptions::default;
+    let (one, two) = (
+        SqliteDatabase::open(&path, options()).await.unwrap(),
+        SqliteDatabase::open(&path, options()).await.unwrap(),
+    );
+    let texts: Vec<(String, String)> = (1..30)
+        .map(|at| {
+            (
+                format!("{at}.sql"),
+                format!("CREATE TABLE t{at} (x); INSERT INTO t{at} VALUES ({at});"),
+            )
+        })
+        .collect();
+    let texts: Vec<(&str, &str)> =
+        texts.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
+    let all = files(&texts);
+    let (first, second) = (Migrator::new(&one), Migrator::new(&two));
+    let (first, second) = tokio::join!(first.up(&all), second.up(&all));
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(rows(&one, "SELECT count(*) FROM d1_migrations").await, [[29.into()]]);
+    assert_eq!(rows(&one, "SELECT count(*) FROM t29").await, [[1.into()]]);
+}

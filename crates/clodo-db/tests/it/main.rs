@@ -1,0 +1,8 @@
+//! Migrations and the seam, over SQLite.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
+
+mod applying;
+mod linting;
+mod rebuilding;
+mod seam;
