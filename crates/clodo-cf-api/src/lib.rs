@@ -69,9 +69,10 @@
 //! # Features
 //! - `reqwest`: [`clodo_http`]'s `ReqwestHttp`, connections for the calls.
 //! - `websocket`: `tails::WebSockets`, connections for live tails.
+//! - `d1`: `d1::D1Database`, a database through the API behind the seam of `clodo-db`.
 //! - `conformance`: the suite that every [`Pacer`] must pass.
 //!
-//! Without the first two it builds for wasm32. Tokio's clock does not run on Workers: there
+//! Without the first three it builds for wasm32. Tokio's clock does not run on Workers: there
 //! [`ClientOptions::sleeper`] and [`ClientOptions::pacer`] need another, and the breaker is off.
 
 mod answer;

@@ -57,7 +57,7 @@ pub use migrations::{
     Migrations, Migrator, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Schema,
     SchemaObject, Standing, Status, UpReport, lint, protect,
 };
-pub use split::{Piece, split};
+pub use split::{Piece, placeholders, split};
 pub use sqlite::SqliteDatabase;
 pub use statement::{Rows, Statement};
 pub use value::Value;

@@ -32,6 +32,23 @@ pub fn split(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
+/// A statement with other text for each `?` outside of quotes and comments; they are numbered from 0.
+pub fn placeholders(sql: &str, mut each: impl FnMut(usize) -> &'static str) -> String {
+    let bytes = sql.as_bytes();
+    let (mut out, mut at, mut count) = (String::with_capacity(sql.len()), 0, 0);
+    while let Some(&byte) = bytes.get(at) {
+        let (end, _) = token(bytes, at, byte);
+        if byte == b'?' {
+            out.push_str(each(count));
+            count += 1;
+        } else {
+            out.push_str(&sql[at..end]);
+        }
+        at = end;
+    }
+    out
+}
+
 /// How far a statement is, as far as its end depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {

@@ -3,6 +3,7 @@ use clodo_cf_api::{
     ApiErrorKind, Origin,
     d1::{self, ExportOptions, ImportFile, NewDatabase, Sql, TransferError},
 };
+use clodo_db::{Database as _, DatabaseErrorKind, MigrationFile, Migrations, Migrator, Statement};
 use clodo_types::{AccountId, DatabaseId};
 use serde::Deserialize;
 use serde_json::json;
@@ -136,4 +137,41 @@ async fn a_database_goes_back_and_forth_in_time() {
     client.send(d1::restore(account, id, &undo)).await.unwrap();
     assert_eq!(count().await, 0);
     remove(&cloud, id).await;
+}
+
+#[tokio::test]
+async fn a_database_is_one_behind_the_seam() {
+    let cloud = Cloud::open().await;
+    let id = database(&cloud).await;
+    let seam = d1::D1Database::new(cloud.client.clone(), cloud.account.clone(), id.clone());
+    clodo_db::conformance::database(&seam).await;
+    remove(&cloud, &id).await;
+    let gone = seam.query(&Statement::new("SELECT 1")).await.unwrap_err();
+    assert_eq!(gone.kind(), DatabaseErrorKind::Missing, "{gone}");
+}
+
+/// What a rebuild loses on D1 as it is written, and keeps as it is carried out.
+#[tokio::test]
+async fn a_rebuild_keeps_the_rows_of_what_refers_to_it() {
+    let cloud = Cloud::open().await;
+    let id = database(&cloud).await;
+    let seam = d1::D1Database::new(cloud.client.clone(), cloud.account.clone(), id.clone());
+    let schema = "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);\n\
+        CREATE TABLE child (id INTEGER PRIMARY KEY, parent REFERENCES parent ON DELETE CASCADE, b);\n\
+        CREATE TRIGGER gone AFTER DELETE ON child BEGIN DELETE FROM child WHERE id = old.id; END;\n\
+        CREATE VIEW names AS SELECT name FROM parent;\n\
+        INSERT INTO parent VALUES (1, 'one');\n\
+        INSERT INTO child VALUES (1, 1, 9007199254740993), (2, 1, x'00'), (3, NULL, 1.0);";
+    seam.script(schema).await.unwrap();
+    let rebuild = "PRAGMA foreign_keys=OFF;\nCREATE TABLE new_parent (id INTEGER PRIMARY KEY \
+        AUTOINCREMENT, name TEXT NOT NULL);\nINSERT INTO new_parent SELECT id, name FROM parent;\n\
+        DROP TABLE parent;\nALTER TABLE new_parent RENAME TO parent;\nPRAGMA foreign_keys=ON;";
+    let file = MigrationFile::new("1.sql", "m/1.sql", rebuild);
+    let files = Migrations::new(vec![file]).unwrap();
+    let report = Migrator::new(&seam).up(&files).await.unwrap();
+    assert_eq!(report.rebuilds[0].keeps, ["child"]);
+    let all = "SELECT group_concat(id || ' ' || quote(parent) || ' ' || quote(b), '; ') FROM child";
+    let rows = seam.query(&Statement::new(all)).await.unwrap().rows;
+    assert_eq!(rows, [["1 1 9007199254740993; 2 1 X'00'; 3 NULL 1.0".into()]]);
+    remove(&cloud, &id).await;
 }

@@ -6,10 +6,14 @@
 //! ```
 #![doc = include_str!("../../docs/d1.md")]
 
+#[cfg(feature = "d1")]
+mod database;
 mod drive;
 mod query;
 mod transfer;
 
+#[cfg(feature = "d1")]
+pub use database::D1Database;
 pub use drive::{Exported, ImportFile, Imported, TransferError, TransferProgress};
 pub use query::{
     QueryMeta, QueryResult, RawResult, Rows, Sql, batch, query, raw, raw_batch, read, read_raw,

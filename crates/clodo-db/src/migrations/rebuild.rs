@@ -72,7 +72,8 @@ impl Open {
             );
         }
         let children = replay.descendants(table)?;
-        let children: Vec<String> = children.into_iter().filter(|child| child != by).collect();
+        let (own, children): (Vec<String>, Vec<String>) =
+            children.into_iter().partition(|child| child == by);
         let mut kept = Vec::new();
         for (place, child) in children.iter().enumerate() {
             kept.push(Kept::of(replay, child, format!("_clodo_{number}_{place}"))?);
@@ -81,9 +82,6 @@ impl Open {
             one.put_aside(script)?;
         }
         let again = set_aside_code(script, table)?;
-        for one in &kept {
-            script.push(format!("DELETE FROM {};", quoted(&one.table)));
-        }
         let mut open = Self {
             table: table.to_owned(),
             by: by.to_owned(),
@@ -93,7 +91,13 @@ impl Open {
             sequence: replay.counts_up(table)? && replay.counts_up(by)?,
             again,
         };
-        open.put_own_aside(script)?;
+        // A new table that refers to what is emptied would lose its own rows with those.
+        if !own.is_empty() {
+            open.put_own_aside(script)?;
+        }
+        for one in &open.kept {
+            script.push(format!("DELETE FROM {};", quoted(&one.table)));
+        }
         if open.sequence {
             script.run(format!("CREATE TABLE {} (seq);", quoted(&open.aside("seq"))))?;
             script.push(format!(
@@ -109,13 +113,7 @@ impl Open {
         format!("_clodo_{}_{what}", self.number)
     }
 
-    /// A new table that refers to the old one would lose its own rows with those.
     fn put_own_aside(&mut self, script: &mut Script<'_>) -> Result<(), Failed> {
-        let references = script.replay.references()?;
-        let to = references.get(&self.by.to_ascii_lowercase());
-        if !to.is_some_and(|to| to.contains(&self.table)) {
-            return Ok(());
-        }
         let columns = script.replay.columns(&self.by)?;
         let (by, aside) = (quoted(&self.by), quoted(&self.aside("own")));
         script.run(format!("CREATE TABLE {aside} ({});", numbered(columns.len(), "c")))?;

@@ -4,5 +4,6 @@
 
 mod applying;
 mod linting;
+mod random;
 mod rebuilding;
 mod seam;
