@@ -10,7 +10,7 @@
 //! | an account: which previews are there? | [`previews_in`] |
 //! | a deployment to take back | [`rollback()`], [`deployments`] |
 //! | a place where Workers run | implement [`Platform`], pass `conformance::platform` |
-//! | databases to migrate | implement [`Migrator`]; [`MigrationGate`] refuses what loses rows |
+//! | databases to migrate | implement [`Migrator`] |
 //! | a check that may refuse a plan, or a prompt that asks a person | implement [`Gate`] |
 //! | a probe of what was deployed | implement [`Verifier`] |
 //! | secrets | implement [`SecretSource`] |
@@ -98,7 +98,6 @@ mod mark;
 #[cfg(feature = "fake")]
 mod memory;
 mod migration;
-mod migration_gate;
 mod observed;
 mod plan;
 mod planner;
@@ -140,7 +139,6 @@ pub use migration::{
     AppliedMigration, Checksum, ChecksumError, MigrationFile, MigrationRecord, MigrationTarget,
     RestorePoint,
 };
-pub use migration_gate::MigrationGate;
 pub use observed::{
     AccountScope, Observed, ObservedAccount, ObservedDatabase, ObservedQueue, ObservedWorker,
     ObservedWorkflow, Scope,

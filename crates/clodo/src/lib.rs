@@ -71,6 +71,7 @@ mod load;
 mod load_error;
 #[cfg(feature = "local")]
 mod local;
+mod migration_gate;
 mod migrations;
 mod migrator;
 mod naming;
@@ -112,6 +113,7 @@ pub use load_error::{LoadError, LoadErrorKind};
 pub use local::{
     CloudProgram, LocalError, cloud_options, ensure_workerd, find_or_start, seed_accounts,
 };
+pub use migration_gate::{MigrationGate, check_migrations};
 pub use migrator::D1Migrator;
 pub use plan_file::{PlanFileError, ReadPlan, read_plan, write_plan};
 pub use platform::{CloudflarePlatform, UrlStyle};

@@ -1,8 +1,13 @@
-use crate::platform::{CloudflarePlatform, failed};
+use crate::{
+    migration_gate,
+    platform::{CloudflarePlatform, failed},
+};
 use async_trait::async_trait;
-use clodo_cf_api::d1::{self, Sql};
+use clodo_cf_api::d1::{self, D1Database, Sql};
+use clodo_db::{DatabaseErrorKind, MigrateError, quoted};
 use clodo_orchestrator::{
     AppliedMigration, Checksum, MigrationFile, MigrationTarget, Migrator, PlatformError,
+    PlatformErrorKind,
 };
 use clodo_types::DatabaseId;
 use serde_json::{Map, Value};
@@ -11,8 +16,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// Applies migration files to D1 through the API, in wrangler's own table of records, with each
-/// file's checksum in the table `clodo_migrations` beside it.
+/// Applies migration files to D1 through the API as `clodo-db` carries them out, in wrangler's own
+/// table of records, with each file's checksum in the table `clodo_migrations` beside it.
 ///
 /// A file, its record and its checksum travel in one request, which D1 carries out as one
 /// transaction, together with the two tables when they are missing. The record comes first: its
@@ -90,7 +95,12 @@ impl Migrator for D1Migrator {
         let doing =
             format!("could not apply {} to database `{}`", file.path.display(), shown(database));
         let tables = !self.ready().contains(&database.id);
-        let request = d1::query(account, &database.id, &Sql::new(script(database, file, tables)));
+        let seam =
+            D1Database::new(self.platform.client().clone(), account.clone(), database.id.clone());
+        let migrator = clodo_db::Migrator::new(&seam).with_records(database.table.clone());
+        let request = migrator.request(&migration_gate::file(file), !tables).await;
+        let (script, _) = request.map_err(|error| unapplied(&doing, error))?;
+        let request = d1::query(account, &database.id, &Sql::new(script));
         let Err(error) = self.platform.client().send(request).await else {
             // Only now: a request that fails takes the tables back with it.
             self.ready().insert(database.id.clone());
@@ -118,23 +128,19 @@ impl Migrator for D1Migrator {
 /// The side table with checksums.
 const SUMS: &str = "clodo_migrations";
 
-/// The tables when they may be missing, the record, the checksum, the file.
-fn script(database: &MigrationTarget, file: &MigrationFile, tables: bool) -> String {
-    let (records, sums) = (quoted(&database.table), quoted(SUMS));
-    let tables = match tables {
-        true => format!(
-            "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
-             name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
-             CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
-        ),
-        false => String::new(),
+/// A file that was not sent.
+fn unapplied(doing: &str, error: MigrateError) -> PlatformError {
+    let kind = match &error {
+        MigrateError::Database { source, .. } => match source.kind() {
+            DatabaseErrorKind::Denied => PlatformErrorKind::NotAllowed,
+            DatabaseErrorKind::Unreachable | DatabaseErrorKind::Limit => {
+                PlatformErrorKind::Unavailable
+            }
+            _ => PlatformErrorKind::Refused,
+        },
+        _ => PlatformErrorKind::Refused,
     };
-    let name = literal(&file.name);
-    format!(
-        "{tables}INSERT INTO {records} (name) VALUES ({name});\n\
-         INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n{}",
-        file.checksum, file.sql
-    )
+    PlatformError::new(kind, doing).with_source(error)
 }
 
 /// Names in the order of application, each with the checksum that was recorded with it.
@@ -167,14 +173,6 @@ fn shown(database: &MigrationTarget) -> String {
     }
 }
 
-fn quoted(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,11 +200,5 @@ mod tests {
         };
         assert_eq!(applied[0], done("0002.sql", None, Some("2026-11-29 08:00:00")));
         assert_eq!(applied[1], done("0001.sql", Some(sum), None));
-    }
-
-    #[test]
-    fn names_cannot_leave_their_quotes() {
-        assert_eq!(literal("it's"), "'it''s'");
-        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
     }
 }

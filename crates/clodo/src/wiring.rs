@@ -2,6 +2,7 @@ use crate::{
     connect::Connection,
     holder::{liveness, this_process},
     load::Loaded,
+    migration_gate::MigrationGate,
     migrator::D1Migrator,
     platform::{CloudflarePlatform, UrlStyle},
     project::Project,
@@ -12,7 +13,7 @@ use crate::{
 };
 use clodo_cf_api::Client;
 use clodo_http::HttpService;
-use clodo_orchestrator::{DeployContext, MigrationGate, Ports};
+use clodo_orchestrator::{DeployContext, Ports};
 use clodo_saga::StateStore;
 use clodo_types::{DeploymentId, SystemClock};
 use std::{fmt, sync::Arc, time::Duration};
@@ -72,7 +73,7 @@ impl Wiring<'_> {
         let ports = Ports {
             migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
             verifier: Arc::new(HealthProbe::new(Arc::clone(self.http), patience)),
-            platform,
+            platform: Arc::clone(&platform) as _,
             secrets: Arc::clone(&secrets) as _,
             journal: Arc::clone(self.state) as _,
             leases: Arc::clone(self.state) as _,
@@ -81,8 +82,11 @@ impl Wiring<'_> {
         let mut cx = DeployContext::new(ports, this_process());
         cx.liveness = liveness;
         let promotion = PromotionGate::new(Arc::clone(self.state) as _, portfolio);
-        cx.gates =
-            vec![Arc::new(MigrationGate), Arc::new(promotion), Arc::new(SecretGate::new(secrets))];
+        cx.gates = vec![
+            Arc::new(MigrationGate::new(platform)),
+            Arc::new(promotion),
+            Arc::new(SecretGate::new(secrets)),
+        ];
         cx.signals = Some(Arc::clone(self.state) as _);
         cx.telemetry = Some(Arc::new(telemetry));
         cx

@@ -5,7 +5,10 @@ use crate::{
     killer::{Killer, Mortal},
     view::View,
 };
-use clodo::{CloudflarePlatform, D1Migrator, HealthProbe, LoadOptions, Project, Secrets, UrlStyle};
+use clodo::{
+    CloudflarePlatform, D1Migrator, HealthProbe, LoadOptions, MigrationGate, Project, Secrets,
+    UrlStyle,
+};
 use clodo_bundle::Bundler;
 use clodo_cf_api::{Client, ClientOptions, RetryPolicy, d1};
 use clodo_config::{Platform, Selection};
@@ -13,8 +16,7 @@ use clodo_http::{HttpService, ReqwestHttp, ReqwestOptions};
 use clodo_local::{Durability, LocalCloud, RequestCount};
 use clodo_npm::NpmCache;
 use clodo_orchestrator::{
-    DeployContext, DeployOptions, DeployReport, Desired, MigrationGate, Ports, RollbackOptions,
-    deploy, rollback,
+    DeployContext, DeployOptions, DeployReport, Desired, Ports, RollbackOptions, deploy, rollback,
 };
 use clodo_saga::{Holder, Liveness, RunQuery, SqliteStore, StateStore};
 use clodo_types::{Clock, DeploymentId, SystemClock, Timestamp};
@@ -193,7 +195,7 @@ impl World {
         let ports = Ports {
             migrator: Arc::new(D1Migrator::new(Arc::clone(&platform))),
             verifier: Arc::new(HealthProbe::new(http, Duration::from_secs(15))),
-            platform,
+            platform: Arc::clone(&platform) as _,
             secrets,
             journal: state.clone(),
             leases: state,
@@ -205,7 +207,7 @@ impl World {
             Place::Here => |_| Liveness::Dead,
             Place::Elsewhere => |_| Liveness::Unknown,
         };
-        cx.gates = vec![Arc::new(MigrationGate)];
+        cx.gates = vec![Arc::new(MigrationGate::new(platform))];
         cx.signals = Some(store);
         cx.concurrency = NonZeroUsize::new(self.concurrency).unwrap_or(NonZeroUsize::MIN);
         Ok(cx)

@@ -5,7 +5,6 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
 use clodo_config::Platform;
-use clodo_orchestrator::MigrationGate;
 use clodo_types::{Finding, Severity};
 use serde::Serialize;
 use serde_json::Value;
@@ -43,7 +42,7 @@ pub(crate) async fn run(
         let selection = context.selection(&one)?;
         let loaded = context.load(&selection, platform, &LoadFrom::default()).await?;
         targets += loaded.specs.len();
-        let migrations = MigrationGate.check_files(&loaded.desired);
+        let migrations = clodo::check_migrations(&loaded.desired);
         for note in loaded.notes.into_iter().chain(migrations) {
             if !findings.contains(&note) {
                 findings.push(note);

@@ -232,6 +232,29 @@ impl<'d> Migrator<'d> {
     }
 
     async fn apply(&self, file: &MigrationFile, ready: bool) -> Result<Vec<Rebuild>, MigrateError> {
+        let (script, rebuilds) = self.request(file, ready).await?;
+        let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
+        // After a lost answer, or when somebody else was faster, the database knows.
+        let (applied, _) = self.recorded().await.unwrap_or_default();
+        let is_it = |done: &AppliedMigration| {
+            done.name == file.name && done.checksum == Some(file.checksum)
+        };
+        if applied.iter().any(is_it) {
+            return Ok(rebuilds);
+        }
+        Err(MigrateError::Failed { path: file.path.clone(), source })
+    }
+
+    /// All that applies a file, as one transaction, and which tables it makes anew. The schema is read
+    /// only when the file can lose rows. `ready` says that both tables of records are there.
+    ///
+    /// # Errors
+    /// When the file is refused, or the schema cannot be read.
+    pub async fn request(
+        &self,
+        file: &MigrationFile,
+        ready: bool,
+    ) -> Result<(String, Vec<Rebuild>), MigrateError> {
         let (sql, rebuilds) = match drops(file) {
             false => (file.sql.clone(), Vec::new()),
             true => {
@@ -245,17 +268,7 @@ impl<'d> Migrator<'d> {
             }
         };
         let tables = if ready { String::new() } else { self.tables() };
-        let script = format!("{tables}{}{sql}", self.record(file));
-        let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
-        // After a lost answer, or when somebody else was faster, the database knows.
-        let (applied, _) = self.recorded().await.unwrap_or_default();
-        let is_it = |done: &AppliedMigration| {
-            done.name == file.name && done.checksum == Some(file.checksum)
-        };
-        if applied.iter().any(is_it) {
-            return Ok(rebuilds);
-        }
-        Err(MigrateError::Failed { path: file.path.clone(), source })
+        Ok((format!("{tables}{}{sql}", self.record(file)), rebuilds))
     }
 
     fn tables(&self) -> String {

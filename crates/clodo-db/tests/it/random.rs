@@ -198,6 +198,7 @@ proptest! {
 }
 
 /// Fewer where many run; `cargo xtask safety` runs them all.
+#[expect(clippy::disallowed_methods, reason = "how many is for who runs the tests to say")]
 fn cases() -> u32 {
     std::env::var("CLODO_SAFETY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
 }

@@ -21,7 +21,7 @@ use clodo_orchestrator::{
     Addresses, Applied, Before, Change, Inputs, Inspected, Look, Observed, Platform, PlatformError,
     PlatformErrorKind, Scope, Undone, WorkerRef,
 };
-use clodo_types::{AccountId, AccountName, TargetId, ZoneId, ZoneName};
+use clodo_types::{AccountId, AccountName, DatabaseId, DatabaseName, TargetId, ZoneId, ZoneName};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -66,6 +66,7 @@ pub struct CloudflarePlatform {
 struct Learned {
     zones: BTreeMap<AccountName, BTreeMap<ZoneName, ZoneId>>,
     subdomains: BTreeMap<AccountName, String>,
+    databases: BTreeMap<AccountName, BTreeMap<DatabaseName, DatabaseId>>,
 }
 
 impl CloudflarePlatform {
@@ -105,6 +106,15 @@ impl CloudflarePlatform {
             PlatformError::new(PlatformErrorKind::Refused, doing)
                 .with_hint("add `id` to the account in clodo.toml, or set CLOUDFLARE_ACCOUNT_ID")
         })
+    }
+
+    /// The id of a database, as the last listing told it.
+    pub(crate) fn database_named(
+        &self,
+        account: &AccountName,
+        name: &DatabaseName,
+    ) -> Option<DatabaseId> {
+        self.learned().databases.get(account)?.get(name).cloned()
     }
 
     pub(crate) fn style(&self) -> UrlStyle {

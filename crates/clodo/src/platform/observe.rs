@@ -62,6 +62,9 @@ impl CloudflarePlatform {
             Some((database.name.parse().ok()?, known))
         });
         account.databases = ours.collect();
+        let by_name =
+            account.databases.iter().map(|(name, known)| (name.clone(), known.id.clone()));
+        self.learned().databases.insert(name.clone(), by_name.collect());
         let ours = namespaces
             .into_iter()
             .filter_map(|namespace| Some((namespace.title.parse().ok()?, namespace.id)));

@@ -1,0 +1,125 @@
+use crate::{load_error::chain, platform::CloudflarePlatform};
+use async_trait::async_trait;
+use clodo_cf_api::d1::D1Database;
+use clodo_db::{MigrationFile, Migrations, Schema, lint, protect};
+use clodo_orchestrator::{
+    Action, DatabaseRef, Desired, Gate, Migration, Plan, PlatformError, ResourceRef,
+};
+use clodo_types::{AccountName, Finding, Severity};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Refuses migrations that would lose rows, or that do not fit the schema of the database which is to
+/// get them: each pending file is tried on that schema, without its rows, before anything is written.
+///
+/// It reads the schema of each database that has pending files, in one call.
+#[derive(Clone, Debug)]
+pub struct MigrationGate {
+    platform: Arc<CloudflarePlatform>,
+}
+
+impl MigrationGate {
+    /// Reads schemas through a platform's client.
+    #[must_use]
+    pub fn new(platform: Arc<CloudflarePlatform>) -> Self {
+        Self { platform }
+    }
+
+    /// The schema of now; a database that is yet to be made holds nothing.
+    async fn schema(&self, migration: &Migration) -> Result<Schema, PlatformError> {
+        let known = match &migration.database {
+            ResourceRef::Id(id) => Some(id.clone()),
+            ResourceRef::Name(name) => self.platform.database_named(&migration.account, name),
+        };
+        let Some(id) = known else { return Ok(Schema::default()) };
+        let account = self.platform.account(&migration.account)?.clone();
+        let database = D1Database::new(self.platform.client().clone(), account, id);
+        let schema = Schema::read(&database, &migration.table).await;
+        schema.map_err(|error| {
+            let doing = "could not read the schema of a database with pending migrations";
+            PlatformError::new(clodo_orchestrator::PlatformErrorKind::Refused, doing)
+                .with_source(error)
+        })
+    }
+}
+
+#[async_trait]
+impl Gate for MigrationGate {
+    async fn check(&self, plan: &Plan, _desired: &Desired) -> Vec<Finding> {
+        let mut schemas: BTreeMap<(&AccountName, &DatabaseRef), Schema> = BTreeMap::new();
+        let mut refused: BTreeSet<(&AccountName, &DatabaseRef)> = BTreeSet::new();
+        let mut findings = Vec::new();
+        for step in plan.steps() {
+            let Action::Migrate(migration) = &step.action else { continue };
+            let database = (&migration.account, &migration.database);
+            // What a file would find behind one that is refused, nobody knows.
+            if refused.contains(&database) {
+                continue;
+            }
+            let schema = match schemas.remove(&database) {
+                Some(schema) => Ok(schema),
+                None => self.schema(migration).await,
+            };
+            let checked = schema.map_err(|error| unread(&error)).and_then(|schema| {
+                let file = file(&migration.file);
+                protect(&schema, &file).map_err(|refusal| *refusal.0)
+            });
+            match checked {
+                Ok(protected) => {
+                    schemas.insert(database, protected.schema);
+                }
+                Err(finding) => {
+                    refused.insert(database);
+                    // The databases of all customers get the same files.
+                    if !findings.contains(&finding) {
+                        findings.push(finding);
+                    }
+                }
+            }
+        }
+        findings
+    }
+}
+
+fn unread(error: &PlatformError) -> Finding {
+    Finding {
+        rule: "migrations-unchecked".to_owned(),
+        severity: Severity::Block,
+        at: None,
+        message: chain(error),
+        hint: Some("the token needs to read D1".to_owned()),
+    }
+}
+
+/// What a deployment of these targets would be refused for on databases that have none of the files
+/// yet, as those of a new customer. Nothing is contacted.
+#[must_use]
+pub fn check_migrations(desired: &Desired) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for database in desired.targets.iter().flat_map(|target| &target.databases) {
+        let files = database.migrations.iter().map(file).collect();
+        let found = match Migrations::new(files) {
+            Ok(files) => lint(&files, 0),
+            Err(error) => vec![Finding {
+                rule: "migrations-unordered".to_owned(),
+                severity: Severity::Block,
+                at: None,
+                message: error.to_string(),
+                hint: Some(error.hint().to_owned()),
+            }],
+        };
+        for finding in found.into_iter().filter(|one| one.severity == Severity::Block) {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+    findings
+}
+
+/// A migration file as `clodo-db` knows it.
+pub(crate) fn file(file: &clodo_orchestrator::MigrationFile) -> MigrationFile {
+    MigrationFile::new(file.name.clone(), file.path.clone(), file.sql.clone())
+}
