@@ -50,7 +50,10 @@ fn a_table_that_is_made_anew_keeps_the_rows_that_refer_to_it() {
     let sandbox = shop();
     sandbox.write("migrations/0002_names.sql", REBUILD);
     assert_eq!(deploy(&sandbox).exits(0).json()["outcome"], "done");
-    assert_eq!(ask(&sandbox, "SELECT count(*) FROM book JOIN author ON author.id = book.author"), 2);
+    assert_eq!(
+        ask(&sandbox, "SELECT count(*) FROM book JOIN author ON author.id = book.author"),
+        2
+    );
     let sql = "SELECT sql FROM sqlite_master WHERE name = 'author'";
     assert!(ask(&sandbox, sql).as_str().is_some_and(|sql| sql.contains("NOT NULL")));
     assert_eq!(deploy(&sandbox).exits(0).json()["outcome"], "nothing_to_do");

@@ -39,11 +39,11 @@ fn validate_refuses_the_migration_that_a_deployment_would_refuse() {
     let findings = refused["findings"].as_array().expect("findings");
     let blocks: Vec<_> = findings.iter().filter(|one| one["severity"] == "block").collect();
     assert_eq!(blocks.len(), 1, "once, for whatever targets: {refused:#}");
-    assert_eq!(blocks[0]["rule"], "destructive-migration");
+    assert_eq!(blocks[0]["rule"], "drop-table");
     assert_eq!((&blocks[0]["at"]["line"], &blocks[0]["at"]["column"]), (&2.into(), &1.into()));
     let deploy = [&["deploy"][..], &ONE, &["--yes", "--json"]].concat();
     let deployed = sandbox.deploy(&deploy).exits(3).json();
-    assert_eq!(deployed["findings"][0]["rule"], "destructive-migration", "{deployed:#}");
+    assert_eq!(deployed["findings"][0]["rule"], "drop-table", "{deployed:#}");
 }
 
 #[test]
