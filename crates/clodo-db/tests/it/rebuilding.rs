@@ -208,3 +208,23 @@ async fn a_schema_that_changes_meanwhile_is_noticed_before_rows_move() {
     assert!(error.message().contains("the schema has changed since it was read"), "{error}");
     assert_eq!(rows(&database, "SELECT count(*) FROM late").await, [[1.into()]]);
 }
+
+/// What people try instead, in a transaction with foreign keys on: the reason for what is done here.
+#[tokio::test]
+async fn neither_deferring_nor_renaming_keeps_the_children() {
+    let schema = "CREATE TABLE parent (id INTEGER PRIMARY KEY);\n\
+        CREATE TABLE child (parent REFERENCES parent ON DELETE CASCADE);\n\
+        INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);";
+    let anew = "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent SELECT * FROM old; DROP TABLE old;";
+    for sql in [
+        "PRAGMA defer_foreign_keys = ON; CREATE TABLE n (id INTEGER PRIMARY KEY);\n\
+         INSERT INTO n SELECT * FROM parent; DROP TABLE parent; ALTER TABLE n RENAME TO parent;"
+            .to_owned(),
+        format!("ALTER TABLE parent RENAME TO old; {anew}"),
+        format!("PRAGMA legacy_alter_table = ON; ALTER TABLE parent RENAME TO old; {anew}"),
+    ] {
+        let database = with(schema).await;
+        database.script(&sql).await.unwrap();
+        assert_eq!(rows(&database, "SELECT count(*) FROM child").await, [[0.into()]], "{sql}");
+    }
+}
