@@ -37,6 +37,7 @@
 //! # Features
 //! - `conformance`: what every [`Database`] must pass, as functions for tests.
 
+mod backup;
 mod database;
 mod error;
 mod identifier;
@@ -49,6 +50,12 @@ mod value;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use backup::{
+    BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter, Difference,
+    DumpSource, Existing, Keeper, KeptDump, Moments, RestoreError, RestoreOptions, RestoreReport,
+    Retention, Sealer, Sealing, Still, StoredBackup, Summary, backup, backup_name, compare,
+    restore, verify_text,
+};
 pub use database::{Capabilities, Database, Integers};
 pub use error::{DatabaseError, DatabaseErrorKind};
 pub use identifier::{literal, quoted};

@@ -44,6 +44,17 @@ impl SqliteDatabase {
         &self.0
     }
 
+    /// A copy at this moment as a file of its own, opened for reading: what a backup of a database
+    /// that others write to is taken from. Other calls wait while it is made.
+    ///
+    /// # Errors
+    /// When the copy cannot be written; then nothing is there.
+    pub async fn copy_to(&self, path: impl Into<PathBuf>) -> Result<Self, DatabaseError> {
+        let path = path.into();
+        self.0.back_up_to(&path).await.map_err(failed)?;
+        Self::open(path, OpenOptions::read_only()).await
+    }
+
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,

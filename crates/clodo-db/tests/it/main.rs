@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
 
 mod applying;
+mod backing_up;
 mod linting;
 mod random;
 mod rebuilding;

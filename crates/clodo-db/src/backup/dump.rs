@@ -1,0 +1,364 @@
+use super::{
+    error::BackupError,
+    layout::{Layout, MARKER, Table, ask},
+    moments::Moments,
+    rows,
+    text::{Hashed, Summary},
+    virtuals::{self, Carry},
+};
+use crate::{database::Database, identifier::literal, value::Value};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+/// How to make a backup.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BackupOptions {
+    /// How many bytes are read at once, about. A few times as many are in memory.
+    pub page_bytes: u64,
+    /// A folder for tables that were read already: with one, tables that somebody wrote to meanwhile
+    /// are read again. Without, everything goes out at once and is read once.
+    pub scratch: Option<PathBuf>,
+    /// How often changed tables are read again before the backup is what it is.
+    pub attempts: u32,
+}
+
+impl Default for BackupOptions {
+    fn default() -> Self {
+        Self { page_bytes: 2 << 20, scratch: None, attempts: 5 }
+    }
+}
+
+impl BackupOptions {
+    /// Sets the folder for tables that were read already.
+    #[must_use]
+    pub fn with_scratch(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.scratch = Some(folder.into());
+        self
+    }
+
+    /// Sets how often changed tables are read.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets how many bytes are read at once.
+    #[must_use]
+    pub fn with_page_bytes(mut self, bytes: u64) -> Self {
+        self.page_bytes = bytes.max(4096);
+        self
+    }
+}
+
+/// What a backup is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// What its last line says.
+    pub summary: Summary,
+    /// How long the text is.
+    pub bytes: u64,
+    /// How often the database was gone through.
+    pub attempts: u32,
+}
+
+/// Writes a database as SQL text that makes the same database: each value exactly, the numbers of rows
+/// that no column shows, what was counted up, full-text indexes. It also loads with `sqlite3` and,
+/// where D1's limits allow, with `wrangler d1 execute --file`.
+///
+/// The text is whole only with its last line; what was written before an error is no backup. Read it
+/// back with [`restore`](super::restore). Statistics of `ANALYZE` are left out, and the sign of zero.
+///
+/// # Errors
+/// When the database cannot be read, holds something that would not come back, or `out` fails.
+pub async fn backup(
+    database: &dyn Database,
+    moments: &dyn Moments,
+    out: &mut (dyn Write + Send),
+    options: &BackupOptions,
+) -> Result<BackupReport, BackupError> {
+    check(database).await?;
+    let mut work = Work { database, moments, options, segments: BTreeMap::new() };
+    match &options.scratch {
+        None => work.at_once(out).await,
+        Some(folder) => {
+            std::fs::create_dir_all(folder)?;
+            work.until_settled(folder.clone(), out).await
+        }
+    }
+}
+
+async fn check(database: &dyn Database) -> Result<(), BackupError> {
+    let sql = format!(
+        "SELECT hex('a'), (SELECT count(*) FROM sqlite_master WHERE name = {})",
+        literal(MARKER)
+    );
+    match &ask(database, &sql).await?.rows[..] {
+        [row] => match &row[..] {
+            [Value::Text(hex), Value::Integer(0)] if hex == "61" => Ok(()),
+            [Value::Text(hex), _] if hex == "61" => Err(BackupError::HalfRestored),
+            _ => Err(BackupError::Encoding),
+        },
+        _ => Err(BackupError::Answer("texts".to_owned())),
+    }
+}
+
+/// A table that was read into a file.
+struct Segment {
+    file: PathBuf,
+    rows: u64,
+    digest: [u8; 32],
+    /// It was read at this one moment.
+    at: Option<String>,
+}
+
+struct Work<'a> {
+    database: &'a dyn Database,
+    moments: &'a dyn Moments,
+    options: &'a BackupOptions,
+    segments: BTreeMap<String, Segment>,
+}
+
+impl Work<'_> {
+    /// Reads everything once, straight into `out`.
+    async fn at_once(&self, out: &mut (dyn Write + Send)) -> Result<BackupReport, BackupError> {
+        let before = self.moments.moment().await?;
+        let layout = Layout::read(self.database).await?;
+        let mut out = Hashed::new(out);
+        let mut summary = self.summary(&layout).await?;
+        head(&layout, &mut out)?;
+        for table in &layout.tables {
+            let rows = self.table(&layout, table, &mut out).await?;
+            summary.rows.insert(table.name.clone(), rows);
+        }
+        between(&layout, &mut out)?;
+        for table in virtuals(&layout) {
+            let rows = self.table(&layout, table, &mut out).await?;
+            summary.rows.insert(table.name.clone(), rows);
+        }
+        out.write_all(self.counters(&layout).await?.as_bytes())?;
+        tail(&layout, &mut out)?;
+        let same = layout == Layout::read(self.database).await?;
+        summary.consistent = same && before == self.moments.moment().await?;
+        summary.moment = Some(before).filter(|at| summary.consistent && !at.is_empty());
+        let bytes = out.end(&mut summary)?;
+        Ok(BackupReport { summary, bytes, attempts: 1 })
+    }
+
+    /// Reads tables into files, those that changed again, until nobody wrote meanwhile.
+    async fn until_settled(
+        &mut self,
+        folder: PathBuf,
+        out: &mut (dyn Write + Send),
+    ) -> Result<BackupReport, BackupError> {
+        let folder = Scratch::new(folder)?;
+        let mut known: Option<Layout> = None;
+        let mut attempt = 1;
+        loop {
+            let last = attempt >= self.options.attempts;
+            let before = self.moments.moment().await?;
+            let layout = Layout::read(self.database).await?;
+            if known.as_ref().is_some_and(|known| *known != layout) {
+                self.segments.clear();
+            }
+            let read = self.pass(&layout, &folder, &before).await;
+            let counters = match read {
+                Ok(()) => self.counters(&layout).await?,
+                Err(BackupError::SchemaChanged | BackupError::Database(_))
+                    if !last && self.moved(&before).await? =>
+                {
+                    known = Some(layout);
+                    attempt += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let settled = !self.moved(&before).await?;
+            if settled || last {
+                let moment = settled.then_some(before).filter(|at| !at.is_empty());
+                let (summary, bytes) =
+                    self.assemble(&layout, &counters, (settled, moment), out).await?;
+                return Ok(BackupReport { summary, bytes, attempts: attempt });
+            }
+            known = Some(layout);
+            attempt += 1;
+        }
+    }
+
+    async fn moved(&self, since: &str) -> Result<bool, BackupError> {
+        Ok(self.moments.moment().await? != since)
+    }
+
+    /// Reads what is not known to be as it was at the moment `now`.
+    async fn pass(
+        &mut self,
+        layout: &Layout,
+        folder: &Scratch,
+        now: &str,
+    ) -> Result<(), BackupError> {
+        for (number, table) in layout.tables.iter().chain(virtuals(layout)).enumerate() {
+            match self.segments.get(&table.name) {
+                Some(known) if known.at.as_deref() == Some(now) => continue,
+                Some(known) => {
+                    let mut nowhere = io::sink();
+                    let mut seen = Hashed::new(&mut nowhere);
+                    self.table(layout, table, &mut seen).await?;
+                    if seen.digest() == known.digest {
+                        continue;
+                    }
+                }
+                None => {}
+            }
+            let before = self.moments.moment().await?;
+            let path = folder.path.join(format!("{number}.sql"));
+            let mut file = io::BufWriter::new(File::create(&path)?);
+            let mut hashed = Hashed::new(&mut file);
+            let rows = self.table(layout, table, &mut hashed).await?;
+            let digest = hashed.digest();
+            file.flush()?;
+            let at = (!self.moved(&before).await?).then_some(before);
+            self.segments.insert(table.name.clone(), Segment { file: path, rows, digest, at });
+        }
+        Ok(())
+    }
+
+    async fn assemble(
+        &self,
+        layout: &Layout,
+        counters: &str,
+        (consistent, moment): (bool, Option<String>),
+        out: &mut (dyn Write + Send),
+    ) -> Result<(Summary, u64), BackupError> {
+        let mut out = Hashed::new(out);
+        let mut summary = Summary { consistent, moment, ..self.summary(layout).await? };
+        let mut copy = |table: &Table, out: &mut Hashed<'_>| -> Result<(), BackupError> {
+            let segment = self.segments.get(&table.name).ok_or(BackupError::SchemaChanged)?;
+            io::copy(&mut File::open(&segment.file)?, out)?;
+            summary.rows.insert(table.name.clone(), segment.rows);
+            Ok(())
+        };
+        head(layout, &mut out)?;
+        for table in &layout.tables {
+            copy(table, &mut out)?;
+        }
+        between(layout, &mut out)?;
+        for table in virtuals(layout) {
+            copy(table, &mut out)?;
+        }
+        out.write_all(counters.as_bytes())?;
+        tail(layout, &mut out)?;
+        let bytes = out.end(&mut summary)?;
+        Ok((summary, bytes))
+    }
+
+    async fn table(
+        &self,
+        layout: &Layout,
+        table: &Table,
+        out: &mut (dyn Write + Send),
+    ) -> Result<u64, BackupError> {
+        let (database, budget) = (self.database, self.options.page_bytes);
+        match layout.virtuals.iter().any(|own| own.name == table.name) {
+            true => virtuals::write(database, layout, table, budget, out).await,
+            false => rows::write(database, table, budget, out).await,
+        }
+    }
+
+    async fn summary(&self, layout: &Layout) -> Result<Summary, BackupError> {
+        let mut summary = Summary::default();
+        for table in &layout.virtuals {
+            let carry = virtuals::carry(self.database, layout, table).await?;
+            if matches!(carry, Carry::Shadows(_)) {
+                summary.contentless.push(table.name.clone());
+            }
+        }
+        Ok(summary)
+    }
+
+    /// How far tables have counted.
+    async fn counters(&self, layout: &Layout) -> Result<String, BackupError> {
+        if !layout.counts {
+            return Ok(String::new());
+        }
+        let sql = "SELECT name, seq || '' FROM sqlite_sequence ORDER BY name";
+        let rows = super::layout::texts(&ask(self.database, sql).await?, 2);
+        let mut text = String::new();
+        for row in rows {
+            // SQLite does not mind leftovers; here they could not be put back.
+            if !layout.tables.iter().any(|table| table.name == row[0]) {
+                continue;
+            }
+            let (name, seq) = (literal(&row[0]), &row[1]);
+            let seq = seq.parse::<i64>().map_or_else(|_| literal(seq), |seq| seq.to_string());
+            text += &format!(
+                "DELETE FROM sqlite_sequence WHERE name={name};\n\
+                 INSERT INTO sqlite_sequence (name,seq) VALUES ({name},{seq});\n"
+            );
+        }
+        Ok(text)
+    }
+}
+
+/// Virtual tables, those behind that show what others hold.
+fn virtuals(layout: &Layout) -> impl Iterator<Item = &Table> {
+    let shows = |table: &&Table| table.sql.to_ascii_lowercase().contains("fts5vocab");
+    let own = layout.virtuals.iter().filter(move |table| !shows(table));
+    own.chain(layout.virtuals.iter().filter(move |table| shows(table)))
+}
+
+fn head(layout: &Layout, out: &mut Hashed<'_>) -> io::Result<()> {
+    out.begin()?;
+    layout.tables.iter().try_for_each(|table| writeln!(out, "{}", ended(&table.sql)))?;
+    layout.unique.iter().try_for_each(|sql| writeln!(out, "{}", ended(sql)))
+}
+
+fn between(layout: &Layout, out: &mut Hashed<'_>) -> io::Result<()> {
+    layout.views.iter().try_for_each(|sql| writeln!(out, "{}", ended(sql)))
+}
+
+fn tail(layout: &Layout, out: &mut Hashed<'_>) -> io::Result<()> {
+    // Only now: they would do again what they did when the rows were new.
+    let rest = layout.indexes.iter().chain(&layout.triggers);
+    rest.into_iter().try_for_each(|sql| writeln!(out, "{}", ended(sql)))
+}
+
+/// A definition with its semicolon, which no comment at its end may hide.
+pub(super) fn ended(sql: &str) -> String {
+    let last = sql.lines().next_back().unwrap_or_default();
+    if last.contains("--") { format!("{sql}\n;") } else { format!("{sql};") }
+}
+
+/// A folder that is gone when the work is.
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn new(within: PathBuf) -> io::Result<Self> {
+        let mut number = 0_u32;
+        loop {
+            let path = within.join(format!("backup-{}-{number}", std::process::id()));
+            let mut folder = std::fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+            match folder.create(&path) {
+                Ok(()) => return Ok(Self { path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left would only take room.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,112 @@
+use super::{
+    dump::{BackupOptions, BackupReport, backup},
+    error::BackupError,
+    moments::Moments,
+    restore::{DumpSource, unpacked},
+    seal::{Sealer, Sealing},
+    store::{BackupStore, BackupWriter},
+};
+use crate::database::Database;
+use flate2::{Compression, write::GzEncoder};
+use std::io::{self, BufRead, BufReader, Write};
+
+/// A store, and what seals the backups in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeper<'a> {
+    store: &'a dyn BackupStore,
+    sealer: Option<&'a dyn Sealer>,
+}
+
+impl<'a> Keeper<'a> {
+    /// Backups as gzip compresses them.
+    #[must_use]
+    pub fn new(store: &'a dyn BackupStore) -> Self {
+        Self { store, sealer: None }
+    }
+
+    /// Seals them, too.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: &'a dyn Sealer) -> Self {
+        self.sealer = Some(sealer);
+        self
+    }
+
+    /// The name under which a backup is kept: who can open it is part of it.
+    #[must_use]
+    pub fn name(&self, name: &str) -> String {
+        match self.sealer {
+            Some(sealer) => format!("{name}.{}", sealer.identity()),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Backs a database up into the store.
+    ///
+    /// # Errors
+    /// As for [`backup`]; the store has no such backup then.
+    pub async fn back_up(
+        &self,
+        database: &dyn Database,
+        moments: &dyn Moments,
+        name: &str,
+        options: &BackupOptions,
+    ) -> Result<BackupReport, BackupError> {
+        let mut writer = self.store.begin(&self.name(name))?;
+        let report = {
+            let out: Box<dyn Write + Send + '_> = Box::new(&mut *writer);
+            let out: Box<dyn Sealing + '_> = match self.sealer {
+                Some(sealer) => sealer.seal(out)?,
+                None => Box::new(Plain(out)),
+            };
+            let mut packed = GzEncoder::new(out, Compression::fast());
+            let report = backup(database, moments, &mut packed, options).await?;
+            packed.finish()?.finish()?;
+            report
+        };
+        BackupWriter::finish(writer)?;
+        Ok(report)
+    }
+
+    /// A backup of the store, to be restored or verified.
+    #[must_use]
+    pub fn dump(&self, name: &str) -> KeptDump<'a> {
+        KeptDump { keeper: *self, name: self.name(name) }
+    }
+}
+
+/// A backup in a store.
+#[derive(Debug)]
+pub struct KeptDump<'a> {
+    keeper: Keeper<'a>,
+    name: String,
+}
+
+impl DumpSource for KeptDump<'_> {
+    fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
+        let input = self.keeper.store.open(&self.name)?;
+        let input = match self.keeper.sealer {
+            Some(sealer) => sealer.open(input)?,
+            None => input,
+        };
+        unpacked(Box::new(BufReader::with_capacity(1 << 17, input)))
+    }
+}
+
+/// Not sealed.
+struct Plain<'w>(Box<dyn Write + Send + 'w>);
+
+impl Write for Plain<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Sealing for Plain<'_> {
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        self.0.flush()
+    }
+}

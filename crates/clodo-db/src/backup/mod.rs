@@ -1,0 +1,30 @@
+//! A database as text that makes the same database again, and back.
+
+mod cell;
+mod compare;
+mod dump;
+mod error;
+mod keep;
+mod layout;
+mod moments;
+mod order;
+mod read;
+mod restore;
+mod restore_error;
+mod rows;
+mod seal;
+mod statements;
+mod store;
+mod text;
+mod virtuals;
+
+pub use compare::{Difference, compare};
+pub use dump::{BackupOptions, BackupReport, backup};
+pub use error::BackupError;
+pub use keep::{Keeper, KeptDump};
+pub use moments::{Moments, Still};
+pub use restore::{DumpSource, Existing, RestoreOptions, RestoreReport, restore};
+pub use restore_error::RestoreError;
+pub use seal::{Sealer, Sealing};
+pub use store::{BackupFolder, BackupStore, BackupWriter, Retention, StoredBackup, backup_name};
+pub use text::{Summary, verify_text};

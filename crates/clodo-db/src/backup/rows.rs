@@ -1,0 +1,199 @@
+use super::{
+    cell::Cell,
+    error::BackupError,
+    layout::Table,
+    read::{Pages, Row, piece},
+};
+use crate::database::Database;
+use std::io::Write;
+
+/// The longest statement of a dump, in bytes: D1 takes 100,000.
+pub(super) const STATEMENT: usize = 90_000;
+/// What is shorter stays in its row, however long that is: 100 columns of it fit a statement.
+const SHORT: usize = 400;
+/// So many bytes of a large value come with one statement, so that D1 takes it.
+const PIECE: u64 = 40_000;
+/// Where large values are put together.
+pub(super) const PIECES: &str = "\"_clodo_pieces\"";
+
+/// Writes all rows of a table as statements of which D1 takes each, and says how many there are. The
+/// same rows give the same text.
+pub(super) async fn write(
+    database: &dyn Database,
+    table: &Table,
+    budget: u64,
+    out: &mut (dyn Write + Send),
+) -> Result<u64, BackupError> {
+    let mut inserts =
+        Inserts { head: format!("INSERT INTO {} VALUES", table.target()), sql: String::new() };
+    let mut rows = 0;
+    let mut pages = Pages::new(database, table, budget);
+    let mut pieces = false;
+    loop {
+        let page = pages.next().await?;
+        if page.is_empty() {
+            break;
+        }
+        for row in &page {
+            rows += 1;
+            let mut text = tuple(row, &[]);
+            let large = large(row, text.len());
+            if !large.is_empty() {
+                inserts.end(out)?;
+                if !std::mem::replace(&mut pieces, true) {
+                    let make = "(id INTEGER PRIMARY KEY, v BLOB)";
+                    writeln!(out, "CREATE TABLE IF NOT EXISTS {PIECES} {make};")?;
+                }
+                Long { database, table, row }.write(&large, out).await?;
+                text = tuple(row, &large);
+            }
+            inserts.push(&text, out)?;
+            if !large.is_empty() {
+                inserts.end(out)?;
+                writeln!(out, "DELETE FROM {PIECES};")?;
+            }
+        }
+    }
+    inserts.end(out)?;
+    if pieces {
+        writeln!(out, "DROP TABLE {PIECES};")?;
+    }
+    Ok(rows)
+}
+
+/// Statements with as many rows as fit.
+struct Inserts {
+    head: String,
+    sql: String,
+}
+
+impl Inserts {
+    fn push(&mut self, tuple: &str, out: &mut (dyn Write + Send)) -> Result<(), BackupError> {
+        if !self.sql.is_empty() && self.sql.len() + tuple.len() > STATEMENT {
+            self.end(out)?;
+        }
+        match self.sql.is_empty() {
+            true => self.sql.push_str(&self.head),
+            false => self.sql.push(','),
+        }
+        self.sql.push('\n');
+        self.sql.push_str(tuple);
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut (dyn Write + Send)) -> Result<(), BackupError> {
+        if !self.sql.is_empty() {
+            self.sql.push_str(";\n");
+            out.write_all(self.sql.as_bytes())?;
+            self.sql.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The values of a row in brackets; those of `large` are taken from where they were put together.
+fn tuple(row: &Row, large: &[usize]) -> String {
+    let mut sql = "(".to_owned();
+    if let Some(number) = row.number {
+        Cell::Integer(number).write(&mut sql);
+        sql.push(',');
+    }
+    for (at, cell) in row.cells.iter().enumerate() {
+        if at > 0 {
+            sql.push(',');
+        }
+        if !large.contains(&at) {
+            cell.write(&mut sql);
+            continue;
+        }
+        let from = format!("SELECT v FROM {PIECES} WHERE id={at}");
+        match is_text(cell) {
+            true => sql.push_str(&format!("CAST(({from}) AS TEXT)")),
+            false => sql.push_str(&format!("({from})")),
+        }
+    }
+    sql.push(')');
+    sql
+}
+
+fn is_text(cell: &Cell) -> bool {
+    matches!(cell, Cell::Text(_) | Cell::Odd(_) | Cell::Later { text: true, .. })
+}
+
+/// Which values do not fit into the row's statement, the largest first.
+fn large(row: &Row, length: usize) -> Vec<usize> {
+    let mut length = length;
+    let mut large: Vec<usize> =
+        (0..row.cells.len()).filter(|at| matches!(row.cells[*at], Cell::Later { .. })).collect();
+    if length <= STATEMENT {
+        return large;
+    }
+    let mut sizes: Vec<(usize, usize)> = row
+        .cells
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !large.contains(at))
+        .map(|(at, cell)| (cell.to_sql().len(), at))
+        .collect();
+    sizes.sort_unstable();
+    while length > STATEMENT
+        && let Some((size, at)) = sizes.pop()
+        && size > SHORT
+    {
+        large.push(at);
+        length -= size;
+    }
+    large
+}
+
+/// A row with values that do not fit into one statement.
+struct Long<'a> {
+    database: &'a dyn Database,
+    table: &'a Table,
+    row: &'a Row,
+}
+
+impl Long<'_> {
+    /// Puts the values together where the row's statement finds them. A row is only ever inserted
+    /// whole: half a value may break what the table demands of it.
+    async fn write(self, large: &[usize], out: &mut (dyn Write + Send)) -> Result<(), BackupError> {
+        for at in large {
+            let whole = match &self.row.cells[*at] {
+                Cell::Text(text) => hex::encode_upper(text),
+                Cell::Odd(bytes) => hex::encode_upper(bytes),
+                Cell::Blob(hex) => hex.clone(),
+                _ => String::new(),
+            };
+            let bytes = match &self.row.cells[*at] {
+                Cell::Later { bytes, .. } => *bytes,
+                _ => u64::try_from(whole.len() / 2).unwrap_or(u64::MAX),
+            };
+            // What D1 cannot hold need not fit its statements; a bounded number of steps, since each
+            // copies all before it.
+            let step = if bytes > 2_000_000 { bytes.div_ceil(16) } else { PIECE };
+            let mut from = 0;
+            while from < bytes {
+                let length = step.min(bytes - from);
+                let part = match &self.row.cells[*at] {
+                    Cell::Later { .. } => {
+                        let place = (self.row, *at);
+                        piece(self.database, self.table, place, (from, length)).await?
+                    }
+                    _ => {
+                        let place = |at: u64| usize::try_from(at * 2).unwrap_or(usize::MAX);
+                        whole[place(from)..place(from + length)].to_owned()
+                    }
+                };
+                match from {
+                    0 => writeln!(out, "INSERT INTO {PIECES} VALUES ({at},x'{part}');")?,
+                    _ => writeln!(
+                        out,
+                        "UPDATE {PIECES} SET v=CAST(v||x'{part}' AS BLOB) WHERE id={at};"
+                    )?,
+                }
+                from += length;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! Backups come back as what they were of, in every database that reads them.
+
+use clodo_db::{
+    BackupError, BackupOptions, Database, Existing, RestoreError, RestoreOptions, SqliteDatabase,
+    Statement, Still, Value, backup, compare, restore, verify_text,
+};
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+pub(crate) async fn dump(database: &SqliteDatabase, options: &BackupOptions) -> Vec<u8> {
+    let mut out = Vec::new();
+    let report = backup(database, database, &mut out, options).await.unwrap();
+    assert!(report.summary.consistent);
+    assert_eq!(report.bytes, out.len() as u64);
+    assert_eq!(verify_text(&mut out.as_slice()).unwrap(), report.summary);
+    out
+}
+
+/// Restored here and by the shell of SQLite, it is the same.
+pub(crate) async fn comes_back(database: &SqliteDatabase, options: &BackupOptions) -> Vec<u8> {
+    let out = dump(database, options).await;
+    let again = SqliteDatabase::in_memory().await.unwrap();
+    let small = RestoreOptions::default().with_request_bytes(2_000);
+    restore(&again, &out, &small).await.unwrap_or_else(|error| {
+        panic!("{error:?}\n{}", String::from_utf8_lossy(&out));
+    });
+    same(database, &again, &out).await;
+    let twice = dump(&again, options).await;
+    assert_eq!(body(&out), body(&twice));
+    if shell().is_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sqlite");
+        load(&path, &out);
+        let loaded = SqliteDatabase::open(&path, clodo_sqlite::OpenOptions::default());
+        same(database, &loaded.await.unwrap(), &out).await;
+    }
+    out
+}
+
+async fn same(one: &SqliteDatabase, other: &SqliteDatabase, dump: &[u8]) {
+    let differences = compare(one, other).await.unwrap();
+    assert!(differences.is_empty(), "{differences:?}\n{}", String::from_utf8_lossy(dump));
+    assert!(compare(other, one).await.unwrap().is_empty());
+}
+
+/// Without the last line, which names the moment.
+fn body(dump: &[u8]) -> &[u8] {
+    let end = dump[..dump.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    &dump[..end]
+}
+
+fn shell() -> Option<&'static str> {
+    let found = Command::new("sqlite3").arg("--version").output().is_ok();
+    if !found {
+        eprintln!("skipped: there is no sqlite3 here to load the dump with");
+    }
+    found.then_some("sqlite3")
+}
+
+fn load(path: &Path, dump: &[u8]) {
+    let mut shell = Command::new("sqlite3")
+        .args(["-batch", "-bail"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = shell.stdin.take().unwrap();
+    // Nothing has to survive a power cut here.
+    input.write_all(b"PRAGMA synchronous=OFF;\n").unwrap();
+    input.write_all(dump).unwrap();
+    input.write_all(b"PRAGMA integrity_check;\n").unwrap();
+    drop(input);
+    let done = shell.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.is_empty(), "{said}\n{}", String::from_utf8_lossy(dump));
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "ok\n");
+}
+
+async fn with(sql: &str) -> SqliteDatabase {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    database.script(sql).await.unwrap();
+    database
+}
+
+async fn one(database: &dyn Database, sql: &str) -> Value {
+    database.query(&Statement::new(sql)).await.unwrap().rows[0][0].clone()
+}
+
+const ODD: &str = "
+    CREATE TABLE \"a\"\"b;--\" (\"c'd\" PRIMARY KEY, \"select\" TEXT, g AS (\"select\" || '!') STORED);
+    INSERT INTO \"a\"\"b;--\" VALUES (9007199254740993, 'x'), (-9223372036854775808, NULL), (x'0027', ''),
+        ('it''s', 'a' || char(13) || char(10) || 'b;' || char(10) || '-- clodo-backup-end {}'), (9e999, '.quit');
+    INSERT INTO \"a\"\"b;--\" VALUES (-9e999, CAST(x'ff00fe' AS TEXT)), (0.1, char(0) || 'x'), (1.0, char(65533)),
+        (5e-324, CAST(x'c328' AS TEXT)), (1.7976931348623157e308, CAST(x'' AS TEXT)), (123456789.12345678, 'ü');
+    CREATE TABLE hidden (a, b); INSERT INTO hidden (rowid, a, b) VALUES (-5, 1, 2), (7, 'x', x''), (9007199254740995, NULL, 1);
+    CREATE TABLE taken (rowid TEXT, _rowid_, oid INTEGER); INSERT INTO taken VALUES ('x', 1, 2), (NULL, NULL, NULL);
+    CREATE TABLE partly (rowid TEXT, b); INSERT INTO partly (_rowid_, rowid, b) VALUES (44, 'x', 1);
+    CREATE TABLE down (id INTEGER PRIMARY KEY DESC, x); INSERT INTO down (rowid, id, x) VALUES (99, 1, 2);
+    CREATE TABLE pair (a TEXT COLLATE NOCASE, b BLOB, c, PRIMARY KEY (b, a DESC)) WITHOUT ROWID;
+    INSERT INTO pair VALUES ('A', 1, 1), ('b', 1, 2), ('a', x'01', 3), (CAST(x'ff' AS TEXT), 'q', 4), ('a', 1.5, 4);
+    CREATE TABLE strict (id INTEGER PRIMARY KEY AUTOINCREMENT, v ANY, r REAL, t TEXT) STRICT;
+    INSERT INTO strict VALUES (4, '1', 1, '1'), (5, 1, 2.5, '2'); DELETE FROM strict WHERE id = 5;
+    CREATE TABLE log (said);
+    CREATE TRIGGER \"tr;\" AFTER INSERT ON strict BEGIN INSERT INTO log VALUES ('it''s; END;'); SELECT 1; END;
+    CREATE VIEW v (x, y) AS SELECT id, CASE WHEN v THEN 1 END FROM strict -- why
+    ;
+    CREATE TRIGGER iv INSTEAD OF INSERT ON v BEGIN INSERT INTO log VALUES (new.x); END;
+    CREATE UNIQUE INDEX \"i\"\"1\" ON hidden (a) WHERE b > 0;
+    CREATE INDEX i2 ON hidden (a + 1, lower(b) DESC);
+    CREATE TABLE parent (id INTEGER, name TEXT); CREATE UNIQUE INDEX p ON parent (id);
+    CREATE TABLE child (id INTEGER PRIMARY KEY, p INTEGER REFERENCES parent (id) ON DELETE CASCADE);
+    INSERT INTO parent VALUES (1, 'a'); INSERT INTO child VALUES (1, 1), (2, NULL);
+    CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER NOT NULL REFERENCES tree (id) ON DELETE RESTRICT);
+    INSERT INTO tree VALUES (3, 3), (1, 3), (2, 1);
+    CREATE TABLE egg (id INTEGER PRIMARY KEY, hen INTEGER NOT NULL REFERENCES hen (id) DEFERRABLE INITIALLY DEFERRED);
+    CREATE TABLE hen (id INTEGER PRIMARY KEY, egg INTEGER NOT NULL REFERENCES egg (id) DEFERRABLE INITIALLY DEFERRED);
+    INSERT INTO egg VALUES (1, 2), (2, 1); INSERT INTO hen VALUES (2, 1), (1, 2);
+    CREATE TABLE empty (a);";
+
+#[tokio::test]
+async fn odd_values_and_schemas_come_back() {
+    let database = with(ODD).await;
+    let out = comes_back(&database, &BackupOptions::default()).await;
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.lines().all(|line| line.len() < 100_000));
+    // However small the pages are.
+    comes_back(&database, &BackupOptions::default().with_page_bytes(1)).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let options = BackupOptions::default().with_scratch(scratch.path());
+    let through_files = comes_back(&database, &options).await;
+    assert_eq!(body(&through_files), body(text.as_bytes()));
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn an_empty_database_comes_back() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    comes_back(&database, &BackupOptions::default()).await;
+}
+
+const SEARCH: &str = "
+    CREATE VIRTUAL TABLE plain USING fts5(title, body UNINDEXED, n, tokenize = \"porter unicode61\");
+    INSERT INTO plain (rowid, title, body, n) VALUES (3, 'running foxes', x'00ff', 9007199254740993), (9007199254740993, 'a fox', 'b', NULL);
+    INSERT INTO plain (plain, rank) VALUES ('pgsz', 64), ('rank', 'bm25(10.0, 5.0, 1.0)');
+    CREATE TABLE notes (id INTEGER PRIMARY KEY, \"te xt\" TEXT, public);
+    CREATE VIRTUAL TABLE partial USING fts5(\"te xt\", content='notes', content_rowid='id');
+    CREATE TRIGGER in_index AFTER INSERT ON notes WHEN new.public BEGIN
+        INSERT INTO partial (rowid, \"te xt\") VALUES (new.id, new.\"te xt\"); END;
+    INSERT INTO notes VALUES (1, 'open words', 1), (2, 'secret words', 0), (-4, 'more open words', 1);
+    CREATE VIEW shown AS SELECT id AS rowid, upper(\"te xt\") AS \"text\" FROM notes WHERE public;
+    CREATE VIRTUAL TABLE over_view USING fts5(text, content='shown');
+    INSERT INTO over_view (over_view) VALUES ('rebuild');
+    CREATE VIRTUAL TABLE bare USING fts5(a, b, content='', contentless_delete=1);
+    INSERT INTO bare (rowid, a, b) VALUES (5, 'hello world', 'x'), (8, 'other', 'hello'), (9, 'gone', 'gone');
+    DELETE FROM bare WHERE rowid = 9;
+    CREATE VIRTUAL TABLE \"words of it's\" USING fts5vocab(plain, row);
+    CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1, +note);
+    INSERT INTO boxes VALUES (1, 0.1, 2.5, 'it'), (7, -3, 4, x'00');
+    CREATE VIRTUAL TABLE old USING fts4(a, b, tokenize=porter);
+    INSERT INTO old (docid, a, b) VALUES (12, 'running', 'foxes');";
+
+#[tokio::test]
+async fn virtual_tables_find_what_they_found() {
+    let database = with(SEARCH).await;
+    let out = dump(&database, &BackupOptions::default()).await;
+    assert_eq!(verify_text(&mut out.as_slice()).unwrap().contentless, ["bare"]);
+    let again = SqliteDatabase::in_memory().await.unwrap();
+    restore(&again, &out, &RestoreOptions::default()).await.unwrap();
+    same(&database, &again, &out).await;
+    for (sql, gives) in [
+        ("SELECT group_concat(rowid) FROM plain WHERE plain MATCH 'fox'", "3,9007199254740993"),
+        ("SELECT group_concat(rowid) FROM partial WHERE partial MATCH 'words'", "-4,1"),
+        ("SELECT group_concat(rowid) FROM over_view WHERE over_view MATCH 'more'", "-4"),
+        ("SELECT group_concat(rowid) FROM bare WHERE bare MATCH 'hello OR gone'", "5,8"),
+        ("SELECT group_concat(docid) FROM old WHERE old MATCH 'run'", "12"),
+        ("SELECT group_concat(term) FROM \"words of it's\"", "a,fox,run,9007199254740993"),
+        ("SELECT group_concat(id) FROM boxes WHERE x1 < 3", "1"),
+        (
+            "SELECT group_concat(k || v) FROM plain_config WHERE k <> 'version'",
+            "pgsz64,rankbm25(10.0, 5.0, 1.0)",
+        ),
+    ] {
+        let mut found = [one(&database, sql).await, one(&again, sql).await];
+        for value in &mut found {
+            let mut parts: Vec<&str> = value.as_text().unwrap().split(',').collect();
+            parts.sort_unstable();
+            *value = parts.join(",").into();
+        }
+        let mut gives: Vec<&str> = gives.split(',').collect();
+        gives.sort_unstable();
+        assert_eq!(found, [gives.join(",").into(), gives.join(",").into()], "{sql}");
+    }
+    for name in ["plain", "partial", "over_view", "bare", "old"] {
+        let check = format!("INSERT INTO {name} ({name}) VALUES ('integrity-check')");
+        again.script(&check).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let check = one(&again, "SELECT rtreecheck('boxes')").await;
+    assert_eq!(check, "ok".into());
+    // A write after the restore goes to the index that the rows came with.
+    again
+        .script(
+            "INSERT INTO bare (rowid, a) VALUES (10, 'hello'); DELETE FROM bare WHERE rowid = 5;",
+        )
+        .await
+        .unwrap();
+    let found = one(&again, "SELECT group_concat(rowid) FROM bare WHERE bare MATCH 'hello'").await;
+    assert_eq!(found, "8,10".into());
+}
+
+#[tokio::test]
+async fn the_shell_of_sqlite_loads_full_text_indexes() {
+    if shell().is_none() {
+        return;
+    }
+    // Debian's is older than `contentless_delete`.
+    let database = with(
+        &SEARCH
+            .replace(", contentless_delete=1", "")
+            .replace("DELETE FROM bare WHERE rowid = 9;", ""),
+    )
+    .await;
+    let out = dump(&database, &BackupOptions::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sqlite");
+    load(&path, &out);
+    let loaded = SqliteDatabase::open(&path, clodo_sqlite::OpenOptions::default()).await.unwrap();
+    same(&database, &loaded, &out).await;
+}
+
+#[tokio::test]
+async fn values_beyond_a_statement_come_back_whole() {
+    let database = with(
+        "CREATE TABLE big (id INTEGER PRIMARY KEY, json TEXT CHECK (json_valid(json)), raw BLOB,
+            a AS (json_extract(json, '$[0]')) STORED, odd TEXT);
+         INSERT INTO big (id, json, raw, odd) VALUES
+            (1, '[' || replace(hex(zeroblob(150000)), '0', '1,') || '0]', randomblob(1500000), CAST(x'ff' || randomblob(100001) AS TEXT)),
+            (2, '[1]', x'00', 'x'),
+            (3, '[2]', randomblob(60000), replace(hex(zeroblob(30000)), '0', '''')),
+            (4, '[3]', zeroblob(3000001), NULL);
+         CREATE TABLE keyed (k TEXT, v, PRIMARY KEY (k)) WITHOUT ROWID;
+         INSERT INTO keyed VALUES (hex(randomblob(60000)), 1), ('b', randomblob(2000000)), (char(10), hex(randomblob(200000)));
+         CREATE TABLE many (id INTEGER PRIMARY KEY, v); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+         INSERT INTO many SELECT i, CASE WHEN i % 7 = 0 THEN randomblob(i * 3) ELSE i END FROM n;",
+    )
+    .await;
+    let out = comes_back(&database, &BackupOptions::default()).await;
+    let longest =
+        clodo_db::split(std::str::from_utf8(&out).unwrap()).map(|one| one.text.len()).max();
+    // Only of what D1 could not hold may a statement be longer than D1 takes.
+    assert!(longest.unwrap() < 400_000, "{longest:?}");
+    comes_back(&database, &BackupOptions::default().with_page_bytes(10_000)).await;
+}
+
+#[tokio::test]
+async fn a_table_with_a_hundred_columns_comes_back() {
+    let columns: Vec<String> = (0..100).map(|at| format!("c{at}")).collect();
+    let values: Vec<String> = (0..100).map(|at| format!("hex(randomblob({}))", at * 20)).collect();
+    let sql = format!(
+        "CREATE TABLE wide ({}); INSERT INTO wide VALUES ({});",
+        columns.join(", "),
+        values.join(", ")
+    );
+    comes_back(&with(&sql).await, &BackupOptions::default()).await;
+}
+
+#[tokio::test]
+async fn what_would_not_come_back_is_refused() {
+    let refused = async |database: &SqliteDatabase| {
+        let options = BackupOptions::default();
+        backup(database, &Still, &mut Vec::new(), &options).await.unwrap_err()
+    };
+    let marked = with("CREATE TABLE _clodo_restore (sha256, done);").await;
+    assert!(matches!(refused(&marked).await, BackupError::HalfRestored));
+    let wide = SqliteDatabase::in_memory().await.unwrap();
+    wide.sqlite()
+        .call(|db| db.execute_batch("PRAGMA encoding = 'UTF-16'; CREATE TABLE t (x)"))
+        .await
+        .unwrap();
+    assert!(matches!(refused(&wide).await, BackupError::Encoding));
+    let locale = with("CREATE VIRTUAL TABLE f USING fts5(a, locale=1);").await;
+    assert!(
+        matches!(refused(&locale).await, BackupError::Unsupported { table, .. } if table == "f")
+    );
+}
+
+#[tokio::test]
+async fn a_dump_that_is_not_whole_is_refused_before_anything_is_written() {
+    let database =
+        with("CREATE TABLE t (x); INSERT INTO t VALUES ('a\n-- clodo-backup-end {}\nb');").await;
+    let out = dump(&database, &BackupOptions::default()).await;
+    let text = String::from_utf8(out.clone()).unwrap();
+    let into = SqliteDatabase::in_memory().await.unwrap();
+    let refused =
+        async |dump: Vec<u8>| restore(&into, &dump, &RestoreOptions::default()).await.unwrap_err();
+    assert!(matches!(refused(Vec::new()).await, RestoreError::NoDump));
+    assert!(matches!(refused(b"CREATE TABLE t (x);\n".to_vec()).await, RestoreError::NoDump));
+    assert!(matches!(refused(vec![0xff; 100]).await, RestoreError::NoDump));
+    let newer = text.replacen("clodo-backup 1", "clodo-backup 2", 1).into_bytes();
+    assert!(matches!(refused(newer).await, RestoreError::Format { format: 2 }));
+    for end in [30, out.len() / 2, out.len() - 100, out.len() - 2, out.len() - 1] {
+        assert!(
+            matches!(refused(out[..end].to_vec()).await, RestoreError::Cut | RestoreError::Edited),
+            "{end}"
+        );
+    }
+    for (from, to) in [("'a", "'b"), ("\"t\":1", "\"t\":2"), ("sha256=", "sha256=0")] {
+        assert!(text.contains(from));
+        let edited = text.replacen(from, to, 1).into_bytes();
+        assert!(matches!(refused(edited).await, RestoreError::Edited), "{from}");
+    }
+    let mut more = out.clone();
+    more.extend(b"DROP TABLE t;\n");
+    assert!(matches!(refused(more).await, RestoreError::Cut));
+    assert_eq!(one(&into, "SELECT count(*) FROM sqlite_master").await, 0.into());
+}
+
+#[tokio::test]
+async fn a_database_that_holds_something_is_left_as_it_is_unless_said_otherwise() {
+    let database = with(ODD).await;
+    let out = dump(&database, &BackupOptions::default()).await;
+    let into = with(&format!("{ODD}{SEARCH}")).await;
+    let error = restore(&into, &out, &RestoreOptions::default()).await.unwrap_err();
+    assert!(matches!(error, RestoreError::NotEmpty));
+    let go_on = RestoreOptions::default().with_existing(Existing::GoOn);
+    assert!(matches!(restore(&into, &out, &go_on).await, Err(RestoreError::NotEmpty)));
+    let replace = RestoreOptions::default().with_existing(Existing::Replace);
+    restore(&into, &out, &replace).await.unwrap();
+    same(&database, &into, &out).await;
+}
