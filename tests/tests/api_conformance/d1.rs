@@ -3,7 +3,10 @@ use clodo_cf_api::{
     ApiErrorKind, Origin,
     d1::{self, ExportOptions, ImportFile, NewDatabase, Sql, TransferError},
 };
-use clodo_db::{Database as _, DatabaseErrorKind, MigrationFile, Migrations, Migrator, Statement};
+use clodo_db::{
+    BackupOptions, Database as _, DatabaseErrorKind, MigrationFile, Migrations, Migrator,
+    RestoreOptions, SqliteDatabase, Statement, backup, compare, restore,
+};
 use clodo_types::{AccountId, DatabaseId};
 use serde::Deserialize;
 use serde_json::json;
@@ -174,4 +177,53 @@ async fn a_rebuild_keeps_the_rows_of_what_refers_to_it() {
     let rows = seam.query(&Statement::new(all)).await.unwrap().rows;
     assert_eq!(rows, [["1 1 9007199254740993; 2 1 X'00'; 3 NULL 1.0".into()]]);
     remove(&cloud, &id).await;
+}
+
+/// What neither D1's own export nor JSON carries.
+#[tokio::test]
+async fn a_database_is_backed_up_through_the_api_and_restored_into_another() {
+    let cloud = Cloud::open().await;
+    let (from, to) = (database(&cloud).await, database(&cloud).await);
+    let open = |id: &DatabaseId| {
+        d1::D1Database::new(cloud.client.clone(), cloud.account.clone(), id.clone())
+    };
+    let (one, other) = (open(&from), open(&to));
+    let schema = "CREATE TABLE \"a\"\"b\" (id INTEGER PRIMARY KEY AUTOINCREMENT, v, t TEXT);\n\
+        INSERT INTO \"a\"\"b\" VALUES (9007199254740993, -9223372036854775808, CAST(x'ff' AS TEXT)),\n\
+            (9007199254740994, x'0027ff', 'it''s' || char(13) || char(0) || ';'), (9007199254740995, 9e999, char(65533)),\n\
+            (9007199254740996, 1.0, ''), (9007199254740997, 0.1, NULL), (9007199254740998, 5e-324, '-0');\n\
+        CREATE TABLE tree (id INTEGER PRIMARY KEY, up NOT NULL REFERENCES tree (id) ON DELETE CASCADE, big);\n\
+        INSERT INTO tree VALUES (2, 2, randomblob(1500000)), (1, 2, hex(randomblob(200000))), (3, 1, NULL);\n\
+        CREATE TABLE hidden (a UNIQUE, b); INSERT INTO hidden (rowid, a, b) VALUES (-7, 'x', 1), (9007199254740999, 'y', 2);\n\
+        CREATE TABLE keyed (a TEXT, b REAL, g AS (a || b) STORED, PRIMARY KEY (b, a)) WITHOUT ROWID, STRICT;\n\
+        INSERT INTO keyed VALUES ('x', 1), ('y', 1), ('z', 1e300);\n\
+        CREATE VIRTUAL TABLE found USING fts5(title, body UNINDEXED, tokenize = 'porter');\n\
+        INSERT INTO found (rowid, title, body) VALUES (5, 'running foxes', x'00');\n\
+        CREATE VIRTUAL TABLE outside USING fts5(a, content='hidden');\n\
+        INSERT INTO outside (rowid, a) VALUES (-7, 'x');\n\
+        CREATE INDEX i ON hidden (b) WHERE a > 'a'; CREATE VIEW v AS SELECT id FROM tree;\n\
+        CREATE TRIGGER g AFTER INSERT ON tree BEGIN DELETE FROM hidden; END;";
+    one.script(schema).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let options = BackupOptions::default().with_page_bytes(200_000).with_scratch(scratch.path());
+    let mut dump = Vec::new();
+    let report = backup(&one, &one, &mut dump, &options).await.unwrap();
+    assert!(report.summary.consistent);
+    let now = cloud.client.send(d1::bookmark(&cloud.account, &from)).await.unwrap().bookmark;
+    assert_eq!(report.summary.moment, Some(now));
+    restore(&other, &dump, &RestoreOptions::default()).await.unwrap();
+    assert_eq!(compare(&one, &other).await.unwrap(), []);
+    let local = SqliteDatabase::in_memory().await.unwrap();
+    restore(&local, &dump, &RestoreOptions::default()).await.unwrap();
+    assert_eq!(compare(&local, &one).await.unwrap(), []);
+    let find = Statement::new("SELECT rowid FROM found WHERE found MATCH 'fox'");
+    assert_eq!(other.query(&find).await.unwrap().rows, [[5.into()]]);
+    // As `wrangler d1 execute --file` sends it.
+    let third = database(&cloud).await;
+    let file = ImportFile::from_bytes(dump);
+    cloud.client.import_database(&cloud.account, &third, file, &|_| ()).await.unwrap();
+    assert_eq!(compare(&one, &open(&third)).await.unwrap(), []);
+    for id in [from, to, third] {
+        remove(&cloud, &id).await;
+    }
 }

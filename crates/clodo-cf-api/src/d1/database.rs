@@ -1,11 +1,12 @@
-use super::{QueryMeta, RawResult, Sql, query, raw_batch, read_raw};
+use super::{QueryMeta, RawResult, Sql, bookmark, query, raw_batch, read_raw};
 use crate::{
     api_error::{ApiError, ApiErrorKind},
     client::Client,
 };
 use async_trait::async_trait;
 use clodo_db::{
-    Capabilities, Database, DatabaseError, DatabaseErrorKind, Rows, Statement, Value, placeholders,
+    Capabilities, Database, DatabaseError, DatabaseErrorKind, Moments, Rows, Statement, Value,
+    placeholders,
 };
 use clodo_types::{AccountId, DatabaseId};
 use serde_json::{Number, Value as Json};
@@ -61,6 +62,15 @@ impl Database for D1Database {
         let call = query(&self.account, &self.id, &Sql::new(text));
         self.client.send(call).await.map_err(failed)?;
         Ok(())
+    }
+}
+
+/// Moments are its bookmarks.
+#[async_trait]
+impl Moments for D1Database {
+    async fn moment(&self) -> Result<String, DatabaseError> {
+        let answer = self.client.send(bookmark(&self.account, &self.id)).await.map_err(failed)?;
+        Ok(answer.bookmark)
     }
 }
 

@@ -81,9 +81,8 @@ impl<'a> Pages<'a> {
         });
         let columns: Vec<String> = columns.collect();
         let mut sql = format!("SELECT {} FROM {} t", columns.join(", "), quoted(&table.name));
-        match (table.key_sql(), &self.after) {
-            (Some(key), Some(after)) => sql.push_str(&format!(" WHERE {key} > {after}")),
-            _ => {}
+        if let (Some(key), Some(after)) = (table.key_sql(), &self.after) {
+            sql.push_str(&format!(" WHERE {key} > {after}"));
         }
         match table.key_sql() {
             Some(key) => sql.push_str(&format!(" ORDER BY {}", key.trim_matches(['(', ')']))),

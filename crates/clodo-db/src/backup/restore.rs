@@ -30,7 +30,7 @@ pub trait DumpSource: Send + Sync {
 
 impl DumpSource for Vec<u8> {
     fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
-        Ok(unpacked(Box::new(self.as_slice()))?)
+        unpacked(Box::new(self.as_slice()))
     }
 }
 

@@ -259,12 +259,7 @@ impl Retention {
         known.sort_unstable_by(|one, other| other.cmp(one));
         let mut kept = vec![false; known.len()];
         kept.iter_mut().take(self.last.max(1)).for_each(|kept| *kept = true);
-        // The epoch was a Thursday.
-        let rules: [(usize, fn(i64) -> i64); 2] = [
-            (self.daily, |at| at.div_euclid(DAY)),
-            (self.weekly, |at| (at.div_euclid(DAY) + 3).div_euclid(7)),
-        ];
-        for (count, period) in rules {
+        let mut newest_of = |count: usize, period: &dyn Fn(i64) -> i64| {
             let (mut seen, mut last) = (0, None);
             for (at, (taken, _)) in known.iter().enumerate() {
                 if seen < count && last.replace(period(*taken)) != Some(period(*taken)) {
@@ -272,7 +267,10 @@ impl Retention {
                     seen += 1;
                 }
             }
-        }
+        };
+        newest_of(self.daily, &|at| at.div_euclid(DAY));
+        // The epoch was a Thursday.
+        newest_of(self.weekly, &|at| (at.div_euclid(DAY) + 3).div_euclid(7));
         let pairs = known.iter().zip(kept);
         pairs.filter(|(_, kept)| !kept).map(|((_, name), _)| (*name).to_owned()).collect()
     }
