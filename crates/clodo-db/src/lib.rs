@@ -1,4 +1,5 @@
-//! A database seam over SQLite and Cloudflare D1, and migrations that lose no row.
+//! A database seam over SQLite and Cloudflare D1, migrations that lose no row, and backups that come
+//! back as what they were of.
 //!
 //! | you have | start at |
 //! |---|---|
@@ -8,6 +9,10 @@
 //! | a database to bring up to date | [`Migrator`] |
 //! | a file to check before it runs | [`lint`] |
 //! | SQL text to cut into statements | [`split`] |
+//! | a database to back up | [`backup`] with its [`Moments`]; [`Keeper`] puts it into a [`BackupStore`] |
+//! | a backup | [`restore`], [`verify_text`] |
+//! | two databases that should be the same | [`compare`] |
+//! | more backups than are needed | [`Retention`] |
 //! | a database of another kind | implement [`Database`], and run [`conformance`](crate::conformance) over it |
 //!
 //! # Example
@@ -31,8 +36,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A backup is SQL text, and `sqlite3` reads it too:
+//! ```
+//! use clodo_db::{BackupOptions, Database as _, RestoreOptions, SqliteDatabase, backup, compare, restore};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let database = SqliteDatabase::in_memory().await?;
+//! database.script("CREATE TABLE notes (body); INSERT INTO notes VALUES (x'00ff'), (9e999);").await?;
+//! let mut dump = Vec::new();
+//! let report = backup(&database, &database, &mut dump, &BackupOptions::default()).await?;
+//! assert!(report.summary.consistent);
+//!
+//! let again = SqliteDatabase::in_memory().await?;
+//! restore(&again, &dump, &RestoreOptions::default()).await?;
+//! assert!(compare(&database, &again).await?.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What this crate leaves to others
-//! Where a database is, and who may reach it; when to try again; what a fleet of databases is.
+//! Encryption of backups ([`Sealer`] is its seam), stores other than folders, when to back up. Where a database is, and who may reach it; when to try again; what a fleet of databases is.
 //!
 //! # Features
 //! - `conformance`: what every [`Database`] must pass, as functions for tests.

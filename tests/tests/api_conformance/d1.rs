@@ -195,7 +195,7 @@ async fn a_database_is_backed_up_through_the_api_and_restored_into_another() {
         CREATE TABLE tree (id INTEGER PRIMARY KEY, up NOT NULL REFERENCES tree (id) ON DELETE CASCADE, big);\n\
         INSERT INTO tree VALUES (2, 2, randomblob(1500000)), (1, 2, hex(randomblob(200000))), (3, 1, NULL);\n\
         CREATE TABLE hidden (a UNIQUE, b); INSERT INTO hidden (rowid, a, b) VALUES (-7, 'x', 1), (9007199254740999, 'y', 2);\n\
-        CREATE TABLE keyed (a TEXT, b REAL, g AS (a || b) STORED, PRIMARY KEY (b, a)) WITHOUT ROWID, STRICT;\n\
+        CREATE TABLE keyed (a TEXT, b REAL, g TEXT AS (a || b) STORED, PRIMARY KEY (b, a)) WITHOUT ROWID, STRICT;\n\
         INSERT INTO keyed VALUES ('x', 1), ('y', 1), ('z', 1e300);\n\
         CREATE VIRTUAL TABLE found USING fts5(title, body UNINDEXED, tokenize = 'porter');\n\
         INSERT INTO found (rowid, title, body) VALUES (5, 'running foxes', x'00');\n\

@@ -73,7 +73,8 @@ pub struct BackupReport {
 /// where D1's limits allow, with `wrangler d1 execute --file`.
 ///
 /// The text is whole only with its last line; what was written before an error is no backup. Read it
-/// back with [`restore`](super::restore). Statistics of `ANALYZE` are left out, and the sign of zero.
+/// back with [`restore`](super::restore). Left out are statistics of `ANALYZE`, the sign of zero, and
+/// tables whose names begin with `_cf_` (D1's) or `_clodo_` (Clodo's scratch).
 ///
 /// # Errors
 /// When the database cannot be read, holds something that would not come back, or `out` fails.
@@ -170,7 +171,7 @@ impl Work<'_> {
             let read = self.pass(&layout, &folder, &before).await;
             let counters = match read {
                 Ok(()) => self.counters(&layout).await?,
-                Err(BackupError::SchemaChanged | BackupError::Database(_))
+                Err(BackupError::Changed | BackupError::Database(_))
                     if !last && self.moved(&before).await? =>
                 {
                     known = Some(layout);
@@ -238,7 +239,7 @@ impl Work<'_> {
         let mut out = Hashed::new(out);
         let mut summary = Summary { consistent, moment, ..self.summary(layout).await? };
         let mut copy = |table: &Table, out: &mut Hashed<'_>| -> Result<(), BackupError> {
-            let segment = self.segments.get(&table.name).ok_or(BackupError::SchemaChanged)?;
+            let segment = self.segments.get(&table.name).ok_or(BackupError::Changed)?;
             io::copy(&mut File::open(&segment.file)?, out)?;
             summary.rows.insert(table.name.clone(), segment.rows);
             Ok(())

@@ -28,9 +28,9 @@ pub enum BackupError {
     /// The answer is not what was asked for.
     #[error("the database gave an answer that was not asked for, about {0}")]
     Answer(String),
-    /// A table went away, or changed its columns, every time it was read.
-    #[error("the schema changed while it was read")]
-    SchemaChanged,
+    /// Tables or rows went away between two looks at them, every time they were read.
+    #[error("the database changed while it was read")]
+    Changed,
 }
 
 impl BackupError {
@@ -48,7 +48,7 @@ impl BackupError {
             Self::Encoding => "copy the file of the database: SQL text of it would not be the same",
             Self::HalfRestored => "finish the restore of this database first, or restore it anew",
             Self::Answer(_) => "run it again; report it when it happens twice",
-            Self::SchemaChanged => "run it again when no migration runs",
+            Self::Changed => "run it again when less is written and no migration runs",
         }
     }
 }

@@ -78,7 +78,10 @@ impl Layout {
                 "index" if hidden => layout.unique.push(sql),
                 "index" => layout.indexes.push(sql),
                 _ => {
-                    let found = columns.get(&name).map(Vec::as_slice).unwrap_or_default();
+                    let Some(found) = columns.get(&name) else {
+                        let why = "SQLite does not tell its columns".to_owned();
+                        return Err(BackupError::Unsupported { table: name, why });
+                    };
                     let kind = kinds.get(name.as_str()).copied().unwrap_or_default();
                     let has_rowid = !kind.ends_with('1') || kind.starts_with("virtual");
                     let own_key = own_keys.contains(&name);

@@ -152,7 +152,7 @@ impl<'a> Pages<'a> {
     /// Fetches a column of some rows.
     async fn fetch(&self, rows: &mut [Row], at: usize, of: &[usize]) -> Result<(), BackupError> {
         let table = self.table;
-        let changed = BackupError::SchemaChanged;
+        let changed = BackupError::Changed;
         let (Some(key), column) = (table.key_sql(), carried_exactly(&table.columns[at])) else {
             let why = "its columns hide the number of a row, and its values are large".to_owned();
             return Err(BackupError::Unsupported { table: table.name.clone(), why });
@@ -210,6 +210,6 @@ pub(super) async fn piece(
     // Shorter than it was: somebody wrote meanwhile.
     match hex {
         Some(hex) if hex.len() == length => Ok(hex.to_owned()),
-        _ => Err(BackupError::SchemaChanged),
+        _ => Err(BackupError::Changed),
     }
 }

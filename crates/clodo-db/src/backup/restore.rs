@@ -251,7 +251,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn statement(&mut self, number: u64, sql: &str) -> Result<(), RestoreError> {
-        let own = sql.get(..60).unwrap_or(sql).contains(PIECES);
+        let own = is_pieces(sql);
         let is_row = sql.starts_with("INSERT INTO ");
         if is_row && !own && self.tables.is_none() {
             // The tables are all made by now.
@@ -353,6 +353,14 @@ impl Run<'_> {
             return Err(RestoreError::Stopped { statement: done + 1, done, source: error });
         }
     }
+}
+
+/// Whether a statement puts a large value together, for a row that comes behind it.
+fn is_pieces(sql: &str) -> bool {
+    let begins =
+        ["CREATE TABLE IF NOT EXISTS ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "DROP TABLE "];
+    let rest = begins.iter().find_map(|begin| sql.strip_prefix(begin));
+    rest.is_some_and(|rest| rest.starts_with(PIECES))
 }
 
 /// A table in which rows wait.

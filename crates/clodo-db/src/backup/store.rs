@@ -125,14 +125,21 @@ impl BackupStore for BackupFolder {
         if path.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let partial = self.path.join(format!("{name}.{}{PARTIAL}", std::process::id()));
         let mut options = File::options();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        // Left by a process that had this one's number and is gone.
-        let _ = fs::remove_file(&partial);
-        let file = BufWriter::new(options.open(&partial)?);
+        let mut number = 0_u32;
+        let (file, partial) = loop {
+            // Others may write one of the same name, and a killed process leaves its own.
+            let partial =
+                self.path.join(format!("{name}.{}-{number}{PARTIAL}", std::process::id()));
+            match options.open(&partial) {
+                Ok(file) => break (BufWriter::new(file), partial),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(error),
+            }
+        };
         Ok(Box::new(FileWriter { file, partial: Some(partial), path }))
     }
 

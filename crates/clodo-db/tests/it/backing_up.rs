@@ -118,6 +118,7 @@ const ODD: &str = "
     INSERT INTO parent VALUES (1, 'a'); INSERT INTO child VALUES (1, 1), (2, NULL);
     CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER NOT NULL REFERENCES tree (id) ON DELETE RESTRICT);
     INSERT INTO tree VALUES (3, 3), (1, 3), (2, 1);
+    CREATE TABLE \"\" (id INTEGER PRIMARY KEY, x REFERENCES \"\" (id), t); INSERT INTO \"\" VALUES (1, 2, '\"_clodo_pieces\"'), (2, 1, '');
     CREATE TABLE egg (id INTEGER PRIMARY KEY, hen INTEGER NOT NULL REFERENCES hen (id) DEFERRABLE INITIALLY DEFERRED);
     CREATE TABLE hen (id INTEGER PRIMARY KEY, egg INTEGER NOT NULL REFERENCES egg (id) DEFERRABLE INITIALLY DEFERRED);
     INSERT INTO egg VALUES (1, 2), (2, 1); INSERT INTO hen VALUES (2, 1), (1, 2);
@@ -343,4 +344,36 @@ async fn a_database_that_holds_something_is_left_as_it_is_unless_said_otherwise(
     let replace = RestoreOptions::default().with_existing(Existing::Replace);
     restore(&into, &out, &replace).await.unwrap();
     same(&database, &into, &out).await;
+}
+
+/// What is compared is really looked at.
+#[tokio::test]
+async fn databases_that_differ_are_told_apart() {
+    let all = format!("{ODD}{SEARCH}");
+    for (change, name) in [
+        ("UPDATE hidden SET rowid = 8 WHERE rowid = 7", "hidden"),
+        (
+            "UPDATE \"a\"\"b;--\" SET \"select\" = CAST(x'ff00fd' AS TEXT) WHERE \"c'd\" = -9e999",
+            "a\"b;--",
+        ),
+        (
+            "UPDATE \"a\"\"b;--\" SET \"c'd\" = 9007199254740992 WHERE \"c'd\" = 9007199254740993",
+            "a\"b;--",
+        ),
+        ("UPDATE hidden SET b = '1' WHERE rowid = 9007199254740995", "hidden"),
+        ("DELETE FROM pair WHERE c = 2", "pair"),
+        ("DELETE FROM sqlite_sequence", "sqlite_sequence"),
+        ("DROP INDEX i2", "index i2"),
+        ("CREATE TRIGGER more AFTER INSERT ON log BEGIN SELECT 1; END", "trigger more"),
+        ("DROP VIEW v; CREATE VIEW v AS SELECT 1", "trigger iv"),
+        ("UPDATE plain SET title = 'running foxe' WHERE rowid = 3", "plain"),
+        ("INSERT INTO partial (rowid, \"te xt\") VALUES (2, 'secret words')", "partial"),
+        ("INSERT INTO bare (rowid, a) VALUES (6, 'hello')", "bare"),
+        ("UPDATE boxes SET x1 = 9 WHERE id = 7", "boxes"),
+    ] {
+        let (one, other) = (with(&all).await, with(&all).await);
+        other.script(change).await.unwrap();
+        let found = compare(&one, &other).await.unwrap();
+        assert!(found.iter().any(|difference| difference.name == name), "{change}: {found:?}");
+    }
 }

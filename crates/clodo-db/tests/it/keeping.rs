@@ -116,7 +116,12 @@ fn no_backup_is_written_over_and_no_name_leads_out_of_the_folder() {
     let (early, late) = (store.begin("two").unwrap(), store.begin("three").unwrap());
     drop(early);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "what was dropped is gone");
-    write("two", "2").unwrap();
+    let (mut first, mut second) = (store.begin("two").unwrap(), store.begin("two").unwrap());
+    first.write_all(b"whole").unwrap();
+    second.write_all(b"half").unwrap();
+    first.finish().unwrap();
+    assert_eq!(second.finish().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read(folder.path().join("two")).unwrap(), b"whole");
     late.finish().unwrap();
     for name in ["", ".", "..", "../x", "a/b", ".hidden", "x.partial", "a\0b", "ü"] {
         let refused = store.begin(name).map(|_| ()).unwrap_err();
