@@ -377,3 +377,28 @@ async fn databases_that_differ_are_told_apart() {
         assert!(found.iter().any(|difference| difference.name == name), "{change}: {found:?}");
     }
 }
+
+/// As D1 is: tables of virtual tables are written only through those.
+#[tokio::test]
+async fn an_index_without_texts_is_refused_where_it_cannot_be_written() {
+    use clodo_sqlite::rusqlite::config::DbConfig;
+    let defensive = async || {
+        let database = SqliteDatabase::in_memory().await.unwrap();
+        let set = database
+            .sqlite()
+            .call(|db| db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map(|_| ()));
+        set.await.unwrap();
+        database
+    };
+    let out = dump(&with(SEARCH).await, &BackupOptions::default()).await;
+    let into = defensive().await;
+    let refused = restore(&into, &out, &RestoreOptions::default()).await.unwrap_err();
+    assert!(matches!(&refused, RestoreError::Contentless { tables } if *tables == ["bare"]));
+    assert_eq!(one(&into, "SELECT count(*) FROM sqlite_master").await, 0.into());
+    // All the others come back there, too.
+    let rest = with(&format!("{SEARCH} DROP TABLE bare;")).await;
+    let out = dump(&rest, &BackupOptions::default()).await;
+    let into = defensive().await;
+    restore(&into, &out, &RestoreOptions::default()).await.unwrap();
+    same(&rest, &into, &out).await;
+}
