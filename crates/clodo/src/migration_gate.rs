@@ -1,9 +1,10 @@
 use crate::{load_error::chain, platform::CloudflarePlatform};
 use async_trait::async_trait;
 use clodo_cf_api::d1::D1Database;
-use clodo_db::{MigrationFile, Migrations, Schema, lint, protect};
+use clodo_db::{MigrationFile, Migrations, Migrator, Schema, lint, protect};
 use clodo_orchestrator::{
-    Action, DatabaseRef, Desired, Gate, Migration, Plan, PlatformError, ResourceRef,
+    Action, DatabaseRef, Desired, Gate, Migration, Plan, PlatformError, PlatformErrorKind,
+    ResourceRef,
 };
 use clodo_types::{AccountName, Finding, Severity};
 use std::{
@@ -14,7 +15,7 @@ use std::{
 /// Refuses migrations that would lose rows, or that do not fit the schema of the database which is to
 /// get them: each pending file is tried on that schema, without its rows, before anything is written.
 ///
-/// It reads the schema of each database that has pending files, in one call.
+/// It reads the schema and the records of each database that has pending files, in two calls.
 #[derive(Clone, Debug)]
 pub struct MigrationGate {
     platform: Arc<CloudflarePlatform>,
@@ -27,28 +28,39 @@ impl MigrationGate {
         Self { platform }
     }
 
-    /// The schema of now; a database that is yet to be made holds nothing.
-    async fn schema(&self, migration: &Migration) -> Result<Schema, PlatformError> {
+    /// The database as it is now; one that is yet to be made holds nothing.
+    async fn read(&self, migration: &Migration) -> Result<Known, PlatformError> {
         let known = match &migration.database {
             ResourceRef::Id(id) => Some(id.clone()),
             ResourceRef::Name(name) => self.platform.database_named(&migration.account, name),
         };
-        let Some(id) = known else { return Ok(Schema::default()) };
+        let Some(id) = known else { return Ok(Known::default()) };
         let account = self.platform.account(&migration.account)?.clone();
         let database = D1Database::new(self.platform.client().clone(), account, id);
-        let schema = Schema::read(&database, &migration.table).await;
-        schema.map_err(|error| {
+        let unread = |error: Box<dyn std::error::Error + Send + Sync>| {
             let doing = "could not read the schema of a database with pending migrations";
-            PlatformError::new(clodo_orchestrator::PlatformErrorKind::Refused, doing)
-                .with_source(error)
-        })
+            PlatformError::new(PlatformErrorKind::Refused, doing).with_source(error)
+        };
+        let schema = Schema::read(&database, &migration.table).await;
+        let schema = schema.map_err(|error| unread(error.into()))?;
+        let applied = Migrator::new(&database).with_records(&migration.table).applied().await;
+        let applied = applied.map_err(|error| unread(error.into()))?;
+        Ok(Known { schema, applied: applied.into_iter().map(|done| done.name).collect() })
     }
+}
+
+/// What a database holds.
+#[derive(Debug, Default)]
+struct Known {
+    schema: Schema,
+    /// A deployment that takes over an interrupted one names files again that are applied already.
+    applied: BTreeSet<String>,
 }
 
 #[async_trait]
 impl Gate for MigrationGate {
     async fn check(&self, plan: &Plan, _desired: &Desired) -> Vec<Finding> {
-        let mut schemas: BTreeMap<(&AccountName, &DatabaseRef), Schema> = BTreeMap::new();
+        let mut databases: BTreeMap<(&AccountName, &DatabaseRef), Known> = BTreeMap::new();
         let mut refused: BTreeSet<(&AccountName, &DatabaseRef)> = BTreeSet::new();
         let mut findings = Vec::new();
         for step in plan.steps() {
@@ -58,17 +70,20 @@ impl Gate for MigrationGate {
             if refused.contains(&database) {
                 continue;
             }
-            let schema = match schemas.remove(&database) {
-                Some(schema) => Ok(schema),
-                None => self.schema(migration).await,
+            let known = match databases.remove(&database) {
+                Some(known) => Ok(known),
+                None => self.read(migration).await,
             };
-            let checked = schema.map_err(|error| unread(&error)).and_then(|schema| {
-                let file = file(&migration.file);
-                protect(&schema, &file).map_err(|refusal| *refusal.0)
+            let checked = known.map_err(|error| unread(&error)).and_then(|mut known| {
+                if !known.applied.contains(&migration.file.name) {
+                    let tried = protect(&known.schema, &file(&migration.file));
+                    known.schema = tried.map_err(|refusal| *refusal.0)?.schema;
+                }
+                Ok(known)
             });
             match checked {
-                Ok(protected) => {
-                    schemas.insert(database, protected.schema);
+                Ok(known) => {
+                    databases.insert(database, known);
                 }
                 Err(finding) => {
                     refused.insert(database);
