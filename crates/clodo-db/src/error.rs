@@ -20,7 +20,7 @@ pub enum DatabaseErrorKind {
     Full,
     /// It is larger or takes longer than the database allows.
     Limit,
-    /// The database cannot be reached.
+    /// The database cannot be reached, or takes no more calls for now.
     Unreachable,
     /// Anything else.
     Other,

@@ -84,9 +84,10 @@ pub use database::{Capabilities, Database, Integers};
 pub use error::{DatabaseError, DatabaseErrorKind};
 pub use identifier::{literal, quoted};
 pub use migrations::{
-    AppliedMigration, Checksum, ChecksumError, FolderError, MigrateError, MigrationFile,
-    Migrations, Migrator, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Schema,
-    SchemaObject, Standing, Status, UpReport, lint, protect,
+    AppliedFile, AppliedMigration, Checksum, ChecksumError, FolderError, MigrateError,
+    MigrationFile, Migrations, Migrator, Pending, PlannedMigration, Problem, ProblemKind,
+    Protected, RECORDS, Rebuild, Refusal, Schema, SchemaDrift, SchemaDriftKind, SchemaObject,
+    Standing, Status, UpReport, lint, lint_on, only_reads, protect, replay,
 };
 pub use split::{Piece, placeholders, split};
 pub use sqlite::SqliteDatabase;

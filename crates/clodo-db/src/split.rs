@@ -49,6 +49,20 @@ pub fn placeholders(sql: &str, mut each: impl FnMut(usize) -> &'static str) -> S
     out
 }
 
+/// What a statement consists of, without blanks and comments.
+pub(crate) fn words(sql: &str) -> Vec<&str> {
+    let (bytes, mut at, mut words) = (sql.as_bytes(), 0, Vec::new());
+    while let Some(&byte) = bytes.get(at) {
+        let (end, token) = token(bytes, at, byte);
+        if token != Token::Blank {
+            // Tokens end at ASCII, so at the end of a character.
+            words.push(&sql[at..end]);
+        }
+        at = end;
+    }
+    words
+}
+
 /// How far a statement is, as far as its end depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {

@@ -13,6 +13,7 @@
 //! | a machine without an account | `find_or_start` (feature `local`) |
 //! | all of these, to deploy from a program of your own | [`Wiring`], [`new_deployment`] |
 //! | D1 databases to migrate | [`D1Migrator`] |
+//! | the D1 databases of targets, without building anything | [`databases()`], [`DatabaseFinder`] |
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
@@ -65,6 +66,7 @@
 
 mod bundles;
 mod connect;
+mod databases;
 mod declare;
 mod holder;
 mod load;
@@ -105,6 +107,7 @@ mod wiring;
 pub use bundles::{fetch_bundles, keep_bundles};
 pub use clodo_cf_api::Client;
 pub use connect::{ConnectError, Connection};
+pub use databases::{DatabaseFinder, FoundDatabase, TargetDatabase, databases};
 pub use declare::declare_secrets;
 pub use holder::{liveness, this_process};
 pub use load::{LoadOptions, Loaded, load, load_built, load_preview};

@@ -1,5 +1,6 @@
 use clodo_bundle::{BundleError, BundleErrorKind};
 use clodo_config::SelectError;
+use clodo_db::FolderError;
 use clodo_types::SourceError;
 use std::{error, fmt};
 
@@ -15,6 +16,8 @@ pub enum LoadErrorKind {
     Tool,
     /// A file cannot be read.
     Files,
+    /// Migration files cannot be read as SQL, or nothing says which comes first.
+    Migrations,
 }
 
 /// The files of a portfolio could not be made into a desired state.
@@ -106,6 +109,22 @@ impl From<SelectError> for LoadError {
     fn from(error: SelectError) -> Self {
         let hint = error.hint().to_owned();
         Self::new(LoadErrorKind::Config, error.to_string()).with_hint(hint)
+    }
+}
+
+impl From<FolderError> for LoadError {
+    fn from(error: FolderError) -> Self {
+        let kind = match error {
+            FolderError::Unreadable { .. } => LoadErrorKind::Files,
+            _ => LoadErrorKind::Migrations,
+        };
+        let hint = error.hint();
+        let source = error::Error::source(&error).map(ToString::to_string);
+        let this = Self::new(kind, error.to_string()).with_hint(hint);
+        match source {
+            Some(source) => this.with_source(source),
+            None => this,
+        }
     }
 }
 

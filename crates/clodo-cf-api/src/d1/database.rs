@@ -153,10 +153,11 @@ fn failed(error: ApiError) -> DatabaseError {
         ApiErrorKind::Invalid => DatabaseErrorKind::Sql,
         ApiErrorKind::NotFound | ApiErrorKind::NoRoute => DatabaseErrorKind::Missing,
         ApiErrorKind::Auth | ApiErrorKind::Permission => DatabaseErrorKind::Denied,
-        ApiErrorKind::Limit | ApiErrorKind::RateLimited => DatabaseErrorKind::Limit,
-        ApiErrorKind::Transport | ApiErrorKind::Unavailable | ApiErrorKind::CircuitOpen => {
-            DatabaseErrorKind::Unreachable
-        }
+        ApiErrorKind::Limit => DatabaseErrorKind::Limit,
+        ApiErrorKind::RateLimited
+        | ApiErrorKind::Transport
+        | ApiErrorKind::Unavailable
+        | ApiErrorKind::CircuitOpen => DatabaseErrorKind::Unreachable,
         _ => DatabaseErrorKind::Other,
     };
     let doubt = error.may_have_happened();

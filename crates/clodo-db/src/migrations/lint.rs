@@ -3,25 +3,33 @@ use super::{
     folder::Migrations,
     meaning::{Meaning, Step, steps},
     protect::{Protected, protect},
-    replay::Replay,
+    replay::{Replay, said},
     schema::{Schema, SchemaObject},
 };
+use crate::database::Capabilities;
 use clodo_types::{Finding, Location, Severity};
 
-/// The longest statement that D1 takes, in bytes.
-const LONGEST: usize = 100_000;
-
 /// Checks migration files without any database: each is tried on the schema that those before it
-/// make. Files before `from` are only replayed: they are applied, and what they did is done.
+/// make. Files before `from` are only replayed: they are applied, and what they did is done. The
+/// limits are those of D1.
 ///
 /// What would be refused is a finding that blocks; what is worth knowing is a note.
 #[must_use]
 pub fn lint(files: &Migrations, from: usize) -> Vec<Finding> {
     let (old, new) = files.files().split_at(from.min(files.files().len()));
+    lint_on(replay(old).0, &new.iter().collect::<Vec<_>>(), &Capabilities::d1())
+}
+
+/// Checks files that are to be applied to a database with this schema, and these limits.
+#[must_use]
+pub fn lint_on(
+    mut schema: Schema,
+    files: &[&MigrationFile],
+    capabilities: &Capabilities,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let Some(mut schema) = replayed(old) else { return findings };
-    for file in new {
-        findings.extend(notes(file));
+    for file in files {
+        findings.extend(notes(file, capabilities));
         match protect(&schema, file) {
             Ok(protected) => {
                 findings.extend(after(file, &schema, &protected));
@@ -37,9 +45,12 @@ pub fn lint(files: &Migrations, from: usize) -> Vec<Finding> {
     findings
 }
 
-/// The schema that applied files made, as far as they can still be carried out.
-fn replayed(files: &[MigrationFile]) -> Option<Schema> {
-    let replay = Replay::empty().ok()?;
+/// The schema that applied files made, and the statements that could not be carried out again: what
+/// they made is not in it. Rows are left out.
+#[must_use]
+pub fn replay(files: &[MigrationFile]) -> (Schema, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let Ok(replay) = Replay::empty() else { return (Schema::default(), findings) };
     for file in files {
         for step in steps(&file.sql).unwrap_or_default() {
             let about_rows = matches!(
@@ -52,17 +63,22 @@ fn replayed(files: &[MigrationFile]) -> Option<Schema> {
                     | Meaning::Forbidden(_)
                     | Meaning::Other
             );
-            if !about_rows {
-                // It was carried out once, whatever this SQLite thinks of it.
-                let _ = replay.run(step.piece.text);
+            if about_rows {
+                continue;
+            }
+            // It was carried out once, whatever this SQLite thinks of it.
+            if let Err(error) = replay.run(step.piece.text) {
+                let why = format!("cannot be carried out again: {}", said(&error).0);
+                let hint = "compare by hand what it made";
+                findings.push(note(file, step.piece.offset, "replay-fails", why, hint));
             }
         }
     }
-    replay.schema().ok()
+    (replay.schema().unwrap_or_default(), findings)
 }
 
 /// What the text itself tells.
-fn notes(file: &MigrationFile) -> Vec<Finding> {
+fn notes(file: &MigrationFile, capabilities: &Capabilities) -> Vec<Finding> {
     let Ok(steps) = steps(&file.sql) else { return Vec::new() };
     let made: Vec<&str> = steps.iter().filter_map(|step| made(&step.meaning)).collect();
     let mut findings = Vec::new();
@@ -70,7 +86,7 @@ fn notes(file: &MigrationFile) -> Vec<Finding> {
         findings.push(note(file, 0, "empty-migration", "does nothing".to_owned(), EMPTY));
     }
     for step in &steps {
-        findings.extend(of_step(file, step, &made));
+        findings.extend(of_step(file, step, &made, capabilities.statement_bytes));
         for (code, _) in step.allows.iter().filter(|(_, reason)| reason.is_empty()) {
             let why = format!("allows {code} without a reason, which allows nothing");
             let hint = "write the reason behind the code";
@@ -89,10 +105,16 @@ fn made(meaning: &Meaning) -> Option<&str> {
     }
 }
 
-fn of_step(file: &MigrationFile, step: &Step<'_>, made: &[&str]) -> Option<Finding> {
+fn of_step(
+    file: &MigrationFile,
+    step: &Step<'_>,
+    made: &[&str],
+    longest: usize,
+) -> Option<Finding> {
     let at = step.piece.offset;
-    if step.piece.text.len() > LONGEST {
-        let why = format!("a statement of {} bytes: D1 takes {LONGEST}", step.piece.text.len());
+    if step.piece.text.len() > longest {
+        let why =
+            format!("a statement of {} bytes: the database takes {longest}", step.piece.text.len());
         let hint = "split it; rows can come in several INSERTs";
         return Some(Finding {
             severity: Severity::Block,

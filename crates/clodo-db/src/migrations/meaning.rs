@@ -134,6 +134,37 @@ fn meaning(piece: &Piece<'_>) -> Result<Meaning, NoSql> {
     }
 }
 
+/// Whether a text is statements that only read: `SELECT`, `VALUES`, `EXPLAIN`, and a `PRAGMA` without a
+/// value. What is no SQL is not.
+#[must_use]
+pub fn only_reads(sql: &str) -> bool {
+    split(sql).all(|piece| {
+        let bump = Bump::new();
+        match Parser::new(&bump, piece.text.as_bytes()).next() {
+            Ok(Some(Cmd::Stmt(Stmt::Select(..)) | Cmd::Explain(_) | Cmd::ExplainQueryPlan(_))) => {
+                true
+            }
+            Ok(Some(Cmd::Stmt(Stmt::Pragma(name, body)))) => {
+                body.is_none() || READING.contains(&plain(&name.name).as_str())
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Pragmas that take a name and set nothing.
+const READING: [&str; 9] = [
+    "foreign_key_check",
+    "foreign_key_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "quick_check",
+    "table_info",
+    "table_xinfo",
+];
+
 /// The parser's columns count bytes.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
@@ -271,6 +302,31 @@ mod tests {
         assert_eq!(means("ALTER TABLE t ADD COLUMN x TEXT NOT NULL"), add(true));
         assert_eq!(means("ALTER TABLE t ADD x TEXT NOT NULL DEFAULT ''"), add(false));
         assert_eq!(means("SAVEPOINT s"), Meaning::Transaction);
+    }
+
+    #[test]
+    fn only_what_reads_is_taken_for_reading() {
+        for sql in [
+            "SELECT 1; VALUES (1)",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+            "EXPLAIN DELETE FROM t",
+            "PRAGMA table_info(t)",
+            "PRAGMA user_version",
+            "",
+        ] {
+            assert!(only_reads(sql), "{sql}");
+        }
+        for sql in [
+            "SELECT 1; DELETE FROM t",
+            "WITH a AS (SELECT 1) DELETE FROM t",
+            "PRAGMA user_version = 3",
+            "INSERT INTO t VALUES (1) RETURNING *",
+            "/* SELECT */ DROP TABLE t",
+            "SELEC 1",
+            "VACUUM",
+        ] {
+            assert!(!only_reads(sql), "{sql}");
+        }
     }
 
     #[test]

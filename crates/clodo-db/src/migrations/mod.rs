@@ -1,9 +1,11 @@
 //! Migrations: the files, what a database says it has, and what becomes of each statement.
 
+mod drift;
 mod file;
 mod folder;
 mod lint;
 mod meaning;
+mod pending;
 mod protect;
 mod rebuild;
 mod replay;
@@ -11,9 +13,12 @@ mod schema;
 mod status;
 mod up;
 
+pub use drift::{SchemaDrift, SchemaDriftKind};
 pub use file::{AppliedMigration, Checksum, ChecksumError, MigrationFile};
 pub use folder::{FolderError, Migrations};
-pub use lint::lint;
+pub use lint::{lint, lint_on, replay};
+pub use meaning::only_reads;
+pub use pending::{AppliedFile, Pending, PlannedMigration};
 pub use protect::{Protected, Refusal, protect};
 pub use rebuild::Rebuild;
 pub use schema::{Schema, SchemaObject};

@@ -15,7 +15,6 @@ use crate::{
     value::Value,
 };
 use std::path::PathBuf;
-use tracing::Instrument as _;
 
 /// Wrangler's table of applied migrations.
 pub const RECORDS: &str = "d1_migrations";
@@ -29,7 +28,7 @@ const SUMS: &str = "clodo_migrations";
 #[derive(Clone, Debug)]
 pub struct Migrator<'d> {
     database: &'d dyn Database,
-    records: String,
+    pub(super) records: String,
 }
 
 /// What was done.
@@ -126,27 +125,22 @@ impl<'d> Migrator<'d> {
     /// # Errors
     /// When files and database disagree, or a file is refused or fails; those before it stay applied.
     pub async fn up(&self, files: &Migrations) -> Result<UpReport, MigrateError> {
-        let (applied, mut ready) = self.recorded().await?;
-        let status = Status::of(files, &applied);
-        if !status.problems.is_empty() {
-            return Err(MigrateError::Problems(status.problems));
-        }
         let mut report = UpReport::default();
-        for name in status.pending() {
-            let file = files.files().iter().find(|file| file.name == name);
-            let Some(file) = file else { continue };
-            let span = tracing::info_span!(
-                "migration",
-                db.system.name = "sqlite",
-                db.operation.name = "MIGRATE",
-                db.operation.parameter.file = file.name
-            );
-            let rebuilds = self.apply(file, ready).instrument(span).await?;
-            ready = true;
-            report.rebuilds.extend(rebuilds);
-            report.applied.push(file.name.clone());
+        let mut pending = self.begin(files).await?;
+        while let Some(applied) = pending.next().await? {
+            report.rebuilds.extend(applied.rebuilds);
+            report.applied.push(applied.name);
         }
         Ok(report)
+    }
+
+    /// What the database holds, but for the records of migrations.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn schema(&self) -> Result<Schema, MigrateError> {
+        let schema = Schema::read(self.database, &self.records).await;
+        schema.map_err(|source| MigrateError::Database { doing: "read the schema", source })
     }
 
     /// Records files up to and with `last` as applied, without running any: for a database that has
@@ -210,7 +204,7 @@ impl<'d> Migrator<'d> {
     }
 
     /// What was applied, and whether both tables are there. The usual way costs one query.
-    async fn recorded(&self) -> Result<(Vec<AppliedMigration>, bool), MigrateError> {
+    pub(super) async fn recorded(&self) -> Result<(Vec<AppliedMigration>, bool), MigrateError> {
         let (records, sums) = (quoted(&self.records), quoted(SUMS));
         let both = format!(
             "SELECT r.name, s.sha256 FROM {records} r LEFT JOIN {sums} s ON s.name = r.name ORDER BY r.id"
@@ -231,7 +225,11 @@ impl<'d> Migrator<'d> {
         Ok((Vec::new(), false))
     }
 
-    async fn apply(&self, file: &MigrationFile, ready: bool) -> Result<Vec<Rebuild>, MigrateError> {
+    pub(super) async fn apply(
+        &self,
+        file: &MigrationFile,
+        ready: bool,
+    ) -> Result<Vec<Rebuild>, MigrateError> {
         let (script, rebuilds) = self.request(file, ready).await?;
         let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
         // After a lost answer, or when somebody else was faster, the database knows.
@@ -258,11 +256,7 @@ impl<'d> Migrator<'d> {
         let (sql, rebuilds) = match drops(file) {
             false => (file.sql.clone(), Vec::new()),
             true => {
-                let schema = Schema::read(self.database, &self.records).await;
-                let schema = schema.map_err(|source| MigrateError::Database {
-                    doing: "read the schema",
-                    source,
-                })?;
+                let schema = self.schema().await?;
                 let protected = protect(&schema, file).map_err(MigrateError::Refused)?;
                 (protected.sql, protected.rebuilds)
             }
@@ -271,7 +265,7 @@ impl<'d> Migrator<'d> {
         Ok((format!("{tables}{}{sql}", self.record(file)), rebuilds))
     }
 
-    fn tables(&self) -> String {
+    pub(super) fn tables(&self) -> String {
         let (records, sums) = (quoted(&self.records), quoted(SUMS));
         format!(
             "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
@@ -280,7 +274,7 @@ impl<'d> Migrator<'d> {
         )
     }
 
-    fn record(&self, file: &MigrationFile) -> String {
+    pub(super) fn record(&self, file: &MigrationFile) -> String {
         let (records, name) = (quoted(&self.records), literal(&file.name));
         format!("INSERT INTO {records} (name) VALUES ({name});\n{}", sum(file))
     }
@@ -299,7 +293,7 @@ fn applied(row: Vec<Value>) -> Option<AppliedMigration> {
 }
 
 /// Whether a file needs to be looked at with the schema of the database.
-fn drops(file: &MigrationFile) -> bool {
+pub(super) fn drops(file: &MigrationFile) -> bool {
     let steps = steps(&file.sql);
     // What is no SQL is refused with its place.
     steps.is_err()

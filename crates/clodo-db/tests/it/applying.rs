@@ -130,3 +130,32 @@ async fn two_runners_apply_each_file_once() {
     assert_eq!(rows(&one, "SELECT count(*) FROM d1_migrations").await, [[29.into()]]);
     assert_eq!(rows(&one, "SELECT count(*) FROM t29").await, [[1.into()]]);
 }
+
+#[tokio::test]
+async fn a_plan_is_what_would_run_and_writes_nothing() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let first = files(&[(
+        "0001_a.sql",
+        "CREATE TABLE p (id INTEGER PRIMARY KEY);\n\
+         CREATE TABLE c (p REFERENCES p ON DELETE CASCADE);\n\
+         INSERT INTO p VALUES (1); INSERT INTO c VALUES (1);",
+    )]);
+    migrator.up(&first).await.unwrap();
+    let rebuild = "CREATE TABLE n (id INTEGER PRIMARY KEY, x);\nINSERT INTO n (id) SELECT id FROM p;\n\
+                   DROP TABLE p;\nALTER TABLE n RENAME TO p;";
+    let mut all = first.files().to_vec();
+    all.push(MigrationFile::new("0002_b.sql", "m/0002_b.sql", rebuild));
+    all.push(MigrationFile::new("0003_c.sql", "m/0003_c.sql", rebuild));
+    let all = Migrations::new(all).unwrap();
+
+    let plan = migrator.plan(&all).await.unwrap();
+    assert_eq!(migrator.status(&all).await.unwrap().pending().count(), 2, "nothing ran");
+    assert_eq!((plan.len(), plan[1].rebuilds[0].keeps.as_slice()), (2, &["c".to_owned()][..]));
+    for planned in &plan {
+        database.script(&planned.sql).await.unwrap();
+    }
+    assert_eq!(migrator.status(&all).await.unwrap().pending().count(), 0);
+    let rows = database.query(&Statement::new("SELECT count(*) FROM c")).await.unwrap();
+    assert_eq!(rows.rows[0][0], 1.into());
+}

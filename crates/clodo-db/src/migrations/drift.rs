@@ -1,0 +1,102 @@
+use super::schema::{Schema, SchemaObject};
+use crate::split::words;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Something in which a database differs from what its migrations make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SchemaDrift {
+    /// In which way.
+    pub kind: SchemaDriftKind,
+    /// `table`, `index`, `view` or `trigger`.
+    pub object: String,
+    /// Its name.
+    pub name: String,
+    /// The statement that the migrations end in; none for what they do not make.
+    pub expected: Option<String>,
+    /// The statement that the database has; none for what it lacks.
+    pub found: Option<String>,
+}
+
+/// The kinds of [`SchemaDrift`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SchemaDriftKind {
+    /// The migrations make it, and the database lacks it.
+    Lacking,
+    /// The database has it, and no migration makes it.
+    Foreign,
+    /// Both have it, each another one.
+    Different,
+}
+
+impl Schema {
+    /// In what `live` differs from this one. Blanks and comments do not count.
+    #[must_use]
+    pub fn drift(&self, live: &Self) -> Vec<SchemaDrift> {
+        let (expected, found) = (by_name(self), by_name(live));
+        let mut drifts = Vec::new();
+        for (key, object) in &expected {
+            let kind = match found.get(key) {
+                None => SchemaDriftKind::Lacking,
+                Some(live) if words(&live.sql) != words(&object.sql) => SchemaDriftKind::Different,
+                Some(_) => continue,
+            };
+            drifts.push(drift(kind, Some(object), found.get(key).copied()));
+        }
+        let foreign = found.iter().filter(|(key, _)| !expected.contains_key(*key));
+        drifts.extend(foreign.map(|(_, live)| drift(SchemaDriftKind::Foreign, None, Some(live))));
+        drifts
+    }
+}
+
+/// SQLite does not tell capitals in names apart.
+fn by_name(schema: &Schema) -> BTreeMap<(&str, String), &SchemaObject> {
+    let key = |object: &SchemaObject| object.name.to_ascii_lowercase();
+    schema.objects.iter().map(|one| ((one.kind.as_str(), key(one)), one)).collect()
+}
+
+fn drift(
+    kind: SchemaDriftKind,
+    expected: Option<&SchemaObject>,
+    found: Option<&SchemaObject>,
+) -> SchemaDrift {
+    let either = expected.or(found);
+    SchemaDrift {
+        kind,
+        object: either.map(|object| object.kind.clone()).unwrap_or_default(),
+        name: either.map(|object| object.name.clone()).unwrap_or_default(),
+        expected: expected.map(|object| object.sql.clone()),
+        found: found.map(|object| object.sql.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::file::MigrationFile, super::lint::replay, *};
+
+    fn drifts(expected: &str, live: &str) -> Vec<(SchemaDriftKind, String)> {
+        let schema = |sql: &str| replay(&[MigrationFile::new("1.sql", "1.sql", sql)]).0;
+        let drifts = schema(expected).drift(&schema(live));
+        drifts.into_iter().map(|drift| (drift.kind, drift.name)).collect()
+    }
+
+    #[test]
+    fn blanks_and_comments_are_no_drift_and_anything_else_is() {
+        let one = "CREATE TABLE t (a TEXT DEFAULT 'a  b', b); CREATE INDEX i ON t (a);";
+        let same =
+            "CREATE TABLE t (\n  a TEXT DEFAULT 'a  b', -- why\n  b\n); CREATE INDEX i ON t(a);";
+        assert_eq!(drifts(one, same), []);
+        let other = "CREATE TABLE t (a TEXT DEFAULT 'a b', b); CREATE VIEW v AS SELECT 1;";
+        assert_eq!(
+            drifts(one, other),
+            [
+                (SchemaDriftKind::Lacking, "i".to_owned()),
+                (SchemaDriftKind::Different, "t".to_owned()),
+                (SchemaDriftKind::Foreign, "v".to_owned()),
+            ]
+        );
+    }
+}
