@@ -25,6 +25,9 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// Create the file, and the folders above it, when it is missing.
     pub create: bool,
+    /// Leave the journal mode as the file has it, instead of changing it to WAL: for files that belong
+    /// to somebody else.
+    pub keep_journal: bool,
     /// Refuse every write.
     pub read_only: bool,
     /// How long a statement waits for another process's lock.
@@ -41,6 +44,7 @@ impl Default for OpenOptions {
         Self {
             durability: Durability::default(),
             create: true,
+            keep_journal: false,
             read_only: false,
             busy_timeout: Duration::from_secs(5),
             cached_statements: 64,
@@ -69,6 +73,13 @@ impl OpenOptions {
     #[must_use]
     pub fn with_create(mut self, create: bool) -> Self {
         self.create = create;
+        self
+    }
+
+    /// Leaves the journal mode as the file has it.
+    #[must_use]
+    pub fn with_keep_journal(mut self) -> Self {
+        self.keep_journal = true;
         self
     }
 
@@ -124,6 +135,7 @@ impl fmt::Debug for OpenOptions {
         f.debug_struct("OpenOptions")
             .field("durability", &self.durability)
             .field("create", &self.create)
+            .field("keep_journal", &self.keep_journal)
             .field("read_only", &self.read_only)
             .field("busy_timeout", &self.busy_timeout)
             .field("cached_statements", &self.cached_statements)

@@ -22,7 +22,7 @@ const QUEUE: usize = 1024;
 /// - A dropped `call` skips a closure that has not begun and never stops one that has.
 /// - When the last clone is dropped, the thread finishes what is queued, closes the file and ends;
 ///   nobody waits for it. Use [`Sqlite::close`] or [`Sqlite::closing`] to wait.
-/// - A file is in WAL mode with `foreign_keys` on.
+/// - A file is in WAL mode, unless [`OpenOptions::keep_journal`] says otherwise, with `foreign_keys` on.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
     jobs: mpsc::Sender<Job>,

@@ -116,9 +116,11 @@ fn prepare(
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(options.cached_statements);
     if place.path().is_some() && !options.read_only {
-        // The pragma answers with the mode that now holds; network file systems may refuse WAL,
-        // and then the rollback journal serves as well, only slower.
-        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        if !options.keep_journal {
+            // The pragma answers with the mode that now holds; network file systems may refuse WAL,
+            // and then the rollback journal serves as well, only slower.
+            connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        }
         let synchronous = match options.durability {
             Durability::Full => "FULL",
             Durability::Normal => "NORMAL",

@@ -97,15 +97,6 @@ impl Migrator<'_> {
         self.plan_on(self.schema().await?, &files, ready).map_err(MigrateError::Refused)
     }
 
-    /// The same for a database that is still to be made.
-    ///
-    /// # Errors
-    /// When a file is refused.
-    pub fn plan_new(&self, files: &Migrations) -> Result<Vec<PlannedMigration>, MigrateError> {
-        let files: Vec<&MigrationFile> = files.files().iter().collect();
-        self.plan_on(Schema::default(), &files, false).map_err(MigrateError::Refused)
-    }
-
     fn plan_on(
         &self,
         mut schema: Schema,

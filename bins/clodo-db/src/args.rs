@@ -1,0 +1,256 @@
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clodo_cli::{GlobalArgs, ProgramArgs};
+use std::path::PathBuf;
+
+/// Migrations of D1 and SQLite databases that lose no row
+///
+/// It works on wrangler's own folders and tables, with or without a clodo.toml.
+#[derive(Debug, Parser)]
+#[command(
+    name = "clodo-db",
+    version,
+    after_help = "Example:\n  clodo-db status --project examples/storefront\n  clodo-db up --project examples/storefront --dry-run\n\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 refused before anything was written,\n\
+                  4 found something, 5 partly done, 6 not allowed or locked, 7 platform unreachable, 130 interrupted"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl ProgramArgs for Cli {
+    fn global(&self) -> &GlobalArgs {
+        &self.global
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write the next numbered migration file
+    #[command(after_help = "Example:\n  clodo-db new add_stock catalog")]
+    New(NewArgs),
+    /// Show which migrations each database has
+    #[command(after_help = "Example:\n  clodo-db status --env production --exit-code\n  \
+                      clodo-db status --sqlite app.db")]
+    Status(StatusArgs),
+    /// Apply what is pending, database after database; all are checked before the first is changed
+    #[command(after_help = "Example:\n  clodo-db up catalog --customer acme --dry-run\n  \
+                      clodo-db up --env production --platform cloudflare")]
+    Up(UpArgs),
+    /// Check migration files without a database
+    #[command(
+        after_help = "Example:\n  clodo-db lint --format github\n  clodo-db lint --migrations migrations --after 0007_users.sql"
+    )]
+    Lint(LintArgs),
+    /// Compare each database with what its migrations make; exit 4 when they differ
+    #[command(after_help = "Example:\n  clodo-db verify --env production")]
+    Verify(VerifyArgs),
+    /// Record edited files as they are now, and forget those that are gone
+    #[command(after_help = "Example:\n  clodo-db repair catalog --customer acme --dry-run")]
+    Repair(RepairArgs),
+    /// Record migrations up to and with NAME as applied, without running them
+    #[command(after_help = "Example:\n  clodo-db baseline 0007_users.sql --sqlite app.db")]
+    Baseline(BaselineArgs),
+    /// Put a D1 database back to a bookmark; what was written since is lost
+    #[command(
+        after_help = "Example:\n  clodo-db rewind 00000001-00000002-00004e2f-00000000000000000000000000000000 catalog --customer acme"
+    )]
+    Rewind(RewindArgs),
+    /// Run a statement that reads; with --write, one that changes
+    #[command(
+        after_help = "Example:\n  clodo-db query \"SELECT * FROM products\" catalog --customer acme\n  \
+                      clodo-db query \"SELECT * FROM notes\" --sqlite app.db --format csv"
+    )]
+    Query(QueryArgs),
+    /// Serve the local Cloudflare of a project (started by `--platform local`)
+    #[command(name = "local-cloud", hide = true)]
+    LocalCloud(LocalCloudArgs),
+}
+
+/// Which databases.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct WhereArgs {
+    /// Services; without any, all of them
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+    /// An environment, more than once for several, one after the other; `development` when none is
+    /// given
+    #[arg(long = "env", short = 'e', value_name = "ENVIRONMENT")]
+    pub(crate) environments: Vec<String>,
+    /// A customer, more than once for several; without any, all of them
+    #[arg(long = "customer", short = 'c', value_name = "CUSTOMER")]
+    pub(crate) customers: Vec<String>,
+    /// Only databases with this binding
+    #[arg(long, value_name = "NAME")]
+    pub(crate) binding: Option<String>,
+    /// Which platform; without it, what clodo.toml says
+    #[arg(long, value_enum)]
+    pub(crate) platform: Option<PlatformChoice>,
+    /// A SQLite file instead of D1 databases
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["services", "environments", "customers", "binding", "platform"]
+    )]
+    pub(crate) sqlite: Option<PathBuf>,
+    /// The folder of the SQLite file's migrations [default: migrations]
+    #[arg(long, value_name = "DIR", requires = "sqlite")]
+    pub(crate) migrations: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlatformChoice {
+    /// A Cloudflare on this machine; started when it does not run
+    Local,
+    /// Cloudflare, with CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID
+    Cloudflare,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NewArgs {
+    /// What it does, in a few words
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The service; needed where there are several
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    /// The database's binding; needed where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) binding: Option<String>,
+    /// The folder of the migrations, for a database that no wrangler config names
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["service", "binding"])]
+    pub(crate) migrations: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) databases: WhereArgs,
+    /// Exit with 4 when something is pending, or files and database disagree
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) databases: WhereArgs,
+    /// Show the very statements that would run, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Make databases that are not there; on the local Cloudflare they are made in any case
+    #[arg(long)]
+    pub(crate) create: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LintArgs {
+    /// Services; without any, all of them
+    #[arg(value_name = "SERVICE")]
+    pub(crate) services: Vec<String>,
+    /// Only databases with this binding
+    #[arg(long, value_name = "NAME")]
+    pub(crate) binding: Option<String>,
+    /// A folder of migrations, for databases that no wrangler config names
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["services", "binding"])]
+    pub(crate) migrations: Option<PathBuf>,
+    /// Files up to and with this one are applied everywhere: only later ones are checked
+    #[arg(long, value_name = "NAME")]
+    pub(crate) after: Option<String>,
+    /// The form of the findings
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: LintFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LintFormat {
+    /// For a terminal
+    Text,
+    /// For code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) databases: WhereArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) databases: WhereArgs,
+    /// Show what would be recorded, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BaselineArgs {
+    /// The last migration that the database has
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) databases: WhereArgs,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RewindArgs {
+    /// The bookmark, as `up` shows it
+    #[arg(value_name = "BOOKMARK")]
+    pub(crate) bookmark: String,
+    #[command(flatten)]
+    pub(crate) databases: WhereArgs,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// The statement; `-` reads it from the input
+    #[arg(value_name = "SQL", allow_hyphen_values = true)]
+    pub(crate) sql: String,
+    #[command(flatten)]
+    pub(crate) databases: WhereArgs,
+    /// Allow a statement that changes something
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// The form of the rows
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: RowFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowFormat {
+    /// Columns for a terminal
+    Table,
+    /// Comma-separated, with the names first
+    Csv,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LocalCloudArgs {
+    /// The workerd binary
+    #[arg(long, value_name = "FILE")]
+    pub(crate) workerd: PathBuf,
+    /// The port; without it that of the last run, else a free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+}

@@ -1,0 +1,12 @@
+//! One file per command.
+
+pub(crate) mod baseline;
+pub(crate) mod lint;
+pub(crate) mod local_cloud;
+pub(crate) mod new;
+pub(crate) mod query;
+pub(crate) mod repair;
+pub(crate) mod rewind;
+pub(crate) mod status;
+pub(crate) mod up;
+pub(crate) mod verify;

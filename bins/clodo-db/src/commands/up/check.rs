@@ -1,0 +1,73 @@
+use crate::{
+    failure,
+    places::{Opened, Places},
+};
+use clodo_cli::CliError;
+use clodo_db::{MigrateError, MigrationFile, PlannedMigration, SqliteDatabase, lint_on};
+use clodo_types::{Finding, Severity};
+use std::sync::Arc;
+
+/// What would become of one database.
+pub(super) struct Checked {
+    /// Whether it is there.
+    pub(super) exists: bool,
+    /// What would run.
+    pub(super) plan: Vec<PlannedMigration>,
+    /// What the files have to say.
+    pub(super) findings: Vec<Finding>,
+    /// Why nothing of it may run, where that is no finding about a file.
+    pub(super) refused: Option<CliError>,
+}
+
+/// Looks at one database; nothing is written.
+pub(super) async fn check(
+    places: &mut Places<'_>,
+    at: usize,
+    create: bool,
+) -> Result<Checked, CliError> {
+    let opened = places.find(at).await?;
+    let place = &places.all[at];
+    match &opened {
+        Some(opened) => on_live(places, at, opened).await,
+        None if !create && !place.files.files().is_empty() => Err(place.missing()),
+        None => {
+            // What a database of nothing would make of the files.
+            let empty = SqliteDatabase::in_memory().await;
+            let doing = "the files could not be tried";
+            let empty =
+                empty.map_err(|error| failure::of_database(&place.shown(), doing, error))?;
+            let mut checked =
+                on_live(places, at, &Opened { database: Arc::new(empty), d1: None }).await?;
+            checked.exists = false;
+            Ok(checked)
+        }
+    }
+}
+
+async fn on_live(places: &Places<'_>, at: usize, opened: &Opened) -> Result<Checked, CliError> {
+    let place = &places.all[at];
+    let of_migrate = |error| failure::of_migrate(&place.shown(), error);
+    let migrator = place.migrator(opened);
+    let status = migrator.status(&place.files).await.map_err(of_migrate)?;
+    let mut checked =
+        Checked { exists: true, plan: Vec::new(), findings: Vec::new(), refused: None };
+    if !status.problems.is_empty() {
+        checked.refused = Some(of_migrate(MigrateError::Problems(status.problems)));
+        return Ok(checked);
+    }
+    let is_pending = |file: &&MigrationFile| status.pending().any(|name| name == file.name);
+    let pending: Vec<&MigrationFile> = place.files.files().iter().filter(is_pending).collect();
+    if pending.is_empty() {
+        return Ok(checked);
+    }
+    let schema = migrator.schema().await.map_err(of_migrate)?;
+    checked.findings = lint_on(schema, &pending, &place.capabilities());
+    if !blocks(&checked.findings) {
+        checked.plan = migrator.plan(&place.files).await.map_err(of_migrate)?;
+    }
+    Ok(checked)
+}
+
+fn blocks(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Block)
+}

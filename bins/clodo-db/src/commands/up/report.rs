@@ -1,0 +1,212 @@
+use super::check::Checked;
+use crate::{
+    places::Places,
+    report::{ApiCalls, DatabaseName, FORMAT},
+};
+use clodo_cli::CliError;
+use clodo_db::{PlannedMigration, Rebuild};
+use clodo_types::Finding;
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// What became of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Fate {
+    /// Something is to be applied.
+    Pending,
+    /// All is applied.
+    Applied,
+    /// There was nothing to apply.
+    Unchanged,
+    /// A file of it failed.
+    Failed,
+}
+
+/// What is known of all databases.
+pub(super) struct UpReport {
+    pub(super) databases: Vec<Row>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// One database.
+#[derive(Serialize)]
+pub(super) struct Row {
+    #[serde(flatten)]
+    pub(super) name: DatabaseName,
+    pub(super) fate: Fate,
+    /// Whether it was there before.
+    pub(super) existed: bool,
+    pub(super) bookmark: Option<String>,
+    pub(super) applied: Vec<String>,
+    pub(super) pending: Vec<String>,
+    pub(super) rebuilds: Vec<RebuildDocument>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) plan: Vec<PlanDocument>,
+    #[serde(skip)]
+    planned: Vec<PlannedMigration>,
+}
+
+/// A table that is made anew.
+#[derive(Clone, Serialize)]
+pub(super) struct RebuildDocument {
+    table: String,
+    keeps: Vec<String>,
+}
+
+impl From<Rebuild> for RebuildDocument {
+    fn from(rebuild: Rebuild) -> Self {
+        Self { table: rebuild.table, keeps: rebuild.keeps }
+    }
+}
+
+/// A file and the statements that would run for it.
+#[derive(Serialize)]
+pub(super) struct PlanDocument {
+    name: String,
+    sql: String,
+    rebuilds: Vec<RebuildDocument>,
+}
+
+impl From<PlannedMigration> for PlanDocument {
+    fn from(planned: PlannedMigration) -> Self {
+        let rebuilds = planned.rebuilds.into_iter().map(RebuildDocument::from).collect();
+        Self { name: planned.name, sql: planned.sql, rebuilds }
+    }
+}
+
+impl UpReport {
+    pub(super) fn new(places: &Places<'_>, checked: &[Checked]) -> Self {
+        let row = |(place, checked): (&crate::places::Place, &Checked)| Row {
+            name: place.name.clone(),
+            fate: if checked.plan.is_empty() { Fate::Unchanged } else { Fate::Pending },
+            existed: checked.exists,
+            bookmark: None,
+            applied: Vec::new(),
+            pending: Vec::new(),
+            rebuilds: Vec::new(),
+            plan: Vec::new(),
+            planned: checked.plan.clone(),
+        };
+        let databases = places.all.iter().zip(checked).map(row).collect();
+        Self { databases, findings: Vec::new() }
+    }
+
+    /// Works out what is left to apply.
+    pub(super) fn settle(&mut self, places: &Places<'_>, dry_run: bool) {
+        for (row, place) in self.databases.iter_mut().zip(&places.all) {
+            row.name = place.name.clone();
+            let planned = std::mem::take(&mut row.planned);
+            let left = planned.iter().filter(|one| !row.applied.contains(&one.name));
+            row.pending = left.map(|one| one.name.clone()).collect();
+            if dry_run {
+                row.plan = planned.into_iter().map(PlanDocument::from).collect();
+            }
+        }
+    }
+
+    /// Who is where; of a plan, all statements.
+    pub(super) fn text(&self, dry_run: bool) -> String {
+        let mut text = String::new();
+        for row in &self.databases {
+            let (applied, pending) = (row.applied.len(), row.pending.len());
+            let made = if row.existed { "" } else { ", to be made" };
+            let state = match (row.fate, dry_run) {
+                (Fate::Pending, true) => format!("{pending} to apply{made}"),
+                (Fate::Pending, false) => format!("not reached, {pending} pending"),
+                (Fate::Applied, _) => format!("{applied} applied"),
+                (Fate::Unchanged, _) => "up to date".to_owned(),
+                (Fate::Failed, _) => format!("failed: {applied} applied, {pending} pending"),
+            };
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "{}: {state}", row.name);
+            for planned in &row.plan {
+                let _ = writeln!(text, "\n-- {}", planned.name);
+                for RebuildDocument { table, keeps } in &planned.rebuilds {
+                    let _ = writeln!(text, "-- makes table {table} anew{}", kept(keeps));
+                }
+                let _ = writeln!(text, "{}\n", planned.sql.trim_end());
+            }
+            for RebuildDocument { table, keeps } in &row.rebuilds {
+                let _ = writeln!(text, "  made table {table} anew{}", kept(keeps));
+            }
+        }
+        text
+    }
+
+    /// How to go back to what was before, for each database that was changed.
+    pub(super) fn ways_back(&self) -> Vec<String> {
+        let changed = self.databases.iter().filter(|row| !row.applied.is_empty());
+        let way = |row: &Row| {
+            let bookmark = row.bookmark.as_ref()?;
+            let command = row.name.command(&format!("rewind {bookmark}"));
+            Some(format!("`{command}` takes {} back, and loses what was written since.", row.name))
+        };
+        changed.filter_map(way).collect()
+    }
+}
+
+fn kept(keeps: &[String]) -> String {
+    match keeps {
+        [] => ", to which no other table refers".to_owned(),
+        keeps => format!(", and keeps the rows of {}", keeps.join(", ")),
+    }
+}
+
+/// What `up` says as JSON.
+#[derive(Serialize)]
+pub(super) struct UpDocument<'a> {
+    version: u32,
+    outcome: &'static str,
+    dry_run: bool,
+    databases: &'a [Row],
+    findings: &'a [Finding],
+    api_calls: ApiCalls,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+}
+
+impl<'a> UpDocument<'a> {
+    pub(super) fn new(
+        report: &'a UpReport,
+        dry_run: bool,
+        api_calls: ApiCalls,
+        error: Option<&CliError>,
+    ) -> Self {
+        let idle = report.databases.iter().all(|row| row.fate == Fate::Unchanged);
+        let outcome = match error {
+            Some(error) => error.exit().outcome(),
+            None if idle => "nothing_to_do",
+            None => "done",
+        };
+        Self {
+            version: FORMAT,
+            outcome,
+            dry_run,
+            databases: &report.databases,
+            findings: &report.findings,
+            api_calls,
+            error: error.map(CliError::to_json),
+        }
+    }
+}
+
+/// A line of `--json=events`.
+#[derive(Serialize)]
+pub(super) struct Event<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    database: &'a DatabaseName,
+    migration: &'a str,
+}
+
+impl<'a> Event<'a> {
+    pub(super) fn started(database: &'a DatabaseName, migration: &'a str) -> Self {
+        Self { event: "migration_started", database, migration }
+    }
+
+    pub(super) fn applied(database: &'a DatabaseName, migration: &'a str) -> Self {
+        Self { event: "migration_applied", database, migration }
+    }
+}

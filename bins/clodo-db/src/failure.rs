@@ -1,0 +1,149 @@
+//! Which exit code an error means.
+
+use clodo::{ConnectError, LoadError, LoadErrorKind, LocalError};
+use clodo_cli::{CliError, Exit};
+use clodo_db::{DatabaseError, DatabaseErrorKind, FolderError, MigrateError, Refusal};
+use clodo_local::CloudErrorKind;
+use clodo_orchestrator::{PlatformError, PlatformErrorKind};
+use clodo_types::Finding;
+use std::error::Error;
+
+/// Files that cannot be used: exit 2; migrations that cannot be put in order are refused.
+pub(crate) fn of_load(error: LoadError) -> CliError {
+    let (exit, kind) = match error.kind() {
+        LoadErrorKind::Files => (Exit::Failed, "files"),
+        LoadErrorKind::Migrations => (Exit::Refused, "migrations"),
+        _ => (Exit::Usage, "config"),
+    };
+    if error.places().is_empty() {
+        let text = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        return hinted(CliError::of(exit, kind, text), error.hint());
+    }
+    CliError::of_sources(error.places().to_vec()).with_exit(exit).with_kind(kind)
+}
+
+/// Migration files that cannot be read, or put in order.
+pub(crate) fn of_folder(error: FolderError) -> CliError {
+    let (exit, hint) = match error {
+        FolderError::Unreadable { .. } => (Exit::Failed, error.hint()),
+        _ => (Exit::Refused, error.hint()),
+    };
+    CliError::of(exit, "migrations", error).with_hint(hint)
+}
+
+/// A platform that nobody said how to reach: exit 2.
+pub(crate) fn of_connect(error: ConnectError) -> CliError {
+    let hint = error.hint();
+    CliError::of(Exit::Usage, "connection", error).with_hint(hint)
+}
+
+/// A local Cloudflare that cannot be had: exit 7.
+pub(crate) fn of_local(error: LocalError) -> CliError {
+    let kind = match &error {
+        LocalError::Workerd(_) | LocalError::NoWorkerd(_) => "no_workerd",
+        LocalError::Cloud(error) if error.kind() == CloudErrorKind::PortTaken => "port_taken",
+        LocalError::Cloud(error) if error.kind() == CloudErrorKind::NoWorkerd => "no_workerd",
+        _ => "local_cloud",
+    };
+    let hint = error.hint();
+    hinted(CliError::of(Exit::Unreachable, kind, error), hint.as_deref())
+}
+
+/// A call of the platform that failed.
+pub(crate) fn of_platform(error: PlatformError) -> CliError {
+    let (exit, kind) = match error.kind() {
+        PlatformErrorKind::NotAllowed => (Exit::NotAllowed, "not_allowed"),
+        PlatformErrorKind::Unavailable => (Exit::Unreachable, "unavailable"),
+        _ => (Exit::Failed, "platform_refused"),
+    };
+    let hint = error.hint().map(str::to_owned);
+    hinted(CliError::of(exit, kind, error), hint.as_deref())
+}
+
+/// What a database said, with what was tried in `place`.
+pub(crate) fn of_database(place: &str, doing: &str, error: DatabaseError) -> CliError {
+    let (exit, kind, hint) = verdict(&error);
+    let error = CliError::new(exit, kind, format!("{place}: {doing}")).with_source(error);
+    hinted(error, hint)
+}
+
+/// Migrations of the database `place` that could not be read or applied.
+pub(crate) fn of_migrate(place: &str, error: MigrateError) -> CliError {
+    let hint = error.hint();
+    match error {
+        MigrateError::Refused(refusal) => of_refusal(&refusal),
+        MigrateError::Problems(_) => {
+            let message = format!("{place}: {error}");
+            hinted(CliError::new(Exit::Refused, "migrations_disagree", message), hint.as_deref())
+        }
+        MigrateError::Unknown(_) => {
+            hinted(CliError::usage(format!("{place}: {error}")), hint.as_deref())
+        }
+        MigrateError::Database { source, .. } => {
+            of_database(place, "its migrations could not be read or recorded", source)
+        }
+        MigrateError::Failed { path, source } => {
+            let doubt = source.may_have_happened();
+            let doing = format!("could not apply {}", path.display());
+            let failed = of_database(place, &doing, source);
+            if doubt { failed.with_hint(hint.unwrap_or_default()) } else { failed }
+        }
+        other => CliError::new(Exit::Failed, "failed", format!("{place}: {other}")),
+    }
+}
+
+/// A file that would lose rows, or does not fit.
+pub(crate) fn of_refusal(refusal: &Refusal) -> CliError {
+    of_finding(&refusal.0, 1)
+}
+
+/// The first of `count` findings that block.
+pub(crate) fn of_finding(finding: &Finding, count: usize) -> CliError {
+    let mut message = format!("{} [{}]", finding.message, finding.rule);
+    if count > 1 {
+        message += &format!(" (and {} more)", count - 1);
+    }
+    let mut error = CliError::new(Exit::Refused, "refused", message);
+    if let Some(at) = &finding.at {
+        error = error.with_location(at.clone());
+    }
+    hinted(error, finding.hint.as_deref())
+}
+
+fn verdict(error: &DatabaseError) -> (Exit, &'static str, Option<&'static str>) {
+    match error.kind() {
+        DatabaseErrorKind::Denied => (
+            Exit::NotAllowed,
+            "not_allowed",
+            Some("check the token's permissions (`D1 Edit`), or those of the file"),
+        ),
+        DatabaseErrorKind::Busy => (
+            Exit::NotAllowed,
+            "locked",
+            Some("another process holds the database: wait until it is done, or end it"),
+        ),
+        DatabaseErrorKind::Unreachable => {
+            (Exit::Unreachable, "unavailable", Some("try again when the platform answers"))
+        }
+        DatabaseErrorKind::Corrupt => (
+            Exit::Failed,
+            "not_a_database",
+            Some("name another file, or bring one back from a backup"),
+        ),
+        DatabaseErrorKind::Missing => {
+            (Exit::Failed, "gone", Some("check its id in the wrangler config, or `--sqlite`"))
+        }
+        DatabaseErrorKind::Full => (Exit::Failed, "full", Some("make room, then run it again")),
+        _ => (Exit::Failed, "failed", None),
+    }
+}
+
+fn hinted(error: CliError, hint: Option<&str>) -> CliError {
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}

@@ -1,0 +1,33 @@
+//! The program `clodo-db`: migrations of D1 and SQLite that lose no row.
+
+mod args;
+mod commands;
+mod context;
+mod failure;
+mod findings;
+mod places;
+mod report;
+
+use args::{Cli, Command};
+use clodo_cli::{CliError, Exit, Launch, Session};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    Launch::of_this_process().run(run)
+}
+
+async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::New(args) => commands::new::run(&session, global, args),
+        Command::Status(args) => commands::status::run(&session, global, args).await,
+        Command::Up(args) => commands::up::run(&session, global, args).await,
+        Command::Lint(args) => commands::lint::run(&session, global, args),
+        Command::Verify(args) => commands::verify::run(&session, global, args).await,
+        Command::Repair(args) => commands::repair::run(&session, global, args).await,
+        Command::Baseline(args) => commands::baseline::run(&session, global, args).await,
+        Command::Rewind(args) => commands::rewind::run(&session, global, args).await,
+        Command::Query(args) => commands::query::run(&session, global, args).await,
+        Command::LocalCloud(args) => commands::local_cloud::run(&session, global, args).await,
+    }
+}

@@ -1,0 +1,275 @@
+//! The databases that a command works on.
+
+use crate::{
+    args::WhereArgs,
+    context::Context,
+    failure,
+    report::{ApiCalls, DatabaseName},
+};
+use clodo::{DatabaseFinder, FoundDatabase, TargetDatabase};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_config::{Platform, Protection};
+use clodo_db::{Capabilities, Database, Migrations, Migrator, RECORDS, SqliteDatabase};
+use clodo_orchestrator::ResourceRef;
+use clodo_sqlite::OpenOptions;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The databases of a command, and what finds them.
+pub(crate) struct Places<'a> {
+    pub(crate) all: Vec<Place>,
+    finder: Option<DatabaseFinder>,
+    context: Option<Context<'a>>,
+    platform: Option<Platform>,
+}
+
+/// One database and the migrations that belong to it.
+pub(crate) struct Place {
+    pub(crate) name: DatabaseName,
+    pub(crate) files: Arc<Migrations>,
+    records: String,
+    protection: Protection,
+    source: Source,
+}
+
+enum Source {
+    D1(Box<TargetDatabase>),
+    File(PathBuf),
+}
+
+/// A database that is there.
+pub(crate) struct Opened {
+    pub(crate) database: Arc<dyn Database>,
+    /// For what only D1 can do.
+    pub(crate) d1: Option<FoundDatabase>,
+}
+
+impl<'a> Places<'a> {
+    /// Reads the files, and reaches the platform. Databases are looked for later.
+    pub(crate) async fn open(
+        session: &'a Session,
+        global: &GlobalArgs,
+        args: &WhereArgs,
+    ) -> Result<Self, CliError> {
+        if let Some(file) = &args.sqlite {
+            let place = of_file(session, global, file, args.migrations.as_deref())?;
+            return Ok(Self { all: vec![place], finder: None, context: None, platform: None });
+        }
+        let context = Context::open(session, global)?;
+        let platform = context.platform(args)?;
+        let all = of_targets(&context, args, platform)?;
+        let to = context.connect(platform).await?;
+        for place in &all {
+            let Source::D1(database) = &place.source else { continue };
+            let account = &database.target.account;
+            if !to.accounts.contains_key(account) {
+                let message = format!("the id of account `{account}` is not known");
+                return Err(CliError::usage(message).with_hint(
+                    "add `id` to the account in clodo.toml, or set CLOUDFLARE_ACCOUNT_ID",
+                ));
+            }
+        }
+        let finder = DatabaseFinder::new(context.client(&to)?, to.accounts.clone());
+        Ok(Self { all, finder: Some(finder), context: Some(context), platform: Some(platform) })
+    }
+
+    /// The database at `at`, if it is there; the name learns its id.
+    pub(crate) async fn find(&mut self, at: usize) -> Result<Option<Opened>, CliError> {
+        match &self.all[at].source {
+            Source::File(path) if !path.exists() => Ok(None),
+            Source::File(path) => open_file(&self.all[at].name, path, false).await.map(Some),
+            Source::D1(database) => {
+                let finder = self.finder.as_mut().expect("databases of targets have a finder");
+                let found = finder.find(database).await.map_err(failure::of_platform)?;
+                Ok(found.map(|found| self.all[at].opened(found)))
+            }
+        }
+    }
+
+    /// The same; what is not there is an error that says how to make it.
+    pub(crate) async fn expect(&mut self, at: usize) -> Result<Opened, CliError> {
+        let found = self.find(at).await?;
+        found.ok_or_else(|| self.all[at].missing())
+    }
+
+    /// The database at `at`, which is made when it is not there.
+    pub(crate) async fn ensure(&mut self, at: usize) -> Result<Opened, CliError> {
+        match &self.all[at].source {
+            Source::File(path) => open_file(&self.all[at].name, path, true).await,
+            Source::D1(database) => {
+                let finder = self.finder.as_mut().expect("databases of targets have a finder");
+                let found = finder.ensure(database).await.map_err(failure::of_platform)?;
+                Ok(self.all[at].opened(found))
+            }
+        }
+    }
+
+    /// Whether a database that is not there is made without being asked to: on the local Cloudflare
+    /// nobody else would, and nothing is lost with one.
+    pub(crate) fn makes_its_own(&self) -> bool {
+        self.platform == Some(Platform::Local)
+    }
+
+    /// The only database, for commands about one.
+    pub(crate) fn only(&self) -> Result<(), CliError> {
+        if self.all.len() == 1 {
+            return Ok(());
+        }
+        let names: Vec<String> = self.all.iter().map(|place| place.name.to_string()).collect();
+        let message = format!("this is about one database, and there are {}", names.join(", "));
+        Err(CliError::usage(message)
+            .with_hint("name a service, `--env`, `--customer` or `--binding`"))
+    }
+
+    pub(crate) fn calls(&self) -> ApiCalls {
+        self.context.as_ref().map(|context| context.calls().into()).unwrap_or_default()
+    }
+
+    /// Asks a person before something is changed in the databases at `which`, where their environment or
+    /// the platform wants that. `doing` is such as `apply 3 migrations`.
+    pub(crate) fn confirm(
+        &self,
+        session: &Session,
+        which: &[usize],
+        doing: &str,
+        yes: bool,
+    ) -> Result<(), CliError> {
+        let places = which.iter().map(|at| &self.all[*at]);
+        let protected = places.clone().any(|place| place.protection != Protection::None);
+        if yes || !(protected || self.platform == Some(Platform::Cloudflare)) {
+            return Ok(());
+        }
+        let names: BTreeSet<String> = places.map(|place| place.name.to_string()).collect();
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        let platform = self.platform.map(|one| format!(" on {one}")).unwrap_or_default();
+        if session.ui.confirm(&format!("{doing} in {names}{platform}?"), "--yes")? {
+            return Ok(());
+        }
+        Err(CliError::new(Exit::Refused, "not_confirmed", "nobody said yes")
+            .with_hint("answer `y`, or give --yes"))
+    }
+}
+
+impl Place {
+    /// What applies migrations to `database`.
+    pub(crate) fn migrator<'d>(&self, database: &'d Opened) -> Migrator<'d> {
+        Migrator::new(&*database.database).with_records(self.records.clone())
+    }
+
+    /// The limits of the database, whether it is there or not.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        match self.source {
+            Source::D1(_) => Capabilities::d1(),
+            Source::File(_) => Capabilities::sqlite(),
+        }
+    }
+
+    /// How messages call it.
+    pub(crate) fn shown(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// Whether its environment takes changes only with an approval, which this program cannot give.
+    pub(crate) fn wants_approval(&self) -> bool {
+        self.protection == Protection::Approve
+    }
+
+    pub(crate) fn missing(&self) -> CliError {
+        let error = CliError::usage(format!("{}: there is no such database", self.name));
+        error.with_hint("`clodo-db up --create` makes it; so does `clodo-deploy deploy`")
+    }
+
+    fn opened(&mut self, found: FoundDatabase) -> Opened {
+        self.name.found(&found.id);
+        Opened { database: Arc::new(found.database.clone()), d1: Some(found) }
+    }
+}
+
+async fn open_file(name: &DatabaseName, path: &Path, create: bool) -> Result<Opened, CliError> {
+    // The file is somebody else's: how it keeps its journal is theirs to say.
+    let options = OpenOptions::default().with_create(create).with_keep_journal();
+    let opened = SqliteDatabase::open(path, options).await;
+    let opened = opened
+        .map_err(|error| failure::of_database(&name.to_string(), "it cannot be opened", error))?;
+    Ok(Opened { database: Arc::new(opened), d1: None })
+}
+
+fn of_file(
+    session: &Session,
+    global: &GlobalArgs,
+    file: &Path,
+    migrations: Option<&Path>,
+) -> Result<Place, CliError> {
+    let (folder, shown) = folder(session, global, migrations);
+    let files = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
+    Ok(Place {
+        name: DatabaseName::of_file(file.to_owned(), shown),
+        files: Arc::new(files),
+        records: RECORDS.to_owned(),
+        protection: Protection::None,
+        source: Source::File(session.directory.join(file)),
+    })
+}
+
+/// A folder of migrations that no config names, and as messages should show it: as it was given, else
+/// `migrations` in the project.
+pub(crate) fn folder(
+    session: &Session,
+    global: &GlobalArgs,
+    given: Option<&Path>,
+) -> (PathBuf, PathBuf) {
+    let project = global.project.as_deref().unwrap_or(Path::new(""));
+    let shown = given.map_or_else(|| project.join("migrations"), Path::to_owned);
+    (session.directory.join(&shown), shown)
+}
+
+/// The databases of the selected targets, as the files describe them.
+pub(crate) fn described(
+    context: &Context<'_>,
+    args: &WhereArgs,
+    platform: Platform,
+) -> Result<Vec<TargetDatabase>, CliError> {
+    let selection = context.selection(args)?;
+    let mut found =
+        clodo::databases(&context.project, &selection, platform).map_err(failure::of_load)?;
+    if let Some(binding) = &args.binding {
+        found.retain(|database| database.binding.as_str() == binding);
+    }
+    if found.is_empty() {
+        let message = match &args.binding {
+            Some(binding) => format!("no selected service has a D1 database `{binding}`"),
+            None => "no selected service has a D1 database".to_owned(),
+        };
+        let hint = "add one under `d1_databases` in its wrangler config, or give --sqlite FILE";
+        return Err(CliError::usage(message).with_hint(hint));
+    }
+    Ok(found)
+}
+
+fn of_targets(
+    context: &Context<'_>,
+    args: &WhereArgs,
+    platform: Platform,
+) -> Result<Vec<Place>, CliError> {
+    let environments = context.project.portfolio().environments();
+    let place = |database: TargetDatabase| {
+        let (target, binding) = (&database.target, database.binding.as_str());
+        let id = match &database.resource {
+            ResourceRef::Id(id) => Some(id.to_string()),
+            ResourceRef::Name(_) => None,
+        };
+        let own = database.name.as_ref().map(ToString::to_string);
+        let described = environments.get(&target.environment);
+        Place {
+            name: DatabaseName::of_target(target, binding, database.shown.clone()).called(own, id),
+            files: Arc::clone(&database.migrations),
+            records: database.records.clone(),
+            protection: described.map_or(Protection::None, |environment| environment.protection),
+            source: Source::D1(Box::new(database)),
+        }
+    };
+    Ok(described(context, args, platform)?.into_iter().map(place).collect())
+}

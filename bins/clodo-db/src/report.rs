@@ -1,0 +1,109 @@
+//! What documents share.
+
+use clodo_http::Counts;
+use clodo_types::{DatabaseId, TargetId};
+use serde::Serialize;
+use std::{fmt, path::PathBuf};
+
+/// The version of every JSON document of this program.
+pub(crate) const FORMAT: u32 = 1;
+
+/// How many calls of the platform's API a run made.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct ApiCalls {
+    reads: u64,
+    writes: u64,
+}
+
+impl From<Counts> for ApiCalls {
+    fn from(counts: Counts) -> Self {
+        Self { reads: counts.reads, writes: counts.writes }
+    }
+}
+
+/// Which database: the same fields in every document. Those of a target are missing for a file.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct DatabaseName {
+    service: Option<String>,
+    environment: Option<String>,
+    customer: Option<String>,
+    account: Option<String>,
+    binding: Option<String>,
+    name: Option<String>,
+    id: Option<String>,
+    file: Option<PathBuf>,
+    migrations: PathBuf,
+}
+
+impl DatabaseName {
+    pub(crate) fn of_file(file: PathBuf, migrations: PathBuf) -> Self {
+        Self { file: Some(file), migrations, ..Self::default() }
+    }
+
+    pub(crate) fn of_target(target: &TargetId, binding: &str, migrations: PathBuf) -> Self {
+        Self {
+            service: Some(target.service.to_string()),
+            environment: Some(target.environment.to_string()),
+            customer: target.customer.as_ref().map(ToString::to_string),
+            account: Some(target.account.to_string()),
+            binding: Some(binding.to_owned()),
+            migrations,
+            ..Self::default()
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn called(mut self, name: Option<String>, id: Option<String>) -> Self {
+        (self.name, self.id) = (name, id);
+        self
+    }
+
+    /// The id, once it is known.
+    pub(crate) fn found(&mut self, id: &DatabaseId) {
+        self.id = Some(id.to_string());
+    }
+
+    /// The name or id that wrangler and people call it by.
+    pub(crate) fn called_by(&self) -> Option<&str> {
+        self.name.as_deref().or(self.id.as_deref())
+    }
+}
+
+impl DatabaseName {
+    /// A command of this program about this database alone.
+    pub(crate) fn command(&self, words: &str) -> String {
+        let mut command = format!("clodo-db {words}");
+        if let Some(file) = &self.file {
+            return format!("{command} --sqlite {}", file.display());
+        }
+        let mut add = |flag: &str, value: &Option<String>| {
+            if let Some(value) = value {
+                command.push_str(&format!(" {flag}{value}"));
+            }
+        };
+        add("", &self.service);
+        add("--env ", &self.environment);
+        add("--customer ", &self.customer);
+        add("--binding ", &self.binding);
+        command
+    }
+}
+
+/// As `service@environment/customer BINDING (name)`, or the file.
+impl fmt::Display for DatabaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            return write!(f, "{}", file.display());
+        }
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        write!(f, "{}@{}", text(&self.service), text(&self.environment))?;
+        if let Some(customer) = &self.customer {
+            write!(f, "/{customer}")?;
+        }
+        write!(f, " {}", text(&self.binding))?;
+        match self.called_by() {
+            Some(name) => write!(f, " ({name})"),
+            None => Ok(()),
+        }
+    }
+}
