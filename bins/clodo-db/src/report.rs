@@ -32,22 +32,22 @@ pub(crate) struct DatabaseName {
     name: Option<String>,
     id: Option<String>,
     file: Option<PathBuf>,
-    migrations: PathBuf,
+    folder: PathBuf,
 }
 
 impl DatabaseName {
-    pub(crate) fn of_file(file: PathBuf, migrations: PathBuf) -> Self {
-        Self { file: Some(file), migrations, ..Self::default() }
+    pub(crate) fn of_file(file: PathBuf, folder: PathBuf) -> Self {
+        Self { file: Some(file), folder, ..Self::default() }
     }
 
-    pub(crate) fn of_target(target: &TargetId, binding: &str, migrations: PathBuf) -> Self {
+    pub(crate) fn of_target(target: &TargetId, binding: &str, folder: PathBuf) -> Self {
         Self {
             service: Some(target.service.to_string()),
             environment: Some(target.environment.to_string()),
             customer: target.customer.as_ref().map(ToString::to_string),
             account: Some(target.account.to_string()),
             binding: Some(binding.to_owned()),
-            migrations,
+            folder,
             ..Self::default()
         }
     }

@@ -19,6 +19,12 @@ pub(super) struct Checked {
     pub(super) refused: Option<CliError>,
 }
 
+impl Checked {
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.is_some() || blocks(&self.findings)
+    }
+}
+
 /// Looks at one database; nothing is written.
 pub(super) async fn check(
     places: &mut Places<'_>,

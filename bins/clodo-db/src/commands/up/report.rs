@@ -22,6 +22,8 @@ pub(super) enum Fate {
     Unchanged,
     /// A file of it failed.
     Failed,
+    /// It cannot be carried out, or files and database disagree: nothing is applied anywhere.
+    Refused,
 }
 
 /// What is known of all databases.
@@ -80,7 +82,11 @@ impl UpReport {
     pub(super) fn new(places: &Places<'_>, checked: &[Checked]) -> Self {
         let row = |(place, checked): (&crate::places::Place, &Checked)| Row {
             name: place.name.clone(),
-            fate: if checked.plan.is_empty() { Fate::Unchanged } else { Fate::Pending },
+            fate: match (checked.is_refused(), checked.plan.is_empty()) {
+                (true, _) => Fate::Refused,
+                (_, true) => Fate::Unchanged,
+                (_, false) => Fate::Pending,
+            },
             existed: checked.exists,
             bookmark: None,
             applied: Vec::new(),
@@ -117,6 +123,7 @@ impl UpReport {
                 (Fate::Pending, false) => format!("not reached, {pending} pending"),
                 (Fate::Applied, _) => format!("{applied} applied"),
                 (Fate::Unchanged, _) => "up to date".to_owned(),
+                (Fate::Refused, _) => "refused, nothing was applied".to_owned(),
                 (Fate::Failed, _) => format!("failed: {applied} applied, {pending} pending"),
             };
             // Writing to a `String` cannot fail.
