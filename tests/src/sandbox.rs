@@ -126,6 +126,15 @@ impl Sandbox {
         self.command("clodo-local", words).output().expect("clodo-local starts").into()
     }
 
+    /// Runs `clodo-db` to its end.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn db(&self, words: &[&str]) -> Run {
+        self.command("clodo-db", words).output().expect("clodo-db starts").into()
+    }
+
     /// What points clients at the running local Cloudflare: variables and their values.
     #[must_use]
     pub fn settings(&self) -> Vec<(String, String)> {

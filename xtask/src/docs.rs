@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
 
 /// The programs whose help texts make up `docs/cli.md`.
-const PROGRAMS: [&str; 3] = ["clodo-deploy", "clodo-local", "clodo-gateway"];
+const PROGRAMS: [&str; 4] = ["clodo-deploy", "clodo-db", "clodo-local", "clodo-gateway"];
 
 /// Writes every generated file, then builds the crates' docs with warnings denied.
 pub(crate) fn write() -> Outcome {
@@ -46,6 +46,8 @@ fn generate() -> Outcome<BTreeMap<PathBuf, String>> {
         "--bins",
         "--package",
         "clodo-deploy-cli",
+        "--package",
+        "clodo-db-cli",
         "--package",
         "clodo-local-cli",
         "--package",

@@ -66,8 +66,20 @@ pub(crate) fn of_platform(error: PlatformError) -> CliError {
 /// What a database said, with what was tried in `place`.
 pub(crate) fn of_database(place: &str, doing: &str, error: DatabaseError) -> CliError {
     let (exit, kind, hint) = verdict(&error);
-    let error = CliError::new(exit, kind, format!("{place}: {doing}")).with_source(error);
-    hinted(error, hint)
+    let failed = CliError::new(exit, kind, format!("{place}: {doing}"));
+    hinted(failed.with_source(causes(&error)), hint)
+}
+
+/// What it says with its causes. An adapter may repeat what its cause says: that is said once.
+fn causes(error: &DatabaseError) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        texts.push(cause.to_string());
+        next = cause.source();
+    }
+    texts.dedup();
+    texts.join(": ")
 }
 
 /// Migrations of the database `place` that could not be read or applied.

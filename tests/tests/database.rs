@@ -1,0 +1,272 @@
+//! Migrations with the real program, on the local Cloudflare's D1, and wrangler beside it.
+
+use clodo_tests::{Run, Sandbox, Schema, Wrangler};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+const ACME: [&str; 4] = ["catalog", "--customer", "acme", "--platform=local"];
+
+/// A folder with only a wrangler config, which binds these databases; the local Cloudflare runs.
+fn plain(databases: &[(&str, &str)]) -> Sandbox {
+    let sandbox = Sandbox::empty();
+    let mut config = "name = \"shop\"\n".to_owned();
+    for (binding, name) in databases {
+        config +=
+            &format!("[[d1_databases]]\nbinding = \"{binding}\"\ndatabase_name = \"{name}\"\n");
+    }
+    sandbox.write("wrangler.toml", config);
+    // It starts the local Cloudflare with the account that the folder has.
+    let _ = sandbox.db(&["status", "--platform=local"]).exits(0);
+    sandbox
+}
+
+fn up(sandbox: &Sandbox, words: &[&str]) -> Run {
+    sandbox.db(&[&["up", "--platform=local", "--yes", "--json"][..], words].concat())
+}
+
+/// The first value of a query.
+#[track_caller]
+fn value(sandbox: &Sandbox, binding: &str, sql: &str) -> Value {
+    let words = ["query", sql, "--platform=local", "--binding", binding, "--json"];
+    sandbox.db(&words).exits(0).json()["rows"][0][0].clone()
+}
+
+#[test]
+fn the_storefronts_databases_are_migrated_edited_repaired_and_verified() {
+    let schema = Schema::of("clodo-db");
+    let sandbox = Sandbox::storefront();
+    schema.check("lint", &sandbox.db(&["lint", "--json"]).exits(0).json());
+    let dry = sandbox.db(&["up", "--dry-run", "--json"]).exits(0).json();
+    schema.check("up", &dry);
+    assert_eq!(dry["databases"].as_array().map(Vec::len), Some(4), "{dry:#}");
+    assert!(dry["databases"][0]["plan"][0]["sql"].as_str().unwrap().contains("CREATE TABLE"));
+    let status = sandbox.db(&["status", "--json", "--exit-code"]).exits(4).json();
+    schema.check("status", &status);
+    assert_eq!(status["databases"][0]["exists"], false, "a dry run made nothing");
+
+    let done = sandbox.db(&["up", "--json"]).exits(0).json();
+    schema.check("up", &done);
+    let fates = done["databases"].as_array().unwrap().iter().map(|one| &one["fate"]);
+    assert!(fates.clone().all(|fate| fate == "applied"), "{done:#}");
+    assert!(done["databases"][0]["bookmark"].is_string());
+    let again = sandbox.db(&["up", "--json"]).exits(0).json();
+    assert_eq!(
+        (&again["outcome"], &again["api_calls"]["writes"]),
+        (&json!("nothing_to_do"), &json!(0))
+    );
+    let _ = sandbox.db(&["status", "--exit-code"]).exits(0);
+    let words = ["query", "SELECT count(*) FROM products", "--json"];
+    let count = sandbox.db(&[&words[..], &ACME].concat()).exits(0).json();
+    schema.check("query", &count);
+    assert_eq!(count["rows"][0][0], 3);
+
+    sandbox.edit("services/catalog/migrations/0001_products.sql", "name TEXT", "name  TEXT");
+    let refused = sandbox.db(&["up", "--json"]).exits(3).json();
+    schema.check("up", &refused);
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("`repair`"), "{refused:#}");
+    let repaired = sandbox.db(&["repair", "--json"]).exits(0).json();
+    schema.check("repair", &repaired);
+    assert_eq!(repaired["databases"][0]["mended"][0]["kind"], "edited");
+    let _ = sandbox.db(&["status", "--exit-code"]).exits(0);
+
+    schema.check("verify", &sandbox.db(&["verify", "--json"]).exits(0).json());
+    let by_hand = ["query", "CREATE INDEX by_hand ON products (price_cents)", "--write", "--yes"];
+    let _ = sandbox.db(&[&by_hand[..], &ACME].concat()).exits(0);
+    let drift = sandbox.db(&["verify", "--json"]).exits(4).json();
+    schema.check("verify", &drift);
+    assert_eq!(drift["databases"][0]["drifts"][0]["kind"], "foreign", "{drift:#}");
+    let others = drift["databases"].as_array().unwrap()[1..].iter();
+    assert!(others.clone().all(|one| one["drifts"] == json!([])), "{drift:#}");
+}
+
+#[test]
+fn what_clodo_db_migrated_is_migrated_for_clodo_deploy() {
+    let sandbox = Sandbox::storefront();
+    let _ = sandbox.db(&["up", "--customer", "acme"]).exits(0);
+    let words = ["deploy", "catalog", "--customer", "acme", "--yes", "--json"];
+    let report = sandbox.deploy(&words).exits(0).json();
+    let steps = report["steps"].to_string();
+    assert!(!steps.contains("0001_products.sql"), "{report:#}");
+}
+
+#[test]
+fn a_protected_environment_asks_and_nobody_is_there() {
+    let sandbox = Sandbox::storefront();
+    let words = ["up", "catalog", "--env", "production", "--customer", "acme", "--json"];
+    let unasked = sandbox.db(&words).exits(2);
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    let done = sandbox.db(&[&words[..], &["--yes"]].concat()).exits(0).json();
+    assert_eq!(done["databases"][0]["applied"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_database_goes_back_to_the_bookmark_that_was_noted() {
+    let sandbox = plain(&[("DB", "ours")]);
+    sandbox.write("migrations/0001_a.sql", "CREATE TABLE t (x);\nINSERT INTO t VALUES (1);\n");
+    let _ = up(&sandbox, &[]).exits(0);
+    sandbox.write("migrations/0002_b.sql", "UPDATE t SET x = 2;\n");
+    let done = up(&sandbox, &[]).exits(0);
+    let bookmark = done.json()["databases"][0]["bookmark"].as_str().unwrap().to_owned();
+    assert!(done.stderr.contains(&format!("clodo-db rewind {bookmark}")), "{}", done.stderr);
+    assert_eq!(value(&sandbox, "DB", "SELECT x FROM t"), 2);
+    let back = ["rewind", &bookmark, "--platform=local", "--yes", "--json"];
+    Schema::of("clodo-db").check("rewind", &sandbox.db(&back).exits(0).json());
+    assert_eq!(value(&sandbox, "DB", "SELECT x FROM t"), 1);
+    let _ = up(&sandbox, &[]).exits(0);
+    assert_eq!(value(&sandbox, "DB", "SELECT x FROM t"), 2, "its record went back with it");
+}
+
+const FAMILY: &str = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE children (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parents (id) ON DELETE CASCADE);
+CREATE INDEX children_by_parent ON children (parent);
+INSERT INTO parents VALUES (1, 'a'), (2, 'b'), (3, 'c');
+INSERT INTO children VALUES (1, 1), (2, 1), (3, 2), (4, 3), (5, 3);
+";
+/// As drizzle writes it.
+const REBUILD: &str = "PRAGMA foreign_keys=OFF;
+CREATE TABLE __new_parents (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO __new_parents (id, name) SELECT id, name FROM parents;
+DROP TABLE parents;
+ALTER TABLE __new_parents RENAME TO parents;
+PRAGMA foreign_keys=ON;
+";
+
+#[test]
+fn a_rebuilt_table_keeps_the_children_that_wrangler_loses() {
+    let sandbox = plain(&[("DB", "ours"), ("THEIRS", "theirs")]);
+    sandbox.write("migrations/0001_family.sql", FAMILY);
+    sandbox.write("migrations/0002_name.sql", REBUILD);
+    let done = up(&sandbox, &["--binding", "DB"]).exits(0).json();
+    let rebuilds = &done["databases"][0]["rebuilds"];
+    assert_eq!(*rebuilds, json!([{ "table": "parents", "keeps": ["children"] }]));
+
+    let wrangler = Wrangler::v4_164();
+    let project = sandbox.project();
+    let created = wrangler.run(&sandbox, &project, &["d1", "create", "theirs"]).exits(0).stdout;
+    let is_id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
+    let id = created.split(|c: char| !(c.is_ascii_hexdigit() || c == '-')).find(is_id);
+    let name = "database_name = \"theirs\"\n";
+    let id = format!("{name}database_id = \"{}\"\n", id.expect("it prints the id"));
+    sandbox.edit("wrangler.toml", name, &id);
+    let apply = ["d1", "migrations", "apply", "theirs", "--remote"];
+    let _ = wrangler.run(&sandbox, &project, &apply).exits(0);
+
+    let children = "SELECT count(*) FROM children";
+    assert_eq!(value(&sandbox, "DB", children), 5);
+    assert_eq!(value(&sandbox, "THEIRS", children), 0, "wrangler reports success and loses them");
+    for binding in ["DB", "THEIRS"] {
+        assert_eq!(value(&sandbox, binding, "SELECT count(*) FROM parents"), 3);
+    }
+    // Each goes on where the other one stopped.
+    sandbox.write("migrations/0003_more.sql", "INSERT INTO parents VALUES (4, 'd');\n");
+    let _ = up(&sandbox, &[]).exits(0);
+    assert_eq!(value(&sandbox, "THEIRS", "SELECT count(*) FROM d1_migrations"), 3);
+    let nothing = wrangler.run(&sandbox, &project, &apply).exits(0);
+    assert!(nothing.stdout.contains("No migrations to apply"), "{}", nothing.stdout);
+}
+
+#[test]
+fn two_runners_at_once_apply_each_file_once() {
+    let sandbox = plain(&[("DB", "ours")]);
+    sandbox.write("migrations/0001_log.sql", "CREATE TABLE log (n);\n");
+    for n in 2..20 {
+        sandbox
+            .write(&format!("migrations/{n:04}_n.sql"), format!("INSERT INTO log VALUES ({n});\n"));
+    }
+    let runner = || {
+        let mut command = sandbox.command("clodo-db", &["up", "--platform=local"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let both = [runner(), runner()];
+    for one in both {
+        let _ = Run::from(one.wait_with_output().unwrap()).exits(0);
+    }
+    assert_eq!(value(&sandbox, "DB", "SELECT count(*) FROM log"), 18);
+    assert_eq!(value(&sandbox, "DB", "SELECT count(DISTINCT n) FROM log"), 18);
+}
+
+#[cfg(unix)]
+#[test]
+fn killed_at_any_moment_the_next_run_goes_on() {
+    let sandbox = plain(&[("DB", "whole")]);
+    sandbox
+        .write("migrations/0001_log.sql", "CREATE TABLE log (n);\nINSERT INTO log VALUES (1);\n");
+    for n in 2..5 {
+        sandbox
+            .write(&format!("migrations/{n:04}_n.sql"), format!("INSERT INTO log SELECT {n};\n"));
+    }
+    let events = ["up", "--platform=local", "--json=events"];
+    let whole = sandbox.db(&events).exits(0);
+    let schema = Schema::of("clodo-db");
+    let lines = whole.stdout.lines().count();
+    for line in whole.stdout.lines().take(lines - 1) {
+        schema.check("event", &serde_json::from_str(line).unwrap());
+    }
+    let mut last = "whole".to_owned();
+    for heard in 0..lines {
+        let name = format!("d{heard}");
+        sandbox.edit("wrangler.toml", &format!("\"{last}\""), &format!("\"{name}\""));
+        last = name;
+        let mut command = sandbox.command("clodo-db", &events);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(output.take(heard).filter_map(Result::ok).count(), heard);
+        Command::new("kill").args(["-KILL", &child.id().to_string()]).status().unwrap();
+        child.wait().unwrap();
+        let _ = up(&sandbox, &[]).exits(0);
+        let rows =
+            value(&sandbox, "DB", "SELECT group_concat(n) FROM (SELECT n FROM log ORDER BY n)");
+        assert_eq!(rows, "1,2,3,4", "killed after line {heard}");
+    }
+}
+
+#[test]
+fn the_first_database_that_fails_stops_the_others_and_says_who_is_where() {
+    let sandbox = Sandbox::storefront();
+    let _ = sandbox.db(&["up", "catalog"]).exits(0);
+    // What no look at the schema can tell.
+    let twice = "INSERT INTO products (name, price_cents) VALUES ('New', 1);\n";
+    sandbox.write("services/catalog/migrations/0003_new.sql", twice);
+    sandbox.write("services/catalog/migrations/0004_again.sql", twice);
+    let failed = sandbox.db(&["up", "catalog", "--json"]).exits(5).json();
+    Schema::of("clodo-db").check("up", &failed);
+    let rows = &failed["databases"];
+    assert_eq!((&rows[0]["fate"], &rows[1]["fate"]), (&json!("failed"), &json!("pending")));
+    assert_eq!(rows[0]["applied"], json!(["0003_new.sql"]));
+    assert_eq!(rows[0]["pending"], json!(["0004_again.sql"]));
+    assert_eq!(rows[1]["pending"], json!(["0003_new.sql", "0004_again.sql"]));
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("0004_again.sql"), "{failed:#}");
+}
+
+#[test]
+fn who_may_not_is_told_so_and_a_platform_that_is_gone_too() {
+    let sandbox = plain(&[("DB", "ours")]);
+    sandbox.write("migrations/0001_a.sql", "CREATE TABLE t (x);\n");
+    let _ = up(&sandbox, &[]).exits(0);
+    sandbox.write("migrations/0002_b.sql", "CREATE TABLE u (x);\n");
+    let settings = sandbox.settings();
+    let cloudflare = |words: &[&str], more: &[(&str, &str)]| -> Run {
+        let mut command = sandbox.command("clodo-db", words);
+        command.args(["--platform=cloudflare", "--json"]).envs(settings.iter().cloned());
+        command.envs(more.iter().copied()).output().unwrap().into()
+    };
+    let token = sandbox.local(&["token", "ci", "--permission", "D1 Read", "--json"]).exits(0);
+    let token = token.json()["token"].as_str().expect("a token").to_owned();
+    let reader = ("CLOUDFLARE_API_TOKEN", token.as_str());
+    // Statements of any kind need `D1 Edit`.
+    let refused = cloudflare(&["up", "--yes"], &[reader]).exits(6).json();
+    assert_eq!(refused["error"]["kind"], "not_allowed");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("D1 Edit"), "{refused:#}");
+    let wrong = cloudflare(&["status"], &[("CLOUDFLARE_API_TOKEN", "nonsense")]).exits(6);
+    assert!(!wrong.stderr.contains("nonsense"), "{}", wrong.stderr);
+    let unasked = cloudflare(&["up"], &[]).exits(2);
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    let gone = ("CLOUDFLARE_API_BASE_URL", "http://127.0.0.1:9/client/v4");
+    let gone = cloudflare(&["status"], &[gone]).exits(7);
+    assert!(gone.json()["error"]["hint"].is_string(), "{}", gone.stderr);
+    let _ = cloudflare(&["up", "--yes"], &[]).exits(0);
+}
