@@ -249,7 +249,7 @@ fn what_cannot_be_a_preview_says_why_and_nothing_is_written() {
     refused(&["create", "x", "wbe"], "did you mean `web`");
     refused(&["create", "x", "--from", "stagin"], "did you mean `staging`");
     refused(&["create", "x", "web"], "which does not exist");
-    refused(&["delete"], "required");
+    refused(&["delete"], "nobody said which preview");
     refused(&["delete", "x", "--expired"], "cannot be used with");
     refused(&["delete", "x"], "there is no preview `x`");
     let _ = sandbox.deploy(&DEPLOY).exits(0);
