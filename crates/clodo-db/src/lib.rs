@@ -13,7 +13,7 @@
 //! | a backup | [`restore`], [`verify_text`] |
 //! | two databases that should be the same | [`compare`] |
 //! | more backups than are needed | [`Retention`] |
-//! | a database of another kind | implement [`Database`], and run [`conformance`](crate::conformance) over it |
+//! | a database of another kind | implement [`Database`], and run [`conformance`] over it |
 //!
 //! # Example
 //! ```
