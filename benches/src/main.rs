@@ -3,13 +3,12 @@
 //!
 //! `cargo run --release -p clodo-benches` after `cargo build --release --workspace --bins`; names
 //! after `--` choose parts: `help`, `start`, `throughput`, `swap`, `many`, `rest`, `large`, `deploy`,
-//! `fleet`, `plans`, `budget`.
+//! `fleet`, `plans`.
 //! The load tool is `wrk` (Debian package `wrk`); without it the throughput rows say so.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 #![expect(clippy::disallowed_methods, reason = "it measures wall-clock time")]
 
-mod budget;
 mod calls;
 mod deploy;
 mod fleet;
@@ -28,7 +27,7 @@ use table::Table;
 /// A part of the comparison and its name.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 10] = [
     ("help", deploy::help),
     ("start", start::run),
     ("throughput", throughput::run),
@@ -39,7 +38,6 @@ const PARTS: [Part; 11] = [
     ("deploy", deploy::run),
     ("fleet", fleet::run),
     ("plans", fleet::plans),
-    ("budget", budget::run),
 ];
 
 fn main() {
