@@ -42,7 +42,7 @@ impl Database for D1Database {
     async fn query(&self, statement: &Statement) -> Result<Rows, DatabaseError> {
         let call = read_raw(&self.account, &self.id, &sql(statement));
         let answer = self.client.send(call).await.map_err(failed)?;
-        answer.into_iter().next_back().map(rows).ok_or_else(no_answer)
+        answer.into_iter().next_back().and_then(rows).ok_or_else(no_answer)
     }
 
     async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
@@ -55,7 +55,7 @@ impl Database for D1Database {
         if answer.len() < statements.len() {
             return Err(no_answer());
         }
-        Ok(answer.into_iter().map(rows).collect())
+        answer.into_iter().map(rows).collect::<Option<_>>().ok_or_else(no_answer)
     }
 
     async fn script(&self, text: &str) -> Result<(), DatabaseError> {
@@ -75,7 +75,7 @@ impl Moments for D1Database {
 }
 
 fn no_answer() -> DatabaseError {
-    let message = "the answer lacks what a statement gave";
+    let message = "the answer lacks what a statement gave, or holds what is no value";
     DatabaseError::new(DatabaseErrorKind::Other, message).with_doubt()
 }
 
@@ -114,32 +114,33 @@ fn param(value: &Value) -> Json {
     }
 }
 
-fn rows(result: RawResult) -> Rows {
+/// Nothing when a value is none that SQLite has: one that is guessed would be a changed row.
+fn rows(result: RawResult) -> Option<Rows> {
     let RawResult { results, meta } = result;
-    let row = |row: Vec<Json>| row.into_iter().map(value).collect();
+    let row = |row: Vec<Json>| row.into_iter().map(value).collect::<Option<_>>();
     let QueryMeta { changes, .. } = meta;
-    Rows {
+    Some(Rows {
         columns: results.columns,
-        rows: results.rows.into_iter().map(row).collect(),
+        rows: results.rows.into_iter().map(row).collect::<Option<_>>()?,
         changes: changes.unwrap_or_default(),
-    }
+    })
 }
 
-fn value(json: Json) -> Value {
-    match json {
+fn value(json: Json) -> Option<Value> {
+    Some(match json {
         Json::Null => Value::Null,
         Json::Bool(truth) => truth.into(),
         Json::Number(number) => match number.as_i64() {
             Some(number) => Value::Integer(number),
-            None => number.as_f64().map_or(Value::Null, Value::Real),
+            None => Value::Real(number.as_f64()?),
         },
         Json::String(text) => Value::Text(text),
         Json::Array(bytes) => {
-            let byte = |byte: Json| byte.as_u64().and_then(|byte| u8::try_from(byte).ok());
-            Value::Blob(bytes.into_iter().filter_map(byte).collect())
+            let byte = |byte: Json| u8::try_from(byte.as_u64()?).ok();
+            Value::Blob(bytes.into_iter().map(byte).collect::<Option<_>>()?)
         }
-        Json::Object(_) => Value::Null,
-    }
+        Json::Object(_) => return None,
+    })
 }
 
 fn failed(error: ApiError) -> DatabaseError {
@@ -191,5 +192,17 @@ mod tests {
         );
         let params = serde_json::to_string(&sql.params).unwrap();
         assert_eq!(params, "[1,\"9223372036854775807\",\"2e0\",\"00ff\",\"9e999\"]");
+    }
+
+    #[test]
+    fn what_is_no_value_is_no_row() {
+        let rows_of = |row: Json| {
+            let answer = serde_json::json!({ "results": { "columns": ["x"], "rows": [row] } });
+            rows(serde_json::from_value(answer).unwrap())
+        };
+        let blob = rows_of(serde_json::json!([[0, 255]])).unwrap();
+        assert_eq!(blob.rows, [[Value::Blob(vec![0, 255])]]);
+        assert!(rows_of(serde_json::json!([[0, 256]])).is_none());
+        assert!(rows_of(serde_json::json!([{ "x": 1 }])).is_none());
     }
 }

@@ -1,5 +1,9 @@
 use crate::statement::Statement;
-use crate::{database::Database as _, error::DatabaseError, sqlite::SqliteDatabase};
+use crate::{
+    database::Database as _,
+    error::{DatabaseError, DatabaseErrorKind},
+    sqlite::SqliteDatabase,
+};
 use async_trait::async_trait;
 use std::fmt;
 
@@ -36,6 +40,9 @@ impl Moments for SqliteDatabase {
                    (SELECT schema_version FROM pragma_schema_version) || ' ' || total_changes()";
         let rows = self.query(&Statement::new(sql)).await?;
         let text = rows.rows.first().and_then(|row| row.first()?.as_text());
-        Ok(text.unwrap_or_default().to_owned())
+        // No moment must never look like the same moment.
+        text.map(str::to_owned).ok_or_else(|| {
+            DatabaseError::new(DatabaseErrorKind::Other, "the database does not tell its moment")
+        })
     }
 }

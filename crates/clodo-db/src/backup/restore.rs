@@ -203,9 +203,10 @@ async fn marker(database: &dyn Database) -> Result<Option<(String, u64)>, Databa
     }
     let rows = ask(database, &format!("SELECT sha256, done || '' FROM {}", quoted(MARKER))).await?;
     let row = texts(&rows, 2).into_iter().next().unwrap_or_default();
-    let done = row.get(1).and_then(|done| done.parse().ok()).unwrap_or_default();
-    // One that somebody emptied belongs to no dump.
-    Ok(Some((row.into_iter().next().unwrap_or_default(), done)))
+    let done = row.get(1).and_then(|done| done.parse().ok());
+    // One that somebody emptied, or wrote something else into, belongs to no dump.
+    let of = done.and_then(|done| Some((row.into_iter().next()?, done)));
+    Ok(Some(of.unwrap_or_default()))
 }
 
 /// Whether the tables of a full-text index may be written. Nothing is left of the attempt.

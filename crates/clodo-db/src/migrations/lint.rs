@@ -52,7 +52,12 @@ pub fn replay(files: &[MigrationFile]) -> (Schema, Vec<Finding>) {
     let mut findings = Vec::new();
     let Ok(replay) = Replay::empty() else { return (Schema::default(), findings) };
     for file in files {
-        for step in steps(&file.sql).unwrap_or_default() {
+        let steps = steps(&file.sql).unwrap_or_else(|error| {
+            let why = format!("cannot be carried out again: {}", error.message);
+            findings.push(note(file, error.offset, "replay-fails", why, BY_HAND));
+            Vec::new()
+        });
+        for step in steps {
             let about_rows = matches!(
                 step.meaning,
                 Meaning::Insert { .. }
@@ -69,13 +74,14 @@ pub fn replay(files: &[MigrationFile]) -> (Schema, Vec<Finding>) {
             // It was carried out once, whatever this SQLite thinks of it.
             if let Err(error) = replay.run(step.piece.text) {
                 let why = format!("cannot be carried out again: {}", said(&error).0);
-                let hint = "compare by hand what it made";
-                findings.push(note(file, step.piece.offset, "replay-fails", why, hint));
+                findings.push(note(file, step.piece.offset, "replay-fails", why, BY_HAND));
             }
         }
     }
     (replay.schema().unwrap_or_default(), findings)
 }
+
+const BY_HAND: &str = "compare by hand what it made";
 
 /// What the text itself tells.
 fn notes(file: &MigrationFile, capabilities: &Capabilities) -> Vec<Finding> {

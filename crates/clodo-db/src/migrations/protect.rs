@@ -64,7 +64,10 @@ pub fn protect(schema: &Schema, file: &MigrationFile) -> Result<Protected, Refus
         true => script.out.join("\n"),
         false => script.guarded(schema),
     };
-    let schema = replay.schema().unwrap_or_default();
+    let schema = replay.schema().map_err(|error| {
+        let message = format!("the schema that it makes cannot be read: {}", said(&error).0);
+        refusal(file, 0, "schema-unreadable", message, "correct the last statement")
+    })?;
     Ok(Protected { sql, rebuilds, schema })
 }
 
