@@ -1,6 +1,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clodo::program::LocalCloudArgs;
 use clodo_cli::{GlobalArgs, ProgramArgs};
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 /// Migrations of D1 and SQLite databases that lose no row
 ///
@@ -128,6 +129,8 @@ pub(crate) struct NewArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) databases: WhereArgs,
+    #[command(flatten)]
+    pub(crate) at_once: AtOnceArgs,
     /// Exit with 4 when something is pending, or files and database disagree
     #[arg(long)]
     pub(crate) exit_code: bool,
@@ -146,6 +149,16 @@ pub(crate) struct UpArgs {
     /// Make databases that are not there; on the local Cloudflare they are made in any case
     #[arg(long)]
     pub(crate) create: bool,
+    #[command(flatten)]
+    pub(crate) at_once: AtOnceArgs,
+}
+
+/// How many databases are worked on at the same time.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct AtOnceArgs {
+    /// How many databases at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = NonZeroUsize::new(8).expect("not zero"))]
+    pub(crate) concurrency: NonZeroUsize,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -243,14 +256,4 @@ pub(crate) enum RowFormat {
     Table,
     /// Comma-separated, with the names first
     Csv,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct LocalCloudArgs {
-    /// The workerd binary
-    #[arg(long, value_name = "FILE")]
-    pub(crate) workerd: PathBuf,
-    /// The port; without it that of the last run, else a free one
-    #[arg(long, value_name = "PORT")]
-    pub(crate) port: Option<u16>,
 }

@@ -2,17 +2,11 @@ use crate::{
     args::{PlatformChoice, WhereArgs},
     failure,
 };
-use clodo::{CloudProgram, Connection, Project};
+use clodo::{Connection, Project, program};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Selection};
 use clodo_http::{Counter, Counts, HttpService, ReqwestHttp, ReqwestOptions};
-use clodo_npm::{NpmCache, cache_root};
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    str::FromStr,
-    sync::Arc,
-};
+use std::{str::FromStr, sync::Arc};
 
 /// A project, and what reaches its platform.
 pub(crate) struct Context<'a> {
@@ -29,10 +23,6 @@ impl<'a> Context<'a> {
         let http = ReqwestHttp::new(&ReqwestOptions::default())
             .map_err(|error| CliError::of(Exit::Failed, "http", error))?;
         Ok(Self { session, project, http: Arc::new(http), counter: Counter::default() })
-    }
-
-    fn setting(&self, name: &str) -> Option<String> {
-        self.session.environment.get(name).map(str::to_owned)
     }
 
     /// The calls of the platform's API so far.
@@ -55,77 +45,35 @@ impl<'a> Context<'a> {
 
     pub(crate) fn selection(&self, args: &WhereArgs) -> Result<Selection, CliError> {
         let mut selection = Selection::default();
-        selection.services = parsed(&args.services)?;
-        selection.customers = parsed(&args.customers)?;
-        selection.environments = parsed(&args.environments)?;
+        selection.services = names(&args.services)?;
+        selection.customers = names(&args.customers)?;
+        selection.environments = names(&args.environments)?;
         Ok(selection)
     }
 
     /// The API of the platform; starts the local Cloudflare when it does not run.
     pub(crate) async fn connect(&self, platform: Platform) -> Result<Connection, CliError> {
-        let portfolio = self.project.portfolio();
-        match platform {
-            Platform::Cloudflare => {
-                let environment = |name: &str| self.setting(name);
-                Connection::to_cloudflare(portfolio, &environment).map_err(failure::of_connect)
-            }
-            Platform::Local => {
-                let running = self.local_cloud().await?;
-                let connected = Connection::to_local(&running, portfolio, &*self.http).await;
-                connected.map_err(failure::of_local)
-            }
-        }
+        program::connect(self.session, &self.project, &*self.http, platform).await
     }
 
-    /// The API's client; its calls are counted.
-    pub(crate) fn client(&self, to: &Connection) -> Result<clodo::Client, CliError> {
-        let client = to.client(Arc::clone(&self.http), self.counter.clone());
-        client.map_err(failure::of_connect)
-    }
-
-    async fn local_cloud(&self) -> Result<clodo_local::Running, CliError> {
-        let ui = &self.session.ui;
-        if let Some(running) = clodo_local::find(&self.project.local_folder()).await {
-            return Ok(running);
-        }
-        let chosen =
-            self.session.environment.get_os("CLODO_WORKERD").filter(|path| !path.is_empty());
-        let installing =
-            |what: &str| ui.say(&format!("Installing {what} from npm into the user cache."));
-        let cache = cache_root(&|name| self.session.environment.get_os(name).map(Into::into));
-        let cache = cache.map(NpmCache::new);
-        let workerd = clodo::ensure_workerd(cache.as_ref(), chosen.map(PathBuf::from), installing);
-        let workerd = workerd.await.map_err(failure::of_local)?;
-        let server = self.server(&workerd)?;
-        let starting = || ui.say("Starting the local Cloudflare.");
-        let running = clodo::find_or_start(&self.project, &server, starting);
-        let running = running.await.map_err(failure::of_local)?;
-        ui.say(&format!("The local Cloudflare answers at {} and stays up.", running.url));
-        Ok(running)
-    }
-
-    /// This very program, started again to serve the local Cloudflare.
-    fn server(&self, workerd: &Path) -> Result<CloudProgram, CliError> {
-        let program = std::env::current_exe().map_err(|error| {
-            CliError::new(Exit::Failed, "program", "this program does not know its own path")
-                .with_source(error)
-        })?;
-        let root = self.project.root();
-        let mut arguments: Vec<OsString> = vec!["local-cloud".into(), "--workerd".into()];
-        arguments.extend([workerd.into(), "--project".into(), root.into()]);
-        let environment = clodo_local::CLOUD_ENVIRONMENT.into_iter().filter_map(|name| {
-            Some((name.into(), self.session.environment.get_os(name)?.to_owned()))
-        });
-        Ok(CloudProgram { program, arguments, environment: environment.collect() })
+    /// The API's client; its calls are counted, and come out of the token's budget, which lies in
+    /// the portfolio's state.
+    pub(crate) async fn client(
+        &self,
+        to: &Connection,
+        platform: Platform,
+    ) -> Result<clodo::Client, CliError> {
+        let state = program::state(self.session, &self.project, platform).await?;
+        let (http, counter) = (Arc::clone(&self.http), self.counter.clone());
+        to.paced_client(http, counter, program::budget(to, &state)).map_err(program::of_connect)
     }
 }
 
 /// Names from the command line.
-fn parsed<T>(texts: &[String]) -> Result<Vec<T>, CliError>
+fn names<T>(texts: &[String]) -> Result<Vec<T>, CliError>
 where
     T: FromStr,
     T::Err: std::error::Error,
 {
-    let parse = |text: &String| text.parse().map_err(|e: T::Err| CliError::usage(e.to_string()));
-    texts.iter().map(parse).collect()
+    texts.iter().map(|text| program::parsed(text)).collect()
 }

@@ -1,9 +1,8 @@
 //! Which exit code an error means.
 
-use clodo::{ConnectError, LoadError, LoadErrorKind, LocalError};
+use clodo::{LoadError, LoadErrorKind, program::hinted};
 use clodo_cli::{CliError, Exit};
 use clodo_db::{DatabaseError, DatabaseErrorKind, FolderError, MigrateError, Refusal};
-use clodo_local::CloudErrorKind;
 use clodo_orchestrator::{PlatformError, PlatformErrorKind};
 use clodo_types::Finding;
 use std::error::Error;
@@ -32,24 +31,6 @@ pub(crate) fn of_folder(error: FolderError) -> CliError {
         _ => (Exit::Refused, error.hint()),
     };
     CliError::of(exit, "migrations", error).with_hint(hint)
-}
-
-/// A platform that nobody said how to reach: exit 2.
-pub(crate) fn of_connect(error: ConnectError) -> CliError {
-    let hint = error.hint();
-    CliError::of(Exit::Usage, "connection", error).with_hint(hint)
-}
-
-/// A local Cloudflare that cannot be had: exit 7.
-pub(crate) fn of_local(error: LocalError) -> CliError {
-    let kind = match &error {
-        LocalError::Workerd(_) | LocalError::NoWorkerd(_) => "no_workerd",
-        LocalError::Cloud(error) if error.kind() == CloudErrorKind::PortTaken => "port_taken",
-        LocalError::Cloud(error) if error.kind() == CloudErrorKind::NoWorkerd => "no_workerd",
-        _ => "local_cloud",
-    };
-    let hint = error.hint();
-    hinted(CliError::of(Exit::Unreachable, kind, error), hint.as_deref())
 }
 
 /// A call of the platform that failed.
@@ -150,12 +131,5 @@ fn verdict(error: &DatabaseError) -> (Exit, &'static str, Option<&'static str>) 
         }
         DatabaseErrorKind::Full => (Exit::Failed, "full", Some("make room, then run it again")),
         _ => (Exit::Failed, "failed", None),
-    }
-}
-
-fn hinted(error: CliError, hint: Option<&str>) -> CliError {
-    match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
     }
 }

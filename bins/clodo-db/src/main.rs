@@ -17,6 +17,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
+    let outcome = dispatch(session, cli).await;
+    clodo::program::give_back().await;
+    outcome
+}
+
+async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
     let global = &cli.global;
     match &cli.command {
         Command::New(args) => commands::new::run(&session, global, args),

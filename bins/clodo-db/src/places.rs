@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::sync::Mutex;
 
 /// The databases of a command, and what finds them.
 pub(crate) struct Places<'a> {
@@ -72,7 +73,8 @@ impl<'a> Places<'a> {
                 ));
             }
         }
-        let finder = DatabaseFinder::new(context.client(&to)?, to.accounts.clone());
+        let client = context.client(&to, platform).await?;
+        let finder = DatabaseFinder::new(client, to.accounts.clone());
         Ok(Self { all, finder: Some(finder), context: Some(context), platform: Some(platform) })
     }
 
@@ -89,22 +91,24 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// All of them, in their order.
+    pub(crate) async fn find_all(&mut self) -> Result<Vec<Option<Opened>>, CliError> {
+        let mut found = Vec::with_capacity(self.all.len());
+        for at in 0..self.all.len() {
+            found.push(self.find(at).await?);
+        }
+        Ok(found)
+    }
+
     /// The same; what is not there is an error that says how to make it.
     pub(crate) async fn expect(&mut self, at: usize) -> Result<Opened, CliError> {
         let found = self.find(at).await?;
         found.ok_or_else(|| self.all[at].missing())
     }
 
-    /// The database at `at`, which is made when it is not there.
-    pub(crate) async fn ensure(&mut self, at: usize) -> Result<Opened, CliError> {
-        match &self.all[at].source {
-            Source::File(path) => open_file(&self.all[at].name, path, true).await,
-            Source::D1(database) => {
-                let finder = self.finder.as_mut().expect("databases of targets have a finder");
-                let found = finder.ensure(database).await.map_err(failure::of_platform)?;
-                Ok(self.all[at].opened(found))
-            }
-        }
+    /// What databases may be made with by several tasks at once.
+    pub(crate) fn maker(&mut self) -> (&mut [Place], Maker<'_>) {
+        (&mut self.all, Maker(Mutex::new(self.finder.as_mut())))
     }
 
     /// Whether a database that is not there is made without being asked to: on the local Cloudflare
@@ -153,7 +157,33 @@ impl<'a> Places<'a> {
     }
 }
 
+/// Makes databases that are not there, one after the other.
+pub(crate) struct Maker<'p>(Mutex<Option<&'p mut DatabaseFinder>>);
+
+impl Maker<'_> {
+    /// The database of a place, which is made when it is not there.
+    pub(crate) async fn ensure(&self, place: &mut Place) -> Result<Opened, CliError> {
+        match &place.source {
+            Source::File(path) => open_file(&place.name, path, true).await,
+            Source::D1(database) => {
+                let mut finder = self.0.lock().await;
+                let finder = finder.as_mut().expect("databases of targets have a finder");
+                let found = finder.ensure(database).await.map_err(failure::of_platform)?;
+                Ok(place.opened(found))
+            }
+        }
+    }
+}
+
 impl Place {
+    /// When it comes: those of a lower number are migrated before.
+    pub(crate) fn wave(&self) -> usize {
+        match &self.source {
+            Source::D1(database) => database.wave,
+            Source::File(_) => 0,
+        }
+    }
+
     /// What applies migrations to `database`.
     pub(crate) fn migrator<'d>(&self, database: &'d Opened) -> Migrator<'d> {
         Migrator::new(&*database.database).with_records(self.records.clone())
@@ -165,6 +195,11 @@ impl Place {
             Source::D1(_) => Capabilities::d1(),
             Source::File(_) => Capabilities::sqlite(),
         }
+    }
+
+    /// The folder of its migrations.
+    pub(crate) fn folder(&self) -> &Path {
+        self.name.folder()
     }
 
     /// How messages call it.

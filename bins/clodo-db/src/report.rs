@@ -3,7 +3,10 @@
 use clodo_http::Counts;
 use clodo_types::{DatabaseId, TargetId};
 use serde::Serialize;
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// The version of every JSON document of this program.
 pub(crate) const FORMAT: u32 = 1;
@@ -61,6 +64,16 @@ impl DatabaseName {
     /// The id, once it is known.
     pub(crate) fn found(&mut self, id: &DatabaseId) {
         self.id = Some(id.to_string());
+    }
+
+    /// The folder of its migrations, as messages show it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether it belongs to a target, and is no file of its own.
+    pub(crate) fn is_of_a_target(&self) -> bool {
+        self.file.is_none()
     }
 
     /// The name or id that wrangler and people call it by.

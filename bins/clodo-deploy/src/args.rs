@@ -1,6 +1,7 @@
 use crate::commands::preview::args::PreviewArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::PreflightLevel;
+use clodo::program::LocalCloudArgs;
 use clodo_cli::{GlobalArgs, ProgramArgs};
 use clodo_types::TargetId;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -518,14 +519,4 @@ pub(crate) struct RollbackArgs {
 pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub(crate) targets: TargetArgs,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct LocalCloudArgs {
-    /// The workerd binary
-    #[arg(long, value_name = "FILE")]
-    pub(crate) workerd: PathBuf,
-    /// The port; without it that of the last run, else a free one
-    #[arg(long, value_name = "PORT")]
-    pub(crate) port: Option<u16>,
 }

@@ -3,23 +3,15 @@ use crate::{
     failure,
 };
 use clodo::{
-    CloudProgram, Connection, LoadOptions, Loaded, NewPreview, Project, RunLease, Secrets,
-    SharedPacer,
+    Connection, LoadOptions, Loaded, NewPreview, Project, RunLease, Secrets, SharedPacer,
+    program::{self, parsed as name},
 };
 use clodo_bundle::{Bundle, Bundler};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Selection, Strategy};
 use clodo_http::{Counter, Counts, HttpService, ReqwestHttp, ReqwestOptions};
-use clodo_npm::{NpmCache, cache_root};
 use clodo_types::{BindingName, ServiceName};
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    str::FromStr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 /// The variable that says how long a lock lasts when its process dies.
 const LEASE_TIME: &str = "CLODO_LEASE_TIME";
@@ -86,15 +78,6 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn cache(&self) -> Result<NpmCache, CliError> {
-        let root = cache_root(&|name| self.session.environment.get_os(name).map(Into::into));
-        let root = root.ok_or_else(|| {
-            CliError::usage("there is no folder for a cache: no home folder is known")
-                .with_hint("set CLODO_CACHE_DIR to a folder")
-        })?;
-        Ok(NpmCache::new(root))
-    }
-
     pub(crate) fn selection(&self, args: &TargetArgs) -> Result<Selection, CliError> {
         let mut selection = Selection::default();
         selection.services = parsed(&args.services)?;
@@ -144,7 +127,7 @@ impl<'a> Context<'a> {
     ) -> Result<Loaded, CliError> {
         let environment = |name: &str| self.setting(name);
         let options = self.load_options(selection, platform, from, &environment)?;
-        let bundler = Bundler::new(self.cache()?);
+        let bundler = Bundler::new(program::cache(self.session)?);
         let mut loaded =
             clodo::load(&self.project, &bundler, options).await.map_err(failure::of_load)?;
         loaded.desired.revision = self.setting("CLODO_REVISION");
@@ -161,7 +144,7 @@ impl<'a> Context<'a> {
     ) -> Result<Loaded, CliError> {
         let environment = |name: &str| self.setting(name);
         let options = self.load_options(selection, platform, from, &environment)?;
-        let bundler = Bundler::new(self.cache()?);
+        let bundler = Bundler::new(program::cache(self.session)?);
         let loaded = clodo::load_preview(&self.project, &bundler, options, preview).await;
         let mut loaded = loaded.map_err(failure::of_load)?;
         loaded.desired.revision = self.setting("CLODO_REVISION");
@@ -197,18 +180,7 @@ impl<'a> Context<'a> {
 
     /// The API of the platform; starts the local Cloudflare when it does not run.
     pub(crate) async fn connect(&self, platform: Platform) -> Result<Connection, CliError> {
-        let portfolio = self.project.portfolio();
-        match platform {
-            Platform::Cloudflare => {
-                let environment = |name: &str| self.setting(name);
-                Connection::to_cloudflare(portfolio, &environment).map_err(failure::of_connect)
-            }
-            Platform::Local => {
-                let running = self.local_cloud().await?;
-                let connected = Connection::to_local(&running, portfolio, &*self.http).await;
-                connected.map_err(failure::of_local)
-            }
-        }
+        program::connect(self.session, &self.project, &*self.http, platform).await
     }
 
     /// The API's client; its calls are counted, come out of this budget, and are made under this
@@ -220,42 +192,7 @@ impl<'a> Context<'a> {
         run: &RunLease,
     ) -> Result<clodo::Client, CliError> {
         let (http, counter) = (run.http(Arc::clone(&self.http)), self.counter.clone());
-        to.paced_client(http, counter, budget).map_err(failure::of_connect)
-    }
-
-    async fn local_cloud(&self) -> Result<clodo_local::Running, CliError> {
-        let ui = &self.session.ui;
-        if let Some(running) = clodo_local::find(&self.project.local_folder()).await {
-            return Ok(running);
-        }
-        let chosen =
-            self.session.environment.get_os("CLODO_WORKERD").filter(|path| !path.is_empty());
-        let installing =
-            |what: &str| ui.say(&format!("Installing {what} from npm into the user cache."));
-        let cache = self.cache().ok();
-        let workerd = clodo::ensure_workerd(cache.as_ref(), chosen.map(PathBuf::from), installing);
-        let workerd = workerd.await.map_err(failure::of_local)?;
-        let server = self.server(&workerd)?;
-        let starting = || ui.say("Starting the local Cloudflare.");
-        let running = clodo::find_or_start(&self.project, &server, starting);
-        let running = running.await.map_err(failure::of_local)?;
-        ui.say(&format!("The local Cloudflare answers at {} and stays up.", running.url));
-        Ok(running)
-    }
-
-    /// This very program, started again to serve the local Cloudflare.
-    fn server(&self, workerd: &Path) -> Result<CloudProgram, CliError> {
-        let program = std::env::current_exe().map_err(|error| {
-            CliError::new(Exit::Failed, "program", "this program does not know its own path")
-                .with_source(error)
-        })?;
-        let root = self.project.root();
-        let mut arguments: Vec<OsString> = vec!["local-cloud".into(), "--workerd".into()];
-        arguments.extend([workerd.into(), "--project".into(), root.into()]);
-        let environment = clodo_local::CLOUD_ENVIRONMENT.into_iter().filter_map(|name| {
-            Some((name.into(), self.session.environment.get_os(name)?.to_owned()))
-        });
-        Ok(CloudProgram { program, arguments, environment: environment.collect() })
+        to.paced_client(http, counter, budget).map_err(program::of_connect)
     }
 }
 
@@ -264,15 +201,6 @@ impl<'a> Context<'a> {
 pub(crate) struct LoadFrom<'a> {
     pub(crate) adopt: bool,
     pub(crate) secrets_file: Option<&'a Path>,
-}
-
-/// A name from the command line.
-pub(crate) fn name<T>(text: &str) -> Result<T, CliError>
-where
-    T: FromStr,
-    T::Err: std::error::Error,
-{
-    text.parse().map_err(|error: T::Err| CliError::usage(error.to_string()))
 }
 
 fn parsed<T>(texts: &[String]) -> Result<Vec<T>, CliError>

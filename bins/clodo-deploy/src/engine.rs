@@ -1,10 +1,11 @@
 use crate::{
-    args::WorkArgs, budget, confirm::Confirmation, context::Context, deadline::Deadline, failure,
+    args::WorkArgs, confirm::Confirmation, context::Context, deadline::Deadline, failure,
     listener::Teller,
 };
 pub(crate) use clodo::new_deployment;
 use clodo::{
-    Client, Connection, Loaded, Preflight, PreflightLevel, RunLease, UntestedGate, UrlStyle, Wiring,
+    Client, Connection, Loaded, Preflight, PreflightLevel, RunLease, UntestedGate, UrlStyle,
+    Wiring, program,
 };
 use clodo_cli::CliError;
 use clodo_config::{Platform, Protection};
@@ -49,7 +50,7 @@ impl Engine {
         };
         let store = store(context, kind).await?;
         let run = RunLease::new(to, clodo::state_name(&context.project, kind), &context.http);
-        let client = context.client(to, budget::of(to, &store), &run)?;
+        let client = context.client(to, program::budget(to, &store), &run)?;
         let wiring = Wiring {
             project: &context.project,
             connection: to,
@@ -171,15 +172,8 @@ pub(crate) async fn store(
     context: &Context<'_>,
     platform: Platform,
 ) -> Result<Arc<dyn StateStore>, CliError> {
-    let environment = |name: &str| context.setting(name);
-    let opened = clodo::open_state(&context.project, platform, &environment).await;
-    let shared = context.project.portfolio().state().is_some();
-    opened.map_err(|error| failure::of_state(error, shared, platform))
+    program::state(context.session, &context.project, platform).await
 }
-
-/// What may help when journals or leases cannot be read or written.
-pub(crate) const STATE_HINT: &str =
-    "check the disk and the folder .clodo/, or the server that `state` names";
 
 /// How to deploy; with `redeploy`, what did not change is uploaded as well.
 pub(crate) fn options(loaded: &Loaded, redeploy: bool) -> DeployOptions {

@@ -1,7 +1,6 @@
 //! The program `clodo-deploy`: plan, deploy, verify and roll back Workers and D1.
 
 mod args;
-mod budget;
 mod choose;
 mod commands;
 mod confirm;
@@ -24,7 +23,7 @@ fn main() -> ExitCode {
 
 async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
     let outcome = dispatch(session, cli).await;
-    budget::give_back().await;
+    clodo::program::give_back().await;
     outcome
 }
 

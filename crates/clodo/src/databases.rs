@@ -41,6 +41,9 @@ pub struct TargetDatabase {
     pub records: String,
     /// The files.
     pub migrations: Arc<Migrations>,
+    /// Databases of a lower number come first: as `[[waves]]` in clodo.toml say, then environment
+    /// after environment.
+    pub wave: usize,
 }
 
 /// The databases of the selected targets, in the order of those: only files are read, nothing is
@@ -58,16 +61,27 @@ pub fn databases(
     let specs = project.portfolio().select(selection)?;
     let mut files = Files { project, configs: BTreeMap::new(), folders: BTreeMap::new() };
     let mut databases: Vec<TargetDatabase> = Vec::new();
+    let mut known = BTreeMap::new();
+    let mut environments: Vec<&EnvironmentName> = Vec::new();
+    let waves = project.portfolio().waves();
     for spec in &specs {
-        for database in files.of(&spec.id, platform)? {
-            let is_it = |known: &TargetDatabase| {
-                known.target.account == database.target.account
-                    && known.resource == database.resource
-                    && known.folder == database.folder
-                    && known.records == database.records
-            };
-            if !databases.iter().any(is_it) {
-                databases.push(database);
+        if !environments.contains(&&spec.id.environment) {
+            environments.push(&spec.id.environment);
+        }
+        let described = waves.iter().position(|wave| wave.has(&spec.id));
+        let wave = described.unwrap_or(waves.len() + environments.len());
+        for mut database in files.of(&spec.id, platform)? {
+            database.wave = wave;
+            let same = (
+                database.target.account.clone(),
+                database.resource.clone(),
+                database.folder.clone(),
+                database.records.clone(),
+            );
+            let at = *known.entry(same).or_insert(databases.len());
+            match databases.get_mut(at) {
+                Some(shared) => shared.wave = shared.wave.min(wave),
+                None => databases.push(database),
             }
         }
     }
@@ -117,6 +131,7 @@ impl Files<'_> {
                 folder,
                 shown,
                 records: database.migrations_table.clone(),
+                wave: 0,
             });
         }
         self.configs.insert(key, files);

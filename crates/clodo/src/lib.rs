@@ -62,6 +62,7 @@
 //!
 //! # Features
 //! - `local`: find or start the local Cloudflare, and serve it from a program.
+//! - `program`: what a program with a terminal builds on, in `program`.
 //! - `postgres`: `state = "postgres://…"` in clodo.toml.
 
 mod bundles;
@@ -86,6 +87,8 @@ mod platform;
 mod preflight;
 mod preview;
 mod preview_data;
+#[cfg(feature = "program")]
+pub mod program;
 mod project;
 mod promotion_gate;
 mod queue;

@@ -1,11 +1,11 @@
 use crate::{
     args::{PromoteArgs, TargetArgs},
     commands::{deploy::carry_out, plan::show},
-    context::{Context, LoadFrom, name},
+    context::{Context, LoadFrom},
     engine::{Engine, not_begun, options, question, store},
     failure,
 };
-use clodo::{QueueError, fetch_bundles, proved_code};
+use clodo::{QueueError, fetch_bundles, program::parsed as name, proved_code};
 use clodo_bundle::Bundle;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::Selection;

@@ -2,10 +2,10 @@ use super::running::among;
 use crate::{
     args::RollbackArgs,
     commands::{deploy::conclude, plan::show},
-    context::{Context, name},
+    context::Context,
     engine::{Engine, new_deployment, not_begun, store},
 };
-use clodo::Loaded;
+use clodo::{Loaded, program::parsed as name};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection};
 use clodo_orchestrator::{

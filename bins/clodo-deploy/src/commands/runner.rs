@@ -1,6 +1,5 @@
 use crate::{
     args::RunnerArgs,
-    budget,
     context::Context,
     engine::{Engine, new_deployment, store},
     failure,
@@ -237,7 +236,7 @@ impl Runner<'_> {
             false => Worked::Later(String::new()),
         };
         // Each deployment has a pacer, which would hold on to its calls and its connection.
-        budget::give_back().await;
+        clodo::program::give_back().await;
         match worked {
             Worked::Later(why) => {
                 // If it fails, it expires.

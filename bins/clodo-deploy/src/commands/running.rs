@@ -1,6 +1,6 @@
 //! Which deployment is meant, and whether its process lives.
 
-use crate::engine::STATE_HINT;
+use clodo::program::STATE_HINT;
 use clodo_cli::{CliError, Exit};
 use clodo_orchestrator::{
     Deployment, DeploymentState, deployments, find_deployment, lease_name, unfinished_deployments,

@@ -1,6 +1,6 @@
 use crate::{
     failure,
-    places::{Opened, Places},
+    places::{Opened, Place},
 };
 use clodo_cli::CliError;
 use clodo_db::{MigrateError, MigrationFile, PlannedMigration, SqliteDatabase, lint_on};
@@ -27,14 +27,12 @@ impl Checked {
 
 /// Looks at one database; nothing is written.
 pub(super) async fn check(
-    places: &mut Places<'_>,
-    at: usize,
+    place: &Place,
+    opened: Option<&Opened>,
     create: bool,
 ) -> Result<Checked, CliError> {
-    let opened = places.find(at).await?;
-    let place = &places.all[at];
-    match &opened {
-        Some(opened) => on_live(places, at, opened).await,
+    match opened {
+        Some(opened) => on_live(place, opened).await,
         None if !create && !place.files.files().is_empty() => Err(place.missing()),
         None => {
             // What a database of nothing would make of the files.
@@ -42,16 +40,15 @@ pub(super) async fn check(
             let doing = "the files could not be tried";
             let empty =
                 empty.map_err(|error| failure::of_database(&place.shown(), doing, error))?;
-            let mut checked =
-                on_live(places, at, &Opened { database: Arc::new(empty), d1: None }).await?;
+            let empty = Opened { database: Arc::new(empty), d1: None };
+            let mut checked = on_live(place, &empty).await?;
             checked.exists = false;
             Ok(checked)
         }
     }
 }
 
-async fn on_live(places: &Places<'_>, at: usize, opened: &Opened) -> Result<Checked, CliError> {
-    let place = &places.all[at];
+async fn on_live(place: &Place, opened: &Opened) -> Result<Checked, CliError> {
     let of_migrate = |error| failure::of_migrate(&place.shown(), error);
     let migrator = place.migrator(opened);
     let status = migrator.status(&place.files).await.map_err(of_migrate)?;

@@ -1,25 +1,25 @@
 mod check;
+mod fleet;
 mod report;
 
 use crate::{args::UpArgs, failure, findings, places::Places};
 use check::{Checked, check};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_types::Severity;
-use report::{Event, Fate, RebuildDocument, UpDocument, UpReport};
+use fleet::{Fleet, Job};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use report::{UpDocument, UpReport};
+use std::collections::BTreeSet;
 
-/// `clodo-db up`: every database is checked before the first one is changed; that is the canary for
-/// the others, which are left alone once one fails.
+/// `clodo-db up`: every database is checked before the first one is changed; others are left alone
+/// once one fails.
 pub(crate) async fn run(
     session: &Session,
     global: &GlobalArgs,
     args: &UpArgs,
 ) -> Result<Exit, CliError> {
     let mut places = Places::open(session, global, &args.databases).await?;
-    let mut checked = Vec::new();
-    for at in 0..places.all.len() {
-        let create = args.create || places.makes_its_own();
-        checked.push(check(&mut places, at, create).await?);
-    }
+    let mut checked = check_all(&mut places, args).await?;
     let mut report = UpReport::new(&places, &checked);
     if let Some(refused) = refused(session, &mut checked, &mut report) {
         return conclude(session, &places, args, report, Some(refused));
@@ -41,17 +41,27 @@ pub(crate) async fn run(
         return conclude(session, &places, args, report, Some(refused));
     }
     let files: usize = checked.iter().map(|one| one.plan.len()).sum();
-    let doing = format!("Apply {files} migrations");
+    let doing = match files {
+        1 => "Apply 1 migration".to_owned(),
+        files => format!("Apply {files} migrations"),
+    };
     places.confirm(session, &which, &doing, args.yes)?;
-    let mut failed = None;
-    for at in which {
-        if let Err(error) = migrate(session, &mut places, at, &mut report).await {
-            report.databases[at].fate = Fate::Failed;
-            failed = Some(error);
-            break;
-        }
-    }
-    conclude(session, &places, args, report, failed)
+    let which: BTreeSet<usize> = which.into_iter().collect();
+    let (all, maker) = places.maker();
+    let jobs = all.iter_mut().zip(&mut report.databases).enumerate();
+    let jobs = jobs.filter(|(at, _)| which.contains(at));
+    let jobs = jobs.map(|(_, (place, row))| Job { place, row }).collect();
+    let done = Fleet::new(session, maker).run(jobs, args.at_once.concurrency).await;
+    conclude(session, &places, args, report, done.err())
+}
+
+/// Looks at every database, several at the same time.
+async fn check_all(places: &mut Places<'_>, args: &UpArgs) -> Result<Vec<Checked>, CliError> {
+    let create = args.create || places.makes_its_own();
+    let found = places.find_all().await?;
+    let checks = places.all.iter().zip(&found);
+    let checks = checks.map(|(place, opened)| check(place, opened.as_ref(), create));
+    stream::iter(checks).buffered(args.at_once.concurrency.get()).try_collect().await
 }
 
 /// Why nothing may be applied, if so; findings are said.
@@ -72,46 +82,6 @@ fn refused(session: &Session, checked: &mut [Checked], report: &mut UpReport) ->
     findings::say(&session.ui, others.map(|(_, finding)| finding));
     let disagree = checked.iter_mut().find_map(|one| one.refused.take());
     disagree.or_else(|| Some(failure::of_finding(&report.findings[first?], count)))
-}
-
-/// Applies what is pending to one database, file by file.
-async fn migrate(
-    session: &Session,
-    places: &mut Places<'_>,
-    at: usize,
-    report: &mut UpReport,
-) -> Result<(), CliError> {
-    let opened = places.ensure(at).await?;
-    let place = &places.all[at];
-    let row = &mut report.databases[at];
-    row.name = place.name.clone();
-    if let Some(d1) = &opened.d1 {
-        let bookmark = d1.bookmark().await.map_err(failure::of_platform)?;
-        session.ui.detail(&format!("{}: before it stands at {bookmark}", place.name));
-        row.bookmark = Some(bookmark);
-    }
-    let migrator = place.migrator(&opened);
-    let of_migrate = |error| failure::of_migrate(&place.shown(), error);
-    let mut pending = migrator.begin(&place.files).await.map_err(of_migrate)?;
-    row.pending.clear();
-    let line = session.ui.progress(place.shown());
-    while let Some(file) = pending.peek() {
-        let name = file.name.clone();
-        if session.cancel.is_cancelled() {
-            let error = CliError::new(Exit::Interrupted, "interrupted", "it was interrupted");
-            return Err(error.with_hint("run the same command again to apply the rest"));
-        }
-        line.set(&name);
-        session.ui.event(&Event::started(&place.name, &name))?;
-        let applied = pending.next().await.map_err(of_migrate)?;
-        session.ui.event(&Event::applied(&place.name, &name))?;
-        row.applied.push(name);
-        let rebuilds = applied.into_iter().flat_map(|applied| applied.rebuilds);
-        row.rebuilds.extend(rebuilds.map(RebuildDocument::from));
-    }
-    row.fate = if row.applied.is_empty() { Fate::Unchanged } else { Fate::Applied };
-    line.finish(&format!("{} applied", row.applied.len()));
-    Ok(())
 }
 
 /// Says who is where, and what there is to do.

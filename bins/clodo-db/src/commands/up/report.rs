@@ -22,6 +22,8 @@ pub(super) enum Fate {
     Unchanged,
     /// A file of it failed.
     Failed,
+    /// Another one failed, or it was interrupted, before all was applied.
+    Stopped,
     /// It cannot be carried out, or files and database disagree: nothing is applied anywhere.
     Refused,
 }
@@ -124,6 +126,7 @@ impl UpReport {
                 (Fate::Applied, _) => format!("{applied} applied"),
                 (Fate::Unchanged, _) => "up to date".to_owned(),
                 (Fate::Refused, _) => "refused, nothing was applied".to_owned(),
+                (Fate::Stopped, _) => format!("stopped: {applied} applied, {pending} pending"),
                 (Fate::Failed, _) => format!("failed: {applied} applied, {pending} pending"),
             };
             // Writing to a `String` cannot fail.

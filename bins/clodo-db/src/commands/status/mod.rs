@@ -1,13 +1,15 @@
+mod text;
+
 use crate::{
     args::StatusArgs,
     failure,
-    places::Places,
+    places::{Opened, Place, Places},
     report::{ApiCalls, DatabaseName, FORMAT},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_db::{Problem, Standing, Status};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use std::fmt::Write as _;
 
 #[derive(Serialize)]
 struct StatusDocument {
@@ -73,22 +75,13 @@ pub(crate) async fn run(
     args: &StatusArgs,
 ) -> Result<Exit, CliError> {
     let mut places = Places::open(session, global, &args.databases).await?;
-    let mut databases = Vec::new();
-    for at in 0..places.all.len() {
-        let opened = places.find(at).await?;
-        let place = &places.all[at];
-        let status = match &opened {
-            None => Status::of(&place.files, &[]),
-            Some(opened) => {
-                let status = place.migrator(opened).status(&place.files).await;
-                status.map_err(|error| failure::of_migrate(&place.shown(), error))?
-            }
-        };
-        databases.push(DatabaseStatus::new(place.name.clone(), opened.is_some(), status));
-    }
+    let found = places.find_all().await?;
+    let looks = places.all.iter().zip(&found).map(|(place, opened)| look(place, opened.as_ref()));
+    let looks = stream::iter(looks).buffered(args.at_once.concurrency.get());
+    let databases: Vec<DatabaseStatus> = looks.try_collect().await?;
     let pending: usize = databases.iter().map(DatabaseStatus::pending).sum();
     let problems: usize = databases.iter().map(|database| database.problems.len()).sum();
-    let text = text(&databases);
+    let text = text::of(&databases, global.verbose > 0);
     let (version, outcome, api_calls) = (FORMAT, "done", places.calls());
     let document = StatusDocument { version, outcome, pending, problems, databases, api_calls };
     session.ui.document(&document)?;
@@ -99,36 +92,13 @@ pub(crate) async fn run(
     }
 }
 
-fn text(databases: &[DatabaseStatus]) -> String {
-    let mut text = String::new();
-    for database in databases {
-        let state = match (database.exists, database.problems.len(), database.pending()) {
-            (_, problems, _) if problems > 0 => "files and database disagree".to_owned(),
-            (false, ..) => "not there yet".to_owned(),
-            (true, _, 0) if database.migrations.is_empty() => "no migrations".to_owned(),
-            (true, _, 0) => "up to date".to_owned(),
-            (true, _, pending) => format!("{pending} pending"),
-        };
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{}: {state}", database.name);
-        for migration in &database.migrations {
-            let _ = writeln!(text, "  {:<24} {}", word(migration.standing), migration.name);
+async fn look(place: &Place, opened: Option<&Opened>) -> Result<DatabaseStatus, CliError> {
+    let status = match opened {
+        None => Status::of(&place.files, &[]),
+        Some(opened) => {
+            let status = place.migrator(opened).status(&place.files).await;
+            status.map_err(|error| failure::of_migrate(&place.shown(), error))?
         }
-        for problem in &database.problems {
-            let _ = writeln!(text, "  {}\n    hint: {}", problem.message, problem.hint);
-        }
-    }
-    text
-}
-
-fn word(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Applied => "applied",
-        Standing::Unproved => "applied by wrangler",
-        Standing::Pending => "pending",
-        Standing::Edited => "edited since",
-        Standing::Missing => "applied, file gone",
-        Standing::OutOfOrder => "not applied, out of order",
-        _ => "unknown",
-    }
+    };
+    Ok(DatabaseStatus::new(place.name.clone(), opened.is_some(), status))
 }

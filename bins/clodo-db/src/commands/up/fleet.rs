@@ -1,0 +1,111 @@
+//! Many databases: wave after wave, and the first of each kind alone.
+
+use super::report::{Event, Fate, RebuildDocument, Row};
+use crate::{
+    failure,
+    places::{Maker, Place},
+};
+use clodo_cli::{CliError, Exit, Session};
+use futures_util::{StreamExt as _, stream};
+use std::{
+    collections::BTreeSet,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// A database that has something to be applied.
+pub(super) struct Job<'a> {
+    pub(super) place: &'a mut Place,
+    pub(super) row: &'a mut Row,
+}
+
+/// What all jobs share.
+pub(super) struct Fleet<'a> {
+    session: &'a Session,
+    maker: Maker<'a>,
+    /// One has failed: the others stop before their next file.
+    failed: AtomicBool,
+}
+
+impl<'a> Fleet<'a> {
+    pub(super) fn new(session: &'a Session, maker: Maker<'a>) -> Self {
+        Self { session, maker, failed: AtomicBool::new(false) }
+    }
+
+    /// Carries out all jobs, or those up to the first that fails. The first database of each folder
+    /// of migrations is the canary of the others.
+    pub(super) async fn run(
+        &self,
+        mut jobs: Vec<Job<'_>>,
+        at_once: NonZeroUsize,
+    ) -> Result<(), CliError> {
+        jobs.sort_by_key(|job| job.place.wave());
+        let mut proved: BTreeSet<PathBuf> = BTreeSet::new();
+        for wave in jobs.chunk_by_mut(|one, next| one.place.wave() == next.place.wave()) {
+            let is_first = |job: &&mut Job<'_>| proved.insert(job.place.folder().to_owned());
+            let (first, rest): (Vec<_>, Vec<_>) = wave.iter_mut().partition(is_first);
+            for job in first {
+                self.migrate(job).await?;
+            }
+            let rest = stream::iter(rest.into_iter().map(|job| self.migrate(job)));
+            let ended: Vec<Result<(), CliError>> =
+                rest.buffer_unordered(at_once.get()).collect().await;
+            ended.into_iter().collect::<Result<(), CliError>>()?;
+        }
+        Ok(())
+    }
+
+    async fn migrate(&self, job: &mut Job<'_>) -> Result<(), CliError> {
+        if self.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let outcome = self.apply(job).await;
+        if let Err(error) = &outcome {
+            self.failed.store(true, Ordering::Release);
+            job.row.fate = match error.exit() {
+                Exit::Interrupted => Fate::Stopped,
+                _ => Fate::Failed,
+            };
+        }
+        outcome
+    }
+
+    /// Applies what is pending to one database, file by file.
+    async fn apply(&self, job: &mut Job<'_>) -> Result<(), CliError> {
+        let ui = &self.session.ui;
+        let opened = self.maker.ensure(job.place).await?;
+        let (place, row) = (&*job.place, &mut *job.row);
+        row.name = place.name.clone();
+        if let Some(d1) = &opened.d1 {
+            let bookmark = d1.bookmark().await.map_err(failure::of_platform)?;
+            ui.detail(&format!("{}: before it stands at {bookmark}", place.name));
+            row.bookmark = Some(bookmark);
+        }
+        let migrator = place.migrator(&opened);
+        let of_migrate = |error| failure::of_migrate(&place.shown(), error);
+        let mut pending = migrator.begin(&place.files).await.map_err(of_migrate)?;
+        let line = ui.progress(place.shown());
+        while let Some(file) = pending.peek() {
+            let name = file.name.clone();
+            if self.session.cancel.is_cancelled() {
+                let error = CliError::new(Exit::Interrupted, "interrupted", "it was interrupted");
+                return Err(error.with_hint("run the same command again to apply the rest"));
+            }
+            if self.failed.load(Ordering::Acquire) {
+                row.fate = Fate::Stopped;
+                return Ok(());
+            }
+            line.set(&name);
+            ui.event(&Event::started(&place.name, &name))?;
+            let applied = pending.next().await.map_err(of_migrate)?;
+            ui.event(&Event::applied(&place.name, &name))?;
+            row.applied.push(name);
+            let rebuilds = applied.into_iter().flat_map(|applied| applied.rebuilds);
+            row.rebuilds.extend(rebuilds.map(RebuildDocument::from));
+        }
+        row.fate = if row.applied.is_empty() { Fate::Unchanged } else { Fate::Applied };
+        line.finish(&format!("{} applied", row.applied.len()));
+        Ok(())
+    }
+}
