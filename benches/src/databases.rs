@@ -14,10 +14,13 @@ use std::{
 
 /// How many small files one database gets.
 const FILES: usize = 500;
+/// How many wrangler gets, the first and the second time.
+const FEW: (usize, usize) = (10, 30);
 const TENANTS: usize = 1_000;
 const TENANT_FILES: usize = 5;
-/// Cloudflare's limit is 1,200 calls in 300 s; this is the same, a hundred times as fast.
-const LIMIT: &str = "1200/3s";
+/// Cloudflare's limit is 1,200 calls in 300 s; this one lets through as many at once, and twenty times
+/// as many in the same time.
+const LIMIT: &str = "1200/15s";
 const UP: [&str; 5] = ["up", "--platform", "local", "--yes", "--json"];
 
 pub(crate) fn run(table: &mut Table) {
@@ -64,35 +67,50 @@ fn up(sandbox: &Sandbox) -> (Value, Duration) {
     (Run::from(output).exits(0).json(), took)
 }
 
-/// The same files into a database that lies on this machine: by wrangler, in its own local folder,
-/// and on the local Cloudflare.
+/// The same kind of files into a database that lies on this machine: by wrangler into its own local
+/// folder, by us on the local Cloudflare. wrangler starts a workerd for each file and would need
+/// many minutes; what each further file costs it is measured, and its start left out.
 fn five_hundred(table: &mut Table) {
-    let wrangler = Wrangler::v4_164();
-    let (mut ratios, mut times, mut calls) = (Vec::new(), Vec::new(), 0);
+    let each = (by_wrangler(FEW.1).saturating_sub(by_wrangler(FEW.0)))
+        / u32::try_from(FEW.1 - FEW.0).expect("few");
+    let theirs = each * u32::try_from(FILES).expect("few");
+    let (mut times, mut calls) = (Vec::new(), 0);
     for _ in 0..3 {
         let sandbox = Sandbox::empty();
         project(&sandbox, FILES);
-        let words = ["d1", "migrations", "apply", "DB", "--local"];
-        let mut theirs: Command = wrangler.offline(&sandbox, &words);
-        let theirs = timed(theirs.current_dir(sandbox.project().join("web")));
         portfolio(&sandbox, 0);
         let _ = sandbox.local(&["up", "--detach"]).exits(0);
         let (report, ours) = up(&sandbox);
         let applied = report["databases"][0]["applied"].as_array().map(Vec::len);
         assert_eq!(applied, Some(FILES), "{report}");
-        let made = &report["api_calls"];
-        calls = made["reads"].as_u64().unwrap_or_default()
-            + made["writes"].as_u64().unwrap_or_default();
-        ratios.push(theirs.div_duration_f64(ours));
-        times.push((ours, theirs));
+        calls = made(&report);
+        times.push(ours);
     }
-    let ratio = median(&mut ratios);
-    let (ours, theirs) = median(&mut times);
+    let ours = median(&mut times);
+    let ratio = theirs.div_duration_f64(ours);
     let what = format!("{FILES} small migrations against `wrangler d1 migrations apply --local`");
-    let measured = format!("{ratio:.1} x ({} against {} ms)", millis(ours), millis(theirs));
+    let measured = format!(
+        "{ratio:.0} x ({} ms; wrangler takes {} ms for each further file)",
+        millis(ours),
+        millis(each)
+    );
     table.row(&what, ">= 10 x", measured, ratio >= 10.0);
     let most = FILES as u64 + 10;
     table.row("… API calls", "<= 1 each, and 10", calls.to_string(), calls <= most);
+}
+
+fn by_wrangler(files: usize) -> Duration {
+    let sandbox = Sandbox::empty();
+    project(&sandbox, files);
+    let words = ["d1", "migrations", "apply", "DB", "--local"];
+    let mut command: Command = Wrangler::v4_164().offline(&sandbox, &words);
+    timed(command.current_dir(sandbox.project().join("web")))
+}
+
+/// Calls of the API in all.
+fn made(report: &Value) -> u64 {
+    let count = |kind: &str| report["api_calls"][kind].as_u64().unwrap_or_default();
+    count("reads") + count("writes")
 }
 
 /// A database for each customer, which is there already, under a limit of calls.
@@ -108,12 +126,11 @@ fn tenants(table: &mut Table) {
     let rows = report["databases"].as_array().expect("databases");
     let done = rows.iter().filter(|row| row["fate"] == "applied").count();
     assert_eq!(done, TENANTS);
-    let count = |kind: &str| report["api_calls"][kind].as_u64().unwrap_or_default();
-    let per = (count("reads") + count("writes")) as f64 / (TENANTS * TENANT_FILES) as f64;
+    let per = made(&report) as f64 / (TENANTS * TENANT_FILES) as f64;
     let refused = refused(&sandbox);
     let what = format!("{TENANTS} tenant databases x {TENANT_FILES} migrations, under a limit");
     let measured = format!(
-        "{per:.2} calls, {refused} refused ({:.1} s, a hundredth of what the real limit takes)",
+        "{per:.2} calls, {refused} refused ({:.1} s; a limit of {LIMIT})",
         took.as_secs_f64()
     );
     table.row(&what, "<= 2 calls per tenant and migration, no 429", measured, {

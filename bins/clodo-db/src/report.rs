@@ -71,9 +71,9 @@ impl DatabaseName {
         &self.folder
     }
 
-    /// Whether it belongs to a target, and is no file of its own.
-    pub(crate) fn is_of_a_target(&self) -> bool {
-        self.file.is_none()
+    /// The service and binding whose database it is: for each environment and customer another.
+    pub(crate) fn kind(&self) -> Option<(&str, &str)> {
+        Some((self.service.as_deref()?, self.binding.as_deref()?))
     }
 
     /// The name or id that wrangler and people call it by.

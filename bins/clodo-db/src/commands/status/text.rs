@@ -4,7 +4,7 @@ use super::DatabaseStatus;
 use clodo_db::Standing;
 use std::fmt::Write as _;
 
-/// From so many databases of one folder on, the folder's files are shown with how many have them.
+/// From so many databases of one kind on, the files are shown with how many have them.
 const MANY: usize = 4;
 /// So many of those that stand apart are named.
 const NAMED: usize = 5;
@@ -16,7 +16,7 @@ pub(super) fn of(databases: &[DatabaseStatus], each: bool) -> String {
     for database in databases {
         let same = |group: &&mut Vec<&DatabaseStatus>| {
             group[0].name.folder() == database.name.folder()
-                && group[0].name.is_of_a_target() == database.name.is_of_a_target()
+                && group[0].name.kind() == database.name.kind()
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(database),
@@ -59,8 +59,8 @@ fn problems(text: &mut String, database: &DatabaseStatus) {
 fn matrix(text: &mut String, group: &[&DatabaseStatus]) {
     let all = group.len();
     let there = group.iter().filter(|database| database.exists).count();
-    let folder = group[0].name.folder().display();
-    let _ = writeln!(text, "{folder}: {all} databases, {there} of them there");
+    let (service, binding) = group[0].name.kind().unwrap_or_default();
+    let _ = writeln!(text, "{service} {binding}: {all} databases, {there} of them there");
     let Some(longest) = group.iter().max_by_key(|database| database.migrations.len()) else {
         return;
     };

@@ -93,7 +93,9 @@ impl<'a> Fleet<'a> {
                 return Err(error.with_hint("run the same command again to apply the rest"));
             }
             if self.failed.load(Ordering::Acquire) {
-                row.fate = Fate::Stopped;
+                if !row.applied.is_empty() {
+                    row.fate = Fate::Stopped;
+                }
                 return Ok(());
             }
             line.set(&name);

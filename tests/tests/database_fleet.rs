@@ -1,0 +1,163 @@
+//! The databases of many customers, with the real program on the local Cloudflare's D1.
+
+use clodo_tests::{Sandbox, Schema};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+/// A database each; the canary is neither the first nor the last by name.
+const CUSTOMERS: [&str; 7] = ["ann", "bob", "cat", "dan", "eve", "fay", "gus"];
+
+fn fleet() -> Sandbox {
+    let sandbox = Sandbox::empty();
+    let mut toml = "[portfolio]\nname = \"shop\"\nplatform = \"local\"\n[accounts.main]\n\
+                    [environments.development]\n[services.web]\npath = \"web\"\n\
+                    [[waves]]\nname = \"friends\"\ncustomers = [\"dan\", \"fay\"]\n"
+        .to_owned();
+    for customer in CUSTOMERS {
+        toml += &format!("[customers.{customer}]\naccount = \"main\"\n");
+    }
+    sandbox.write("clodo.toml", toml);
+    let config = "name = \"web\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\n\
+                  [[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"web-db\"\n";
+    sandbox.write("web/wrangler.toml", config);
+    sandbox.write("web/migrations/0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY, n);\n");
+    sandbox
+}
+
+/// The customers of the rows with this fate.
+fn with_fate(report: &Value, fate: &str) -> Vec<String> {
+    let rows = report["databases"].as_array().expect("databases").iter();
+    let rows = rows.filter(|row| row["fate"] == fate);
+    rows.map(|row| row["customer"].as_str().expect("a customer").to_owned()).collect()
+}
+
+/// Lines of the event stream: which customer's file began.
+fn begun(stdout: &str) -> Vec<String> {
+    let events = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let begun = events.filter(|event| event["event"] == "migration_started");
+    begun.map(|event| event["customer"].as_str().expect("a customer").to_owned()).collect()
+}
+
+#[test]
+fn waves_come_in_their_order_and_the_first_of_all_goes_alone() {
+    let sandbox = fleet();
+    sandbox.write("web/migrations/0002_b.sql", "INSERT INTO a (n) VALUES (1);\n");
+    let run = sandbox.db(&["up", "--json=events"]).exits(0);
+    let begun = begun(&run.stdout);
+    assert_eq!(begun[..2], ["dan", "dan"], "the canary has both files before anybody else");
+    assert_eq!(begun[2..4], ["fay", "fay"], "then the rest of its wave");
+    assert_eq!(begun.len(), 2 * CUSTOMERS.len());
+    let last: Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(with_fate(&last, "applied").len(), CUSTOMERS.len(), "{last:#}");
+    let again = sandbox.db(&["up", "--json"]).exits(0).json();
+    assert_eq!(again["outcome"], "nothing_to_do");
+}
+
+#[test]
+fn one_that_fails_stops_the_others_and_the_next_run_goes_on_where_they_are() {
+    let sandbox = fleet();
+    let _ = sandbox.db(&["up"]).exits(0);
+    let twice = "INSERT INTO a VALUES (1, 'once'), (2, 'once')";
+    let spoil = ["query", twice, "--customer", "cat", "--write", "--yes"];
+    let _ = sandbox.db(&spoil).exits(0);
+    // No look at a schema can tell that it fails for one of them.
+    sandbox.write("web/migrations/0002_one.sql", "CREATE UNIQUE INDEX one ON a (n);\n");
+    sandbox.write("web/migrations/0003_two.sql", "ALTER TABLE a ADD COLUMN more;\n");
+    let words = ["up", "--json", "--concurrency", "2"];
+    let stopped = sandbox.db(&words).exits(5).json();
+    Schema::of("clodo-db").check("up", &stopped);
+    assert_eq!(with_fate(&stopped, "failed"), ["cat"]);
+    let done = with_fate(&stopped, "applied");
+    assert!(done.contains(&"dan".to_owned()) && done.contains(&"fay".to_owned()), "{stopped:#}");
+    assert!(!with_fate(&stopped, "pending").is_empty(), "not all were reached: {stopped:#}");
+    let message = stopped["error"]["message"].as_str().unwrap();
+    assert!(message.contains("cat") && message.contains("0002_one.sql"), "{message}");
+    // Each database has all of a file or nothing of it.
+    for row in stopped["databases"].as_array().unwrap() {
+        let count = |key: &str| row[key].as_array().map(Vec::len).unwrap();
+        assert_eq!(count("applied") + count("pending"), 2, "{row:#}");
+    }
+
+    let mend = ["query", "DELETE FROM a WHERE id = 2", "--customer", "cat", "--write", "--yes"];
+    let _ = sandbox.db(&mend).exits(0);
+    let rest = sandbox.db(&words).exits(0).json();
+    assert_eq!(with_fate(&rest, "failed"), [""; 0]);
+    let status = sandbox.db(&["status", "--exit-code", "--json"]).exits(0).json();
+    Schema::of("clodo-db").check("status", &status);
+    assert_eq!(status["databases"].as_array().map(Vec::len), Some(CUSTOMERS.len()));
+}
+
+#[test]
+fn who_is_where_is_told_by_file() {
+    let sandbox = fleet();
+    let _ = sandbox.db(&["up"]).exits(0);
+    sandbox.write("web/migrations/0002_b.sql", "CREATE TABLE b (n);\n");
+    for customer in ["ann", "bob"] {
+        let _ = sandbox.db(&["up", "--customer", customer]).exits(0);
+    }
+    sandbox.write("web/migrations/0003_c.sql", "CREATE TABLE c (n);\n");
+    let status = sandbox.db(&["status", "--exit-code"]).exits(4);
+    insta::assert_snapshot!(status.stdout.trim_end(), @"
+    web DB: 7 databases, 7 of them there
+          7 of 7  0001_a.sql
+          2 of 7  0002_b.sql  only web@development/ann DB (web-db-development-ann), web@development/bob DB (web-db-development-bob)
+          0 of 7  0003_c.sql
+    ");
+    let each = sandbox.db(&["status", "--verbose"]).exits(0).stdout;
+    assert_eq!(each.matches("pending\n").count(), CUSTOMERS.len(), "{each}");
+}
+
+#[cfg(unix)]
+#[test]
+fn killed_in_the_middle_of_many_the_next_run_goes_on() {
+    let sandbox = fleet();
+    for n in 2..6 {
+        let text = format!("INSERT INTO a (n) VALUES ({n});\n");
+        sandbox.write(&format!("web/migrations/{n:04}_n.sql"), text);
+    }
+    let mut command = sandbox.command("clodo-db", &["up", "--json=events", "--concurrency", "4"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // Of 70 lines: the canary is done, and others are under way.
+    let output = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(output.take(40).filter_map(Result::ok).count(), 40);
+    Command::new("kill").args(["-KILL", &child.id().to_string()]).status().unwrap();
+    child.wait().unwrap();
+    let _ = sandbox.db(&["up", "--json"]).exits(0);
+    for customer in CUSTOMERS {
+        let sql = "SELECT group_concat(n) FROM (SELECT n FROM a ORDER BY n)";
+        let words = ["query", sql, "--customer", customer, "--json"];
+        let rows = sandbox.db(&words).exits(0).json();
+        assert_eq!(rows["rows"], json!([["2,3,4,5"]]), "{customer}");
+    }
+}
+
+#[test]
+fn many_share_the_limit_of_their_token_and_none_is_refused() {
+    let sandbox = fleet();
+    let _ = sandbox.db(&["up"]).exits(0);
+    for n in 2..8 {
+        let text = format!("INSERT INTO a (n) VALUES ({n});\n");
+        sandbox.write(&format!("web/migrations/{n:04}_n.sql"), text);
+    }
+    // Two runs that need 130 calls between them, of which 60 fit into a second.
+    let _ = sandbox.local(&["limits", "60/1s"]).exits(0);
+    let run = |customers: &[&str]| {
+        let mut command = sandbox.command("clodo-db", &["up", "--json"]);
+        for customer in customers {
+            command.args(["--customer", customer]);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let both = [run(&CUSTOMERS[..4]), run(&CUSTOMERS[4..])];
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let _ = sandbox.local(&["down"]).exits(0);
+    let log = std::fs::read_to_string(sandbox.project().join(".clodo/local/requests.jsonl"));
+    let refused = log.unwrap().lines().filter(|line| line.contains("\"status\":429")).count();
+    assert_eq!(refused, 0);
+}
