@@ -84,7 +84,7 @@ pub use database::{Capabilities, Database, Integers};
 pub use error::{DatabaseError, DatabaseErrorKind};
 pub use identifier::{literal, quoted};
 pub use migrations::{
-    AppliedFile, AppliedMigration, Checksum, ChecksumError, FolderError, MigrateError,
+    AppliedFile, AppliedMigration, Checksum, ChecksumError, FolderError, Look, MigrateError,
     MigrationFile, Migrations, Migrator, Pending, PlannedMigration, Problem, ProblemKind,
     Protected, RECORDS, Rebuild, Refusal, Schema, SchemaDrift, SchemaDriftKind, SchemaObject,
     Standing, Status, UpReport, lint, lint_on, only_reads, protect, replay,

@@ -2,12 +2,13 @@ use super::{
     file::MigrationFile,
     folder::Migrations,
     meaning::{Meaning, Step, steps},
-    protect::{Protected, protect},
+    protect::{Trial, Tried},
     replay::{Replay, said},
     schema::{Schema, SchemaObject},
 };
 use crate::database::Capabilities;
 use clodo_types::{Finding, Location, Severity};
+use std::collections::HashSet;
 
 /// Checks migration files without any database: each is tried on the schema that those before it
 /// make. Files before `from` are only replayed: they are applied, and what they did is done. The
@@ -23,18 +24,16 @@ pub fn lint(files: &Migrations, from: usize) -> Vec<Finding> {
 /// Checks files that are to be applied to a database with this schema, and these limits.
 #[must_use]
 pub fn lint_on(
-    mut schema: Schema,
+    schema: Schema,
     files: &[&MigrationFile],
     capabilities: &Capabilities,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut trial = Trial::on(schema);
     for file in files {
         findings.extend(notes(file, capabilities));
-        match protect(&schema, file) {
-            Ok(protected) => {
-                findings.extend(after(file, &schema, &protected));
-                schema = protected.schema;
-            }
+        match trial.protect(file) {
+            Ok(tried) => findings.extend(after(file, &tried, &trial)),
             Err(refusal) => {
                 // What the files behind it would find is not known.
                 findings.push(*refusal.0);
@@ -160,14 +159,14 @@ fn of_step(
 const WITHOUT_EFFECT: [&str; 3] = ["foreign_keys", "journal_mode", "synchronous"];
 
 /// What is no longer there, or not there yet, when the file is through.
-fn after(file: &MigrationFile, before: &Schema, protected: &Protected) -> Vec<Finding> {
+fn after(file: &MigrationFile, tried: &Tried, trial: &Trial) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for rebuild in &protected.rebuilds {
+    let (before, now) = (&tried.before, trial.schema());
+    for rebuild in &tried.rebuilds {
         let gone = |one: &&SchemaObject| {
             one.kind != "table"
                 && one.table.eq_ignore_ascii_case(&rebuild.table)
-                && !protected
-                    .schema
+                && !now
                     .objects
                     .iter()
                     .any(|now| now.kind == one.kind && now.name.eq_ignore_ascii_case(&one.name))
@@ -181,9 +180,13 @@ fn after(file: &MigrationFile, before: &Schema, protected: &Protected) -> Vec<Fi
             findings.push(note(file, 0, &rule, why, hint));
         }
     }
-    let Ok(replay) = Replay::of(&protected.schema) else { return findings };
-    let is_new = |one: &&SchemaObject| one.kind == "table" && !before.objects.contains(one);
-    for table in protected.schema.objects.iter().filter(is_new) {
+    let Some(replay) = trial.replay() else { return findings };
+    let known: HashSet<(&str, &str)> =
+        before.objects.iter().map(|one| (one.name.as_str(), one.sql.as_str())).collect();
+    let is_new = |one: &&SchemaObject| {
+        one.kind == "table" && !known.contains(&(one.name.as_str(), one.sql.as_str()))
+    };
+    for table in now.objects.iter().filter(is_new) {
         for column in replay.unindexed(&table.name).unwrap_or_default() {
             let why = format!(
                 "no index begins with {}.{column}: each deleted row that it refers to reads all of {}",

@@ -18,7 +18,7 @@ pub use file::{AppliedMigration, Checksum, ChecksumError, MigrationFile};
 pub use folder::{FolderError, Migrations};
 pub use lint::{lint, lint_on, replay};
 pub use meaning::only_reads;
-pub use pending::{AppliedFile, Pending, PlannedMigration};
+pub use pending::{AppliedFile, Look, Pending, PlannedMigration};
 pub use protect::{Protected, Refusal, protect};
 pub use rebuild::Rebuild;
 pub use schema::{Schema, SchemaObject};

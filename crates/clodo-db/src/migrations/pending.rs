@@ -1,12 +1,15 @@
 use super::{
     file::MigrationFile,
     folder::Migrations,
-    protect::{Protected, Refusal, protect},
+    lint::lint_on,
+    protect::{Refusal, Trial, Tried},
     rebuild::Rebuild,
     schema::Schema,
     status::Status,
     up::{MigrateError, Migrator, drops},
 };
+use crate::database::Capabilities;
+use clodo_types::Finding;
 use tracing::Instrument as _;
 
 /// What becomes of one file.
@@ -65,6 +68,33 @@ impl Pending<'_> {
     }
 }
 
+/// A database as it was found, and the files that are pending there.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Look<'f> {
+    /// How files and database compare.
+    pub status: Status,
+    pending: Vec<&'f MigrationFile>,
+    schema: Schema,
+    ready: bool,
+}
+
+impl Look<'_> {
+    /// What the pending files have to say, as [`lint_on`](crate::lint_on) finds it.
+    #[must_use]
+    pub fn findings(&self, capabilities: &Capabilities) -> Vec<Finding> {
+        lint_on(self.schema.clone(), &self.pending, capabilities)
+    }
+
+    /// What would run, file by file; nothing when files and database disagree.
+    ///
+    /// # Errors
+    /// When a file is refused.
+    pub fn plan(&self, migrator: &Migrator<'_>) -> Result<Vec<PlannedMigration>, Refusal> {
+        migrator.plan_on(self.schema.clone(), &self.pending, self.ready)
+    }
+}
+
 impl Migrator<'_> {
     /// The same for who wants to hear of each file, or to stop between two.
     ///
@@ -85,16 +115,27 @@ impl Migrator<'_> {
     /// # Errors
     /// When files and database disagree, the database cannot be read, or a file is refused.
     pub async fn plan(&self, files: &Migrations) -> Result<Vec<PlannedMigration>, MigrateError> {
+        let look = self.look(files).await?;
+        if !look.status.problems.is_empty() {
+            return Err(MigrateError::Problems(look.status.problems));
+        }
+        look.plan(self).map_err(MigrateError::Refused)
+    }
+
+    /// Reads what is needed to judge the files that are pending: two queries, one when nothing is.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn look<'f>(&self, files: &'f Migrations) -> Result<Look<'f>, MigrateError> {
         let (applied, ready) = self.recorded().await?;
         let status = Status::of(files, &applied);
-        if !status.problems.is_empty() {
-            return Err(MigrateError::Problems(status.problems));
-        }
-        let files = pending(files, &status);
-        if files.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.plan_on(self.schema().await?, &files, ready).map_err(MigrateError::Refused)
+        let disagree = !status.problems.is_empty();
+        let pending = if disagree { Vec::new() } else { pending(files, &status) };
+        let schema = match pending.is_empty() {
+            true => Schema::default(),
+            false => self.schema().await?,
+        };
+        Ok(Look { status, pending, schema, ready })
     }
 
     fn plan_on(
@@ -104,14 +145,15 @@ impl Migrator<'_> {
         mut ready: bool,
     ) -> Result<Vec<PlannedMigration>, Refusal> {
         let mut planned = Vec::new();
+        schema.records.clone_from(&self.records);
+        let mut trial = Trial::on(schema);
         for file in files {
-            schema.records.clone_from(&self.records);
-            let Protected { sql, rebuilds, schema: after } = protect(&schema, file)?;
+            let Tried { sql, rebuilds, .. } = trial.protect(file)?;
             let sql = if drops(file) { sql } else { file.sql.clone() };
             let tables = if ready { String::new() } else { self.tables() };
             let sql = format!("{tables}{}{sql}", self.record(file));
             planned.push(PlannedMigration { name: file.name.clone(), sql, rebuilds });
-            (schema, ready) = (after, true);
+            ready = true;
         }
         Ok(planned)
     }

@@ -47,28 +47,75 @@ impl std::error::Error for Refusal {}
 /// # Errors
 /// When the file is no SQL, does not fit the schema, or would lose rows.
 pub fn protect(schema: &Schema, file: &MigrationFile) -> Result<Protected, Refusal> {
-    let steps = steps(&file.sql).map_err(|NoSql { offset, message }| {
-        refusal(file, offset, "migration-unreadable", message, "correct the statement")
-    })?;
-    let replay = Replay::of(schema).map_err(|error| {
-        let message = format!("the schema of the database cannot be read: {}", said(&error).0);
-        refusal(file, 0, "schema-unreadable", message, "run `PRAGMA quick_check` on it")
-    })?;
-    let mut script = Script { replay: &replay, out: Vec::new(), proofs: Vec::new() };
-    let mut work = Work { steps: &steps, made: BTreeMap::new(), open: None, rebuilds: Vec::new() };
-    for (at, step) in steps.iter().enumerate() {
-        work.step(&mut script, at).map_err(|failed| failed.at(file, step))?;
+    let mut trial = Trial::on(schema.clone());
+    let Tried { sql, rebuilds, .. } = trial.protect(file)?;
+    Ok(Protected { sql, rebuilds, schema: trial.schema })
+}
+
+/// Files that are tried one after the other, each on what those before it made.
+#[derive(Debug)]
+pub(super) struct Trial {
+    schema: Schema,
+    replay: Option<Replay>,
+}
+
+/// A file that fits.
+#[derive(Debug)]
+pub(super) struct Tried {
+    pub(super) sql: String,
+    pub(super) rebuilds: Vec<Rebuild>,
+    /// The schema before it.
+    pub(super) before: Schema,
+}
+
+impl Trial {
+    pub(super) fn on(schema: Schema) -> Self {
+        Self { schema, replay: None }
     }
-    let rebuilds = work.rebuilds;
-    let sql = match rebuilds.is_empty() {
-        true => script.out.join("\n"),
-        false => script.guarded(schema),
-    };
-    let schema = replay.schema().map_err(|error| {
-        let message = format!("the schema that it makes cannot be read: {}", said(&error).0);
-        refusal(file, 0, "schema-unreadable", message, "correct the last statement")
-    })?;
-    Ok(Protected { sql, rebuilds, schema })
+
+    /// The schema that the files so far make.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The same, for questions; none before the first file.
+    pub(super) fn replay(&self) -> Option<&Replay> {
+        self.replay.as_ref()
+    }
+
+    /// The next file, as [`protect`] does it. After a refusal there is no next one.
+    pub(super) fn protect(&mut self, file: &MigrationFile) -> Result<Tried, Refusal> {
+        let steps = steps(&file.sql).map_err(|NoSql { offset, message }| {
+            refusal(file, offset, "migration-unreadable", message, "correct the statement")
+        })?;
+        let replay = match self.replay.take() {
+            Some(replay) => replay,
+            None => Replay::of(&self.schema).map_err(|error| {
+                let why = said(&error).0;
+                let message = format!("the schema of the database cannot be read: {why}");
+                refusal(file, 0, "schema-unreadable", message, "run `PRAGMA quick_check` on it")
+            })?,
+        };
+        let mut script = Script { replay: &replay, out: Vec::new(), proofs: Vec::new() };
+        let mut work =
+            Work { steps: &steps, made: BTreeMap::new(), open: None, rebuilds: Vec::new() };
+        for (at, step) in steps.iter().enumerate() {
+            work.step(&mut script, at).map_err(|failed| failed.at(file, step))?;
+        }
+        let rebuilds = work.rebuilds;
+        let sql = match rebuilds.is_empty() {
+            true => script.out.join("\n"),
+            false => script.guarded(&self.schema),
+        };
+        let mut after = replay.schema().map_err(|error| {
+            let message = format!("the schema that it makes cannot be read: {}", said(&error).0);
+            refusal(file, 0, "schema-unreadable", message, "correct the last statement")
+        })?;
+        after.records.clone_from(&self.schema.records);
+        self.replay = Some(replay);
+        let before = std::mem::replace(&mut self.schema, after);
+        Ok(Tried { sql, rebuilds, before })
+    }
 }
 
 /// The statements that come out.

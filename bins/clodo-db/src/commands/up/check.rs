@@ -3,7 +3,7 @@ use crate::{
     places::{Opened, Place},
 };
 use clodo_cli::CliError;
-use clodo_db::{MigrateError, MigrationFile, PlannedMigration, SqliteDatabase, lint_on};
+use clodo_db::{MigrateError, PlannedMigration, SqliteDatabase};
 use clodo_types::{Finding, Severity};
 use std::sync::Arc;
 
@@ -51,22 +51,17 @@ pub(super) async fn check(
 async fn on_live(place: &Place, opened: &Opened) -> Result<Checked, CliError> {
     let of_migrate = |error| failure::of_migrate(&place.shown(), error);
     let migrator = place.migrator(opened);
-    let status = migrator.status(&place.files).await.map_err(of_migrate)?;
+    let look = migrator.look(&place.files).await.map_err(of_migrate)?;
     let mut checked =
         Checked { exists: true, plan: Vec::new(), findings: Vec::new(), refused: None };
-    if !status.problems.is_empty() {
-        checked.refused = Some(of_migrate(MigrateError::Problems(status.problems)));
+    if !look.status.problems.is_empty() {
+        checked.refused = Some(of_migrate(MigrateError::Problems(look.status.problems)));
         return Ok(checked);
     }
-    let is_pending = |file: &&MigrationFile| status.pending().any(|name| name == file.name);
-    let pending: Vec<&MigrationFile> = place.files.files().iter().filter(is_pending).collect();
-    if pending.is_empty() {
-        return Ok(checked);
-    }
-    let schema = migrator.schema().await.map_err(of_migrate)?;
-    checked.findings = lint_on(schema, &pending, &place.capabilities());
+    checked.findings = look.findings(&place.capabilities());
     if !blocks(&checked.findings) {
-        checked.plan = migrator.plan(&place.files).await.map_err(of_migrate)?;
+        let plan = look.plan(&migrator).map_err(MigrateError::Refused);
+        checked.plan = plan.map_err(of_migrate)?;
     }
     Ok(checked)
 }
