@@ -78,7 +78,7 @@ fn full(sandbox: &Sandbox) -> PathBuf {
 }
 
 fn the_only_database(folder: &Path) -> PathBuf {
-    let accounts = fs::read_dir(folder).expect("the data of accounts").map(|entry| entry.unwrap());
+    let accounts = fs::read_dir(folder).expect("the data of accounts").flatten();
     let mut files = accounts.flat_map(|account| {
         let files = fs::read_dir(account.path().join("d1")).into_iter().flatten();
         files.map(|entry| entry.expect("a file").path())
