@@ -31,6 +31,14 @@ pub enum SqliteErrorKind {
     Sql,
 }
 
+impl SqliteErrorKind {
+    /// What SQLite's own error is about.
+    #[must_use]
+    pub fn of(error: &rusqlite::Error) -> Self {
+        kind_of_sqlite(error)
+    }
+}
+
 /// A database could not be opened, used or copied. The message names the file.
 #[derive(Debug)]
 pub struct SqliteError {

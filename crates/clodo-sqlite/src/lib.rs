@@ -5,6 +5,7 @@
 //! | a path | [`Sqlite::open`] with [`OpenOptions`] |
 //! | a test | [`Sqlite::in_memory`] |
 //! | SQL to run | [`Sqlite::call`] |
+//! | work that waits on its way | [`Sqlite::hold`] |
 //! | a schema that grows over the versions of a program | [`OpenOptions::with_format`] |
 //! | a file to copy while it is in use | [`Sqlite::back_up_to`] |
 //! | an error to decide on | [`SqliteError::kind`] |

@@ -103,6 +103,24 @@ impl Sqlite {
         self.submit(move |db, place| thread::guarded(db, place, work)).await
     }
 
+    /// Runs `work` as [`Sqlite::call`] does, and looks again at its end whether the file is still the one
+    /// that was opened: for work that waits for somebody on the way, while all other calls wait for it.
+    ///
+    /// # Errors
+    /// As for [`Sqlite::call`]; when the file was deleted or replaced meanwhile, what was written is lost.
+    pub async fn hold<T, F>(&self, work: F) -> Result<T, SqliteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    {
+        self.submit(move |db, place| {
+            let done = thread::guarded(db, place, work)?;
+            place.check()?;
+            Ok(done)
+        })
+        .await
+    }
+
     /// Writes a consistent copy to `to`, replacing what is there only once the copy is complete
     /// and on disk. Other calls wait meanwhile.
     ///

@@ -117,6 +117,21 @@ async fn another_writer_makes_it_busy_and_the_message_names_the_file() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_file_that_goes_while_work_waits_is_noticed_at_its_end() {
+    let (folder, file) = folder();
+    let db = Sqlite::open(&file, options()).await.unwrap();
+    let outcome = db
+        .hold(move |db| {
+            db.execute("INSERT INTO t VALUES (1)", [])?;
+            fs::remove_dir_all(folder.path()).expect("the folder can be removed");
+            Ok(())
+        })
+        .await;
+    assert_eq!(outcome.unwrap_err().kind(), SqliteErrorKind::Gone);
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_deleted_folder_is_noticed_before_the_next_write() {
     let (_folder, file) = folder();
     let db = Sqlite::open(&file, options()).await.unwrap();
