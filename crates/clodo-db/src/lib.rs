@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a SQLite file | [`SqliteDatabase`] |
 //! | D1 through the API | `clodo_cf_api::d1::D1Database` (its feature `d1`) |
+//! | rows | [`Rows::typed`] with [`FromRow`] |
 //! | a folder of migration files | [`Migrations::read`] |
 //! | a database to bring up to date | [`Migrator`] |
 //! | a file to check before it runs | [`lint`] |
@@ -66,6 +67,7 @@ mod database;
 mod error;
 mod identifier;
 mod migrations;
+mod row;
 mod split;
 mod sqlite;
 mod statement;
@@ -89,7 +91,8 @@ pub use migrations::{
     Protected, RECORDS, Rebuild, Refusal, Schema, SchemaDrift, SchemaDriftKind, SchemaObject,
     Standing, Status, UpReport, lint, lint_on, only_reads, protect, replay,
 };
+pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
 pub use split::{Piece, placeholders, split};
 pub use sqlite::SqliteDatabase;
-pub use statement::{Rows, Statement};
+pub use statement::{Rows, Statement, TooLarge};
 pub use value::Value;

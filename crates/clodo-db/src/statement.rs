@@ -1,4 +1,4 @@
-use crate::value::Value;
+use crate::{database::Capabilities, value::Value};
 
 /// One statement with the values of its parameters, in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,44 @@ impl Statement {
         self.params.push(value.into());
         self
     }
+
+    /// Whether a database takes it, before it is sent.
+    ///
+    /// # Errors
+    /// When it has more parameters or more text than that.
+    pub fn fits(&self, takes: &Capabilities) -> Result<(), TooLarge> {
+        let (given, allowed) = (self.params.len(), takes.parameters);
+        if given > allowed {
+            return Err(TooLarge::Parameters { given, allowed });
+        }
+        let (given, allowed) = (self.sql.len(), takes.statement_bytes);
+        if given > allowed {
+            return Err(TooLarge::Bytes { given, allowed });
+        }
+        Ok(())
+    }
+}
+
+/// A statement is more than the database takes; nothing has been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TooLarge {
+    /// It has too many parameters.
+    #[error("the statement has {given} parameters, and the database takes {allowed}")]
+    Parameters {
+        /// How many it has.
+        given: usize,
+        /// How many it may have.
+        allowed: usize,
+    },
+    /// Its text is too long.
+    #[error("the statement has {given} bytes, and the database takes {allowed}")]
+    Bytes {
+        /// How many it has.
+        given: usize,
+        /// How many it may have.
+        allowed: usize,
+    },
 }
 
 /// What a statement gave.
