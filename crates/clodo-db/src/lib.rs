@@ -5,7 +5,9 @@
 //! |---|---|
 //! | a SQLite file | [`SqliteDatabase`] |
 //! | D1 through the API | `clodo_cf_api::d1::D1Database` (its feature `d1`) |
+//! | a question or a change | [`query`], whose statements take values as parameters only |
 //! | rows | [`Rows::typed`] with [`FromRow`] |
+//! | several statements that belong together | [`Batch`] on any database |
 //! | a folder of migration files | [`Migrations::read`] |
 //! | a database to bring up to date | [`Migrator`] |
 //! | a file to check before it runs | [`lint`] |
@@ -63,6 +65,7 @@
 //! - `conformance`: what every [`Database`] must pass, as functions for tests.
 
 mod backup;
+mod batch;
 mod database;
 mod error;
 mod identifier;
@@ -75,6 +78,7 @@ mod value;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod query;
 
 pub use backup::{
     BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter, Difference,
@@ -82,6 +86,7 @@ pub use backup::{
     Retention, Sealer, Sealing, Still, StoredBackup, Summary, backup, backup_name, compare,
     restore, verify_text,
 };
+pub use batch::{Batch, BatchError};
 pub use database::{Capabilities, Database, Integers};
 pub use error::{DatabaseError, DatabaseErrorKind};
 pub use identifier::{literal, quoted};

@@ -49,6 +49,25 @@ pub fn placeholders(sql: &str, mut each: impl FnMut(usize) -> &'static str) -> S
     out
 }
 
+/// How many `?` a statement has outside of quotes and comments; nothing when one of its parameters has
+/// a number or a name.
+pub(crate) fn parameters(sql: &str) -> Option<usize> {
+    let (bytes, mut at, mut count) = (sql.as_bytes(), 0, 0);
+    while let Some(&byte) = bytes.get(at) {
+        let (end, token) = token(bytes, at, byte);
+        let word_follows = bytes.get(at + 1).is_some_and(|next| is_word(*next));
+        match byte {
+            b'?' if word_follows => return None,
+            b'?' => count += 1,
+            b':' | b'@' | b'#' if word_follows => return None,
+            b'$' if token == Token::Word => return None,
+            _ => {}
+        }
+        at = end;
+    }
+    Some(count)
+}
+
 /// What a statement consists of, without blanks and comments.
 pub(crate) fn words(sql: &str) -> Vec<&str> {
     let (bytes, mut at, mut words) = (sql.as_bytes(), 0, Vec::new());
@@ -192,6 +211,15 @@ mod tests {
         assert_eq!(texts(&text), [&format!("EXPLAIN {trigger}"), trigger, "SELECT 1"]);
         assert_eq!(texts("SELECT 1 -- end"), ["SELECT 1"]);
         assert_eq!(split("\u{feff}SELECT 1; x").nth(1).unwrap().offset, 13);
+    }
+
+    #[test]
+    fn parameters_are_counted_where_they_are_some() {
+        assert_eq!(parameters("a = ? AND b = '?' /* ? */ AND \"?\" IN (?, ?) -- ?"), Some(3));
+        assert_eq!(parameters("x -> '$.a' = '@b' AND a[:c] AND a$ = 1"), Some(0));
+        for named in ["?1", "a = :a", "@a", "$a", "#a"] {
+            assert_eq!(parameters(named), None, "{named}");
+        }
     }
 
     /// As SQLite's tail pointer says, up to the first statement that is no SQL.

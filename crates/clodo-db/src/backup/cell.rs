@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// A value of a row.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Null,
     Integer(i64),
     Real(f64),
@@ -37,7 +37,11 @@ pub(super) fn carried(column: &str, longest: u64) -> String {
 
 /// As [`carried`], with all bytes of text in hexadecimal and nothing left out.
 pub(super) fn carried_exactly(column: &str) -> String {
-    let column = format!("t.{}", quoted(column));
+    carried_whole(&format!("t.{}", quoted(column)))
+}
+
+/// As [`carried_exactly`], of any expression.
+pub(crate) fn carried_whole(column: &str) -> String {
     format!(
         "CASE typeof({column}) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i' || {column} \
          WHEN 'real' THEN 'r' || printf('%!.20e', {column}) WHEN 'text' THEN 'h' || hex({column}) \
@@ -47,7 +51,7 @@ pub(super) fn carried_exactly(column: &str) -> String {
 
 impl Cell {
     /// Reads what [`carried`] gives; `None` for anything else.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let mut rest = text.chars();
         let kind = rest.next()?;
         let rest = rest.as_str();

@@ -18,6 +18,7 @@ mod store;
 mod text;
 mod virtuals;
 
+pub(crate) use cell::{Cell, carried_whole};
 pub use compare::{Difference, compare};
 pub use dump::{BackupOptions, BackupReport, backup};
 pub use error::BackupError;

@@ -1,12 +1,15 @@
-//! Migrations, backups and the seam, over SQLite.
+//! Migrations, backups, queries and the seam, over SQLite.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
 
 mod applying;
 mod backing_up;
+mod building;
+mod constructs;
 mod interrupting;
 mod keeping;
 mod linting;
+mod oracle;
 mod random;
 mod rebuilding;
 mod roundtrips;

@@ -1,6 +1,9 @@
 //! What every [`Database`] must pass. Each function takes a database of its own, which is empty, and
 //! panics when a promise is broken.
 
+mod checks;
+mod queries;
+
 use crate::{Database, DatabaseErrorKind, Integers, Statement, Value};
 
 /// All of it.
@@ -8,6 +11,8 @@ pub async fn database(database: &dyn Database) {
     values(database).await;
     transactions(database).await;
     refusals(database).await;
+    checks::checks(database).await;
+    queries::queries(database).await;
 }
 
 /// Values come back as they went in.
