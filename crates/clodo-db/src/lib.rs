@@ -7,7 +7,7 @@
 //! | D1 through the API | `clodo_cf_api::d1::D1Database` (its feature `d1`) |
 //! | a question or a change | [`query`], whose statements take values as parameters only |
 //! | rows | [`Rows::typed`] with [`FromRow`] |
-//! | several statements that belong together | [`Batch`] on any database |
+//! | several statements that belong together | [`Batch`] on any database, [`TransactionalExt::transaction`] where there are transactions |
 //! | a folder of migration files | [`Migrations::read`] |
 //! | a database to bring up to date | [`Migrator`] |
 //! | a file to check before it runs | [`lint`] |
@@ -16,7 +16,7 @@
 //! | a backup | [`restore`], [`verify_text`] |
 //! | two databases that should be the same | [`compare`] |
 //! | more backups than are needed | [`Retention`] |
-//! | a database of another kind | implement [`Database`], and run [`conformance`] over it |
+//! | a database of another kind | implement [`Database`], and [`Transactional`] if it can, and run [`conformance`] over it |
 //!
 //! # Example
 //! ```
@@ -62,18 +62,20 @@
 //! Encryption of backups ([`Sealer`] is its seam), stores other than folders, when to back up. Where a database is, and who may reach it; when to try again; what a fleet of databases is.
 //!
 //! # Features
-//! - `conformance`: what every [`Database`] must pass, as functions for tests.
+//! - `conformance`: what every [`Database`] and every [`Transactional`] must pass, as functions for tests.
 
 mod backup;
 mod batch;
 mod database;
 mod error;
+mod held;
 mod identifier;
 mod migrations;
 mod row;
 mod split;
 mod sqlite;
 mod statement;
+mod transaction;
 mod value;
 
 #[cfg(feature = "conformance")]
@@ -100,4 +102,5 @@ pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
 pub use split::{Piece, placeholders, split};
 pub use sqlite::SqliteDatabase;
 pub use statement::{Rows, Statement, TooLarge};
+pub use transaction::{OpenTransaction, Transaction, Transactional, TransactionalExt};
 pub use value::Value;

@@ -82,6 +82,19 @@ pub(crate) fn words(sql: &str) -> Vec<&str> {
     words
 }
 
+/// The word that a statement begins with, behind blanks, comments and semicolons.
+pub(crate) fn first_word(sql: &str) -> &str {
+    let (bytes, mut at) = (sql.as_bytes(), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let (end, token) = token(bytes, at, byte);
+        if !matches!(token, Token::Blank | Token::Semicolon) {
+            return &sql[at..end];
+        }
+        at = end;
+    }
+    ""
+}
+
 /// How far a statement is, as far as its end depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -211,6 +224,13 @@ mod tests {
         assert_eq!(texts(&text), [&format!("EXPLAIN {trigger}"), trigger, "SELECT 1"]);
         assert_eq!(texts("SELECT 1 -- end"), ["SELECT 1"]);
         assert_eq!(split("\u{feff}SELECT 1; x").nth(1).unwrap().offset, 13);
+    }
+
+    #[test]
+    fn a_statement_s_first_word_is_found_behind_comments() {
+        assert_eq!(first_word(" ;/* BEGIN */-- x\nCommit;"), "Commit");
+        assert_eq!(first_word("\u{feff}é"), "\u{feff}é");
+        assert_eq!(first_word("-- nothing"), "");
     }
 
     #[test]

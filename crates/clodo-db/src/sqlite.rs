@@ -1,7 +1,10 @@
 use crate::{
     database::{Capabilities, Database},
     error::{DatabaseError, DatabaseErrorKind},
+    held::Held,
+    split::first_word,
     statement::{Rows, Statement},
+    transaction::{Transaction, Transactional},
     value::Value,
 };
 use async_trait::async_trait;
@@ -12,11 +15,17 @@ use clodo_sqlite::{
         types::{ToSqlOutput, Value as Stored, ValueRef},
     },
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+/// How long a transaction may hold the thread without being asked for anything.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// A SQLite file, or a database in memory, on a thread of its own.
 #[derive(Clone, Debug)]
-pub struct SqliteDatabase(Sqlite);
+pub struct SqliteDatabase {
+    sqlite: Sqlite,
+    idle: Duration,
+}
 
 impl SqliteDatabase {
     /// Opens a file, which must exist unless `options` say otherwise.
@@ -27,7 +36,7 @@ impl SqliteDatabase {
         path: impl Into<PathBuf>,
         options: OpenOptions,
     ) -> Result<Self, DatabaseError> {
-        Sqlite::open(path, options).await.map(Self).map_err(failed)
+        Sqlite::open(path, options).await.map(Self::on).map_err(failed)
     }
 
     /// Opens an empty database in memory, which lives as long as its handles.
@@ -35,13 +44,26 @@ impl SqliteDatabase {
     /// # Errors
     /// When there is no thread for it.
     pub async fn in_memory() -> Result<Self, DatabaseError> {
-        Sqlite::in_memory(OpenOptions::default()).await.map(Self).map_err(failed)
+        Sqlite::in_memory(OpenOptions::default()).await.map(Self::on).map_err(failed)
+    }
+
+    fn on(sqlite: Sqlite) -> Self {
+        Self { sqlite, idle: IDLE }
+    }
+
+    /// Rolls a transaction back of which nothing is asked for so long; 30 seconds, unless this says
+    /// otherwise. All other calls wait for an open transaction, so without an end one that waits for
+    /// such a call itself would hold the database for ever.
+    #[must_use]
+    pub fn with_idle_transactions(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
     }
 
     /// The database below, for what this crate does not offer.
     #[must_use]
     pub fn sqlite(&self) -> &Sqlite {
-        &self.0
+        &self.sqlite
     }
 
     /// A copy at this moment as a file of its own, opened for reading: what a backup of a database
@@ -51,7 +73,7 @@ impl SqliteDatabase {
     /// When the copy cannot be written; then nothing is there.
     pub async fn copy_to(&self, path: impl Into<PathBuf>) -> Result<Self, DatabaseError> {
         let path = path.into();
-        self.0.back_up_to(&path).await.map_err(failed)?;
+        self.sqlite.back_up_to(&path).await.map_err(failed)?;
         Self::open(path, OpenOptions::read_only()).await
     }
 
@@ -59,7 +81,7 @@ impl SqliteDatabase {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let done = self.0.call(move |db| {
+        let done = self.sqlite.call(move |db| {
             // A transaction that turns from reading to writing could meet another writer's lock in
             // the middle.
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -79,7 +101,7 @@ impl Database for SqliteDatabase {
 
     async fn query(&self, statement: &Statement) -> Result<Rows, DatabaseError> {
         let statement = statement.clone();
-        let done = self.0.call(move |db| {
+        let done = self.sqlite.call(move |db| {
             let mut prepared = db.prepare_cached(&statement.sql)?;
             if !prepared.readonly() {
                 return Ok(None);
@@ -92,14 +114,10 @@ impl Database for SqliteDatabase {
     }
 
     async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
+        statements.iter().try_for_each(|statement| stays_within(&statement.sql))?;
         let statements = statements.to_vec();
         self.write(move |db| {
-            let run = |statement: Statement| {
-                let before = db.total_changes();
-                let mut rows = rows(&mut db.prepare(&statement.sql)?, statement.params)?;
-                rows.changes = db.total_changes() - before;
-                Ok(rows)
-            };
+            let run = |one: Statement| run(db, &mut db.prepare(&one.sql)?, one.params);
             statements.into_iter().map(run).collect()
         })
         .await
@@ -109,6 +127,42 @@ impl Database for SqliteDatabase {
         let sql = sql.to_owned();
         self.write(move |db| db.execute_batch(&sql)).await
     }
+}
+
+#[async_trait]
+impl Transactional for SqliteDatabase {
+    async fn begin(&self) -> Result<Transaction, DatabaseError> {
+        Held::begin(self.sqlite.clone(), self.idle).await.map(Transaction::new)
+    }
+}
+
+/// Runs a statement of a transaction that somebody holds.
+pub(crate) fn changing(db: &Connection, statement: Statement) -> Result<Rows, DatabaseError> {
+    stays_within(&statement.sql)?;
+    let prepared = db.prepare_cached(&statement.sql);
+    prepared.and_then(|mut prepared| run(db, &mut prepared, statement.params)).map_err(refused)
+}
+
+/// Refuses what would end a transaction under those who count on it.
+fn stays_within(sql: &str) -> Result<(), DatabaseError> {
+    const BOUNDS: [&str; 6] = ["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+    let first = first_word(sql);
+    if BOUNDS.iter().any(|bound| bound.eq_ignore_ascii_case(first)) {
+        let why = "a statement of a transaction must not begin or end one";
+        return Err(DatabaseError::new(DatabaseErrorKind::Denied, why));
+    }
+    Ok(())
+}
+
+fn run(
+    db: &Connection,
+    prepared: &mut rusqlite::Statement<'_>,
+    params: Vec<Value>,
+) -> Result<Rows, rusqlite::Error> {
+    let before = db.total_changes();
+    let mut rows = rows(prepared, params)?;
+    rows.changes = db.total_changes() - before;
+    Ok(rows)
 }
 
 fn rows(
@@ -146,8 +200,34 @@ fn value(value: ValueRef<'_>) -> Value {
     }
 }
 
-fn failed(error: SqliteError) -> DatabaseError {
-    let kind = match error.kind() {
+pub(crate) fn failed(error: SqliteError) -> DatabaseError {
+    let kind = kind(error.kind());
+    match error.as_rusqlite().and_then(said) {
+        Some(said) => DatabaseError::new(kind, said),
+        None => DatabaseError::new(kind, error.to_string()).with_source(error),
+    }
+}
+
+fn refused(error: rusqlite::Error) -> DatabaseError {
+    let kind = kind(SqliteErrorKind::of(&error));
+    match said(&error) {
+        Some(said) => DatabaseError::new(kind, said),
+        None => DatabaseError::new(kind, "SQLite refused a statement").with_source(error),
+    }
+}
+
+/// SQLite's words. No source beside them: rusqlite's own text repeats the statement, and that may hold
+/// values.
+fn said(error: &rusqlite::Error) -> Option<&str> {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => Some(msg),
+        rusqlite::Error::SqliteFailure(_, said) => said.as_deref(),
+        _ => None,
+    }
+}
+
+fn kind(kind: SqliteErrorKind) -> DatabaseErrorKind {
+    match kind {
         SqliteErrorKind::Busy => DatabaseErrorKind::Busy,
         SqliteErrorKind::Corrupt => DatabaseErrorKind::Corrupt,
         SqliteErrorKind::Full => DatabaseErrorKind::Full,
@@ -156,13 +236,5 @@ fn failed(error: SqliteError) -> DatabaseError {
         SqliteErrorKind::Constraint => DatabaseErrorKind::Constraint,
         SqliteErrorKind::Sql => DatabaseErrorKind::Sql,
         _ => DatabaseErrorKind::Other,
-    };
-    match error.as_rusqlite() {
-        // No source: rusqlite's own text repeats the statement, and that may hold values.
-        Some(rusqlite::Error::SqlInputError { msg, .. }) => DatabaseError::new(kind, msg.clone()),
-        Some(rusqlite::Error::SqliteFailure(_, Some(said))) => {
-            DatabaseError::new(kind, said.clone())
-        }
-        _ => DatabaseError::new(kind, error.to_string()).with_source(error),
     }
 }

@@ -1,8 +1,11 @@
-//! What every [`Database`] must pass. Each function takes a database of its own, which is empty, and
-//! panics when a promise is broken.
+//! What every [`Database`] must pass, and what every [`Transactional`](crate::Transactional). Each
+//! function takes a database of its own, which is empty, and panics when a promise is broken.
 
 mod checks;
 mod queries;
+mod transactional;
+
+pub use transactional::transactional;
 
 use crate::{Database, DatabaseErrorKind, Integers, Statement, Value};
 

@@ -15,3 +15,4 @@ mod rebuilding;
 mod roundtrips;
 mod schemas;
 mod seam;
+mod transactions;

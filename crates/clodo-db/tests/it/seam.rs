@@ -10,6 +10,14 @@ async fn sqlite_is_a_database() {
 }
 
 #[tokio::test]
+async fn sqlite_has_transactions() {
+    conformance::transactional(&SqliteDatabase::in_memory().await.unwrap()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteDatabase::open(folder.path().join("x.sqlite"), OpenOptions::default());
+    conformance::transactional(&file.await.unwrap()).await;
+}
+
+#[tokio::test]
 async fn a_query_that_would_write_is_refused() {
     let database = SqliteDatabase::in_memory().await.unwrap();
     database.script("CREATE TABLE t (x)").await.unwrap();
