@@ -23,6 +23,11 @@ const NATIVE: [&str; 10] = [
 /// What tokio has on wasm32.
 const TOKIO_ON_WASM: [&str; 4] = ["default", "macros", "sync", "time"];
 
+/// Libraries for programs that speak no HTTP, and what a stack of it consists of.
+const OFFLINE: [&str; 3] = ["clodo-db", "clodo-sqlite", "clodo-types"];
+const HTTP: [&str; 8] =
+    ["axum", "clodo-http", "http", "http-body", "hyper", "reqwest", "rustls", "tower"];
+
 /// Libraries that are the place for one of the `UNASKED`.
 const PLACES: [(&str, &str); 2] = [("clodo-cli", "clap"), ("clodo", "reqwest")];
 
@@ -34,6 +39,9 @@ pub(crate) fn check() -> Outcome {
     for name in libraries.keys() {
         let tree = tree(name, &[])?;
         wrong.extend(unasked(name, &tree));
+        if OFFLINE.contains(&name.as_str()) {
+            wrong.extend(online(name, &tree));
+        }
     }
     for name in WASM {
         let tree = tree(name, &["--target", WASM_TARGET])?;
@@ -124,6 +132,11 @@ fn unasked(library: &str, tree: &Tree) -> Vec<String> {
     wrong.into_iter().map(|name| format!("{library} brings {name} along")).collect()
 }
 
+fn online(library: &str, tree: &Tree) -> Vec<String> {
+    let found = tree.iter().map(|(name, _)| name.as_str()).filter(|name| HTTP.contains(name));
+    found.map(|name| format!("{library} brings {name} along, which is for HTTP")).collect()
+}
+
 fn unfit(library: &str, tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, features) in tree {
@@ -153,6 +166,12 @@ mod tests {
         let found = tree(&["clodo-x v0.1.0 (/x)|", "clap v4.6.7|std", "serde v1.0.1|derive (*)"]);
         assert_eq!(unasked("clodo-x", &found), ["clodo-x brings clap along"]);
         assert!(unasked("clodo-cli", &found).is_empty());
+    }
+
+    #[test]
+    fn what_speaks_http_is_named() {
+        let found = tree(&["clodo-db v0.1.0 (/x)|", "tokio v1.54.1|sync", "hyper v1.7.0|"]);
+        assert_eq!(online("clodo-db", &found), ["clodo-db brings hyper along, which is for HTTP"]);
     }
 
     #[test]
