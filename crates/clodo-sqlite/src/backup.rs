@@ -1,6 +1,6 @@
 use crate::error::{Fault, SqliteError};
 use rusqlite::{
-    Connection,
+    Connection, OpenFlags,
     backup::{Backup, StepResult},
     ffi,
 };
@@ -29,6 +29,15 @@ pub(crate) fn copy(from: &Connection, to: &Path) -> Result<(), SqliteError> {
     written?;
     sync_folder(to);
     Ok(())
+}
+
+/// Makes `to` what the file `from` is, in one transaction: it has all of it or what it had.
+pub(crate) fn fill(to: &mut Connection, from: &Path) -> rusqlite::Result<()> {
+    let from = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match Backup::new(&from, to)?.step(-1)? {
+        StepResult::Done => Ok(()),
+        _ => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)),
+    }
 }
 
 fn beside(to: &Path) -> PathBuf {

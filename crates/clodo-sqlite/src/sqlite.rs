@@ -135,6 +135,16 @@ impl Sqlite {
         .await
     }
 
+    /// Makes it what the file `from` is, in one transaction: whoever else has it open sees all of it or
+    /// what there was before. Other calls wait meanwhile.
+    ///
+    /// # Errors
+    /// When `from` cannot be read, or this one cannot be written or is locked; then it is what it was.
+    pub async fn fill_from(&self, from: impl Into<PathBuf>) -> Result<(), SqliteError> {
+        let from = from.into();
+        self.call(move |db| backup::fill(db, &from)).await
+    }
+
     /// The file, or `None` in memory.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

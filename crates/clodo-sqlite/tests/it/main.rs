@@ -169,6 +169,29 @@ async fn a_copy_is_complete_and_replaces_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_file_that_others_have_open_is_filled_as_a_whole_or_not_at_all() {
+    let (folder, file) = folder();
+    let other = folder.path().join("other.sqlite");
+    let source = Sqlite::open(&other, options()).await.unwrap();
+    for value in 1..=3 {
+        insert(&source, value).await.unwrap();
+    }
+    source.close().await;
+    let db = Sqlite::open(&file, options()).await.unwrap();
+    insert(&db, 1).await.unwrap();
+    let reader = Sqlite::open(&file, OpenOptions::read_only()).await.unwrap();
+    assert_eq!(count(&reader).await, 1);
+    assert!(db.fill_from(folder.path().join("none.sqlite")).await.is_err());
+    fs::write(folder.path().join("no.sqlite"), "no database").unwrap();
+    assert!(db.fill_from(folder.path().join("no.sqlite")).await.is_err());
+    assert_eq!((count(&db).await, count(&reader).await), (1, 1));
+    db.fill_from(&other).await.unwrap();
+    assert_eq!((count(&db).await, count(&reader).await), (3, 3));
+    insert(&db, 4).await.unwrap();
+    assert_eq!(count(&reader).await, 4);
+}
+
+#[tokio::test]
 async fn a_dropped_call_that_has_not_begun_is_skipped() {
     let db = Sqlite::in_memory(options()).await.unwrap();
     let (hold, held) = std::sync::mpsc::channel::<()>();
