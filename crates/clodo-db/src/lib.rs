@@ -9,11 +9,11 @@
 //! | rows | [`Rows::typed`] with [`FromRow`] |
 //! | several statements that belong together | [`Batch`] on any database, [`TransactionalExt::transaction`] where there are transactions |
 //! | a folder of migration files | [`Migrations::read`] |
-//! | a database to bring up to date | [`Migrator`] |
+//! | a database to bring up to date, or back | [`Migrator`] |
 //! | a file to check before it runs | [`lint`] |
 //! | SQL text to cut into statements | [`split`] |
 //! | a database to back up | [`backup`] with its [`Moments`]; [`Keeper`] puts it into a [`BackupStore`] |
-//! | a backup | [`restore`], [`verify_text`] |
+//! | a backup | [`restore`], [`verify_text`]; [`held`] says what would go |
 //! | two databases that should be the same | [`compare`] |
 //! | more backups than are needed | [`Retention`] |
 //! | a database of another kind | implement [`Database`], and [`Transactional`] if it can, and run [`conformance`] over it |
@@ -84,19 +84,20 @@ pub mod query;
 
 pub use backup::{
     BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter, Difference,
-    DumpSource, Existing, Keeper, KeptDump, Moments, RestoreError, RestoreOptions, RestoreReport,
-    Retention, Sealer, Sealing, Still, StoredBackup, Summary, backup, backup_name, compare,
-    restore, verify_text,
+    DumpSource, Existing, HalfRestored, Held, Keeper, KeptDump, Moments, RestoreError,
+    RestoreOptions, RestoreReport, Retention, Sealer, Sealing, Still, StoredBackup, Summary,
+    backup, backup_name, compare, folder_name, held, restore, verify_text,
 };
 pub use batch::{Batch, BatchError};
 pub use database::{Capabilities, Database, Integers};
 pub use error::{DatabaseError, DatabaseErrorKind};
 pub use identifier::{literal, quoted};
 pub use migrations::{
-    AppliedFile, AppliedMigration, Checksum, ChecksumError, FolderError, Look, MigrateError,
-    MigrationFile, Migrations, Migrator, Pending, PlannedMigration, Problem, ProblemKind,
-    Protected, RECORDS, Rebuild, Refusal, Schema, SchemaDrift, SchemaDriftKind, SchemaObject,
-    Standing, Status, UpReport, lint, lint_on, only_reads, protect, replay,
+    AppliedFile, AppliedMigration, Back, Checksum, ChecksumError, DOWN, FolderError, Look,
+    MigrateError, MigrationFile, Migrations, Migrator, Pending, PlannedMigration, Problem,
+    ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal, Schema, SchemaDrift,
+    SchemaDriftKind, SchemaObject, Standing, Status, UpReport, lint, lint_on, only_reads, protect,
+    replay,
 };
 pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
 pub use split::{Piece, placeholders, split};

@@ -196,7 +196,9 @@ fn look(error: DatabaseError) -> RestoreError {
 }
 
 /// From which dump the database is half restored, and how far.
-async fn marker(database: &dyn Database) -> Result<Option<(String, u64)>, DatabaseError> {
+pub(super) async fn marker(
+    database: &dyn Database,
+) -> Result<Option<(String, u64)>, DatabaseError> {
     let there = format!("SELECT count(*) FROM sqlite_master WHERE name = {}", literal(MARKER));
     if ask(database, &there).await?.rows[..] == [[0.into()]] {
         return Ok(None);

@@ -59,6 +59,12 @@ pub struct StoredBackup {
 }
 
 impl StoredBackup {
+    /// A backup of this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, bytes: u64) -> Self {
+        Self { name: name.into(), bytes }
+    }
+
     /// When it was taken, as its name says.
     #[must_use]
     pub fn taken(&self) -> Option<Timestamp> {

@@ -1,5 +1,6 @@
 //! Migrations: the files, what a database says it has, and what becomes of each statement.
 
+mod down;
 mod drift;
 mod file;
 mod folder;
@@ -13,6 +14,7 @@ mod schema;
 mod status;
 mod up;
 
+pub use down::{Back, DOWN, Reversal};
 pub use drift::{SchemaDrift, SchemaDriftKind};
 pub use file::{AppliedMigration, Checksum, ChecksumError, MigrationFile};
 pub use folder::{FolderError, Migrations};

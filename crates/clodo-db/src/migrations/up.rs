@@ -1,4 +1,5 @@
 use super::{
+    down::DOWN,
     file::{AppliedMigration, Checksum, MigrationFile},
     folder::Migrations,
     meaning::{Meaning, steps},
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 /// Wrangler's table of applied migrations.
 pub const RECORDS: &str = "d1_migrations";
 /// The table beside it, with what was in each file.
-const SUMS: &str = "clodo_migrations";
+pub(super) const SUMS: &str = "clodo_migrations";
 
 /// Brings a database up to date.
 ///
@@ -72,6 +73,9 @@ pub enum MigrateError {
     /// There is no such migration.
     #[error("there is no migration `{0}`")]
     Unknown(String),
+    /// Nobody wrote how to take it back.
+    #[error("there is no file that takes {0} back")]
+    NoDown(String),
 }
 
 impl MigrateError {
@@ -83,6 +87,9 @@ impl MigrateError {
             Self::Refused(refusal) => refusal.0.hint.clone(),
             Self::Failed { source, .. } if source.may_have_happened() => {
                 Some("run `status`: it says whether the file was applied".to_owned())
+            }
+            Self::NoDown(name) => {
+                Some(format!("write `{DOWN}/{name}` in the folder of the migrations"))
             }
             Self::Unknown(_) => Some("`status` lists all".to_owned()),
             _ => None,
@@ -102,6 +109,10 @@ impl<'d> Migrator<'d> {
     pub fn with_records(mut self, table: impl Into<String>) -> Self {
         self.records = table.into();
         self
+    }
+
+    pub(super) fn database(&self) -> &dyn Database {
+        self.database
     }
 
     /// What the database says it has, in the order in which it was applied.

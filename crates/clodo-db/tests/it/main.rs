@@ -12,6 +12,7 @@ mod linting;
 mod oracle;
 mod random;
 mod rebuilding;
+mod reverting;
 mod roundtrips;
 mod schemas;
 mod seam;
