@@ -256,6 +256,25 @@ impl FoundDatabase {
         Ok(now.map_err(failed(doing))?.bookmark)
     }
 
+    /// The newest moment of its history at or before a time in RFC 3339.
+    ///
+    /// # Errors
+    /// When the database is younger, or has forgotten.
+    pub async fn bookmark_at(&self, time: &str) -> Result<String, PlatformError> {
+        let then = self.client.send(d1::bookmark_at(&self.account, &self.id, time)).await;
+        let doing = format!("could not read the bookmark of database {} at {time}", self.id);
+        Ok(then.map_err(failed(doing))?.bookmark)
+    }
+
+    /// How large it is, in bytes, if the platform tells it.
+    ///
+    /// # Errors
+    /// When it cannot be asked for.
+    pub async fn size(&self) -> Result<Option<u64>, PlatformError> {
+        let found = self.client.send(d1::database(&self.account, &self.id)).await;
+        Ok(found.map_err(failed(format!("could not read database {}", self.id)))?.file_size)
+    }
+
     /// Puts it back to a moment of its history; what was written since is gone. Gives the moment
     /// before, to which one can go back, when the platform tells it.
     ///

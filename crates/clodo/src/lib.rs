@@ -13,7 +13,7 @@
 //! | a machine without an account | `find_or_start` (feature `local`) |
 //! | all of these, to deploy from a program of your own | [`Wiring`], [`new_deployment`] |
 //! | D1 databases to migrate | [`D1Migrator`] |
-//! | the D1 databases of targets, without building anything | [`databases()`], [`DatabaseFinder`] |
+//! | the D1 databases of targets, without building anything | [`databases()`], [`DatabaseFinder`]; who else binds them: [`binders()`] |
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
 //! | secrets in the environment or in a file | [`Secrets`], [`SecretGate`] |
@@ -65,6 +65,7 @@
 //! - `program`: what a program with a terminal builds on, in `program`.
 //! - `postgres`: `state = "postgres://…"` in clodo.toml.
 
+mod binders;
 mod bundles;
 mod connect;
 mod databases;
@@ -107,6 +108,7 @@ mod untested_gate;
 mod verifier;
 mod wiring;
 
+pub use binders::{Binder, binders};
 pub use bundles::{fetch_bundles, keep_bundles};
 pub use clodo_cf_api::Client;
 pub use connect::{ConnectError, Connection};

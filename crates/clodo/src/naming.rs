@@ -70,6 +70,11 @@ impl Naming {
         &self.worker
     }
 
+    /// What stands behind the names of resources that have a name of their own.
+    pub(crate) fn suffix(&self) -> &str {
+        &self.suffix
+    }
+
     /// True when neither environment nor customer nor preview show in names, so that ids in the wrangler config
     /// are meant for this target alone.
     pub(crate) fn is_plain(&self) -> bool {
