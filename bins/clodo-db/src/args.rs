@@ -1,3 +1,7 @@
+mod backups;
+
+pub(crate) use backups::{BackupArgs, BackupsArgs, DownArgs, DrillArgs, RestoreArgs};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::program::LocalCloudArgs;
 use clodo_cli::{GlobalArgs, ProgramArgs};
@@ -54,9 +58,10 @@ pub(crate) enum Command {
     /// Record migrations up to and with NAME as applied, without running them
     #[command(after_help = "Example:\n  clodo-db baseline 0007_users.sql --sqlite app.db")]
     Baseline(BaselineArgs),
-    /// Put a D1 database back to a bookmark; what was written since is lost
+    /// Put a D1 database back to a bookmark or a moment; what was written since is lost
     #[command(
-        after_help = "Example:\n  clodo-db rewind 00000001-00000002-00004e2f-00000000000000000000000000000000 catalog --customer acme"
+        after_help = "Example:\n  clodo-db rewind 00000001-00000002-00004e2f-00000000000000000000000000000000 catalog --customer acme\n  \
+                      clodo-db rewind 2026-11-29T12:00:00Z catalog --customer acme"
     )]
     Rewind(RewindArgs),
     /// Run a statement that reads; with --write, one that changes
@@ -65,6 +70,30 @@ pub(crate) enum Command {
                       clodo-db query \"SELECT * FROM notes\" --sqlite app.db --format csv"
     )]
     Query(QueryArgs),
+    /// Back databases up into a folder, each as SQL text that makes the same database again
+    #[command(
+        after_help = "Example:\n  clodo-db backup --env production --keep-last 3 --keep-daily 14 --keep-weekly 8\n  \
+                      clodo-db backup --sqlite app.db --to /mnt/backups"
+    )]
+    Backup(BackupArgs),
+    /// List the backups that are kept
+    #[command(after_help = "Example:\n  clodo-db backups catalog --customer acme")]
+    Backups(BackupsArgs),
+    /// Restore a backup into a database, a new one, or a SQLite file
+    #[command(
+        after_help = "Example:\n  clodo-db restore latest catalog --customer acme --over\n  \
+                      clodo-db restore latest orders --env production --new orders-2\n  \
+                      clodo-db restore shop.sql.gz --sqlite shop.db"
+    )]
+    Restore(RestoreArgs),
+    /// Prove that the newest backups restore; exit 4 when one is missing, old, damaged or does not
+    #[command(after_help = "Example:\n  clodo-db drill --env production --max-age 26h\n  \
+                      clodo-db drill orders --fresh --compare")]
+    Drill(DrillArgs),
+    /// Take the last migrations back, as files in `down/` beside them say; without one, nothing is
+    #[command(after_help = "Example:\n  clodo-db down catalog --customer acme --dry-run\n  \
+                      clodo-db down --to 0007_users.sql --sqlite app.db")]
+    Down(DownArgs),
     /// Serve the local Cloudflare of a project (started by `--platform local`)
     #[command(name = "local-cloud", hide = true)]
     LocalCloud(LocalCloudArgs),
@@ -149,6 +178,9 @@ pub(crate) struct UpArgs {
     /// Make databases that are not there; on the local Cloudflare they are made in any case
     #[arg(long)]
     pub(crate) create: bool,
+    /// Back each database up before it is changed; of D1 a bookmark is noted in any case
+    #[arg(long)]
+    pub(crate) backup: bool,
     #[command(flatten)]
     pub(crate) at_once: AtOnceArgs,
 }
@@ -222,7 +254,7 @@ pub(crate) struct BaselineArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RewindArgs {
-    /// The bookmark, as `up` shows it
+    /// The bookmark, as `up` shows it, or a moment such as 2026-11-29T12:00:00Z
     #[arg(value_name = "BOOKMARK")]
     pub(crate) bookmark: String,
     #[command(flatten)]

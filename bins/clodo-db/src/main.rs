@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod failure;
 mod findings;
+mod keeping;
 mod places;
 mod report;
 
@@ -34,6 +35,11 @@ async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Baseline(args) => commands::baseline::run(&session, global, args).await,
         Command::Rewind(args) => commands::rewind::run(&session, global, args).await,
         Command::Query(args) => commands::query::run(&session, global, args).await,
+        Command::Backup(args) => commands::backup::run(&session, global, args).await,
+        Command::Backups(args) => commands::backups::run(&session, global, args),
+        Command::Restore(args) => commands::restore::run(&session, global, args).await,
+        Command::Drill(args) => commands::drill::run(&session, global, args).await,
+        Command::Down(args) => commands::down::run(&session, global, args).await,
         Command::LocalCloud(args) => commands::local_cloud::run(&session, global, args).await,
     }
 }

@@ -4,14 +4,18 @@ use crate::{
     args::WhereArgs,
     context::Context,
     failure,
+    keeping::Kept,
     report::{ApiCalls, DatabaseName},
 };
-use clodo::{DatabaseFinder, FoundDatabase, TargetDatabase};
+use clodo::{Binder, DatabaseFinder, FoundDatabase, TargetDatabase};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection};
-use clodo_db::{Capabilities, Database, Migrations, Migrator, RECORDS, SqliteDatabase};
+use clodo_db::{
+    Capabilities, Checksum, Database, Migrations, Migrator, RECORDS, SqliteDatabase, folder_name,
+};
 use clodo_orchestrator::ResourceRef;
 use clodo_sqlite::OpenOptions;
+use clodo_types::DatabaseName as DbName;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -32,6 +36,8 @@ pub(crate) struct Place {
     pub(crate) name: DatabaseName,
     pub(crate) files: Arc<Migrations>,
     records: String,
+    /// The folder of the files.
+    folder: PathBuf,
     protection: Protection,
     source: Source,
 }
@@ -55,6 +61,17 @@ impl<'a> Places<'a> {
         global: &GlobalArgs,
         args: &WhereArgs,
     ) -> Result<Self, CliError> {
+        let mut places = Self::describe(session, global, args)?;
+        places.connect().await?;
+        Ok(places)
+    }
+
+    /// Reads the files only.
+    pub(crate) fn describe(
+        session: &'a Session,
+        global: &GlobalArgs,
+        args: &WhereArgs,
+    ) -> Result<Self, CliError> {
         if let Some(file) = &args.sqlite {
             let place = of_file(session, global, file, args.migrations.as_deref())?;
             return Ok(Self { all: vec![place], finder: None, context: None, platform: None });
@@ -62,8 +79,16 @@ impl<'a> Places<'a> {
         let context = Context::open(session, global)?;
         let platform = context.platform(args)?;
         let all = of_targets(&context, args, platform)?;
+        Ok(Self { all, finder: None, context: Some(context), platform: Some(platform) })
+    }
+
+    /// Reaches the platform, where there is one.
+    pub(crate) async fn connect(&mut self) -> Result<(), CliError> {
+        let (Some(context), Some(platform)) = (&self.context, self.platform) else {
+            return Ok(());
+        };
         let to = context.connect(platform).await?;
-        for place in &all {
+        for place in &self.all {
             let Source::D1(database) = &place.source else { continue };
             let account = &database.target.account;
             if !to.accounts.contains_key(account) {
@@ -74,8 +99,8 @@ impl<'a> Places<'a> {
             }
         }
         let client = context.client(&to, platform).await?;
-        let finder = DatabaseFinder::new(client, to.accounts.clone());
-        Ok(Self { all, finder: Some(finder), context: Some(context), platform: Some(platform) })
+        self.finder = Some(DatabaseFinder::new(client, to.accounts.clone()));
+        Ok(())
     }
 
     /// The database at `at`, if it is there; the name learns its id.
@@ -109,6 +134,58 @@ impl<'a> Places<'a> {
     /// What databases may be made with by several tasks at once.
     pub(crate) fn maker(&mut self) -> (&mut [Place], Maker<'_>) {
         (&mut self.all, Maker(Mutex::new(self.finder.as_mut())))
+    }
+
+    /// A new database of this name in the account of the one at `at`; one of the same name is given
+    /// as it is.
+    pub(crate) async fn make(&mut self, at: usize, name: &DbName) -> Result<Opened, CliError> {
+        let Source::D1(like) = &self.all[at].source else {
+            return Err(CliError::usage("a SQLite file is on no platform"));
+        };
+        let mut new = like.clone();
+        new.resource = ResourceRef::Name(name.clone());
+        let finder = self.finder.as_mut().expect("databases of targets have a finder");
+        let found = finder.ensure(&new).await.map_err(failure::of_platform)?;
+        Ok(Opened { database: Arc::new(found.database.clone()), d1: Some(found) })
+    }
+
+    /// The backups of the database at `at`; `folder` is where a person has them.
+    pub(crate) fn kept(
+        &self,
+        session: &Session,
+        global: &GlobalArgs,
+        at: usize,
+        folder: Option<&Path>,
+    ) -> Kept {
+        let clodo = match &self.context {
+            Some(context) => context.project.clodo_folder(),
+            None => {
+                let project = global.project.as_deref().unwrap_or(Path::new(""));
+                session.directory.join(project).join(".clodo")
+            }
+        };
+        let (own, of) = self.all[at].kept_as(self.platform);
+        match folder {
+            Some(folder) => Kept::new(session, session.directory.join(folder).join(own), &of),
+            None => {
+                let own = clodo.join("backups").join(own);
+                Kept::new(session, own, &of).in_clodo(clodo)
+            }
+        }
+    }
+
+    /// Every target of the portfolio that binds the database at `at`, and all others with a binding.
+    pub(crate) fn binders(&self, at: usize) -> Result<(Vec<Binder>, Vec<Binder>), CliError> {
+        let (Some(context), Some(platform)) = (&self.context, self.platform) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let Source::D1(own) = &self.all[at].source else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let all = clodo::binders(&context.project, platform).map_err(failure::of_load)?;
+        let is_own =
+            |one: &Binder| one.target.account == own.target.account && one.resource == own.resource;
+        Ok(all.into_iter().partition(is_own))
     }
 
     /// Whether a database that is not there is made without being asked to: on the local Cloudflare
@@ -197,9 +274,51 @@ impl Place {
         }
     }
 
-    /// The folder of its migrations.
+    /// The folder of its migrations, as messages should show it.
     pub(crate) fn folder(&self) -> &Path {
         self.name.folder()
+    }
+
+    /// The same folder, wherever the program was started.
+    pub(crate) fn folder_on_disk(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The SQLite file, if it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            Source::D1(_) => None,
+        }
+    }
+
+    /// The folder of its backups, which no other database has, and how their files are called.
+    fn kept_as(&self, platform: Option<Platform>) -> (PathBuf, String) {
+        match &self.source {
+            Source::D1(database) => {
+                let own = match &database.resource {
+                    ResourceRef::Name(name) => name.to_string(),
+                    ResourceRef::Id(id) => id.to_string(),
+                };
+                let platform = platform.map(|one| one.to_string()).unwrap_or_default();
+                let account = folder_name(database.target.account.as_str());
+                let folder = [&platform, &account, &folder_name(&own)];
+                (folder.iter().collect(), self.name.called_by().unwrap_or(&own).to_owned())
+            }
+            Source::File(path) => {
+                // Names of folders have an end.
+                const LONGEST: usize = 60;
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                // The file itself may be gone, which is what backups are for.
+                let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+                let whole = parent.map_or_else(|| path.clone(), |parent| parent.join(&name));
+                let which = Checksum::of(whole.as_os_str().as_encoded_bytes()).to_string();
+                let mut folder = folder_name(&name);
+                folder.truncate(LONGEST);
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                (Path::new("file").join(format!("{folder}-{}", &which[..16])), stem)
+            }
+        }
     }
 
     /// How messages call it.
@@ -223,7 +342,11 @@ impl Place {
     }
 }
 
-async fn open_file(name: &DatabaseName, path: &Path, create: bool) -> Result<Opened, CliError> {
+pub(crate) async fn open_file(
+    name: &DatabaseName,
+    path: &Path,
+    create: bool,
+) -> Result<Opened, CliError> {
     // The file is somebody else's: how it keeps its journal is theirs to say.
     let options = OpenOptions::default().with_create(create).with_keep_journal();
     let opened = SqliteDatabase::open(path, options).await;
@@ -242,6 +365,7 @@ fn of_file(
     let files = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
     Ok(Place {
         name: DatabaseName::of_file(file.to_owned(), shown),
+        folder,
         files: Arc::new(files),
         records: RECORDS.to_owned(),
         protection: Protection::None,
@@ -302,6 +426,7 @@ fn of_targets(
             name: DatabaseName::of_target(target, binding, database.shown.clone()).called(own, id),
             files: Arc::clone(&database.migrations),
             records: database.records.clone(),
+            folder: database.folder.clone(),
             protection: described.map_or(Protection::None, |environment| environment.protection),
             source: Source::D1(Box::new(database)),
         }

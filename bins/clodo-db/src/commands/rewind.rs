@@ -31,22 +31,27 @@ pub(crate) async fn run(
         return Err(error.with_hint("bring the file back from a backup"));
     };
     let name = places.all[0].shown();
+    // Before anybody is asked: the platform may have forgotten that moment.
+    let bookmark = match args.bookmark.parse::<jiff::Timestamp>() {
+        Ok(time) => d1.bookmark_at(&time.to_string()).await.map_err(failure::of_platform)?,
+        Err(_) => args.bookmark.clone(),
+    };
     // Always: what was written since is lost, wherever it is.
     let question = format!("Put {name} back, and lose what was written since?");
     if !args.yes && !session.ui.confirm(&question, "--yes")? {
         let error = CliError::new(Exit::Refused, "not_confirmed", "nobody said yes");
         return Err(error.with_hint("answer `y`, or give --yes"));
     }
-    let previous = d1.rewind(&args.bookmark).await.map_err(failure::of_platform)?;
+    let previous = d1.rewind(&bookmark).await.map_err(failure::of_platform)?;
     session.ui.document(&RewindDocument {
         version: FORMAT,
         outcome: "done",
         database: places.all[0].name.clone(),
-        bookmark: args.bookmark.clone(),
+        bookmark: bookmark.clone(),
         previous_bookmark: previous.clone(),
         api_calls: places.calls(),
     })?;
-    session.ui.text(&format!("{name} is back at {}", args.bookmark))?;
+    session.ui.text(&format!("{name} is back at {bookmark}"))?;
     if let Some(previous) = previous {
         session
             .ui

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
 
+mod backups;
+
 use assert_cmd::Command;
 use clodo_sqlite::rusqlite::Connection;
 use serde_json::Value;
@@ -61,9 +63,10 @@ const STATUS: [&str; 3] = ["status", "--sqlite", "app.db"];
 #[test]
 fn every_command_has_a_help_with_an_example() {
     let folder = Folder::new(&[]);
-    for command in
-        ["new", "status", "up", "lint", "verify", "repair", "baseline", "rewind", "query"]
-    {
+    for command in [
+        "new", "status", "up", "lint", "verify", "repair", "baseline", "rewind", "query", "backup",
+        "backups", "restore", "drill", "down",
+    ] {
         let (help, _) = folder.run(&[command, "--help"], 0);
         assert!(help.contains(&format!("Example:\n  clodo-db {command}")), "{help}");
         assert!(help.contains("--json"), "{help}");

@@ -3,6 +3,7 @@
 use super::report::{Event, Fate, RebuildDocument, Row};
 use crate::{
     failure,
+    keeping::{self, Kept},
     places::{Maker, Place},
 };
 use clodo_cli::{CliError, Exit, Session};
@@ -18,6 +19,8 @@ use std::{
 pub(super) struct Job<'a> {
     pub(super) place: &'a mut Place,
     pub(super) row: &'a mut Row,
+    /// Where it is backed up before.
+    pub(super) kept: Option<Kept>,
 }
 
 /// What all jobs share.
@@ -81,6 +84,13 @@ impl<'a> Fleet<'a> {
             let bookmark = d1.bookmark().await.map_err(failure::of_platform)?;
             ui.detail(&format!("{}: before it stands at {bookmark}", place.name));
             row.bookmark = Some(bookmark);
+        }
+        // Of what was just made there is nothing to keep.
+        if let Some(kept) = job.kept.as_ref().filter(|_| row.existed) {
+            let claim = kept.claim(self.session)?;
+            let before = (&kept.before(), &claim);
+            let taken = keeping::take(self.session, place, &opened, before).await?;
+            row.saved = Some((&taken).into());
         }
         let migrator = place.migrator(&opened);
         let of_migrate = |error| failure::of_migrate(&place.shown(), error);

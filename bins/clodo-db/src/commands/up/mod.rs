@@ -2,7 +2,7 @@ mod check;
 mod fleet;
 mod report;
 
-use crate::{args::UpArgs, failure, findings, places::Places};
+use crate::{args::UpArgs, failure, findings, keeping::Kept, places::Places};
 use check::{Checked, check};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_types::Severity;
@@ -10,6 +10,8 @@ use fleet::{Fleet, Job};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use report::{UpDocument, UpReport};
 use std::collections::BTreeSet;
+
+pub(crate) use report::{PlanDocument, RebuildDocument, kept};
 
 /// `clodo-db up`: every database is checked before the first one is changed; others are left alone
 /// once one fails.
@@ -47,10 +49,12 @@ pub(crate) async fn run(
     };
     places.confirm(session, &which, &doing, args.yes)?;
     let which: BTreeSet<usize> = which.into_iter().collect();
+    let keep = |at: usize| args.backup.then(|| places.kept(session, global, at, None));
+    let kept: Vec<Option<Kept>> = (0..places.all.len()).map(keep).collect();
     let (all, maker) = places.maker();
-    let jobs = all.iter_mut().zip(&mut report.databases).enumerate();
+    let jobs = all.iter_mut().zip(&mut report.databases).zip(kept).enumerate();
     let jobs = jobs.filter(|(at, _)| which.contains(at));
-    let jobs = jobs.map(|(_, (place, row))| Job { place, row }).collect();
+    let jobs = jobs.map(|(_, ((place, row), kept))| Job { place, row, kept }).collect();
     let done = Fleet::new(session, maker).run(jobs, args.at_once.concurrency).await;
     conclude(session, &places, args, report, done.err())
 }

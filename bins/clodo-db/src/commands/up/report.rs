@@ -1,5 +1,6 @@
 use super::check::Checked;
 use crate::{
+    commands::backup::BackupRow,
     places::Places,
     report::{ApiCalls, DatabaseName, FORMAT},
 };
@@ -43,6 +44,8 @@ pub(super) struct Row {
     /// Whether it was there before.
     pub(super) existed: bool,
     pub(super) bookmark: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) saved: Option<BackupRow>,
     pub(super) applied: Vec<String>,
     pub(super) pending: Vec<String>,
     pub(super) rebuilds: Vec<RebuildDocument>,
@@ -54,9 +57,9 @@ pub(super) struct Row {
 
 /// A table that is made anew.
 #[derive(Clone, Serialize)]
-pub(super) struct RebuildDocument {
-    table: String,
-    keeps: Vec<String>,
+pub(crate) struct RebuildDocument {
+    pub(crate) table: String,
+    pub(crate) keeps: Vec<String>,
 }
 
 impl From<Rebuild> for RebuildDocument {
@@ -67,7 +70,7 @@ impl From<Rebuild> for RebuildDocument {
 
 /// A file and the statements that would run for it.
 #[derive(Serialize)]
-pub(super) struct PlanDocument {
+pub(crate) struct PlanDocument {
     name: String,
     sql: String,
     rebuilds: Vec<RebuildDocument>,
@@ -77,6 +80,17 @@ impl From<PlannedMigration> for PlanDocument {
     fn from(planned: PlannedMigration) -> Self {
         let rebuilds = planned.rebuilds.into_iter().map(RebuildDocument::from).collect();
         Self { name: planned.name, sql: planned.sql, rebuilds }
+    }
+}
+
+impl PlanDocument {
+    /// All statements, for a person.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("\n-- {}\n", self.name);
+        for RebuildDocument { table, keeps } in &self.rebuilds {
+            text += &format!("-- makes table {table} anew{}\n", kept(keeps));
+        }
+        text + self.sql.trim_end() + "\n\n"
     }
 }
 
@@ -91,6 +105,7 @@ impl UpReport {
             },
             existed: checked.exists,
             bookmark: None,
+            saved: None,
             applied: Vec::new(),
             pending: Vec::new(),
             rebuilds: Vec::new(),
@@ -132,11 +147,7 @@ impl UpReport {
             // Writing to a `String` cannot fail.
             let _ = writeln!(text, "{}: {state}", row.name);
             for planned in &row.plan {
-                let _ = writeln!(text, "\n-- {}", planned.name);
-                for RebuildDocument { table, keeps } in &planned.rebuilds {
-                    let _ = writeln!(text, "-- makes table {table} anew{}", kept(keeps));
-                }
-                let _ = writeln!(text, "{}\n", planned.sql.trim_end());
+                text += &planned.text();
             }
             for RebuildDocument { table, keeps } in &row.rebuilds {
                 let _ = writeln!(text, "  made table {table} anew{}", kept(keeps));
@@ -149,15 +160,20 @@ impl UpReport {
     pub(super) fn ways_back(&self) -> Vec<String> {
         let changed = self.databases.iter().filter(|row| !row.applied.is_empty());
         let way = |row: &Row| {
-            let bookmark = row.bookmark.as_ref()?;
-            let command = row.name.command(&format!("rewind {bookmark}"));
+            let words = match (&row.bookmark, &row.saved) {
+                (Some(bookmark), _) => format!("rewind {bookmark}"),
+                (None, Some(saved)) => format!("restore {} --over", saved.name),
+                (None, None) => return None,
+            };
+            let command = row.name.command(&words);
             Some(format!("`{command}` takes {} back, and loses what was written since.", row.name))
         };
         changed.filter_map(way).collect()
     }
 }
 
-fn kept(keeps: &[String]) -> String {
+/// Whose rows a table keeps that is made anew.
+pub(crate) fn kept(keeps: &[String]) -> String {
     match keeps {
         [] => ", to which no other table refers".to_owned(),
         keeps => format!(", and keeps the rows of {}", keeps.join(", ")),

@@ -1,0 +1,105 @@
+mod prove;
+mod report;
+
+use crate::{
+    args::DrillArgs,
+    keeping::{self, Kept},
+    places::Places,
+    report::{ApiCalls, FORMAT},
+};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use prove::Live;
+use report::{Drilled, Verdict};
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Serialize)]
+struct DrillDocument<'a> {
+    version: u32,
+    outcome: &'static str,
+    databases: &'a [Drilled],
+    api_calls: ApiCalls,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+}
+
+/// `clodo-db drill`: each backup is restored into a file that is removed again. A platform is only
+/// reached for `--fresh` and `--compare`.
+pub(crate) async fn run(
+    session: &Session,
+    global: &GlobalArgs,
+    args: &DrillArgs,
+) -> Result<Exit, CliError> {
+    let mut places = Places::describe(session, global, &args.databases)?;
+    if args.fresh || args.compare {
+        places.connect().await?;
+    }
+    let mut all = Vec::new();
+    for at in 0..places.all.len() {
+        if session.cancel.is_cancelled() {
+            return Err(keeping::interrupted("run it again"));
+        }
+        let kept = places.kept(session, global, at, args.from.as_deref());
+        let mut drilled = Drilled::new(&places.all[at].name);
+        one(session, &mut places, (at, &kept), args, &mut drilled).await?;
+        drilled.name = places.all[at].name.clone();
+        all.push(drilled);
+    }
+    let found = all.iter().filter(|one| !one.verdict.is_good()).count();
+    let error = (found > 0).then(|| {
+        let message = match found {
+            1 => "a backup would not have brought its database back".to_owned(),
+            count => format!("{count} backups would not have brought their databases back"),
+        };
+        CliError::new(Exit::Found, "drill", message)
+            .with_hint("`clodo-db backup` takes new ones; `clodo-db drill --fresh` proves them")
+    });
+    session.ui.document(&DrillDocument {
+        version: FORMAT,
+        outcome: if error.is_some() { "found" } else { "done" },
+        databases: &all,
+        api_calls: places.calls(),
+        error: error.as_ref().map(CliError::to_json),
+    })?;
+    session.ui.text(report::text(&all).trim_end())?;
+    let Some(error) = error else { return Ok(Exit::Done) };
+    session.ui.error(&error);
+    Ok(error.exit())
+}
+
+async fn one(
+    session: &Session,
+    places: &mut Places<'_>,
+    (at, kept): (usize, &Kept),
+    args: &DrillArgs,
+    drilled: &mut Drilled,
+) -> Result<(), CliError> {
+    let opened = match args.fresh || args.compare {
+        true => Some(places.expect(at).await?),
+        false => None,
+    };
+    let place = &places.all[at];
+    // A missing backup is a finding, and needs no folder.
+    if !args.fresh && kept.latest()?.is_none() {
+        drilled.verdict = Verdict::Missing;
+        return Ok(());
+    }
+    let claim = kept.claim(session)?;
+    let live = match &opened {
+        Some(opened) => Some(Live::open(place, opened, args.fresh).await?),
+        None => None,
+    };
+    if let Some(opened) = opened.as_ref().filter(|_| args.fresh) {
+        keeping::take(session, place, opened, (kept, &claim)).await?;
+    }
+    let Some(newest) = kept.latest()? else { return Ok(()) };
+    drilled.of(&newest, kept);
+    if let (Some(most), Some(age)) = (args.max_age, drilled.age)
+        && age > most
+    {
+        drilled.verdict = Verdict::Old;
+        return Ok(());
+    }
+    let live = live.as_ref().filter(|_| args.compare);
+    prove::prove(session, place, (kept.path(&newest.name), &claim), live, drilled).await
+}

@@ -1,0 +1,196 @@
+//! Into a SQLite file: made beside it, and put in its place as a whole.
+
+use super::{Into, RestoreReport, Work};
+use crate::{
+    failure,
+    keeping::{self, Claim, Watched, interrupted, of_io, of_restore, shown},
+    places::open_file,
+};
+use clodo_cli::CliError;
+use clodo_db::{DatabaseError, DatabaseErrorKind, RestoreOptions, SqliteDatabase, held, restore};
+use clodo_sqlite::{Durability, OpenOptions, SqliteErrorKind, rusqlite};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Of a D1 database into a file that is not there.
+pub(super) async fn into_new(
+    work: &mut Work<'_, '_>,
+    file: &Path,
+    report: &mut RestoreReport,
+) -> Result<(), CliError> {
+    let to = work.session.directory.join(file);
+    report.into = Into::File;
+    report.file = Some(shown(work.session, &to));
+    if to.exists() {
+        return Err(in_the_way(&to));
+    }
+    made(work, &to, report).await
+}
+
+/// Into the file that was named with `--sqlite`, whether it is there or not.
+pub(super) async fn into_own(
+    work: &mut Work<'_, '_>,
+    report: &mut RestoreReport,
+) -> Result<(), CliError> {
+    let place = &work.places.all[0];
+    let to = place.file().expect("a place that is a file").to_owned();
+    report.into = Into::File;
+    report.file = Some(shown(work.session, &to));
+    if !to.exists() {
+        return made(work, &to, report).await;
+    }
+    let cannot = "move it away, with its `-wal` and `-shm`, then run it again";
+    let opened = open_file(&place.name, &to, false).await;
+    let opened = opened.map_err(|error| match error.kind() {
+        "not_a_database" => error.with_hint(cannot),
+        _ => error,
+    })?;
+    let held = held(&*opened.database).await;
+    let held = held.map_err(|error| keeping::of_backup(&place.shown(), error))?;
+    if !held.is_empty() {
+        if !work.args.over {
+            return Err(of_restore(&place.shown(), clodo_db::RestoreError::NotEmpty)
+                .with_hint("give --over when all that it holds may go, or name another file"));
+        }
+        let counts = keeping::counted_rows(held.rows.values());
+        work.session
+            .ui
+            .say(&format!("{}: {counts} go; a backup of them is taken first.", place.name));
+        work.sure(&format!("Put the backup in the place of all that {} holds?", place.name))?;
+        if held.half.is_none() {
+            let claim = work.kept.claim(work.session)?;
+            let before = work.kept.before();
+            let taken = keeping::take(work.session, place, &opened, (&before, &claim)).await?;
+            work.session.ui.say(&format!("{}: kept as {}", place.name, taken.shown.display()));
+            report.saved = Some(taken);
+        }
+    }
+    filled(work, &to, report).await
+}
+
+/// The backup becomes a file of this name, which nobody had.
+async fn made(work: &Work<'_, '_>, to: &Path, report: &mut RestoreReport) -> Result<(), CliError> {
+    let (claim, scratch) = beside(work, to, None, report).await?;
+    let failed = |error| of_io(&format!("could not make {}", to.display()), error);
+    let placed = place(&scratch, to);
+    claim.end();
+    match placed {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(in_the_way(to)),
+        placed => placed.map_err(failed),
+    }
+}
+
+/// A file that others may have open gets the content in one transaction.
+async fn filled(
+    work: &Work<'_, '_>,
+    to: &Path,
+    report: &mut RestoreReport,
+) -> Result<(), CliError> {
+    let name = work.places.all[0].shown();
+    let doing = "it cannot be written";
+    let of_database = |error| failure::of_database(&name, doing, error);
+    let options = OpenOptions::default().with_create(false).with_keep_journal();
+    let live = SqliteDatabase::open(to, options).await.map_err(of_database)?;
+    // Pages of another size do not go into a file with a log.
+    let size = live.sqlite().call(|db| db.query_row("PRAGMA page_size", [], |row| row.get(0)));
+    let size: i64 = size.await.map_err(|error| of_database(said(&error)))?;
+    let (claim, scratch) = beside(work, to, Some(size), report).await?;
+    let filled = live.sqlite().fill_from(&scratch).await;
+    claim.end();
+    filled.map_err(|error| {
+        report.restored = None;
+        of_database(said(&error))
+    })
+}
+
+fn said(error: &clodo_sqlite::SqliteError) -> DatabaseError {
+    let kind = match error.kind() {
+        SqliteErrorKind::Busy => DatabaseErrorKind::Busy,
+        SqliteErrorKind::Full => DatabaseErrorKind::Full,
+        SqliteErrorKind::Denied => DatabaseErrorKind::Denied,
+        SqliteErrorKind::Corrupt => DatabaseErrorKind::Corrupt,
+        _ => DatabaseErrorKind::Other,
+    };
+    let cause = error.as_rusqlite().map(rusqlite::Error::to_string);
+    DatabaseError::new(kind, cause.unwrap_or_else(|| error.to_string()))
+}
+
+/// Restores into a file in a folder beside `to`, and says where it is.
+async fn beside(
+    work: &Work<'_, '_>,
+    to: &Path,
+    page_size: Option<i64>,
+    report: &mut RestoreReport,
+) -> Result<(Claim, PathBuf), CliError> {
+    let mut folder = std::ffi::OsString::from(".");
+    folder.push(to.file_name().unwrap_or_default());
+    folder.push(".restoring");
+    let claim = Claim::of(&work.session.ui, &to.with_file_name(folder))?;
+    let scratch = claim.scratch()?.join("database.sqlite");
+    let name = &work.places.all[0].name;
+    let restored = into_scratch(work, &scratch, page_size).await;
+    match restored {
+        Ok(done) => {
+            report.restored = Some(done);
+            Ok((claim, scratch))
+        }
+        Err(error) => {
+            claim.end();
+            Err(match work.session.cancel.is_cancelled() {
+                true => interrupted("nothing was changed; run it again"),
+                // What was done is done in the scratch file only.
+                false => of_restore(&name.to_string(), error),
+            })
+        }
+    }
+}
+
+fn in_the_way(to: &Path) -> CliError {
+    let error = CliError::usage(format!("{} is there already", to.display()));
+    error.with_hint("name another file; `--sqlite FILE --over` writes over one")
+}
+
+/// Gives the file its name, once it is durable; one that came meanwhile keeps it.
+fn place(scratch: &Path, to: &Path) -> io::Result<()> {
+    File::open(scratch)?.sync_all()?;
+    match fs::hard_link(scratch, to) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        // Not every file system has links.
+        Err(_) => fs::rename(scratch, to)?,
+    }
+    if let Some(folder) = to.parent()
+        && let Ok(folder) = File::open(folder)
+    {
+        // Where a folder cannot be synced, the name has to do.
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+async fn into_scratch(
+    work: &Work<'_, '_>,
+    scratch: &Path,
+    page_size: Option<i64>,
+) -> Result<clodo_db::RestoreReport, clodo_db::RestoreError> {
+    let look = |error| clodo_db::RestoreError::Look(clodo_db::BackupError::Database(error));
+    // It is synced as a whole once it is there.
+    let options = OpenOptions::default().with_keep_journal().with_durability(Durability::Normal);
+    let database = SqliteDatabase::open(scratch, options).await.map_err(look)?;
+    if let Some(size) = page_size {
+        let set = move |db: &mut rusqlite::Connection| db.pragma_update(None, "page_size", size);
+        database.sqlite().call(set).await.map_err(|error| look(said(&error)))?;
+    }
+    let name = &work.places.all[0].name;
+    let total = Some(work.dump.text_bytes);
+    let watched = Watched::new(&database, work.session, name, "written", total);
+    let done = restore(&watched, &work.dump.path, &RestoreOptions::default()).await?;
+    drop(watched);
+    let closing = database.sqlite().closing();
+    drop(database);
+    closing.done().await;
+    Ok(done)
+}

@@ -1,0 +1,116 @@
+//! Into the D1 database that is there.
+
+use super::{Into, RestoreReport, Work};
+use crate::{
+    failure,
+    keeping::{self, Claim, Watched, interrupted, of_backup, of_restore},
+    places::Opened,
+};
+use clodo_cli::{CliError, Exit};
+use clodo_db::{Database, Existing, Held, RestoreError, RestoreOptions, held, restore};
+
+pub(super) async fn into_database(
+    work: &mut Work<'_, '_>,
+    report: &mut RestoreReport,
+) -> Result<(), CliError> {
+    report.into = Into::Database;
+    work.places.connect().await?;
+    let made = work.args.create || work.places.makes_its_own();
+    let doing = format!("Restore {}", work.dump.shown.display());
+    let opened = match work.places.find(0).await? {
+        Some(opened) => {
+            work.allowed(&doing)?;
+            opened
+        }
+        None if !made => return Err(work.places.all[0].missing()),
+        None => {
+            work.allowed(&doing)?;
+            let (all, maker) = work.places.maker();
+            maker.ensure(&mut all[0]).await?
+        }
+    };
+    // Another restore on this machine would write the same rows.
+    let claim = work.kept.claim(work.session)?;
+    let held = held(&*opened.database).await;
+    let held = held.map_err(|error| of_backup(&work.places.all[0].shown(), error))?;
+    let same = held.half.as_ref().is_some_and(|half| half.sha256 == work.dump.summary.sha256);
+    let existing = match (held.is_empty() || same, work.args.over) {
+        (true, _) => Existing::GoOn,
+        (false, true) => Existing::Replace,
+        // The library says which of the two it is.
+        (false, false) => Existing::Refuse,
+    };
+    if existing == Existing::Replace {
+        give_up(work, &opened, (&held, &claim), report).await?;
+    }
+    run(work, &*opened.database, existing, report).await
+}
+
+/// Says what goes, asks, and keeps it.
+async fn give_up(
+    work: &Work<'_, '_>,
+    opened: &Opened,
+    (held, claim): (&Held, &Claim),
+    report: &mut RestoreReport,
+) -> Result<(), CliError> {
+    let place = &work.places.all[0];
+    let counts = keeping::counted_rows(held.rows.values());
+    let session = work.session;
+    for (table, rows) in &held.rows {
+        session.ui.detail(&format!("{}: {table} holds {rows} rows", place.name));
+    }
+    session.ui.say(&format!("{}: {counts} go; a backup of them is taken first.", place.name));
+    work.sure(&format!("Put the backup in the place of all that {} holds?", place.name))?;
+    if let Some(d1) = &opened.d1 {
+        report.bookmark = Some(d1.bookmark().await.map_err(failure::of_platform)?);
+    }
+    if held.half.is_some() {
+        session.ui.warn("it is half restored, so that no backup of it is taken");
+        return Ok(());
+    }
+    match keeping::take(session, place, opened, (&work.kept.before(), claim)).await {
+        Ok(taken) => {
+            session.ui.say(&format!("{}: kept as {}", place.name, taken.shown.display()));
+            report.saved = Some(taken);
+            Ok(())
+        }
+        // D1's own history has it all.
+        Err(error) if error.kind() == "unsupported" && report.bookmark.is_some() => {
+            session.ui.warn(&format!("no backup was taken, only the bookmark noted: {error}"));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Restores, and says what became of the database when it is stopped.
+pub(super) async fn run(
+    work: &Work<'_, '_>,
+    database: &dyn Database,
+    existing: Existing,
+    report: &mut RestoreReport,
+) -> Result<(), CliError> {
+    let place = &work.places.all[0];
+    let total = Some(work.dump.text_bytes);
+    let watched = Watched::new(database, work.session, &place.name, "written", total);
+    let options = RestoreOptions::default().with_existing(existing);
+    let error = match restore(&watched, &work.dump.path, &options).await {
+        Ok(done) => {
+            report.restored = Some(done);
+            return Ok(());
+        }
+        Err(error) => error,
+    };
+    // Nothing was written where the database was only looked at.
+    let half = match &error {
+        RestoreError::Stopped { .. } => held(database).await.is_ok_and(|held| held.half.is_some()),
+        _ => false,
+    };
+    report.half = half;
+    let go_on = "run the same command again: it goes on where it was stopped";
+    if work.session.cancel.is_cancelled() {
+        return Err(interrupted(if half { go_on } else { "nothing was written; run it again" }));
+    }
+    let failed = of_restore(&place.shown(), error);
+    Err(if half { failed.with_exit(Exit::Partly).with_hint(go_on) } else { failed })
+}

@@ -1,0 +1,17 @@
+//! Backups that are kept: where, by whom, and what is in them.
+
+mod claim;
+mod dump;
+mod failed;
+mod kept;
+mod take;
+mod units;
+mod watched;
+
+pub(crate) use claim::Claim;
+pub(crate) use dump::Dump;
+pub(crate) use failed::{interrupted, of_backup, of_io, of_restore};
+pub(crate) use kept::{Kept, shown};
+pub(crate) use take::{Taken, take};
+pub(crate) use units::{counted_rows, moment, sized};
+pub(crate) use watched::Watched;

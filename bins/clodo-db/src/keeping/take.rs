@@ -1,0 +1,113 @@
+use super::{Claim, Kept, Watched, interrupted, of_backup, of_io};
+use crate::{
+    failure,
+    places::{Opened, Place},
+};
+use clodo_cli::{CliError, Exit, Session};
+use clodo_db::{
+    BackupError, BackupOptions, BackupReport, BackupStore as _, Database, DumpSource as _, Keeper,
+    Moments, SqliteDatabase, Still, Summary, verify_text,
+};
+use clodo_sqlite::OpenOptions;
+use clodo_types::{Clock as _, SystemClock};
+use std::path::{Path, PathBuf};
+
+/// A backup that was just taken: it is durable, and reads back as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) name: String,
+    /// The file as messages should show it.
+    pub(crate) shown: PathBuf,
+    /// How large the file is.
+    pub(crate) bytes: u64,
+    /// How long its text is.
+    pub(crate) text_bytes: u64,
+    pub(crate) summary: Summary,
+    /// How often the database was gone through.
+    pub(crate) attempts: u32,
+}
+
+/// Backs a database up.
+///
+/// A file is copied first, so that the backup is of one moment whoever writes meanwhile; tables of D1
+/// that somebody writes to are read again.
+pub(crate) async fn take(
+    session: &Session,
+    place: &Place,
+    opened: &Opened,
+    (kept, claim): (&Kept, &Claim),
+) -> Result<Taken, CliError> {
+    let scratch = claim.scratch()?;
+    let name = kept.free_name(SystemClock.now());
+    let report = match (&opened.d1, place.file()) {
+        (Some(d1), _) => {
+            let total = d1.size().await.map_err(failure::of_platform)?;
+            let options = BackupOptions::default().with_scratch(&scratch);
+            let watched = Watched::new(&d1.database, session, &place.name, "read", total);
+            write(session, place, (&watched, &d1.database), (kept, &name), &options).await?
+        }
+        (None, Some(file)) => {
+            let copy = copied(place, file, &scratch.join("copy.sqlite")).await?;
+            let total = std::fs::metadata(scratch.join("copy.sqlite")).ok().map(|file| file.len());
+            let watched = Watched::new(&copy, session, &place.name, "read", total);
+            let options = BackupOptions::default();
+            write(session, place, (&watched, &Still), (kept, &name), &options).await?
+        }
+        (None, None) => return Err(place.missing()),
+    };
+    read_back(kept, &name, report)
+}
+
+async fn write(
+    session: &Session,
+    place: &Place,
+    (database, moments): (&dyn Database, &dyn Moments),
+    (kept, name): (&Kept, &str),
+    options: &BackupOptions,
+) -> Result<BackupReport, CliError> {
+    let store = kept.store()?;
+    let report = Keeper::new(&store).back_up(database, moments, name, options).await;
+    report.map_err(|error| match session.cancel.is_cancelled() {
+        true => interrupted("run it again: of this backup nothing is left"),
+        false => of_backup(&place.shown(), error),
+    })
+}
+
+/// The file as it is at one moment.
+async fn copied(place: &Place, file: &Path, to: &Path) -> Result<SqliteDatabase, CliError> {
+    let options = OpenOptions::default().with_create(false).with_keep_journal();
+    let copy = match SqliteDatabase::open(file, options).await {
+        Ok(live) => live.copy_to(to).await,
+        Err(error) => Err(error),
+    };
+    copy.map_err(|error| of_backup(&place.shown(), BackupError::Database(error)))
+}
+
+/// What a disk gives back is not always what was written to it.
+fn read_back(kept: &Kept, name: &str, report: BackupReport) -> Result<Taken, CliError> {
+    let store = kept.store()?;
+    let path = kept.path(name);
+    let failed = |error| of_io(&format!("could not read {} back", path.display()), error);
+    let read = path.as_path().open().map_err(failed)?;
+    let (mut read, wrong) = (read, |why: &str| {
+        let message = format!("{} {why}", path.display());
+        let hint = "check the disk; earlier backups are as they were";
+        CliError::new(Exit::Failed, "damaged", message).with_hint(hint)
+    });
+    match verify_text(&mut *read) {
+        Ok(summary) if summary.sha256 == report.summary.sha256 => {}
+        Ok(_) | Err(_) => {
+            store.remove(name).map_err(failed)?;
+            return Err(wrong("does not read back as it was written, and was removed"));
+        }
+    }
+    let bytes = std::fs::metadata(&path).map_err(failed)?.len();
+    Ok(Taken {
+        shown: kept.shown_path(name),
+        name: name.to_owned(),
+        bytes,
+        text_bytes: report.bytes,
+        summary: report.summary,
+        attempts: report.attempts,
+    })
+}
