@@ -3,13 +3,12 @@
 //!
 //! `cargo run --release -p clodo-benches` after `cargo build --release --workspace --bins`; names
 //! after `--` choose parts: `help`, `start`, `throughput`, `swap`, `many`, `rest`, `large`, `deploy`,
-//! `fleet`, `plans`, `budget`, `databases`, `backups`.
+//! `fleet`, `plans`, `budget`, `databases`.
 //! The load tool is `wrk` (Debian package `wrk`); without it the throughput rows say so.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 #![expect(clippy::disallowed_methods, reason = "it measures wall-clock time")]
 
-mod backups;
 mod budget;
 mod calls;
 mod databases;
@@ -30,7 +29,7 @@ use table::Table;
 /// A part of the comparison and its name.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 12] = [
     ("help", deploy::help),
     ("start", start::run),
     ("throughput", throughput::run),
@@ -43,7 +42,6 @@ const PARTS: [Part; 13] = [
     ("plans", fleet::plans),
     ("budget", budget::run),
     ("databases", databases::run),
-    ("backups", backups::run),
 ];
 
 fn main() {

@@ -8,7 +8,7 @@ mod small_disk;
 
 use clodo_tests::{Run, Sandbox, get_json};
 use small_disk::on_a_disk_of;
-use std::fs;
+use std::{fs, path::Path};
 
 const DISK: u32 = 96 << 20;
 const DEPLOY: [&str; 7] =
@@ -63,5 +63,36 @@ fn a_snapshot_without_room_is_no_file_and_the_next_one_is_whole() {
         let _ = sandbox.local(&["down"]).exits(0);
         let _ = sandbox.local(&["restore", name, "--yes"]).exits(0);
         let _ = sandbox.local(&["up", "--detach"]).exits(0);
+    });
+}
+
+#[test]
+fn a_backup_without_room_leaves_the_earlier_ones_and_the_next_one_is_whole() {
+    on_a_disk_of(DISK, |disk| {
+        let sandbox = Sandbox::empty();
+        let rows = "CREATE TABLE t (x);\nINSERT INTO t VALUES (hex(randomblob(200000)));\n";
+        sandbox.write("migrations/0001_t.sql", rows);
+        let [app, copy] = ["app.db", "copy.db"].map(|name| sandbox.project().join(name));
+        let app = app.to_str().unwrap();
+        let _ = sandbox.db(&["up", "--create", "--sqlite", app]).exits(0);
+        let keep = ["backup", "--keep-last", "1", "--json", "--sqlite", app];
+        let first = sandbox.db(&keep).exits(0).json();
+        let first = first["databases"][0]["backup"]["path"].as_str().unwrap().to_owned();
+        let bytes = fs::read(&first).unwrap();
+        let into = ["restore", &first, "--json", "--sqlite", copy.to_str().unwrap()];
+        disk.fill();
+        let full = says_full(sandbox.db(&keep)).json();
+        assert_eq!(full["error"]["kind"], "full", "{full:#}");
+        let folder = Path::new(&first).parent().unwrap();
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<_> = names.filter(|name| name != ".lock").collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_eq!(fs::read(&first).unwrap(), bytes);
+        let _ = says_full(sandbox.db(&into));
+        assert!(!copy.exists());
+        disk.free();
+        let _ = sandbox.db(&into).exits(0);
+        let _ = sandbox.db(&keep).exits(0);
+        assert!(!Path::new(&first).exists());
     });
 }
