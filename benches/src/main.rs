@@ -3,12 +3,13 @@
 //!
 //! `cargo run --release -p clodo-benches` after `cargo build --release --workspace --bins`; names
 //! after `--` choose parts: `help`, `start`, `throughput`, `swap`, `many`, `rest`, `large`, `deploy`,
-//! `fleet`, `plans`, `budget`, `databases`.
+//! `fleet`, `plans`, `budget`, `databases`, `backups`.
 //! The load tool is `wrk` (Debian package `wrk`); without it the throughput rows say so.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 #![expect(clippy::disallowed_methods, reason = "it measures wall-clock time")]
 
+mod backups;
 mod budget;
 mod calls;
 mod databases;
@@ -29,7 +30,7 @@ use table::Table;
 /// A part of the comparison and its name.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     ("help", deploy::help),
     ("start", start::run),
     ("throughput", throughput::run),
@@ -42,6 +43,7 @@ const PARTS: [Part; 12] = [
     ("plans", fleet::plans),
     ("budget", budget::run),
     ("databases", databases::run),
+    ("backups", backups::run),
 ];
 
 fn main() {

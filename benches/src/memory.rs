@@ -61,11 +61,15 @@ impl Peak {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child: Child = command.spawn().expect("the program starts");
         let mut peak = Self::default();
-        while child.try_wait().expect("the child can be waited for").is_none() {
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the child can be waited for") {
+                break status;
+            }
             let now = |figure| megabytes(kilobytes(child.id(), figure).unwrap_or(0));
             peak = peak.or(Self { pss: now("Pss:"), rss: now("Rss:") });
             std::thread::sleep(Duration::from_millis(2));
-        }
+        };
+        assert!(status.success(), "{command:?} ended with {status}");
         peak
     }
 
