@@ -4,7 +4,7 @@ use crate::{
     places::{Opened, Place, Places},
     report::{ApiCalls, DatabaseName, FORMAT},
 };
-use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
 use clodo_db::{MigrateError, MigrationFile, SchemaDrift, SchemaDriftKind, Standing, replay};
 use clodo_types::Finding;
 use serde::Serialize;
@@ -84,9 +84,13 @@ async fn verify(
 fn text(databases: &[Verified]) -> String {
     let mut text = String::new();
     for Verified { name, migrations, drifts } in databases {
+        let files = counted(*migrations, "file");
         let state = match drifts.len() {
-            0 => format!("as its {migrations} migrations make it"),
-            count => format!("{count} differences from what its {migrations} migrations make"),
+            0 => format!("as its migrations make it ({files})"),
+            count => {
+                let count = counted(count, "difference");
+                format!("{count} from what its migrations make ({files})")
+            }
         };
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{name}: {state}");
