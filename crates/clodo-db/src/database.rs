@@ -50,6 +50,10 @@ pub struct Capabilities {
     pub statement_bytes: usize,
     /// How many parameters a statement may have.
     pub parameters: usize,
+    /// How many columns a table may have.
+    pub columns: usize,
+    /// How large the whole may become, in bytes.
+    pub database_bytes: u64,
 }
 
 /// Which whole numbers a database gives back exactly.
@@ -65,12 +69,25 @@ impl Capabilities {
     /// SQLite itself, with the limits of its usual build.
     #[must_use]
     pub fn sqlite() -> Self {
-        Self { integers: Integers::All, statement_bytes: 1_000_000_000, parameters: 32_766 }
+        Self {
+            integers: Integers::All,
+            statement_bytes: 1_000_000_000,
+            parameters: 32_766,
+            columns: 2_000,
+            // Of pages of 4096 bytes, which is what a file has unless somebody chose otherwise.
+            database_bytes: 4_096 * 4_294_967_294,
+        }
     }
 
     /// D1 through its API (<https://developers.cloudflare.com/d1/platform/limits/>).
     #[must_use]
     pub fn d1() -> Self {
-        Self { integers: Integers::UpTo53Bits, statement_bytes: 100_000, parameters: 100 }
+        Self {
+            integers: Integers::UpTo53Bits,
+            statement_bytes: 100_000,
+            parameters: 100,
+            columns: 100,
+            database_bytes: 10_000_000_000,
+        }
     }
 }

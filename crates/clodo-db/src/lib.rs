@@ -15,6 +15,10 @@
 //! | a database to back up | [`backup`] with its [`Moments`]; [`Keeper`] puts it into a [`BackupStore`] |
 //! | a backup | [`restore`], [`verify_text`]; [`held`] says what would go |
 //! | two databases that should be the same | [`compare`] |
+//! | a schema that a database should get | [`Schema::described`], then [`compose`] |
+//! | rows to develop with | [`Seed`] |
+//! | a database that should be well | [`check_health`] |
+//! | a database that is slow | [`diagnose`], with the statements of a program by [`sql_literals`] |
 //! | more backups than are needed | [`Retention`] |
 //! | a database of another kind | implement [`Database`], and [`Transactional`] if it can, and run [`conformance`] over it |
 //!
@@ -70,8 +74,10 @@ mod database;
 mod error;
 mod held;
 mod identifier;
+mod inspect;
 mod migrations;
 mod row;
+mod seed;
 mod split;
 mod sqlite;
 mod statement;
@@ -92,15 +98,21 @@ pub use batch::{Batch, BatchError};
 pub use database::{Capabilities, Database, Integers};
 pub use error::{DatabaseError, DatabaseErrorKind};
 pub use identifier::{literal, quoted};
+pub use inspect::{
+    CheckName, DiagnoseOptions, DiagnoseReport, Diagnosis, HealthCheck, HealthOptions,
+    HealthReport, Line, SourceStatement, Verdict, Violation, Weight, check_health, compare_lines,
+    diagnose, sql_literals,
+};
 pub use migrations::{
-    AppliedFile, AppliedMigration, Back, Checksum, ChecksumError, DOWN, FolderError, Look,
-    MigrateError, MigrationFile, Migrations, Migrator, Pending, PlannedMigration, Problem,
-    ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal, Schema, SchemaDrift,
-    SchemaDriftKind, SchemaObject, Standing, Status, UpReport, lint, lint_on, only_reads, protect,
-    replay,
+    AppliedFile, AppliedMigration, Back, Checksum, ChecksumError, ComposeError, Composed, DOWN,
+    FolderError, Look, MigrateError, MigrationFile, Migrations, Migrator, Pending,
+    PlannedMigration, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal, Schema,
+    SchemaDrift, SchemaDriftKind, SchemaObject, Standing, Status, UpReport, compose, lint, lint_on,
+    only_reads, protect, replay,
 };
 pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
-pub use split::{Piece, placeholders, split};
+pub use seed::Seed;
+pub use split::{Piece, placeholders, split, unfinished};
 pub use sqlite::SqliteDatabase;
 pub use statement::{Rows, Statement, TooLarge};
 pub use transaction::{OpenTransaction, Transaction, Transactional, TransactionalExt};

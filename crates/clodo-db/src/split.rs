@@ -32,6 +32,36 @@ pub fn split(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
+/// Where the statement begins that a text leaves open: none when the last one has its semicolon, or there
+/// is none. A comment that is not closed counts as open, too.
+#[must_use]
+pub fn unfinished(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut begin, mut state) = (0, None, State::Start);
+    while let Some(&byte) = bytes.get(at) {
+        let (end, token) = token(bytes, at, byte);
+        let word = &text[at..end];
+        match token {
+            Token::Blank if word.starts_with("/*") && (word.len() < 4 || !word.ends_with("*/")) => {
+                return begin.or(Some(at));
+            }
+            Token::Blank => {}
+            _ => {
+                if begin.is_none() && token != Token::Semicolon {
+                    begin = Some(at);
+                }
+                let word = if token == Token::Word { word } else { "" };
+                state = state.then(token, word.as_bytes());
+                if state == State::Start {
+                    begin = None;
+                }
+            }
+        }
+        at = end;
+    }
+    begin
+}
+
 /// A statement with other text for each `?` outside of quotes and comments; they are numbered from 0.
 pub fn placeholders(sql: &str, mut each: impl FnMut(usize) -> &'static str) -> String {
     let bytes = sql.as_bytes();
@@ -70,12 +100,17 @@ pub(crate) fn parameters(sql: &str) -> Option<usize> {
 
 /// What a statement consists of, without blanks and comments.
 pub(crate) fn words(sql: &str) -> Vec<&str> {
+    words_with_places(sql).into_iter().map(|(_, word)| word).collect()
+}
+
+/// The same, each with where it begins.
+pub(crate) fn words_with_places(sql: &str) -> Vec<(usize, &str)> {
     let (bytes, mut at, mut words) = (sql.as_bytes(), 0, Vec::new());
     while let Some(&byte) = bytes.get(at) {
         let (end, token) = token(bytes, at, byte);
         if token != Token::Blank {
             // Tokens end at ASCII, so at the end of a character.
-            words.push(&sql[at..end]);
+            words.push((at, &sql[at..end]));
         }
         at = end;
     }
@@ -93,6 +128,19 @@ pub(crate) fn first_word(sql: &str) -> &str {
         at = end;
     }
     ""
+}
+
+/// A word as SQLite compares names: without quotes that are not needed, and in lower case. A text in
+/// single quotes stays as it is.
+pub(crate) fn folded(word: &str) -> String {
+    let inner = |open: char, close: char| word.strip_prefix(open)?.strip_suffix(close);
+    let bare = match word.chars().next() {
+        Some('\'') => return word.to_owned(),
+        Some('[') => inner('[', ']'),
+        Some(quote @ ('"' | '`')) => inner(quote, quote),
+        _ => None,
+    };
+    bare.unwrap_or(word).to_ascii_lowercase()
 }
 
 /// How far a statement is, as far as its end depends on it.
@@ -239,6 +287,23 @@ mod tests {
         assert_eq!(parameters("x -> '$.a' = '@b' AND a[:c] AND a$ = 1"), Some(0));
         for named in ["?1", "a = :a", "@a", "$a", "#a"] {
             assert_eq!(parameters(named), None, "{named}");
+        }
+    }
+
+    #[test]
+    fn a_statement_is_open_until_its_semicolon() {
+        for (text, open) in [
+            ("", None),
+            ("SELECT 1;", None),
+            ("SELECT 1; -- x", None),
+            ("SELECT 1; SELECT 2\n", Some(10)),
+            ("SELECT ';", Some(0)),
+            ("SELECT 1; /* ;", Some(10)),
+            ("SELECT 1; /*/", Some(10)),
+            ("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1;", Some(0)),
+            ("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END;", None),
+        ] {
+            assert_eq!(unfinished(text), open, "{text}");
         }
     }
 

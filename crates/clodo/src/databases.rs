@@ -33,6 +33,8 @@ pub struct TargetDatabase {
     pub resource: DatabaseRef,
     /// What it is called when it has to be made; of one that is meant by its id, as the config calls it.
     pub name: Option<DatabaseName>,
+    /// The folder of the service that binds it.
+    pub home: PathBuf,
     /// The folder of its migrations.
     pub folder: PathBuf,
     /// The same as messages should show it.
@@ -128,6 +130,7 @@ impl Files<'_> {
                 name: if id.is_some() { own.cloned() } else { Some(named.clone()) },
                 resource: id.map_or(ResourceRef::Name(named), ResourceRef::Id),
                 migrations: self.migrations(&folder, &shown)?,
+                home: files.folder.clone(),
                 folder,
                 shown,
                 records: database.migrations_table.clone(),

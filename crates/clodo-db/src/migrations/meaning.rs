@@ -13,7 +13,7 @@ use sqlite3_parser::{
 
 /// What a statement does. Names are as SQLite compares them: unquoted and in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     CreateTable {
         name: String,
         may_exist: bool,
@@ -72,28 +72,28 @@ pub(super) enum Meaning {
 
 /// A statement of a file.
 #[derive(Clone, Debug)]
-pub(super) struct Step<'t> {
-    pub(super) piece: Piece<'t>,
-    pub(super) meaning: Meaning,
+pub(crate) struct Step<'t> {
+    pub(crate) piece: Piece<'t>,
+    pub(crate) meaning: Meaning,
     /// What comments before it allow: codes, each with its reason.
-    pub(super) allows: Vec<(String, String)>,
+    pub(crate) allows: Vec<(String, String)>,
 }
 
 impl Step<'_> {
-    pub(super) fn allows(&self, code: &str) -> bool {
+    pub(crate) fn allows(&self, code: &str) -> bool {
         self.allows.iter().any(|(allowed, reason)| allowed == code && !reason.is_empty())
     }
 }
 
 /// Text that the grammar does not accept: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NoSql {
-    pub(super) offset: usize,
-    pub(super) message: String,
+pub(crate) struct NoSql {
+    pub(crate) offset: usize,
+    pub(crate) message: String,
 }
 
 /// The statements of a text.
-pub(super) fn steps(text: &str) -> Result<Vec<Step<'_>>, NoSql> {
+pub(crate) fn steps(text: &str) -> Result<Vec<Step<'_>>, NoSql> {
     let mut before = 0;
     split(text)
         .map(|piece| {

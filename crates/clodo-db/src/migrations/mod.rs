@@ -1,19 +1,22 @@
 //! Migrations: the files, what a database says it has, and what becomes of each statement.
 
+mod column;
+mod compose;
 mod down;
 mod drift;
 mod file;
 mod folder;
 mod lint;
-mod meaning;
+pub(crate) mod meaning;
 mod pending;
 mod protect;
 mod rebuild;
-mod replay;
+pub(crate) mod replay;
 mod schema;
 mod status;
 mod up;
 
+pub use compose::{ComposeError, Composed, compose};
 pub use down::{Back, DOWN, Reversal};
 pub use drift::{SchemaDrift, SchemaDriftKind};
 pub use file::{AppliedMigration, Checksum, ChecksumError, MigrationFile};

@@ -2,23 +2,23 @@
 
 use super::schema::{FOREIGN, Schema, SchemaObject};
 use crate::identifier::quoted;
-use clodo_sqlite::rusqlite::{self, Connection, Error};
+use clodo_sqlite::rusqlite::{self, Connection, Error, OptionalExtension as _};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A schema that statements are tried on.
 #[derive(Debug)]
-pub(super) struct Replay(Connection);
+pub(crate) struct Replay(Connection);
 
 impl Replay {
     /// A schema of nothing.
-    pub(super) fn empty() -> Result<Self, Error> {
+    pub(crate) fn empty() -> Result<Self, Error> {
         let db = Connection::open_in_memory()?;
         db.pragma_update(None, "foreign_keys", true)?;
         Ok(Self(db))
     }
 
     /// The same as a database's.
-    pub(super) fn of(schema: &Schema) -> Result<Self, Error> {
+    pub(crate) fn of(schema: &Schema) -> Result<Self, Error> {
         let replay = Self::empty()?;
         for object in &schema.objects {
             // A virtual table brings its own tables along.
@@ -29,23 +29,45 @@ impl Replay {
         Ok(replay)
     }
 
+    /// The same as a database's, as far as this SQLite can make it: what it cannot, and why, is given
+    /// beside it.
+    pub(crate) fn as_far_as_possible(
+        schema: &Schema,
+    ) -> Result<(Self, Vec<(String, String)>), Error> {
+        let (replay, mut left_out) = (Self::empty()?, Vec::new());
+        for object in &schema.objects {
+            if replay.has(&object.kind, &object.name)? {
+                continue;
+            }
+            if let Err(error) = replay.0.execute_batch(&object.sql) {
+                left_out.push((object.name.clone(), said(&error).0));
+            }
+        }
+        Ok((replay, left_out))
+    }
+
+    /// The database itself, for what is asked only once.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.0
+    }
+
     /// Does what a statement does to the schema.
-    pub(super) fn run(&self, sql: &str) -> Result<(), Error> {
+    pub(crate) fn run(&self, sql: &str) -> Result<(), Error> {
         self.0.execute_batch(sql)
     }
 
     /// Sees whether a statement fits the schema; how many parameters it has.
-    pub(super) fn fits(&self, sql: &str) -> Result<usize, Error> {
+    pub(crate) fn fits(&self, sql: &str) -> Result<usize, Error> {
         Ok(self.0.prepare(sql)?.parameter_count())
     }
 
-    pub(super) fn has(&self, kind: &str, name: &str) -> Result<bool, Error> {
+    pub(crate) fn has(&self, kind: &str, name: &str) -> Result<bool, Error> {
         let sql = "SELECT 1 FROM sqlite_master WHERE type = ? AND name = ? COLLATE NOCASE";
         self.0.prepare_cached(sql)?.exists([kind, name])
     }
 
     /// All that it holds.
-    pub(super) fn schema(&self) -> Result<Schema, Error> {
+    pub(crate) fn schema(&self) -> Result<Schema, Error> {
         let sql = format!(
             "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} \
              ORDER BY rowid"
@@ -59,19 +81,35 @@ impl Replay {
         Ok(Schema::of(objects.collect::<Result<Vec<_>, _>>()?, ""))
     }
 
+    /// The tables that hold the data of virtual ones, and the virtual ones, all in lower case.
+    pub(crate) fn virtuals(&self) -> Result<(BTreeSet<String>, BTreeSet<String>), Error> {
+        let names = |kind: &str| {
+            let sql =
+                "SELECT lower(name) FROM pragma_table_list WHERE schema = 'main' AND type = ?";
+            self.texts(sql, kind).map(BTreeSet::from_iter)
+        };
+        Ok((names("shadow")?, names("virtual")?))
+    }
+
+    /// The statement that makes something.
+    pub(crate) fn sql_of(&self, kind: &str, name: &str) -> Result<Option<String>, Error> {
+        let sql = "SELECT sql FROM sqlite_master WHERE type = ? AND name = ? COLLATE NOCASE";
+        self.0.prepare_cached(sql)?.query_row([kind, name], |row| row.get(0)).optional()
+    }
+
     /// The columns that hold values of their own: no generated and no hidden ones.
-    pub(super) fn columns(&self, table: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn columns(&self, table: &str) -> Result<Vec<String>, Error> {
         self.texts("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", table)
     }
 
     /// The columns of the primary key, in its order.
-    pub(super) fn key(&self, table: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn key(&self, table: &str) -> Result<Vec<String>, Error> {
         self.texts("SELECT name FROM pragma_table_xinfo(?) WHERE pk > 0 ORDER BY pk", table)
     }
 
     /// The word by which the rows' numbers can be read and written, where they are no column: none
     /// for a table without such numbers, or one whose columns hide all words.
-    pub(super) fn rowid(&self, table: &str) -> Result<Option<&'static str>, Error> {
+    pub(crate) fn rowid(&self, table: &str) -> Result<Option<&'static str>, Error> {
         let plain = "SELECT name FROM pragma_table_list(?) WHERE schema = 'main' AND wr = 0 \
                      AND type = 'table'";
         if self.texts(plain, table)?.is_empty() {
@@ -87,7 +125,7 @@ impl Replay {
     }
 
     /// Whether a table never gives the number of a row that is gone to another one.
-    pub(super) fn counts_up(&self, table: &str) -> Result<bool, Error> {
+    pub(crate) fn counts_up(&self, table: &str) -> Result<bool, Error> {
         let sql = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE";
         let texts = self.texts(sql, table)?;
         // The word cannot stand in a table's statement with another meaning, but in a comment or a
@@ -96,7 +134,7 @@ impl Replay {
     }
 
     /// The tables that each table refers to, all names in lower case.
-    pub(super) fn references(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    pub(crate) fn references(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
         let sql = "SELECT m.name, f.\"table\" FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
                    WHERE m.type = 'table'";
         let mut statement = self.0.prepare(sql)?;
@@ -111,7 +149,7 @@ impl Replay {
 
     /// The tables whose rows could go or change when the rows of `table` go: those that refer to it,
     /// and those that refer to them. Whoever nobody else refers to comes first.
-    pub(super) fn descendants(&self, table: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn descendants(&self, table: &str) -> Result<Vec<String>, Error> {
         let references = self.references()?;
         let table = table.to_ascii_lowercase();
         let (mut found, mut open) = (BTreeSet::new(), vec![table.clone()]);
@@ -139,7 +177,7 @@ impl Replay {
     }
 
     /// A table whose rows go or change when a row of `table` is deleted.
-    pub(super) fn follows(&self, table: &str) -> Result<Option<String>, Error> {
+    pub(crate) fn follows(&self, table: &str) -> Result<Option<String>, Error> {
         let sql = "SELECT m.name FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
                    WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE \
                    AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY 1 LIMIT 1";
@@ -147,7 +185,7 @@ impl Replay {
     }
 
     /// The foreign keys of a table whose rows are found by reading all of them: the first column of each.
-    pub(super) fn unindexed(&self, table: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn unindexed(&self, table: &str) -> Result<Vec<String>, Error> {
         let sql = "SELECT f.\"from\" FROM pragma_foreign_key_list(?1) f WHERE f.seq = 0 AND NOT EXISTS \
                    (SELECT 1 FROM pragma_index_list(?1) l, pragma_index_info(l.name) i \
                    WHERE i.seqno = 0 AND i.name = f.\"from\" COLLATE NOCASE) AND NOT EXISTS \
@@ -156,7 +194,7 @@ impl Replay {
         self.texts(sql, table)
     }
 
-    fn texts(&self, sql: &str, argument: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn texts(&self, sql: &str, argument: &str) -> Result<Vec<String>, Error> {
         let mut statement = self.0.prepare_cached(sql)?;
         let texts = statement.query_map([argument], |row| row.get(0))?;
         texts.collect()
@@ -164,7 +202,7 @@ impl Replay {
 }
 
 /// What SQLite says, without the statement, and where in it.
-pub(super) fn said(error: &Error) -> (String, usize) {
+pub(crate) fn said(error: &Error) -> (String, usize) {
     match error {
         Error::SqlInputError { msg, offset, .. } => {
             (msg.clone(), usize::try_from(*offset).unwrap_or(0))
@@ -175,6 +213,6 @@ pub(super) fn said(error: &Error) -> (String, usize) {
 }
 
 /// Names as SQL text, with something before each.
-pub(super) fn listed(names: &[String], before: &str) -> String {
+pub(crate) fn listed(names: &[String], before: &str) -> String {
     names.iter().map(|name| format!("{before}{}", quoted(name))).collect::<Vec<_>>().join(", ")
 }

@@ -1,3 +1,8 @@
+use super::{
+    file::MigrationFile,
+    protect::{Refusal, protect},
+    replay::Replay,
+};
 use crate::{database::Database, error::DatabaseError, statement::Statement, value::Value};
 
 /// Something that a schema holds.
@@ -48,6 +53,26 @@ impl Schema {
             Some(SchemaObject { kind, name, table: texts.next()?, sql: texts.next()? })
         });
         Ok(Self::of(objects, records))
+    }
+
+    /// The schema that a file of `CREATE` statements describes.
+    ///
+    /// # Errors
+    /// When it is no SQL, or its statements do not fit one another; the finding says where.
+    pub fn described(file: &MigrationFile) -> Result<Self, Refusal> {
+        Ok(protect(&Self::default(), file)?.schema)
+    }
+
+    /// The same without the tables that hold the data of virtual ones: those come and go with them.
+    #[must_use]
+    pub fn without_shadows(mut self) -> Self {
+        let made = Replay::as_far_as_possible(&self);
+        let Ok((shadows, _)) = made.and_then(|(replay, _)| replay.virtuals()) else { return self };
+        let is_shadow = |one: &SchemaObject| {
+            one.kind == "table" && shadows.contains(&one.name.to_ascii_lowercase())
+        };
+        self.objects.retain(|one| !is_shadow(one));
+        self
     }
 
     pub(super) fn of(objects: impl IntoIterator<Item = SchemaObject>, records: &str) -> Self {

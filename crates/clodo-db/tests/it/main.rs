@@ -5,7 +5,10 @@
 mod applying;
 mod backing_up;
 mod building;
+mod composing;
 mod constructs;
+mod diagnosing;
+mod health;
 mod interrupting;
 mod keeping;
 mod linting;
