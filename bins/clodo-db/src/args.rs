@@ -1,6 +1,8 @@
 mod backups;
+mod operations;
 
 pub(crate) use backups::{BackupArgs, BackupsArgs, DownArgs, DrillArgs, RestoreArgs};
+pub(crate) use operations::{DiagnoseArgs, DiffArgs, HealthArgs, SeedArgs, ShellArgs, ShellMode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::program::LocalCloudArgs;
@@ -94,6 +96,40 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-db down catalog --customer acme --dry-run\n  \
                       clodo-db down --to 0007_users.sql --sqlite app.db")]
     Down(DownArgs),
+    /// Look whether databases are well; exit 4 when something is found
+    #[command(after_help = "Example:\n  clodo-db health --env production\n  \
+                      clodo-db health --sqlite app.db --full")]
+    Health(HealthArgs),
+    /// Find what makes databases slow and what comes to an end; exit 4 when something is found
+    ///
+    /// The statements of the services' programs are looked at, too: none is run.
+    #[command(after_help = "Example:\n  clodo-db diagnose catalog --env production\n  \
+                      clodo-db diagnose --sqlite app.db --sql queries.sql --source src")]
+    Diagnose(DiagnoseArgs),
+    /// Compare two schemas, and write the migration from one to the other; exit 4 when they differ
+    ///
+    /// Each side is `live`, `live@ENVIRONMENT`, `migrations` (what they make from nothing), a schema file
+    /// (`schema.sql`), a folder of migrations (`./migrations`), or a SQLite file.
+    #[command(
+        after_help = "Example:\n  clodo-db diff live@staging live@production catalog --customer acme\n  \
+                      clodo-db diff migrations schema.sql catalog --write add_stock\n  \
+                      clodo-db diff one.db two.db"
+    )]
+    Diff(DiffArgs),
+    /// Put rows to develop and test with into databases
+    ///
+    /// Each file of the folder `seeds` beside the migrations is run in one transaction, each time: write
+    /// INSERT OR IGNORE, or ON CONFLICT.
+    #[command(after_help = "Example:\n  clodo-db seed catalog --customer acme\n  \
+                      clodo-db seed --sqlite app.db --file seeds/people.sql --dry-run")]
+    Seed(SeedArgs),
+    /// Type statements, or read them from a pipe; with --write, also ones that change
+    ///
+    /// Each statement ends with a semicolon and is a transaction of its own. From a pipe, the first one
+    /// that fails ends it. `.help` lists what else can be typed.
+    #[command(after_help = "Example:\n  clodo-db shell catalog --customer acme\n  \
+                      echo \"SELECT 1;\" | clodo-db shell --sqlite app.db --mode json")]
+    Shell(ShellArgs),
     /// Serve the local Cloudflare of a project (started by `--platform local`)
     #[command(name = "local-cloud", hide = true)]
     LocalCloud(LocalCloudArgs),

@@ -8,6 +8,7 @@ mod findings;
 mod keeping;
 mod places;
 mod report;
+mod rows;
 
 use args::{Cli, Command};
 use clodo_cli::{CliError, Exit, Launch, Session};
@@ -40,6 +41,11 @@ async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Restore(args) => commands::restore::run(&session, global, args).await,
         Command::Drill(args) => commands::drill::run(&session, global, args).await,
         Command::Down(args) => commands::down::run(&session, global, args).await,
+        Command::Health(args) => commands::health::run(&session, global, args).await,
+        Command::Diagnose(args) => commands::diagnose::run(&session, global, args).await,
+        Command::Diff(args) => commands::diff::run(&session, global, args).await,
+        Command::Seed(args) => commands::seed::run(&session, global, args).await,
+        Command::Shell(args) => commands::shell::run(&session, global, args).await,
         Command::LocalCloud(args) => commands::local_cloud::run(&session, global, args).await,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use clodo::{Binder, DatabaseFinder, FoundDatabase, TargetDatabase};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_config::{Platform, Protection};
+use clodo_config::{Platform, Protection, Rules};
 use clodo_db::{
     Capabilities, Checksum, Database, Migrations, Migrator, RECORDS, SqliteDatabase, folder_name,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Place {
     /// The folder of the files.
     folder: PathBuf,
     protection: Protection,
+    /// Real people's data is in it.
+    in_production: bool,
     source: Source,
 }
 
@@ -266,6 +268,19 @@ impl Place {
         Migrator::new(&*database.database).with_records(self.records.clone())
     }
 
+    /// The folder of the service that binds it; none for a file.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        match &self.source {
+            Source::D1(database) => Some(&database.home),
+            Source::File(_) => None,
+        }
+    }
+
+    /// The table that records its migrations.
+    pub(crate) fn records(&self) -> &str {
+        &self.records
+    }
+
     /// The limits of the database, whether it is there or not.
     pub(crate) fn capabilities(&self) -> Capabilities {
         match self.source {
@@ -331,6 +346,20 @@ impl Place {
         self.protection == Protection::Approve
     }
 
+    /// Whether made-up rows have no place in it, as far as its environment tells.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.in_production || self.protection != Protection::None
+    }
+
+    /// The folder of its seeds, beside that of its migrations, and as messages show it.
+    pub(crate) fn seeds(&self, session: &Session) -> (PathBuf, PathBuf) {
+        let shown = self.name.folder().with_file_name("seeds");
+        match &self.source {
+            Source::D1(database) => (database.folder.with_file_name("seeds"), shown),
+            Source::File(_) => (session.directory.join(&shown), shown),
+        }
+    }
+
     pub(crate) fn missing(&self) -> CliError {
         let error = CliError::usage(format!("{}: there is no such database", self.name));
         error.with_hint("`clodo-db up --create` makes it; so does `clodo-deploy deploy`")
@@ -369,6 +398,7 @@ fn of_file(
         files: Arc::new(files),
         records: RECORDS.to_owned(),
         protection: Protection::None,
+        in_production: false,
         source: Source::File(session.directory.join(file)),
     })
 }
@@ -428,6 +458,7 @@ fn of_targets(
             records: database.records.clone(),
             folder: database.folder.clone(),
             protection: described.map_or(Protection::None, |environment| environment.protection),
+            in_production: described.is_some_and(|one| one.rules == Rules::Production),
             source: Source::D1(Box::new(database)),
         }
     };

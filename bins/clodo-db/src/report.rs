@@ -11,11 +11,29 @@ use std::{
 /// The version of every JSON document of this program.
 pub(crate) const FORMAT: u32 = 1;
 
+/// Text that holds names and messages of others, on one line: control characters could move the
+/// terminal's cursor, or pretend to be lines of ours.
+pub(crate) fn visible(text: &str) -> String {
+    let shown = |c: char| match c.is_control() && c != '\t' {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
 /// How many calls of the platform's API a run made.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct ApiCalls {
     reads: u64,
     writes: u64,
+}
+
+impl ApiCalls {
+    /// Both together.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { reads: self.reads + other.reads, writes: self.writes + other.writes }
+    }
 }
 
 impl From<Counts> for ApiCalls {

@@ -39,23 +39,35 @@ pub(crate) fn run(
         Some(given) => places::folder(session, global, Some(given)),
         None => of_service(&Context::open(session, global)?, args)?,
     };
-    let files = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
+    let path = next(&folder, &shown, &words, "")?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    session.ui.report(&NewDocument { version: FORMAT, outcome: "done", name, path })?;
+    Ok(Exit::Done)
+}
+
+/// Writes the next file of a folder, which begins with its number; gives its path as messages show it.
+pub(crate) fn next(
+    folder: &Path,
+    shown: &Path,
+    words: &str,
+    text: &str,
+) -> Result<PathBuf, CliError> {
+    let files = Migrations::read(folder, shown).map_err(failure::of_folder)?;
     let last = files.files().iter().filter_map(|file| file.number()).max().unwrap_or(0);
     let number = format!("{:04}", last.saturating_add(1));
     let name = format!("{number}_{words}.sql");
     let path = shown.join(&name);
-    write(&folder, &name, &format!("-- Migration number: {number}\n")).map_err(|error| {
+    write(folder, &name, &format!("-- Migration number: {number}\n{text}")).map_err(|error| {
         let message = format!("could not write {}", path.display());
         CliError::new(Exit::Failed, "files", message)
             .with_source(error)
             .with_hint("check the folder's permissions, and whether the file is there already")
     })?;
-    session.ui.report(&NewDocument { version: FORMAT, outcome: "done", name, path })?;
-    Ok(Exit::Done)
+    Ok(path)
 }
 
 /// The name of a file, as wrangler makes it of a message.
-fn words(text: &str) -> Result<String, CliError> {
+pub(crate) fn words(text: &str) -> Result<String, CliError> {
     let words = text.trim().replace(char::is_whitespace, "_");
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if words.is_empty() || words.len() > 100 || !words.chars().all(fits) {
@@ -73,9 +85,17 @@ fn of_service(context: &Context<'_>, args: &NewArgs) -> Result<(PathBuf, PathBuf
         binding: args.binding.clone(),
         ..WhereArgs::default()
     };
+    only_folder(context, &wanted)
+}
+
+/// The one folder of the chosen databases.
+pub(crate) fn only_folder(
+    context: &Context<'_>,
+    wanted: &WhereArgs,
+) -> Result<(PathBuf, PathBuf), CliError> {
     // Customers and platforms share the files.
     let mut found: Vec<(PathBuf, PathBuf)> = Vec::new();
-    for database in places::described(context, &wanted, Platform::Local)? {
+    for database in places::described(context, wanted, Platform::Local)? {
         let folder = (database.folder, database.shown);
         if !found.contains(&folder) {
             found.push(folder);
