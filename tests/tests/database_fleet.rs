@@ -1,6 +1,6 @@
 //! The databases of many customers, with the real program on the local Cloudflare's D1.
 
-use clodo_tests::{Sandbox, Schema};
+use clodo_tests::{Run, Sandbox, Schema};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader},
@@ -160,4 +160,22 @@ fn many_share_the_limit_of_their_token_and_none_is_refused() {
     let log = std::fs::read_to_string(sandbox.project().join(".clodo/local/requests.jsonl"));
     let refused = log.unwrap().lines().filter(|line| line.contains("\"status\":429")).count();
     assert_eq!(refused, 0);
+}
+
+#[test]
+fn where_no_state_can_be_kept_databases_are_looked_at_all_the_same() {
+    let cloud = fleet();
+    let _ = cloud.db(&["up"]).exits(0);
+    let reader = Sandbox::empty();
+    for file in ["clodo.toml", "web/wrangler.toml", "web/migrations/0001_a.sql"] {
+        reader.write(file, std::fs::read(cloud.project().join(file)).unwrap());
+    }
+    // The folder of the state cannot be made where a file is.
+    reader.write(".clodo", "");
+    let mut command = reader.command("clodo-db", &["status", "--platform=cloudflare", "--json"]);
+    let looked: Run = command.envs(cloud.settings()).output().unwrap().into();
+    let looked = looked.exits(0);
+    assert!(looked.stderr.contains("do not know of this run's calls"), "{}", looked.stderr);
+    let rows = looked.json()["databases"].as_array().cloned().unwrap();
+    assert_eq!(rows.iter().filter(|row| row["exists"] == true).count(), CUSTOMERS.len());
 }

@@ -1,5 +1,5 @@
-//! Chores of the workspace: `cargo xtask floors | alone | docs [--check] | test | kill-points | live |
-//! coverage | wrangler-commands`.
+//! Chores of the workspace: `cargo xtask floors | alone | docs [--check] | test | kill-points | safety |
+//! live | coverage | wrangler-commands`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
@@ -11,6 +11,7 @@ mod floors;
 mod kill_points;
 mod line;
 mod live;
+mod safety;
 mod shell;
 mod test;
 
@@ -35,6 +36,7 @@ Commands:
   kill-points [WORK[:NUMBER]]
                     Kill a deployment of twenty Workers before and after each of its calls and each write to its
                     journal, and print what came of it; WORK is first, update, unwind or rollback
+  safety [CASES]    Make tables of 500 random schemas anew, or of CASES, and look for rows that are lost or changed
   live [NAME...] [-- ARG...]
                     Run the API client's suite against a real account: CLODO_LIVE_TOKEN, CLODO_LIVE_ACCOUNT, and its
                     id in tests/live-accounts.txt; CLODO_LIVE_ZONE for DNS and routes; never in CI
@@ -72,6 +74,8 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::check(),
         ["kill-points"] => kill_points::run(""),
         ["kill-points", which] => kill_points::run(which),
+        ["safety"] => safety::run(None),
+        ["safety", cases] if cases.parse::<u32>().is_ok() => safety::run(Some(cases)),
         ["coverage"] => coverage::run(),
         ["wrangler-commands"] => shell::run(shell::cargo().args([
             "run",

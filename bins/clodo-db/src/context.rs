@@ -63,9 +63,18 @@ impl<'a> Context<'a> {
         to: &Connection,
         platform: Platform,
     ) -> Result<clodo::Client, CliError> {
-        let state = program::state(self.session, &self.project, platform).await?;
         let (http, counter) = (Arc::clone(&self.http), self.counter.clone());
-        to.paced_client(http, counter, program::budget(to, &state)).map_err(program::of_connect)
+        let client = match program::state(self.session, &self.project, platform).await {
+            Ok(state) => to.paced_client(http, counter, program::budget(to, &state)),
+            // A folder that cannot be written keeps nobody from looking at a database.
+            Err(error) if self.project.portfolio().state().is_none() => {
+                let ui = &self.session.ui;
+                ui.warn(&format!("{error}; other processes do not know of this run's calls"));
+                to.client(http, counter)
+            }
+            Err(error) => return Err(error),
+        };
+        client.map_err(program::of_connect)
     }
 }
 
