@@ -72,6 +72,10 @@ pub(crate) fn of_migrate(place: &str, error: MigrateError) -> CliError {
             let message = format!("{place}: {error}");
             hinted(CliError::new(Exit::Refused, "migrations_disagree", message), hint.as_deref())
         }
+        MigrateError::HalfRestored => {
+            let message = format!("{place}: {error}");
+            hinted(CliError::new(Exit::Refused, "half_restored", message), hint.as_deref())
+        }
         MigrateError::Unknown(_) => {
             hinted(CliError::usage(format!("{place}: {error}")), hint.as_deref())
         }

@@ -168,10 +168,13 @@ impl<'a> Places<'a> {
         };
         let (own, of) = self.all[at].kept_as(self.platform);
         match folder {
-            Some(folder) => Kept::new(session, session.directory.join(folder).join(own), &of),
+            Some(folder) => {
+                let folder = session.directory.join(folder).join(&own);
+                Kept::new(session, folder, &of).in_clodo(clodo, &own)
+            }
             None => {
-                let own = clodo.join("backups").join(own);
-                Kept::new(session, own, &of).in_clodo(clodo)
+                let folder = clodo.join("backups").join(&own);
+                Kept::new(session, folder, &of).in_clodo(clodo, &own)
             }
         }
     }
@@ -344,6 +347,15 @@ impl Place {
     /// Whether its environment takes changes only with an approval, which this program cannot give.
     pub(crate) fn wants_approval(&self) -> bool {
         self.protection == Protection::Approve
+    }
+
+    /// Refuses a change of a database whose environment wants an approval; `hint` is another way.
+    pub(crate) fn takes_changes(&self, hint: &str) -> Result<(), CliError> {
+        if !self.wants_approval() {
+            return Ok(());
+        }
+        let message = format!("{}: its environment takes changes only with an approval", self.name);
+        Err(CliError::new(Exit::Refused, "wants_approval", message).with_hint(hint))
     }
 
     /// Whether made-up rows have no place in it, as far as its environment tells.

@@ -170,7 +170,10 @@ fn conclude(
 ) -> Result<Exit, CliError> {
     let others = failed.len().saturating_sub(1);
     let done = rows.iter().any(|row| row.fate == Fate::Kept);
-    let error = failed.into_iter().next().or_else(|| not_consistent(rows)).map(|error| {
+    // Whoever interrupted it wants to hear that.
+    let interrupted = failed.iter().position(|error| error.exit() == Exit::Interrupted);
+    let first = failed.into_iter().nth(interrupted.unwrap_or_default());
+    let error = first.or_else(|| not_consistent(rows)).map(|error| {
         if done && error.exit() != Exit::Interrupted {
             error.with_exit(Exit::Partly)
         } else {

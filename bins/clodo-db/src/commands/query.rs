@@ -38,6 +38,7 @@ pub(crate) async fn run(
     let opened = places.expect(0).await?;
     let statement = Statement::new(sql);
     let rows = if args.write {
+        places.all[0].takes_changes("write a migration, or leave --write out")?;
         places.confirm(session, &[0], "Run the statement", args.yes)?;
         let ran = opened.database.batch(std::slice::from_ref(&statement)).await;
         ran.map(|all| all.into_iter().next().unwrap_or_default())

@@ -30,6 +30,9 @@ pub(crate) async fn run(
         let error = CliError::usage("a SQLite file has no history to go back to");
         return Err(error.with_hint("bring the file back from a backup"));
     };
+    places.all[0].takes_changes(
+        "`clodo-deploy rollback --with-data` takes a deployment and its data back",
+    )?;
     let name = places.all[0].shown();
     // Before anybody is asked: the platform may have forgotten that moment.
     let bookmark = match args.bookmark.parse::<jiff::Timestamp>() {

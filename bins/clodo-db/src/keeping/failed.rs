@@ -61,6 +61,9 @@ pub(crate) fn of_restore(place: &str, error: RestoreError) -> CliError {
             "restore that backup again: it goes on; or give --over to begin anew with this one",
         ),
         RestoreError::Contentless { .. } => refused("unsupported", &error),
+        RestoreError::Overtaken => {
+            CliError::of(Exit::Partly, "overtaken", format!("{place}: {error}")).with_hint(hint)
+        }
         RestoreError::Stopped { statement, source, .. } => {
             let doing = format!("statement {statement} of the backup was refused");
             failure::of_database(place, &doing, source)

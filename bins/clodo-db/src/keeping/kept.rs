@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Kept {
     folder: PathBuf,
     shown: PathBuf,
+    /// The folder that the program was started in.
+    directory: PathBuf,
     /// How the files' names begin.
     of: String,
-    /// Clodo's own folder in the project, when they are in that.
+    /// Where this program works on the database, whoever keeps its backups elsewhere.
+    working: PathBuf,
+    /// Clodo's own folder in the project, in which that is.
     clodo: Option<PathBuf>,
 }
 
@@ -28,12 +32,16 @@ impl Kept {
         // Names of files have an end.
         const LONGEST: usize = 100;
         let of = of.chars().take(LONGEST).collect();
-        Self { shown: shown(session, &folder), folder, of, clodo: None }
+        let directory = session.directory.clone();
+        let working = folder.clone();
+        Self { shown: shown(session, &folder), folder, of, working, directory, clodo: None }
     }
 
-    /// Says that they lie in Clodo's own folder, which is nothing to commit.
+    /// Names Clodo's own folder, which is nothing to commit: work on the database is done in `own` of its
+    /// backups.
     #[must_use]
-    pub(crate) fn in_clodo(mut self, clodo: PathBuf) -> Self {
+    pub(crate) fn in_clodo(mut self, clodo: PathBuf, own: &Path) -> Self {
+        self.working = clodo.join("backups").join(own);
         self.clodo = Some(clodo);
         self
     }
@@ -41,7 +49,8 @@ impl Kept {
     /// Those that were taken before a change, of their own accord: `latest` is none of them, so that it
     /// stays what it was when the change was stopped and is begun again.
     pub(crate) fn before(&self) -> Self {
-        let (folder, shown) = (self.folder.join(BEFORE), self.shown.join(BEFORE));
+        let folder = self.working.join(BEFORE);
+        let shown = folder.strip_prefix(&self.directory).unwrap_or(&folder).to_owned();
         Self { folder, shown, ..self.clone() }
     }
 
@@ -86,10 +95,19 @@ impl Kept {
 
     /// The right to write here, which one process has at a time.
     pub(crate) fn claim(&self, session: &Session) -> Result<Claim, CliError> {
-        if let Some(clodo) = &self.clodo {
+        self.claimed(session, &self.folder)
+    }
+
+    /// The right to work on the database with what is read here; nothing is written here.
+    pub(crate) fn claim_to_read(&self, session: &Session) -> Result<Claim, CliError> {
+        self.claimed(session, &self.working)
+    }
+
+    fn claimed(&self, session: &Session, folder: &Path) -> Result<Claim, CliError> {
+        if let Some(clodo) = self.clodo.as_ref().filter(|clodo| folder.starts_with(clodo)) {
             clodo::ignore_in_git(clodo);
         }
-        Claim::of(&session.ui, &self.folder)
+        Claim::of(&session.ui, folder)
     }
 
     /// A name that is free, of the millisecond `now` or the next free one.

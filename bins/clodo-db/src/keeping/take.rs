@@ -41,7 +41,8 @@ pub(crate) async fn take(
     let name = kept.free_name(SystemClock.now());
     let report = match (&opened.d1, place.file()) {
         (Some(d1), _) => {
-            let total = d1.size().await.map_err(failure::of_platform)?;
+            // Only for the estimate.
+            let total = d1.size().await.ok().flatten();
             let options = BackupOptions::default().with_scratch(&scratch);
             let watched = Watched::new(&d1.database, session, &place.name, "read", total);
             write(session, place, (&watched, &d1.database), (kept, &name), &options).await?

@@ -55,7 +55,7 @@ pub(super) const OWN: &str = "m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
     AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND m.name NOT LIKE '\\_clodo\\_%' ESCAPE '\\'";
 
 /// The table that says how far a restore is.
-pub(super) const MARKER: &str = "_clodo_restore";
+pub(crate) const MARKER: &str = "_clodo_restore";
 
 impl Layout {
     pub(super) async fn read(database: &dyn Database) -> Result<Self, BackupError> {

@@ -25,6 +25,7 @@ pub use dump::{BackupOptions, BackupReport, backup};
 pub use error::BackupError;
 pub use held::{HalfRestored, Held, folder_name, held};
 pub use keep::{Keeper, KeptDump};
+pub(crate) use layout::MARKER;
 pub use moments::{Moments, Still};
 pub use restore::{DumpSource, Existing, RestoreOptions, RestoreReport, restore};
 pub use restore_error::RestoreError;

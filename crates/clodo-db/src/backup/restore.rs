@@ -133,6 +133,7 @@ pub async fn restore(
     let before = prepare(database, &summary, options.existing).await?;
     let mut run = Run {
         database,
+        sha256: summary.sha256.clone(),
         limit: options.request_bytes,
         done: before,
         upto: before,
@@ -238,6 +239,8 @@ async fn drops(database: &dyn Database, layout: &Layout) -> Result<Vec<String>, 
 /// A restore that runs.
 struct Run<'a> {
     database: &'a dyn Database,
+    /// The checksum of the dump, by which the database is marked.
+    sha256: String,
     limit: usize,
     /// So many statements are done.
     done: u64,
@@ -318,9 +321,9 @@ impl Run<'_> {
         if self.request.is_empty() {
             return Ok(());
         }
-        let (marker, upto) = (quoted(MARKER), self.upto);
+        let (marker, upto, guard) = (quoted(MARKER), self.upto, self.guard());
         let sql = format!(
-            "PRAGMA defer_foreign_keys=ON;\n{}\nUPDATE {marker} SET done = {upto};",
+            "PRAGMA defer_foreign_keys=ON;\n{guard}\n{}\nUPDATE {marker} SET done = {upto};",
             std::mem::take(&mut self.request)
         );
         self.run(&sql, Some(upto)).await?;
@@ -332,9 +335,19 @@ impl Run<'_> {
         self.send().await?;
         self.upto = number;
         let settle = self.settle();
-        let marker = quoted(MARKER);
-        let sql = format!("PRAGMA defer_foreign_keys=ON;\n{settle}\nDROP TABLE {marker};");
+        let (marker, guard) = (quoted(MARKER), self.guard());
+        let sql = format!("PRAGMA defer_foreign_keys=ON;\n{guard}\n{settle}\nDROP TABLE {marker};");
         self.run(&sql, None).await
+    }
+
+    /// Raises, and takes the request back, when another restore has got between: the mark is not the
+    /// one that this restore left.
+    fn guard(&self) -> String {
+        let (marker, sha256, done) = (quoted(MARKER), literal(&self.sha256), self.done);
+        format!(
+            "INSERT INTO {marker} SELECT NULL, 0 WHERE NOT EXISTS \
+             (SELECT 1 FROM {marker} WHERE sha256 = {sha256} AND done = {done});"
+        )
     }
 
     /// Runs a request; `after` is how far the database is then. When the answer is lost, the database
@@ -345,14 +358,15 @@ impl Run<'_> {
         loop {
             let Err(error) = self.database.script(sql).await else { return Ok(()) };
             tries += 1;
-            if error.may_have_happened() {
-                match marker(self.database).await {
-                    Ok(found) if found.as_ref().map(|(_, done)| *done) == after => return Ok(()),
-                    Ok(Some((_, done))) if done == self.done && tries < TRIES => continue,
-                    _ => {}
-                }
-            }
             let done = self.done;
+            let mark = |done| Some((self.sha256.clone(), done));
+            let lost = error.may_have_happened();
+            match marker(self.database).await {
+                Ok(found) if lost && found == after.and_then(mark) => return Ok(()),
+                Ok(found) if lost && found == mark(done) && tries < TRIES => continue,
+                Ok(found) if found != mark(done) => return Err(RestoreError::Overtaken),
+                _ => {}
+            }
             return Err(RestoreError::Stopped { statement: done + 1, done, source: error });
         }
     }

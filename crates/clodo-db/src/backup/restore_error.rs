@@ -43,6 +43,9 @@ pub enum RestoreError {
         /// Their names.
         tables: Vec<String>,
     },
+    /// Another restore has begun in the same database, or ended there. What it does counts.
+    #[error("another restore works on the database")]
+    Overtaken,
     /// The database stopped it. What was there before is as it was only when nothing had been done.
     #[error("the database refused statement {statement}, behind {done} that are done")]
     Stopped {
@@ -74,6 +77,7 @@ impl RestoreError {
             Self::Contentless { .. } => {
                 "restore into a SQLite file, or drop those tables and index the texts again"
             }
+            Self::Overtaken => "see that nobody else restores, then look at what is in it",
             Self::Stopped { done: 0, .. } => "nothing was written; see what the database says",
             Self::Stopped { .. } => {
                 "the database is marked as half restored: mend the cause and let it go on, or begin anew"

@@ -280,6 +280,14 @@ impl<'a> Work<'a> {
         let number = self.replay.rowid(name)?;
         self.push(make)?;
         let after = self.replay.columns(&by)?;
+        let kept_by = |one: &&String| after.iter().any(|other| other.eq_ignore_ascii_case(one));
+        // Those that the desired table does not have at all are gone by now.
+        if let Some(lost) = before.iter().find(|one| !kept_by(one)) {
+            let why = format!(
+                "column {lost} of table {name} would be worked out anew, and its values would go"
+            );
+            return Err(ComposeError::ByHand(why));
+        }
         let has = |one: &&String| before.iter().any(|other| other.eq_ignore_ascii_case(one));
         let (kept, new): (Vec<String>, Vec<String>) =
             after.iter().cloned().partition(|one| has(&one));

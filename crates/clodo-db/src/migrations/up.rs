@@ -9,6 +9,7 @@ use super::{
     status::{Problem, Status},
 };
 use crate::{
+    backup::MARKER,
     database::Database,
     error::{DatabaseError, DatabaseErrorKind},
     identifier::{literal, quoted},
@@ -58,6 +59,9 @@ pub enum MigrateError {
     /// Files and database disagree.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Problems(Vec<Problem>),
+    /// A restore into the database did not come to its end.
+    #[error("the database is half restored")]
+    HalfRestored,
     /// A file would lose rows, or does not fit the schema.
     #[error(transparent)]
     Refused(Refusal),
@@ -91,6 +95,7 @@ impl MigrateError {
             Self::NoDown(name) => {
                 Some(format!("write `{DOWN}/{name}` in the folder of the migrations"))
             }
+            Self::HalfRestored => Some("restore that backup again: it goes on".to_owned()),
             Self::Unknown(_) => Some("`status` lists all".to_owned()),
             _ => None,
         }
@@ -217,13 +222,25 @@ impl<'d> Migrator<'d> {
     /// What was applied, and whether both tables are there. The usual way costs one query.
     pub(super) async fn recorded(&self) -> Result<(Vec<AppliedMigration>, bool), MigrateError> {
         let (records, sums) = (quoted(&self.records), quoted(SUMS));
-        let both = format!(
-            "SELECT r.name, s.sha256 FROM {records} r LEFT JOIN {sums} s ON s.name = r.name ORDER BY r.id"
+        let half = format!(
+            "(SELECT count(*) AS half FROM sqlite_master WHERE name = {}) h",
+            literal(MARKER)
         );
-        let only = format!("SELECT name, NULL FROM {records} ORDER BY id");
-        for (sql, ready) in [(both, true), (only, false)] {
+        let both = format!(
+            "SELECT r.name, s.sha256, h.half FROM {half} LEFT JOIN {records} r ON 1 \
+             LEFT JOIN {sums} s ON s.name = r.name ORDER BY r.id"
+        );
+        let only = format!(
+            "SELECT r.name, NULL, h.half FROM {half} LEFT JOIN {records} r ON 1 ORDER BY r.id"
+        );
+        let none = format!("SELECT NULL, NULL, h.half FROM {half}");
+        for (sql, ready) in [(both, true), (only, false), (none, false)] {
             match self.database.query(&Statement::new(sql)).await {
                 Ok(rows) => {
+                    let half = rows.rows.first().and_then(|row| row.get(2)?.as_integer());
+                    if half != Some(0) {
+                        return Err(MigrateError::HalfRestored);
+                    }
                     return Ok((rows.rows.into_iter().filter_map(applied).collect(), ready));
                 }
                 Err(error) if is_missing_table(&error) => {}

@@ -94,6 +94,11 @@ fn write(
     name: &str,
     document: &mut DiffDocument,
 ) -> Result<(), CliError> {
+    if from.unclear {
+        let message = "what the migrations make is not known: some cannot be carried out again";
+        return Err(CliError::new(Exit::Refused, "unclear", message)
+            .with_hint("compare with `live`, and write the migration by hand"));
+    }
     let composed = compose(&from.schema, &to.schema).map_err(|error| {
         let refused = match error {
             ComposeError::Refused(refusal) => CliError::new(

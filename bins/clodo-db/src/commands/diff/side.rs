@@ -38,6 +38,8 @@ pub(super) struct Found {
     pub(super) shown: String,
     /// The migrations that it comes from: their folder, and as messages show it.
     pub(super) folder: Option<(PathBuf, PathBuf)>,
+    /// Some of them cannot be carried out again, so that the schema lacks what they made.
+    pub(super) unclear: bool,
     pub(super) calls: ApiCalls,
 }
 
@@ -101,7 +103,7 @@ impl Side {
 impl Found {
     fn new(schema: Schema, shown: String) -> Self {
         let calls = ApiCalls::default();
-        Self { schema: schema.without_shadows(), shown, folder: None, calls }
+        Self { schema: schema.without_shadows(), shown, folder: None, unclear: false, calls }
     }
 }
 
@@ -120,7 +122,8 @@ fn of_folder(session: &Session, (folder, shown): (PathBuf, PathBuf)) -> Result<F
     let (schema, unclear) = replay(files.files());
     findings::say(&session.ui, &unclear);
     let name = shown.display().to_string();
-    Ok(Found { folder: Some((folder, shown)), ..Found::new(schema, name) })
+    let unclear = !unclear.is_empty();
+    Ok(Found { folder: Some((folder, shown)), unclear, ..Found::new(schema, name) })
 }
 
 async fn of_sqlite(session: &Session, path: &Path) -> Result<Found, CliError> {

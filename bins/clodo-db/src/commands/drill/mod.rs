@@ -84,7 +84,7 @@ async fn one(
         drilled.verdict = Verdict::Missing;
         return Ok(());
     }
-    let claim = kept.claim(session)?;
+    let claim = if args.fresh { kept.claim(session)? } else { kept.claim_to_read(session)? };
     let live = match &opened {
         Some(opened) => Some(Live::open(place, opened, args.fresh).await?),
         None => None,

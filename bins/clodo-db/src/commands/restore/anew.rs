@@ -55,7 +55,7 @@ pub(super) async fn into_database(
     let doing = format!("Restore {} into the new database {name}", work.dump.shown.display());
     // The database that is there stays as it is: no approval is needed for another one.
     work.places.confirm(work.session, &[0], &doing, work.args.yes)?;
-    let claim = work.kept.claim(work.session)?;
+    let claim = work.kept.claim_to_read(work.session)?;
     let made = work.places.make(0, &name).await?;
     let id = made.d1.as_ref().map(|d1| d1.id.to_string());
     report.new_id.clone_from(&id);

@@ -6,8 +6,10 @@ use crate::{
     keeping::{self, Claim, Watched, interrupted, of_io, of_restore, shown},
     places::open_file,
 };
-use clodo_cli::CliError;
-use clodo_db::{DatabaseError, DatabaseErrorKind, RestoreOptions, SqliteDatabase, held, restore};
+use clodo_cli::{CliError, Exit};
+use clodo_db::{
+    DatabaseError, DatabaseErrorKind, Moments as _, RestoreOptions, SqliteDatabase, held, restore,
+};
 use clodo_sqlite::{Durability, OpenOptions, SqliteErrorKind, rusqlite};
 use std::{
     fs::{self, File},
@@ -30,6 +32,21 @@ pub(super) async fn into_new(
     made(work, &to, report).await
 }
 
+/// What SQLite writes beside a file would be taken for a part of the new one.
+fn no_remains(to: &Path) -> Result<(), CliError> {
+    for ending in ["-wal", "-journal", "-shm"] {
+        let mut name = to.as_os_str().to_owned();
+        name.push(ending);
+        if Path::new(&name).exists() {
+            let beside = Path::new(&name).display();
+            let message = format!("{beside} is there, of a file that is gone");
+            let error = CliError::new(Exit::Refused, "remains", message);
+            return Err(error.with_hint("move it away: it may hold the last rows of that file"));
+        }
+    }
+    Ok(())
+}
+
 /// Into the file that was named with `--sqlite`, whether it is there or not.
 pub(super) async fn into_own(
     work: &mut Work<'_, '_>,
@@ -48,6 +65,8 @@ pub(super) async fn into_own(
         "not_a_database" => error.with_hint(cannot),
         _ => error,
     })?;
+    let live = live(work, &to).await?;
+    let moment = moment(work, &live).await?;
     let held = held(&*opened.database).await;
     let held = held.map_err(|error| keeping::of_backup(&place.shown(), error))?;
     if !held.is_empty() {
@@ -56,23 +75,42 @@ pub(super) async fn into_own(
                 .with_hint("give --over when all that it holds may go, or name another file"));
         }
         let counts = keeping::counted_rows(held.rows.values());
-        work.session
-            .ui
-            .say(&format!("{}: {counts} go; a backup of them is taken first.", place.name));
+        work.session.ui.say(&format!(
+            "{}: {counts} go; {}.",
+            place.name,
+            match held.half {
+                None => "a backup of them is taken first",
+                Some(_) => "it is half restored, so that no backup of them is taken",
+            }
+        ));
         work.sure(&format!("Put the backup in the place of all that {} holds?", place.name))?;
         if held.half.is_none() {
-            let claim = work.kept.claim(work.session)?;
+            let claim = work.kept.claim_to_read(work.session)?;
             let before = work.kept.before();
             let taken = keeping::take(work.session, place, &opened, (&before, &claim)).await?;
             work.session.ui.say(&format!("{}: kept as {}", place.name, taken.shown.display()));
             report.saved = Some(taken);
         }
     }
-    filled(work, &to, report).await
+    filled(work, (&live, &moment), &to, report).await
+}
+
+async fn live(work: &Work<'_, '_>, to: &Path) -> Result<SqliteDatabase, CliError> {
+    let options = OpenOptions::default().with_create(false).with_keep_journal();
+    let opened = SqliteDatabase::open(to, options).await;
+    let name = work.places.all[0].shown();
+    opened.map_err(|error| failure::of_database(&name, "it cannot be written", error))
+}
+
+/// Two that are equal: nobody wrote between them.
+async fn moment(work: &Work<'_, '_>, live: &SqliteDatabase) -> Result<String, CliError> {
+    let name = work.places.all[0].shown();
+    live.moment().await.map_err(|error| failure::of_database(&name, "it cannot be read", error))
 }
 
 /// The backup becomes a file of this name, which nobody had.
 async fn made(work: &Work<'_, '_>, to: &Path, report: &mut RestoreReport) -> Result<(), CliError> {
+    no_remains(to)?;
     let (claim, scratch) = beside(work, to, None, report).await?;
     let failed = |error| of_io(&format!("could not make {}", to.display()), error);
     let placed = place(&scratch, to);
@@ -86,18 +124,24 @@ async fn made(work: &Work<'_, '_>, to: &Path, report: &mut RestoreReport) -> Res
 /// A file that others may have open gets the content in one transaction.
 async fn filled(
     work: &Work<'_, '_>,
+    (live, before): (&SqliteDatabase, &str),
     to: &Path,
     report: &mut RestoreReport,
 ) -> Result<(), CliError> {
     let name = work.places.all[0].shown();
     let doing = "it cannot be written";
     let of_database = |error| failure::of_database(&name, doing, error);
-    let options = OpenOptions::default().with_create(false).with_keep_journal();
-    let live = SqliteDatabase::open(to, options).await.map_err(of_database)?;
     // Pages of another size do not go into a file with a log.
     let size = live.sqlite().call(|db| db.query_row("PRAGMA page_size", [], |row| row.get(0)));
     let size: i64 = size.await.map_err(|error| of_database(said(&error)))?;
     let (claim, scratch) = beside(work, to, Some(size), report).await?;
+    if moment(work, live).await? != before {
+        claim.end();
+        report.restored = None;
+        let message = format!("{name}: somebody wrote to it meanwhile");
+        let error = CliError::new(Exit::Refused, "written_meanwhile", message);
+        return Err(error.with_hint("nothing was changed; run it again when nobody writes"));
+    }
     let filled = live.sqlite().fill_from(&scratch).await;
     claim.end();
     filled.map_err(|error| {

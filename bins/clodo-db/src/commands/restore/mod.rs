@@ -51,15 +51,9 @@ pub(crate) async fn run(
 impl Work<'_, '_> {
     /// Refuses where changes need an approval, and asks where they need a yes.
     fn allowed(&self, doing: &str) -> Result<(), CliError> {
-        let place = &self.places.all[0];
-        if place.wants_approval() {
-            let message =
-                format!("{}: its environment takes changes only with an approval", place.name);
-            let refused = CliError::new(Exit::Refused, "wants_approval", message);
-            return Err(refused.with_hint(
-                "restore it with --new NAME and deploy that, or with --into-file to look at it",
-            ));
-        }
+        self.places.all[0].takes_changes(
+            "restore it with --new NAME and deploy that, or with --into-file to look at it",
+        )?;
         self.places.confirm(self.session, &[0], doing, self.args.yes)
     }
 

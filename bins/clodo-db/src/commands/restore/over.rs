@@ -30,7 +30,7 @@ pub(super) async fn into_database(
         }
     };
     // Another restore on this machine would write the same rows.
-    let claim = work.kept.claim(work.session)?;
+    let claim = work.kept.claim_to_read(work.session)?;
     let held = held(&*opened.database).await;
     let held = held.map_err(|error| of_backup(&work.places.all[0].shown(), error))?;
     let same = held.half.as_ref().is_some_and(|half| half.sha256 == work.dump.summary.sha256);
@@ -59,13 +59,16 @@ async fn give_up(
     for (table, rows) in &held.rows {
         session.ui.detail(&format!("{}: {table} holds {rows} rows", place.name));
     }
-    session.ui.say(&format!("{}: {counts} go; a backup of them is taken first.", place.name));
+    let what = match held.half {
+        None => "a backup of them is taken first",
+        Some(_) => "it is half restored, so that no backup of them is taken",
+    };
+    session.ui.say(&format!("{}: {counts} go; {what}.", place.name));
     work.sure(&format!("Put the backup in the place of all that {} holds?", place.name))?;
     if let Some(d1) = &opened.d1 {
         report.bookmark = Some(d1.bookmark().await.map_err(failure::of_platform)?);
     }
     if held.half.is_some() {
-        session.ui.warn("it is half restored, so that no backup of it is taken");
         return Ok(());
     }
     match keeping::take(session, place, opened, (&work.kept.before(), claim)).await {
@@ -101,10 +104,15 @@ pub(super) async fn run(
         }
         Err(error) => error,
     };
-    // Nothing was written where the database was only looked at.
-    let half = match &error {
-        RestoreError::Stopped { .. } => held(database).await.is_ok_and(|held| held.half.is_some()),
-        _ => false,
+    let of_this_dump =
+        |held: Held| held.half.is_some_and(|half| half.sha256 == work.dump.summary.sha256);
+    let half = match (&error, held(database).await) {
+        (_, Ok(held)) => of_this_dump(held),
+        // Nobody knows; whoever runs it again finds out.
+        (RestoreError::Stopped { .. } | RestoreError::Look(_) | RestoreError::Read(_), Err(_)) => {
+            true
+        }
+        (_, Err(_)) => false,
     };
     report.half = half;
     let go_on = "run the same command again: it goes on where it was stopped";

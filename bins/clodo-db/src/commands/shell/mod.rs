@@ -36,13 +36,8 @@ pub(crate) async fn run(
     places.only()?;
     let opened = places.expect(0).await?;
     let place = &places.all[0];
-    if args.write && place.wants_approval() {
-        let message =
-            format!("{}: its environment takes changes only with an approval", place.name);
-        return Err(CliError::new(Exit::Refused, "wants_approval", message)
-            .with_hint("write a migration, or leave --write out"));
-    }
     if args.write {
+        place.takes_changes("write a migration, or leave --write out")?;
         places.confirm(session, &[0], "Run what is typed, also what changes rows,", args.yes)?;
     }
     let mut shell = Shell {
@@ -180,21 +175,18 @@ impl Shell<'_> {
 
     async fn ask(&self, statement: &Statement, reads: bool) -> Result<Rows, CliError> {
         let database = &*self.opened.database;
-        let run = async {
-            match reads {
-                true => database.query(statement).await,
-                false => {
-                    let done = database.batch(std::slice::from_ref(statement)).await;
-                    done.map(|all| all.into_iter().next().unwrap_or_default())
-                }
+        // What writes is waited for: nobody could say whether it ran.
+        let done = match reads {
+            true => {
+                let run = database.query(statement);
+                self.session.cancel.run_until_cancelled(run).await.ok_or_else(|| {
+                    CliError::new(Exit::Interrupted, "interrupted", "it was interrupted")
+                })?
             }
-        };
-        let Some(done) = self.session.cancel.run_until_cancelled(run).await else {
-            let message = match reads {
-                true => "it was interrupted",
-                false => "it was interrupted: nobody knows whether the statement ran",
-            };
-            return Err(CliError::new(Exit::Interrupted, "interrupted", message));
+            false => {
+                let done = database.batch(std::slice::from_ref(statement)).await;
+                done.map(|all| all.into_iter().next().unwrap_or_default())
+            }
         };
         done.map_err(|error| failure::of_database(&self.shown, "the statement did not run", error))
     }
