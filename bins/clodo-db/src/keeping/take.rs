@@ -1,8 +1,5 @@
 use super::{Claim, Kept, Watched, interrupted, of_backup, of_io};
-use crate::{
-    failure,
-    places::{Opened, Place},
-};
+use crate::places::{Opened, Place};
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{
     BackupError, BackupOptions, BackupReport, BackupStore as _, Database, DumpSource as _, Keeper,

@@ -159,3 +159,22 @@ async fn a_plan_is_what_would_run_and_writes_nothing() {
     let rows = database.query(&Statement::new("SELECT count(*) FROM c")).await.unwrap();
     assert_eq!(rows.rows[0][0], 1.into());
 }
+
+#[tokio::test]
+async fn what_is_half_restored_is_left_alone() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let all = files(&[("0001_a.sql", "CREATE TABLE IF NOT EXISTS a (x);")]);
+    let mark =
+        "CREATE TABLE _clodo_restore (sha256, done); INSERT INTO _clodo_restore VALUES ('ab', 7);";
+    database.script(mark).await.unwrap();
+    for records in ["", "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY, name TEXT UNIQUE);"] {
+        database.script(records).await.unwrap();
+        let refused = migrator.up(&all).await.unwrap_err();
+        assert!(matches!(refused, MigrateError::HalfRestored), "{refused:?}");
+        let refused = migrator.baseline(&all, "0001_a.sql").await.unwrap_err();
+        assert!(matches!(refused, MigrateError::HalfRestored), "{refused:?}");
+    }
+    database.script("DROP TABLE _clodo_restore;").await.unwrap();
+    migrator.up(&all).await.unwrap();
+}

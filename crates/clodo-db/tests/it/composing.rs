@@ -97,6 +97,8 @@ fn what_only_a_person_can_decide_is_not_guessed() {
     assert!(why.contains("column b of table t") && why.contains("UNIQUE"), "{why}");
     let why = by_hand("CREATE TABLE t (a);", "CREATE TABLE t (b);");
     assert!(why.contains("column a of table t"), "{why}");
+    let why = by_hand("CREATE TABLE t (a, b);", "CREATE TABLE t (a, b AS (a || 'x') STORED);");
+    assert!(why.contains("column b of table t would be worked out anew"), "{why}");
     let fts = "CREATE VIRTUAL TABLE t USING fts5 (a);";
     let why = by_hand(fts, "CREATE VIRTUAL TABLE t USING fts5 (a, b);");
     assert!(why.contains("virtual table t"), "{why}");

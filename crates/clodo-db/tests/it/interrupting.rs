@@ -27,6 +27,8 @@ enum Meddling {
     Loses(usize),
     /// This request does not arrive, and nobody knows.
     Swallows(usize),
+    /// Somebody else begins to restore another dump before this request.
+    Overtakes(usize),
 }
 
 impl Meddled {
@@ -68,6 +70,10 @@ impl Database for Meddled {
                 Err(lost())
             }
             Meddling::Swallows(at) if at == call => Err(lost()),
+            Meddling::Overtakes(at) if at == call => {
+                self.inner.script("UPDATE _clodo_restore SET sha256 = 'other', done = 0").await?;
+                self.inner.script(sql).await
+            }
             _ => self.inner.script(sql).await,
         }
     }
@@ -198,6 +204,28 @@ async fn at_each_request(
         assert_eq!(compare(&original, &into).await.unwrap(), [], "request {at}");
     }
     unreachable!("there is a last request")
+}
+
+#[tokio::test]
+async fn a_restore_writes_nothing_into_another_one() {
+    let original = with_rows().await;
+    let dump = dumped(&original).await;
+    let options = RestoreOptions::default().with_request_bytes(20_000);
+    // The first request marks the database, the last one takes the mark away.
+    for at in 1.. {
+        let into = SqliteDatabase::in_memory().await.unwrap();
+        let meddled = Meddled::new(&into, Meddling::Overtakes(at));
+        let outcome = restore(&meddled, &dump, &options).await;
+        if meddled.scripts.load(Ordering::SeqCst) <= at {
+            outcome.unwrap();
+            assert!(at > 5, "{at} requests");
+            return;
+        }
+        assert!(matches!(outcome, Err(RestoreError::Overtaken)), "request {at}: {outcome:?}");
+        let mark = Statement::new("SELECT sha256, done FROM _clodo_restore");
+        let mark = into.query(&mark).await.unwrap().rows;
+        assert_eq!(mark, [["other".into(), 0.into()]], "request {at}");
+    }
 }
 
 #[tokio::test]
