@@ -9,7 +9,9 @@ use clodo_config::Platform;
 use clodo_db::Migrations;
 use serde::Serialize;
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    fs::File,
+    io,
     io::Write as _,
     path::{Path, PathBuf},
 };
@@ -52,6 +54,8 @@ pub(crate) fn next(
     words: &str,
     text: &str,
 ) -> Result<PathBuf, CliError> {
+    // Two at once would take the same number. Where a folder cannot be locked, the next look tells.
+    let alone = File::open(folder).ok().filter(|folder| folder.lock().is_ok());
     let files = Migrations::read(folder, shown).map_err(failure::of_folder)?;
     let last = files.files().iter().filter_map(|file| file.number()).max().unwrap_or(0);
     let number = format!("{:04}", last.saturating_add(1));
@@ -63,6 +67,7 @@ pub(crate) fn next(
             .with_source(error)
             .with_hint("check the folder's permissions, and whether the file is there already")
     })?;
+    drop(alone);
     Ok(path)
 }
 

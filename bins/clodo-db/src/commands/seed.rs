@@ -66,7 +66,11 @@ pub(crate) async fn run(
     let mut work = Vec::new();
     for at in 0..places.all.len() {
         let opened = places.expect(at).await?;
-        let seeds = check(session, &places.all[at], &opened, &given).await?;
+        let place = &places.all[at];
+        // What is half restored is left alone.
+        let known = place.migrator(&opened).applied().await;
+        known.map_err(|error| failure::of_migrate(&place.shown(), error))?;
+        let seeds = check(session, place, &opened, &given).await?;
         work.push((opened, seeds));
     }
     let row = |(at, (_, seeds)): (usize, &(Opened, Vec<Seed>))| Seeded {

@@ -257,6 +257,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn statement(&mut self, number: u64, sql: &str) -> Result<(), RestoreError> {
+        if let Some(word) = never_written(sql) {
+            return Err(RestoreError::Strange { statement: number, word });
+        }
         let own = is_pieces(sql);
         let is_row = sql.starts_with("INSERT INTO ");
         if is_row && !own && self.tables.is_none() {
@@ -370,6 +373,25 @@ impl Run<'_> {
             return Err(RestoreError::Stopped { statement: done + 1, done, source: error });
         }
     }
+}
+
+/// The first word of a statement that no backup holds and that reaches beyond the database. A checksum
+/// says that a dump is whole, not who wrote it.
+fn never_written(sql: &str) -> Option<&'static str> {
+    let mut rest = sql.trim_start();
+    while let Some(comment) = rest
+        .strip_prefix("--")
+        .map(|rest| rest.split_once('\n'))
+        .or_else(|| rest.strip_prefix("/*").map(|rest| rest.split_once("*/")))
+    {
+        rest = comment.map_or("", |(_, behind)| behind.trim_start());
+    }
+    let is =
+        |word: &&str| rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    if rest.starts_with("PRAGMA ") {
+        return None;
+    }
+    ["ATTACH", "DETACH", "VACUUM", "PRAGMA"].into_iter().find(is)
 }
 
 /// Whether a statement puts a large value together, for a row that comes behind it.

@@ -43,6 +43,14 @@ pub enum RestoreError {
         /// Their names.
         tables: Vec<String>,
     },
+    /// A statement that no backup holds.
+    #[error("statement {statement} of the backup is {word}, which no backup holds")]
+    Strange {
+        /// Which one, from 1.
+        statement: u64,
+        /// Its first word.
+        word: &'static str,
+    },
     /// Another restore has begun in the same database, or ended there. What it does counts.
     #[error("another restore works on the database")]
     Overtaken,
@@ -77,6 +85,7 @@ impl RestoreError {
             Self::Contentless { .. } => {
                 "restore into a SQLite file, or drop those tables and index the texts again"
             }
+            Self::Strange { .. } => "somebody else wrote it: do not trust what else is in it",
             Self::Overtaken => "see that nobody else restores, then look at what is in it",
             Self::Stopped { done: 0, .. } => "nothing was written; see what the database says",
             Self::Stopped { .. } => {

@@ -3,7 +3,7 @@ use crate::{
     database::Database,
     error::{DatabaseError, DatabaseErrorKind},
     identifier::literal,
-    migrations::{Migrations, Migrator, RECORDS},
+    migrations::{MigrateError, Migrations, Migrator, RECORDS},
     statement::{Rows, Statement},
     value::Value,
 };
@@ -218,6 +218,10 @@ async fn migrations(
     let migrator = Migrator::new(database).with_records(options.records.clone());
     let status = match migrator.status(options.files).await {
         Ok(status) => status,
+        Err(MigrateError::HalfRestored) => {
+            let said = "it is half restored: restore that backup again, and it goes on";
+            return report.add(check, Verdict::Found, said);
+        }
         Err(error) => {
             let said = format!("it could not be looked at: {error}");
             return report.add(check, Verdict::Skipped, said);

@@ -1,15 +1,16 @@
 use crate::{
     args::DownArgs,
     failure,
-    keeping::{Kept, moment},
+    keeping::{Kept, moment, of_io},
     places::{Opened, Place, Places},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_db::{
-    Back, MigrateError, MigrationFile, Migrations, PlannedMigration, Reversal, StoredBackup,
-    lint_on,
+    Back, DumpSource as _, Keeper, MigrateError, MigrationFile, Migrations, PlannedMigration,
+    Reversal, StoredBackup, lint_on, literal,
 };
 use clodo_types::{Finding, Severity, Timestamp};
+use std::io::BufRead as _;
 
 /// What would become of one database.
 pub(super) struct Checked {
@@ -94,7 +95,7 @@ async fn no_way(
             let command = place.name.command(&format!("rewind {before}"));
             Some(format!("`{command}` goes back to before it was applied"))
         }
-        (Some(when), None) => last_before(kept.list()?, kept.before().list()?, when).map(|one| {
+        (Some(when), None) => without(kept, name, when)?.map(|one| {
             let command = place.name.command(&format!("restore {} --over", one.name));
             format!("`{command}` goes back to before it was applied")
         }),
@@ -107,21 +108,43 @@ async fn no_way(
     Ok(refused.with_hint(hint))
 }
 
-/// The backup that was taken last before a migration was recorded, whose time has seconds: within that
+/// The last backup from before a migration was recorded that does not hold its name: one that was
+/// taken back and applied again may be in those between.
+fn without(kept: &Kept, name: &str, when: Timestamp) -> Result<Option<StoredBackup>, CliError> {
+    let before = kept.before();
+    for one in earlier(kept.list()?, before.list()?, when) {
+        let from = if kept.path(&one.name).exists() { kept } else { &before };
+        let unreadable = |error| of_io(&format!("could not read {}", one.name), error);
+        let store = from.store()?;
+        let dump = Keeper::new(&store).dump(&one.name);
+        let mut input = dump.open().map_err(unreadable)?;
+        let (mut line, mut holds) = (Vec::new(), false);
+        while !holds && input.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
+            holds = String::from_utf8_lossy(&line).contains(&literal(name));
+            line.clear();
+        }
+        if !holds {
+            return Ok(Some(one));
+        }
+    }
+    Ok(None)
+}
+
+/// Backups from before a migration was recorded, the last one first. Its time has seconds: within that
 /// second `up --backup` took its own first.
-fn last_before(
+fn earlier(
     all: Vec<StoredBackup>,
     before: Vec<StoredBackup>,
     when: Timestamp,
-) -> Option<StoredBackup> {
+) -> Vec<StoredBackup> {
     let taken = |one: &StoredBackup| one.taken().map_or(i64::MAX, Timestamp::as_millis);
     let second = when.as_millis()..when.as_millis().saturating_add(1_000);
     let own = before.iter().filter(|one| second.contains(&taken(one))).min_by_key(|one| taken(one));
-    if let Some(own) = own {
-        return Some(own.clone());
-    }
+    let own = own.cloned();
     let earlier = all.into_iter().chain(before).filter(|one| taken(one) < second.start);
-    earlier.max_by_key(taken)
+    let mut earlier: Vec<StoredBackup> = earlier.collect();
+    earlier.sort_by_key(|one| std::cmp::Reverse(taken(one)));
+    own.into_iter().chain(earlier).collect()
 }
 
 /// The moment that SQLite writes as `2026-11-29 12:00:00`, in UTC; its whole second.
@@ -143,7 +166,7 @@ mod tests {
         let when = Timestamp::from_millis(5_000);
         let named = |all: &[i64], before: &[i64]| {
             let list = |some: &[i64]| some.iter().map(|millis| at(*millis)).collect();
-            let found = last_before(list(all), list(before), when)?;
+            let found = earlier(list(all), list(before), when).into_iter().next()?;
             found.taken().map(Timestamp::as_millis)
         };
         assert_eq!(named(&[1_000, 4_999, 5_001, 9_000], &[2_000]), Some(4_999));

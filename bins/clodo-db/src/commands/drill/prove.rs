@@ -7,7 +7,7 @@ use crate::{
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{
     BackupError, Database, DatabaseError, Moments, RestoreError, RestoreOptions, SqliteDatabase,
-    Statement, compare, restore,
+    Statement, compare, held, restore,
 };
 use clodo_sqlite::{Durability, OpenOptions};
 use clodo_types::{Clock as _, SystemClock};
@@ -117,6 +117,13 @@ pub(super) async fn prove(
         return Ok(());
     }
     drilled.unsound = unsound(&again).await.map_err(failed)?;
+    let came = held(&again).await.map_err(|error| of_backup(&place.shown(), error))?.rows;
+    for (table, said) in &dump.summary.rows {
+        let came = came.get(table).copied().unwrap_or_default();
+        if came != *said {
+            drilled.unsound.push(format!("table {table} has {came} rows, and {said} were written"));
+        }
+    }
     drilled.verdict = if drilled.unsound.is_empty() { Verdict::Good } else { Verdict::NotSound };
     if let Some(live) = live
         && drilled.verdict.is_good()

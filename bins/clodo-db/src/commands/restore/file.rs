@@ -8,7 +8,8 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit};
 use clodo_db::{
-    DatabaseError, DatabaseErrorKind, Moments as _, RestoreOptions, SqliteDatabase, held, restore,
+    Database as _, DatabaseError, DatabaseErrorKind, Moments as _, RestoreOptions, SqliteDatabase,
+    Statement, held, restore,
 };
 use clodo_sqlite::{Durability, OpenOptions, SqliteErrorKind, rusqlite};
 use std::{
@@ -66,9 +67,10 @@ pub(super) async fn into_own(
         _ => error,
     })?;
     let live = live(work, &to).await?;
-    let moment = moment(work, &live).await?;
+    let moment = moment(work, &live).await.map_err(|error| error.with_hint(cannot))?;
     let held = held(&*opened.database).await;
-    let held = held.map_err(|error| keeping::of_backup(&place.shown(), error))?;
+    let held = held.map_err(|error| keeping::of_backup(&place.shown(), error).with_hint(cannot))?;
+    no_others(work, &live).await?;
     if !held.is_empty() {
         if !work.args.over {
             return Err(of_restore(&place.shown(), clodo_db::RestoreError::NotEmpty)
@@ -95,6 +97,21 @@ pub(super) async fn into_own(
     filled(work, (&live, &moment), &to, report).await
 }
 
+/// Tables that no backup holds would be gone for good.
+async fn no_others(work: &Work<'_, '_>, live: &SqliteDatabase) -> Result<(), CliError> {
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '_clodo_restore' \
+               AND (lower(name) GLOB '_cf_*' OR lower(name) GLOB '_clodo_*') \
+               AND name NOT GLOB '_clodo_stage_*' AND name NOT GLOB '_clodo_pieces*' LIMIT 1";
+    let rows = live.query(&Statement::new(sql)).await;
+    let name = work.places.all[0].shown();
+    let rows = rows.map_err(|error| failure::of_database(&name, "it cannot be read", error))?.rows;
+    let Some(other) = rows.first().and_then(|row| row.first()?.as_text()) else { return Ok(()) };
+    let message =
+        format!("{name}: table {} is in no backup, and would be gone", other.escape_debug());
+    Err(CliError::new(Exit::Refused, "not_in_backups", message)
+        .with_hint("rename or drop it, or restore into another file"))
+}
+
 async fn live(work: &Work<'_, '_>, to: &Path) -> Result<SqliteDatabase, CliError> {
     let options = OpenOptions::default().with_create(false).with_keep_journal();
     let opened = SqliteDatabase::open(to, options).await;
@@ -115,6 +132,9 @@ async fn made(work: &Work<'_, '_>, to: &Path, report: &mut RestoreReport) -> Res
     let failed = |error| of_io(&format!("could not make {}", to.display()), error);
     let placed = place(&scratch, to);
     claim.end();
+    if placed.is_err() {
+        report.restored = None;
+    }
     match placed {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(in_the_way(to)),
         placed => placed.map_err(failed),
