@@ -33,6 +33,25 @@ pub(crate) fn of_folder(error: FolderError) -> CliError {
     CliError::of(exit, "migrations", error).with_hint(hint)
 }
 
+/// Ctrl-C between two calls.
+pub(crate) fn interrupted(hint: &str) -> CliError {
+    CliError::new(Exit::Interrupted, "interrupted", "it was interrupted").with_hint(hint)
+}
+
+/// A person was asked, and did not agree.
+pub(crate) fn not_confirmed() -> CliError {
+    CliError::new(Exit::Refused, "not_confirmed", "nobody said yes")
+        .with_hint("answer `y`, or give --yes")
+}
+
+/// The error of a run of which something was done, and stays: the same command goes on.
+pub(crate) fn after_a_part(error: CliError, done: bool) -> CliError {
+    match done && error.exit() != Exit::Interrupted {
+        true => error.with_exit(Exit::Partly),
+        false => error,
+    }
+}
+
 /// A call of the platform that failed.
 pub(crate) fn of_platform(error: PlatformError) -> CliError {
     let (exit, kind) = match error.kind() {

@@ -1,6 +1,7 @@
 //! Findings: for people, for code scanning, for GitHub.
 
-use clodo_cli::{Tone, Ui};
+use crate::failure;
+use clodo_cli::{CliError, Tone, Ui};
 use clodo_types::{Finding, Severity};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -15,6 +16,31 @@ pub(crate) fn say<'a>(ui: &Ui, findings: impl IntoIterator<Item = &'a Finding>) 
             Severity::Note => ui.warn(&text(finding)),
         }
     }
+}
+
+/// Whether one of them refuses what was asked for.
+pub(crate) fn blocks(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Block)
+}
+
+/// Gathers what is found in several databases, which share their files: each finding once. They are
+/// said, but for the first that blocks: that is the error of the run.
+pub(crate) fn gathered<'a>(
+    ui: &Ui,
+    found: impl IntoIterator<Item = &'a Finding>,
+    all: &mut Vec<Finding>,
+) -> Option<CliError> {
+    for finding in found {
+        if !all.contains(finding) {
+            all.push(finding.clone());
+        }
+    }
+    let is_block = |one: &&Finding| one.severity == Severity::Block;
+    let count = all.iter().filter(is_block).count();
+    let first = all.iter().position(|one| is_block(&one));
+    let others = all.iter().enumerate().filter(|(at, _)| Some(*at) != first);
+    say(ui, others.map(|(_, finding)| finding));
+    Some(failure::of_finding(&all[first?], count))
 }
 
 /// One finding: its place, what it says, its rule, and how to mend it.

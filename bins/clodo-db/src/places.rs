@@ -234,8 +234,7 @@ impl<'a> Places<'a> {
         if session.ui.confirm(&format!("{doing} in {names}{platform}?"), "--yes")? {
             return Ok(());
         }
-        Err(CliError::new(Exit::Refused, "not_confirmed", "nobody said yes")
-            .with_hint("answer `y`, or give --yes"))
+        Err(failure::not_confirmed())
     }
 }
 
@@ -345,7 +344,7 @@ impl Place {
     }
 
     /// Whether its environment takes changes only with an approval, which this program cannot give.
-    pub(crate) fn wants_approval(&self) -> bool {
+    fn wants_approval(&self) -> bool {
         self.protection == Protection::Approve
     }
 

@@ -1,5 +1,6 @@
 use crate::{
     args::BackupArgs,
+    failure,
     keeping::{self, Kept, Taken, of_io},
     places::Places,
     report::{ApiCalls, DatabaseName, FORMAT},
@@ -124,7 +125,7 @@ async fn one(
     row: &mut Row,
 ) -> Result<(), CliError> {
     if session.cancel.is_cancelled() {
-        return Err(keeping::interrupted("run the same command again for the rest"));
+        return Err(failure::interrupted("run the same command again for the rest"));
     }
     let Some(opened) = places.find(at).await? else {
         row.fate = Fate::Missing;
@@ -173,13 +174,8 @@ fn conclude(
     // Whoever interrupted it wants to hear that.
     let interrupted = failed.iter().position(|error| error.exit() == Exit::Interrupted);
     let first = failed.into_iter().nth(interrupted.unwrap_or_default());
-    let error = first.or_else(|| not_consistent(rows)).map(|error| {
-        if done && error.exit() != Exit::Interrupted {
-            error.with_exit(Exit::Partly)
-        } else {
-            error
-        }
-    });
+    let error =
+        first.or_else(|| not_consistent(rows)).map(|error| failure::after_a_part(error, done));
     session.ui.document(&BackupDocument {
         version: FORMAT,
         outcome: error.as_ref().map_or("done", |error| error.exit().outcome()),

@@ -1,5 +1,6 @@
 use crate::{
     args::HealthArgs,
+    failure,
     places::{Opened, Place, Places},
     report::{ApiCalls, DatabaseName, FORMAT, visible},
 };
@@ -37,7 +38,7 @@ pub(crate) async fn run(
     let mut databases = Vec::new();
     for at in 0..places.all.len() {
         if session.cancel.is_cancelled() {
-            return Err(CliError::new(Exit::Interrupted, "interrupted", "it was interrupted"));
+            return Err(failure::interrupted("run it again"));
         }
         let report = match places.find(at).await {
             Ok(Some(opened)) => look(&places.all[at], &opened, args).await,

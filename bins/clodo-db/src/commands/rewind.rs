@@ -42,8 +42,7 @@ pub(crate) async fn run(
     // Always: what was written since is lost, wherever it is.
     let question = format!("Put {name} back, and lose what was written since?");
     if !args.yes && !session.ui.confirm(&question, "--yes")? {
-        let error = CliError::new(Exit::Refused, "not_confirmed", "nobody said yes");
-        return Err(error.with_hint("answer `y`, or give --yes"));
+        return Err(failure::not_confirmed());
     }
     let previous = d1.rewind(&bookmark).await.map_err(failure::of_platform)?;
     session.ui.document(&RewindDocument {

@@ -105,17 +105,15 @@ pub(crate) async fn run(
 }
 
 fn refuse_protected(place: &Place, args: &SeedArgs) -> Result<(), CliError> {
-    let refused = |why: &str, hint: &str| {
-        let message = format!("{}: {why}", place.name);
-        Err(CliError::new(Exit::Refused, "protected", message).with_hint(hint))
-    };
-    if place.wants_approval() {
-        let hint = "write a migration: `clodo-deploy deploy` asks for an approval and applies it";
-        return refused("its environment takes changes only with an approval", hint);
-    }
+    place.takes_changes(
+        "write a migration: `clodo-deploy deploy` asks for an approval and applies it",
+    )?;
     if place.is_protected() && !args.into_protected {
-        let hint = "name another `--env`; give --into-protected when real data may get these rows";
-        return refused("its environment is protected, and seeds are made up", hint);
+        let name = &place.name;
+        let message = format!("{name}: its environment is protected, and seeds are made up");
+        return Err(CliError::new(Exit::Refused, "protected", message).with_hint(
+            "name another `--env`; give --into-protected when real data may get these rows",
+        ));
     }
     Ok(())
 }
@@ -154,8 +152,7 @@ async fn plant(
     file: &mut SeededFile,
 ) -> Result<(), CliError> {
     if session.cancel.is_cancelled() {
-        let error = CliError::new(Exit::Interrupted, "interrupted", "it was interrupted");
-        return Err(error.with_hint("run the same command again"));
+        return Err(failure::interrupted("run the same command again"));
     }
     match seed.run(&*opened.database).await {
         Ok(changes) => {

@@ -1,4 +1,5 @@
-use super::{Kept, interrupted, of_io};
+use super::{Kept, of_io};
+use crate::failure::interrupted;
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{DumpSource as _, RestoreError, Summary, verify_text};
 use clodo_types::Location;

@@ -5,11 +5,6 @@ use clodo_cli::{CliError, Exit};
 use clodo_db::{BackupError, RestoreError};
 use std::io;
 
-/// Ctrl-C between two calls.
-pub(crate) fn interrupted(hint: &str) -> CliError {
-    CliError::new(Exit::Interrupted, "interrupted", "it was interrupted").with_hint(hint)
-}
-
 /// A file or folder that cannot be read or written.
 pub(crate) fn of_io(doing: &str, error: io::Error) -> CliError {
     let (exit, kind, hint) = match error.kind() {

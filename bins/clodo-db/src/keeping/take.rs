@@ -1,5 +1,8 @@
-use super::{Claim, Kept, Watched, interrupted, of_backup, of_io};
-use crate::places::{Opened, Place};
+use super::{Claim, Kept, Watched, of_backup, of_io};
+use crate::{
+    failure::interrupted,
+    places::{Opened, Place},
+};
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{
     BackupError, BackupOptions, BackupReport, BackupStore as _, Database, DumpSource as _, Keeper,

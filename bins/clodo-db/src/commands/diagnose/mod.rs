@@ -47,7 +47,7 @@ pub(crate) async fn run(
     let mut databases = Vec::new();
     for at in 0..places.all.len() {
         if session.cancel.is_cancelled() {
-            return Err(CliError::new(Exit::Interrupted, "interrupted", "it was interrupted"));
+            return Err(failure::interrupted("run it again"));
         }
         let opened = places.expect(at).await?;
         let place = &places.all[at];

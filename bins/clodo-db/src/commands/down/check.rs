@@ -1,6 +1,7 @@
 use crate::{
     args::DownArgs,
     failure,
+    findings::blocks,
     keeping::{Kept, moment, of_io},
     places::{Opened, Place, Places},
 };
@@ -9,7 +10,7 @@ use clodo_db::{
     Back, DumpSource as _, Keeper, MigrateError, MigrationFile, Migrations, PlannedMigration,
     Reversal, StoredBackup, lint_on, literal,
 };
-use clodo_types::{Finding, Severity, Timestamp};
+use clodo_types::{Finding, Timestamp};
 use std::io::BufRead as _;
 
 /// What would become of one database.
@@ -67,10 +68,6 @@ pub(super) async fn check(
         checked.plan = migrator.plan_down(&checked.reversals).await.map_err(of_migrate)?;
     }
     Ok(checked)
-}
-
-fn blocks(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Block)
 }
 
 /// There is no file; the hint names the way that is left: what there was before it was applied.

@@ -4,7 +4,6 @@ mod report;
 use crate::{args::DownArgs, failure, findings, keeping, places::Places};
 use check::{Checked, check};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
-use clodo_types::Severity;
 use report::{DownReport, Event, Fate, RebuildDocument};
 
 /// `clodo-db down`: as for `up`, every database is checked before the first one is changed, and those
@@ -27,11 +26,9 @@ pub(crate) async fn run(
     if args.dry_run || which.is_empty() {
         return report::conclude(session, &places, args, report, None);
     }
-    if let Some(at) = which.iter().find(|at| places.all[**at].wants_approval()) {
-        let name = &places.all[*at].name;
-        let message = format!("{name}: its environment takes changes only with an approval");
-        let refused = CliError::new(Exit::Refused, "wants_approval", message);
-        let refused = refused.with_hint("write a new migration that goes forward instead");
+    let hint = "write a new migration that goes forward instead";
+    let allowed = which.iter().try_for_each(|at| places.all[*at].takes_changes(hint));
+    if let Err(refused) = allowed {
         return report::conclude(session, &places, args, report, Some(refused));
     }
     sure(session, &places, &checked, &which, args)?;
@@ -61,8 +58,7 @@ fn sure(
     if args.yes || session.ui.confirm(&question, "--yes")? {
         return Ok(());
     }
-    let error = CliError::new(Exit::Refused, "not_confirmed", "nobody said yes");
-    Err(error.with_hint("answer `y`, or give --yes"))
+    Err(failure::not_confirmed())
 }
 
 /// Why nothing may be taken back, if so; findings are said.
@@ -71,20 +67,9 @@ fn refused(
     checked: &mut [Checked],
     report: &mut DownReport,
 ) -> Option<CliError> {
-    for finding in checked.iter().flat_map(|one| &one.findings) {
-        // Databases of customers share their files.
-        if !report.findings.contains(finding) {
-            report.findings.push(finding.clone());
-        }
-    }
-    let is_block = |one: &&clodo_types::Finding| one.severity == Severity::Block;
-    let count = report.findings.iter().filter(is_block).count();
-    let first = report.findings.iter().position(|one| one.severity == Severity::Block);
-    // The first one is the error of the run.
-    let others = report.findings.iter().enumerate().filter(|(at, _)| Some(*at) != first);
-    findings::say(&session.ui, others.map(|(_, finding)| finding));
-    let disagree = checked.iter_mut().find_map(|one| one.refused.take());
-    disagree.or_else(|| Some(failure::of_finding(&report.findings[first?], count)))
+    let found = checked.iter().flat_map(|one| &one.findings);
+    let blocked = findings::gathered(&session.ui, found, &mut report.findings);
+    checked.iter_mut().find_map(|one| one.refused.take()).or(blocked)
 }
 
 /// Takes back what was checked in one database, the last migration first.
@@ -112,7 +97,7 @@ async fn take_back(
     let line = session.ui.progress(place.shown());
     for reversal in &checked.reversals {
         if session.cancel.is_cancelled() {
-            return Err(keeping::interrupted("`clodo-db status` says what is taken back"));
+            return Err(failure::interrupted("`clodo-db status` says what is taken back"));
         }
         line.set(&reversal.name);
         session.ui.event(&Event::started(&place.name, &reversal.name))?;

@@ -5,6 +5,7 @@ use crate::{
         backup::BackupRow,
         up::{PlanDocument, kept},
     },
+    failure,
     places::{Place, Places},
     report::{ApiCalls, DatabaseName, FORMAT},
 };
@@ -172,10 +173,7 @@ pub(super) fn conclude(
 ) -> Result<Exit, CliError> {
     report.settle(places, args.dry_run);
     let partly = report.databases.iter().any(|one| !one.reverted.is_empty());
-    let failed = failed.map(|error| match partly && error.exit() != Exit::Interrupted {
-        true => error.with_exit(Exit::Partly),
-        false => error,
-    });
+    let failed = failed.map(|error| failure::after_a_part(error, partly));
     let idle = report.databases.iter().all(|row| row.fate == Fate::Unchanged);
     let outcome = match &failed {
         Some(error) => error.exit().outcome(),

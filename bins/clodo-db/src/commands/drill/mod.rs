@@ -3,6 +3,7 @@ mod report;
 
 use crate::{
     args::DrillArgs,
+    failure,
     keeping::{self, Kept},
     places::Places,
     report::{ApiCalls, FORMAT},
@@ -37,7 +38,7 @@ pub(crate) async fn run(
     let mut all = Vec::new();
     for at in 0..places.all.len() {
         if session.cancel.is_cancelled() {
-            return Err(keeping::interrupted("run it again"));
+            return Err(failure::interrupted("run it again"));
         }
         let kept = places.kept(session, global, at, args.from.as_deref());
         let mut drilled = Drilled::new(&places.all[at].name);

@@ -1,7 +1,7 @@
 use super::report::{Compared, DifferenceRow, Drilled, Verdict};
 use crate::{
-    failure,
-    keeping::{Claim, Dump, Watched, interrupted, of_backup},
+    failure::{self, interrupted},
+    keeping::{Claim, Dump, Watched, of_backup},
     places::{Opened, Place},
 };
 use clodo_cli::{CliError, Exit, Session};

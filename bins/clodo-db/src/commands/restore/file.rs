@@ -2,8 +2,8 @@
 
 use super::{Into, RestoreReport, Work};
 use crate::{
-    failure,
-    keeping::{self, Claim, Watched, interrupted, of_io, of_restore, shown},
+    failure::{self, interrupted},
+    keeping::{self, Claim, Watched, of_io, of_restore, shown},
     places::open_file,
 };
 use clodo_cli::{CliError, Exit};

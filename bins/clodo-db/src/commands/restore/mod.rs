@@ -5,6 +5,7 @@ mod report;
 
 use crate::{
     args::RestoreArgs,
+    failure,
     keeping::{Dump, Kept},
     places::Places,
 };
@@ -62,7 +63,6 @@ impl Work<'_, '_> {
         if self.args.yes || self.session.ui.confirm(question, "--yes")? {
             return Ok(());
         }
-        let error = CliError::new(Exit::Refused, "not_confirmed", "nobody said yes");
-        Err(error.with_hint("answer `y`, or give --yes"))
+        Err(failure::not_confirmed())
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Into, RestoreReport, Work};
 use crate::{
-    failure,
-    keeping::{self, Claim, Watched, interrupted, of_backup, of_restore},
+    failure::{self, interrupted},
+    keeping::{self, Claim, Watched, of_backup, of_restore},
     places::Opened,
 };
 use clodo_cli::{CliError, Exit};

@@ -179,9 +179,8 @@ impl Shell<'_> {
         let done = match reads {
             true => {
                 let run = database.query(statement);
-                self.session.cancel.run_until_cancelled(run).await.ok_or_else(|| {
-                    CliError::new(Exit::Interrupted, "interrupted", "it was interrupted")
-                })?
+                let done = self.session.cancel.run_until_cancelled(run).await;
+                done.ok_or_else(|| failure::interrupted("nothing was changed"))?
             }
             false => {
                 let done = database.batch(std::slice::from_ref(statement)).await;

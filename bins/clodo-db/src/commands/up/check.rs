@@ -1,10 +1,11 @@
 use crate::{
     failure,
+    findings::blocks,
     places::{Opened, Place},
 };
 use clodo_cli::CliError;
 use clodo_db::{MigrateError, PlannedMigration, SqliteDatabase};
-use clodo_types::{Finding, Severity};
+use clodo_types::Finding;
 use std::sync::Arc;
 
 /// What would become of one database.
@@ -64,8 +65,4 @@ async fn on_live(place: &Place, opened: &Opened) -> Result<Checked, CliError> {
         checked.plan = plan.map_err(of_migrate)?;
     }
     Ok(checked)
-}
-
-fn blocks(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Block)
 }

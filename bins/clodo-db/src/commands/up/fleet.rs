@@ -99,8 +99,8 @@ impl<'a> Fleet<'a> {
         while let Some(file) = pending.peek() {
             let name = file.name.clone();
             if self.session.cancel.is_cancelled() {
-                let error = CliError::new(Exit::Interrupted, "interrupted", "it was interrupted");
-                return Err(error.with_hint("run the same command again to apply the rest"));
+                let hint = "run the same command again to apply the rest";
+                return Err(failure::interrupted(hint));
             }
             if self.failed.load(Ordering::Acquire) {
                 if !row.applied.is_empty() {

@@ -4,8 +4,7 @@ mod report;
 
 use crate::{args::UpArgs, failure, findings, keeping::Kept, places::Places};
 use check::{Checked, check};
-use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_types::Severity;
+use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
 use fleet::{Fleet, Job};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use report::{UpDocument, UpReport};
@@ -33,20 +32,13 @@ pub(crate) async fn run(
     if which.is_empty() {
         return conclude(session, &places, args, report, None);
     }
-    if let Some(at) = which.iter().find(|at| places.all[**at].wants_approval()) {
-        let message = format!(
-            "{}: its environment takes changes only with an approval",
-            places.all[*at].name
-        );
-        let refused = CliError::new(Exit::Refused, "wants_approval", message);
-        let refused = refused.with_hint("`clodo-deploy deploy` asks for one and migrates with it");
+    let hint = "`clodo-deploy deploy` asks for one and migrates with it";
+    let allowed = which.iter().try_for_each(|at| places.all[*at].takes_changes(hint));
+    if let Err(refused) = allowed {
         return conclude(session, &places, args, report, Some(refused));
     }
     let files: usize = checked.iter().map(|one| one.plan.len()).sum();
-    let doing = match files {
-        1 => "Apply 1 migration".to_owned(),
-        files => format!("Apply {files} migrations"),
-    };
+    let doing = format!("Apply {}", counted(files, "migration"));
     places.confirm(session, &which, &doing, args.yes)?;
     let which: BTreeSet<usize> = which.into_iter().collect();
     let keep = |at: usize| args.backup.then(|| places.kept(session, global, at, None));
@@ -70,22 +62,9 @@ async fn check_all(places: &mut Places<'_>, args: &UpArgs) -> Result<Vec<Checked
 
 /// Why nothing may be applied, if so; findings are said.
 fn refused(session: &Session, checked: &mut [Checked], report: &mut UpReport) -> Option<CliError> {
-    for one in checked.iter() {
-        for finding in &one.findings {
-            // Databases of customers share their files.
-            if !report.findings.contains(finding) {
-                report.findings.push(finding.clone());
-            }
-        }
-    }
-    let blocks = |one: &&clodo_types::Finding| one.severity == Severity::Block;
-    let count = report.findings.iter().filter(blocks).count();
-    // The first one is the error of the run.
-    let first = report.findings.iter().position(|one| one.severity == Severity::Block);
-    let others = report.findings.iter().enumerate().filter(|(at, _)| Some(*at) != first);
-    findings::say(&session.ui, others.map(|(_, finding)| finding));
-    let disagree = checked.iter_mut().find_map(|one| one.refused.take());
-    disagree.or_else(|| Some(failure::of_finding(&report.findings[first?], count)))
+    let found = checked.iter().flat_map(|one| &one.findings);
+    let blocked = findings::gathered(&session.ui, found, &mut report.findings);
+    checked.iter_mut().find_map(|one| one.refused.take()).or(blocked)
 }
 
 /// Says who is where, and what there is to do.
@@ -98,11 +77,7 @@ fn conclude(
 ) -> Result<Exit, CliError> {
     report.settle(places, args.dry_run);
     let partly = report.databases.iter().any(|one| !one.applied.is_empty());
-    // What is applied stays; the same command goes on.
-    let failed = failed.map(|error| match partly && error.exit() != Exit::Interrupted {
-        true => error.with_exit(Exit::Partly),
-        false => error,
-    });
+    let failed = failed.map(|error| failure::after_a_part(error, partly));
     let document = UpDocument::new(&report, args.dry_run, places.calls(), failed.as_ref());
     session.ui.document(&document)?;
     session.ui.text(report.text(args.dry_run).trim_end())?;
