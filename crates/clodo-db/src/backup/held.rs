@@ -54,12 +54,13 @@ pub async fn held(database: &dyn Database) -> Result<Held, BackupError> {
         let counts: Vec<String> = some.iter().map(count).collect();
         let answer = ask(database, &format!("SELECT {}", counts.join(", "))).await?;
         let counts = answer.rows.first().map(Vec::as_slice).unwrap_or_default();
+        let strange = || BackupError::Answer("numbers of rows".to_owned());
         if counts.len() != some.len() {
-            return Err(BackupError::Answer("numbers of rows".to_owned()));
+            return Err(strange());
         }
         for (table, count) in some.iter().zip(counts) {
             let count = count.as_integer().and_then(|count| count.try_into().ok());
-            rows.insert(table.name.clone(), count.unwrap_or_default());
+            rows.insert(table.name.clone(), count.ok_or_else(strange)?);
         }
     }
     Ok(Held { rows, views: layout.views.len(), half })
