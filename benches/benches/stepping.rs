@@ -5,13 +5,13 @@
 
 use async_trait::async_trait;
 use clodo_saga::{
-    Ending, Holder, LeaseGuard, LeaseOptions, Look, Outputs, RunContext, RunHeader, SqliteStore,
-    Step, StepError, StepId, Undo, run,
+    Earlier, Ending, Holder, LeaseGuard, LeaseOptions, Look, Outputs, RunContext, RunHeader,
+    SqliteStore, Step, StepError, StepId, Undo, run,
 };
 use clodo_types::{Clock, DeploymentId, SystemClock};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::Value;
-use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc};
 
 const STEPS: usize = 200;
 
@@ -73,7 +73,7 @@ async fn carry_out(store: &Arc<SqliteStore>, number: u64, chain: bool) {
     let mut cx = RunContext::new(Arc::clone(store) as _, clock);
     cx.lease = Some(Arc::clone(&lease));
     cx.concurrency = NonZeroUsize::new(6).expect("6 is not 0");
-    let report = run(steps(chain), header, BTreeMap::new(), &cx, |_| Value::Null).await;
+    let report = run(steps(chain), header, Earlier::default(), &cx, |_| Value::Null).await;
     assert_eq!(report.expect("it runs").ending, Ending::Completed);
     drop(cx);
     Arc::into_inner(lease).expect("nobody else has it").release().await.expect("it is given back");

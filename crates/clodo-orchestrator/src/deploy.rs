@@ -152,7 +152,8 @@ async fn prepare_with_history(
     options: &DeployOptions,
 ) -> Result<(Prepared, History), DeployError> {
     let read = History::read(&*cx.journal, &desired.portfolio);
-    let history = read.await.map_err(DeployError::Journal)?;
+    let mut history = read.await.map_err(DeployError::Journal)?;
+    history.go_on(desired);
     for interrupted in history.unfinished() {
         cx.listener.hear(&DeployEvent::InterruptedFound(interrupted.id));
     }

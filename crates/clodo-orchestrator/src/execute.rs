@@ -5,7 +5,7 @@ use crate::{
     error::DeployError,
     event::Forward,
     history::{History, Past},
-    plan::{Action, Fate},
+    plan::{Action, Fate, Plan, PlannedStep, PlannedTarget},
     record::{Finish, Occasion, Opening, RecordedVersion},
     report::{DeployReport, FailureReport, Leftover, Outcome},
     step::{Facts, steps},
@@ -13,11 +13,15 @@ use crate::{
     word::Ear,
 };
 use clodo_saga::{
-    Closing, Ending, LeaseGuard, Outputs, RunContext, RunError, RunHeader, RunReport, StepId, run,
+    Closing, Earlier, Ending, LeaseGuard, Outputs, RunContext, RunError, RunHeader, RunReport,
+    StepId, run,
 };
 use clodo_types::{DeploymentId, PortfolioName, Timestamp};
 use serde_json::Value;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A plan that nobody objected to, and all that is needed to carry it out.
 #[derive(Debug)]
@@ -79,11 +83,45 @@ async fn apply(
     let finish =
         |run: &RunReport| serde_json::to_value(finish(work, &facts, run)).unwrap_or_default();
     let steps = steps(plan, &facts, cx);
-    match run(steps, header, work.history.before.clone(), &run_cx, finish).await {
+    let mut earlier = Earlier::new(work.history.before.clone());
+    earlier.outputs = untouched(work);
+    match run(steps, header, earlier, &run_cx, finish).await {
         Ok(report) => Ok(describe(cx, work, &facts, report)),
         Err(RunError::Suspended) => Err(DeployError::Suspended(work.deployment.clone())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Outputs of the steps that an interrupted deployment took, on Workers that it finished and that
+/// nobody has changed since: nothing about them needs a second look.
+fn untouched(work: &Work) -> BTreeMap<StepId, Value> {
+    let (plan, done) = (&work.prepared.plan, &work.history.done);
+    if done.is_empty() {
+        return BTreeMap::new();
+    }
+    let committed = |worker: &WorkerRef| {
+        let id = commits(plan, worker).next_back()?.id.clone();
+        updated_on(done.get(&id)?)
+    };
+    let is_untouched = |target: &&PlannedTarget| {
+        let account = work.prepared.observed.accounts.get(&target.worker.account);
+        let live = account.and_then(|account| account.workers.get(&target.worker.worker));
+        live.is_some_and(|live| {
+            live.mark().hashes == target.hashes
+                && live.updated_on.is_some()
+                && live.updated_on == committed(&target.worker)
+                && !work.occasion.redeploy.contains(&target.id)
+        })
+    };
+    let workers: BTreeSet<&WorkerRef> =
+        plan.targets.iter().filter(is_untouched).map(|target| &target.worker).collect();
+    let of_untouched = plan
+        .steps
+        .iter()
+        .filter(|step| step.worker().is_some_and(|worker| workers.contains(&worker)));
+    let outputs =
+        of_untouched.filter_map(|step| Some((step.id.clone(), done.get(&step.id)?.clone())));
+    outputs.collect()
 }
 
 fn settled(work: &Work) -> BTreeSet<WorkerRef> {
@@ -108,7 +146,9 @@ fn finish(work: &Work, facts: &Facts, run: &RunReport) -> Finish {
         worker: target.worker.clone(),
         version: version(facts, &target.worker, run),
         verdict: verdict(work, &target.worker, run),
-        updated_on: updated_on(work, &target.worker, run),
+        updated_on: commits(plan, &target.worker)
+            .next_back()
+            .and_then(|step| updated_on(run.outputs.get(&step.id)?)),
     });
     Finish {
         versions: versions.collect(),
@@ -131,14 +171,19 @@ fn verdict(work: &Work, worker: &WorkerRef, run: &RunReport) -> Option<crate::po
     serde_json::from_value(output.clone()).ok()
 }
 
-/// When the Worker changed last, as the platform said with the commit mark.
-fn updated_on(work: &Work, worker: &WorkerRef, run: &RunReport) -> Option<String> {
-    let mut commits = work.prepared.plan.steps.iter().filter(|step| match &step.action {
+fn commits<'a>(
+    plan: &'a Plan,
+    worker: &WorkerRef,
+) -> impl DoubleEndedIterator<Item = &'a PlannedStep> {
+    plan.steps.iter().filter(move |step| match &step.action {
         Action::Change(Change::Commit { worker: own, .. }) => own == worker,
         _ => false,
-    });
-    let output = run.outputs.get(&commits.next_back()?.id)?;
-    match serde_json::from_value(output.clone()).ok()? {
+    })
+}
+
+/// When the Worker changed last, as the platform said with the commit mark.
+fn updated_on(commit: &Value) -> Option<String> {
+    match serde_json::from_value(commit.clone()).ok()? {
         Applied::Marked(updated_on) => Some(updated_on),
         _ => None,
     }

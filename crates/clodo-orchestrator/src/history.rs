@@ -1,8 +1,9 @@
 use crate::{
+    desired::Desired,
     mark::Hashes,
     plan::Fate,
     planner::RecordedConfig,
-    record::{DeploymentState, Finish, Opening, RecordedStep, RecordedTarget},
+    record::{DeploymentState, Finish, Opening, RecordedStep, RecordedTarget, grouped},
     trigger::WorkerRef,
 };
 use clodo_saga::{
@@ -84,6 +85,10 @@ pub(crate) struct History {
     pub(crate) notes: BTreeMap<StepId, Value>,
     /// Of unfinished runs: how steps ended that waited for a verdict, for time or for a person.
     pub(crate) waited: BTreeMap<StepId, Value>,
+    /// Of unfinished runs, newest first: what they did to Workers that they finished.
+    finished: Vec<(DeploymentId, Progress)>,
+    /// Outputs of steps on such Workers, for a deployment that goes on with the run.
+    pub(crate) done: BTreeMap<StepId, Value>,
 }
 
 impl History {
@@ -113,19 +118,66 @@ impl History {
             }
         }
         history.past = runs.iter().filter_map(Past::of).collect();
+        let past = history.past.clone();
+        let mut settled: BTreeSet<&WorkerRef> = BTreeSet::new();
         // From the newest to the oldest, so that the oldest rollback point of a step wins.
-        for past in history.unfinished() {
-            let entries = journal.entries(&past.id).await?;
-            let progress = Progress::of(&entries);
-            history.notes.extend(progress.notes.clone());
-            history.waited.extend(waited(&past.opening, &progress));
-            history.before.extend(match entries.iter().any(takes_back) {
-                // It was on its way back, which is all or nothing.
-                true => progress.before,
-                false => rollback_points(&past.opening, progress),
-            });
+        for past in &past {
+            if matches!(past.state, DeploymentState::Done | DeploymentState::Failed) {
+                settled.extend(past.opening.workers());
+            }
+            if past.state == DeploymentState::Unfinished {
+                let entries = journal.entries(&past.id).await?;
+                history.add(past, &settled, &entries);
+            }
         }
         Ok(history)
+    }
+
+    /// Learns from a run that was interrupted. What became of `settled` Workers since is another
+    /// deployment's doing.
+    fn add(&mut self, past: &Past, settled: &BTreeSet<&WorkerRef>, entries: &[Entry]) {
+        let mut progress = Progress::of(entries);
+        self.notes.extend(progress.notes.clone());
+        self.waited.extend(waited(&past.opening, &progress));
+        let workers: BTreeMap<&StepId, &WorkerRef> = past
+            .opening
+            .steps
+            .iter()
+            .filter_map(|step| Some((&step.id, step.worker.as_ref()?)))
+            .collect();
+        progress.before.retain(|id, _| workers.get(id).is_none_or(|own| !settled.contains(own)));
+        if entries.iter().any(takes_back) {
+            // It was on its way back, which is all or nothing.
+            self.before.extend(progress.before);
+            return;
+        }
+        let finished = finished(&past.opening, &progress);
+        let is_of_finished =
+            |id: &StepId| workers.get(id).is_some_and(|own| finished.contains(own));
+        let (of_finished, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            progress.before.into_iter().partition(|(id, _)| is_of_finished(id));
+        self.before.extend(others);
+        progress.before = of_finished;
+        progress.outputs.retain(|id, _| is_of_finished(id));
+        self.finished.push((past.id.clone(), progress));
+    }
+
+    /// Makes one of a deployment and those before it that were interrupted and wanted the same: if it
+    /// fails, also the Workers that they finished are taken back. One that wants something else
+    /// begins with what they finished.
+    pub(crate) fn go_on(&mut self, desired: &Desired) {
+        for (id, progress) in &self.finished {
+            let Some(past) = self.past.iter().find(|past| past.id == *id) else { break };
+            if !wants_the_same(past, desired) {
+                break;
+            }
+            self.before.extend(progress.before.clone());
+            if past.opening.occasion.strategies == grouped(desired) {
+                for (step, output) in &progress.outputs {
+                    self.done.entry(step.clone()).or_insert_with(|| output.clone());
+                }
+            }
+        }
     }
 
     pub(crate) fn unfinished(&self) -> Vec<Past> {
@@ -215,14 +267,20 @@ fn takes_back(entry: &Entry) -> bool {
     matches!(entry, Failed { .. } | Undone { .. } | Kept { .. } | Stuck { .. })
 }
 
-/// What an interrupted deployment has to go back to, except for Workers that it finished.
-fn rollback_points(opening: &Opening, progress: Progress) -> BTreeMap<StepId, Value> {
+/// The Workers that an interrupted deployment finished.
+fn finished<'a>(opening: &'a Opening, progress: &Progress) -> BTreeSet<&'a WorkerRef> {
     let is_done = |step: &&RecordedStep| progress.outputs.contains_key(&step.id);
     let commits = opening.steps.iter().filter(|step| step.kind == "commit").filter(is_done);
-    let finished: BTreeSet<&WorkerRef> = commits.filter_map(|step| step.worker.as_ref()).collect();
-    let of_finished = |id: &StepId| {
-        let step = opening.steps.iter().find(|step| step.id == *id);
-        step.and_then(|step| step.worker.as_ref()).is_some_and(|w| finished.contains(w))
-    };
-    progress.before.into_iter().filter(|(id, _)| !of_finished(id)).collect()
+    commits.filter_map(|step| step.worker.as_ref()).collect()
+}
+
+/// Whether an interrupted deployment wanted of each target what a new one wants.
+fn wants_the_same(past: &Past, desired: &Desired) -> bool {
+    let opening = &past.opening;
+    let mut changed = opening.targets.iter().filter(|target| target.fate != Fate::Unchanged);
+    let wanted: BTreeMap<&TargetId, Hashes> =
+        desired.targets.iter().map(|target| (&target.id, target.hashes())).collect();
+    past.rollback_of().is_none()
+        && opening.occasion.removal.is_none()
+        && changed.all(|target| wanted.get(&target.id).copied() == target.hashes)
 }

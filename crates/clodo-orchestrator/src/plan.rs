@@ -187,6 +187,19 @@ impl Action {
     }
 }
 
+impl PlannedStep {
+    /// The Worker that it changes or looks at.
+    pub(crate) fn worker(&self) -> Option<WorkerRef> {
+        match &self.action {
+            Action::Change(change) => change.worker_ref(),
+            Action::Verify(check) | Action::Judge(Judgement { check, .. }) => {
+                Some(check.addresses.worker.clone())
+            }
+            Action::Migrate(_) | Action::Hold(_) => None,
+        }
+    }
+}
+
 impl Serialize for PlannedStep {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]

@@ -2,7 +2,7 @@ use crate::{
     desired::Desired,
     history::Past,
     mark::Hashes,
-    plan::{Action, Fate, Judgement, Plan, PlannedStep},
+    plan::{Fate, Plan, PlannedStep},
     ports::Verdict,
     removal::Data,
     report::{FailureReport, Outcome},
@@ -112,19 +112,10 @@ impl Opening {
 }
 
 fn recorded(step: &PlannedStep) -> RecordedStep {
-    let worker = match &step.action {
-        Action::Change(change) => change
-            .worker()
-            .map(|worker| WorkerRef { account: change.account().clone(), worker: worker.clone() }),
-        Action::Verify(check) | Action::Judge(Judgement { check, .. }) => {
-            Some(check.addresses.worker.clone())
-        }
-        Action::Migrate(_) | Action::Hold(_) => None,
-    };
     RecordedStep {
         id: step.id.clone(),
         kind: step.action.kind().to_owned(),
-        worker,
+        worker: step.worker(),
         summary: step.summary.clone(),
     }
 }

@@ -67,7 +67,7 @@ impl Core {
         self.begun.lock().expect("no holder panics").get(step).cloned()
     }
 
-    fn begin(&self, step: &StepId, before: Value) {
+    pub(crate) fn begin(&self, step: &StepId, before: Value) {
         self.begun.lock().expect("no holder panics").insert(step.clone(), before);
     }
 
@@ -80,6 +80,12 @@ impl Core {
     pub(crate) async fn perform(self: Arc<Self>, step: Arc<dyn Step>) -> Result<(), Stop> {
         let began = self.clock.now();
         let id = step.id().clone();
+        if self.outputs.get(&id).is_some() {
+            // It is an interrupted run's, which came to its end with it.
+            self.tell(Event::StepFound(id.clone()));
+            self.tell(Event::StepDone { step: id, took: Duration::ZERO });
+            return Ok(());
+        }
         let look = step.look(&self.outputs).await.map_err(Stop::Failed)?;
         self.check_lease()?;
         // What an interrupted run saw counts: now the world holds that run's own doing.

@@ -18,10 +18,10 @@
 //! # Example
 //! ```
 //! use async_trait::async_trait;
-//! use clodo_saga::{Ending, Look, MemoryStore, Outputs, RunContext, RunHeader, Step, StepError, StepId, Undo};
+//! use clodo_saga::{Earlier, Ending, Look, MemoryStore, Outputs, RunContext, RunHeader, Step, StepError, StepId, Undo};
 //! use clodo_types::{Clock, ManualClock};
 //! use serde_json::{Value, json};
-//! use std::{collections::BTreeMap, sync::{Arc, Mutex}};
+//! use std::sync::{Arc, Mutex};
 //!
 //! #[derive(Debug)]
 //! struct Greet(StepId, Arc<Mutex<Vec<String>>>);
@@ -58,7 +58,7 @@
 //!     data: Value::Null,
 //! };
 //! let steps: Vec<Arc<dyn Step>> = vec![Arc::new(Greet(StepId::new("greet"), said.clone()))];
-//! let report = clodo_saga::run(steps, header, BTreeMap::new(), &cx, |_| Value::Null).await?;
+//! let report = clodo_saga::run(steps, header, Earlier::default(), &cx, |_| Value::Null).await?;
 //! assert_eq!(report.ending, Ending::Completed);
 //! assert_eq!(*said.lock().unwrap(), ["hello"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,7 +119,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresPlace, PostgresStore, PostgresUrlError};
 pub use report::{Failure, FailureCause, RunReport};
-pub use run::{RunContext, RunError, resume, run};
+pub use run::{Earlier, RunContext, RunError, resume, run};
 pub use signal::{Signal, SignalKind, SignalStore};
 pub use sqlite::SqliteStore;
 pub use state::StateStore;

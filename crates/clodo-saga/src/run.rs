@@ -14,7 +14,7 @@ use crate::{
 use clodo_types::{Clock, DeploymentId};
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     num::NonZeroUsize,
     sync::{Arc, Mutex},
     time::Duration,
@@ -93,11 +93,29 @@ impl From<JournalError> for RunError {
     }
 }
 
+/// What interrupted runs leave to the run that goes on with them.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Earlier {
+    /// What steps had seen before they acted.
+    pub before: BTreeMap<StepId, Value>,
+    /// The outputs of steps that need not even be looked at again. One that is not in `before` has
+    /// nothing to go back to, and is ignored.
+    pub outputs: BTreeMap<StepId, Value>,
+}
+
+impl Earlier {
+    /// Steps that were begun, all of which are looked at again.
+    #[must_use]
+    pub fn new(before: BTreeMap<StepId, Value>) -> Self {
+        Self { before, ..Self::default() }
+    }
+}
+
 /// Runs `steps`, side by side where their needs allow it, and takes all back when one fails.
 ///
-/// `earlier` holds what steps of an interrupted run had seen before they acted: it becomes part of
-/// this run, which undoes those steps too if it fails. `closing` makes what is kept with the closed
-/// run.
+/// What `earlier` holds of interrupted runs becomes part of this run, which undoes those steps too if
+/// it fails; steps of other names are ignored. `closing` makes what is kept with the closed run.
 ///
 /// Dropping the future is like killing the process: the journal says how far the run came.
 ///
@@ -106,7 +124,7 @@ impl From<JournalError> for RunError {
 pub async fn run(
     steps: Vec<Arc<dyn Step>>,
     header: RunHeader,
-    earlier: BTreeMap<StepId, Value>,
+    earlier: Earlier,
     cx: &RunContext,
     closing: impl FnOnce(&RunReport) -> Value + Send,
 ) -> Result<RunReport, RunError> {
@@ -114,10 +132,8 @@ pub async fn run(
     let fence = cx.lease.as_ref().map(|lease| lease.fence());
     cx.journal.open(&header, fence.as_ref()).await?;
     cx.listener.hear(&Event::RunOpened(header.id.clone()));
-    let known: HashSet<&StepId> = steps.iter().map(|step| step.id()).collect();
-    let earlier = earlier.into_iter().filter(|(id, _)| known.contains(id)).collect();
-    let core = core(cx, header.id, earlier);
-    adopt(&core).await?;
+    let core = core(cx, header.id, BTreeMap::new());
+    adopt(&core, &steps, earlier).await?;
     let all = Schedule::new(&graph);
     execute(core, steps, graph, all, None, cx, closing).await
 }
@@ -171,11 +187,18 @@ fn core(cx: &RunContext, run: DeploymentId, begun: BTreeMap<StepId, Value>) -> A
     })
 }
 
-/// Makes the journal of this run complete by itself.
-async fn adopt(core: &Core) -> Result<(), RunError> {
-    let begun = core.begun.lock().expect("no holder panics").clone();
-    let started = |(step, before)| Entry::Started { step, before };
-    let entries: Vec<Entry> = begun.into_iter().map(started).collect();
+/// Makes what interrupted runs left a part of this one, whose journal is complete by itself then.
+async fn adopt(core: &Core, steps: &[Arc<dyn Step>], mut earlier: Earlier) -> Result<(), RunError> {
+    let mut entries = Vec::new();
+    for id in steps.iter().map(|step| step.id()) {
+        let Some(before) = earlier.before.remove(id) else { continue };
+        core.begin(id, before.clone());
+        entries.push(Entry::Started { step: id.clone(), before });
+        if let Some(output) = earlier.outputs.remove(id) {
+            core.outputs.put(id.clone(), output.clone());
+            entries.push(Entry::Done { step: id.clone(), output });
+        }
+    }
     if !entries.is_empty() {
         core.write_all(&entries).await?;
     }

@@ -1,5 +1,7 @@
-use crate::world::{World, bundle, desired, storefront, target_id, worker};
-use clodo_orchestrator::{DesiredTarget, Fault, Outcome, deploy};
+use crate::world::{World, bundle, deployment, desired, name, storefront, target_id, worker};
+use clodo_orchestrator::{
+    DesiredTarget, Fault, Meddling, Outcome, RollbackOptions, deploy, rollback,
+};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -145,12 +147,7 @@ async fn killed_at_any_step_and_then_failing_goes_back_to_where_the_first_run_be
         let before = picture_without_data(&world);
         world.platform.fail_at(step, Fault::HangAfter);
         kill(&world, &then).await;
-        // The step at which it died is in the platform and not in the journal: it is not finished.
-        let done = |service: &str| {
-            let commit = format!("commit {service}");
-            world.platform.writes().contains(&commit) && *step != commit
-        };
-        let finished = ["main/web", "main/orders", "main/catalog"].map(done);
+        let finished = finished(&world, step);
         world.verifier.make_sick(&target_id("web"));
         let report = world.deploy(&desired(then.clone())).await.unwrap();
         if finished[0] {
@@ -159,12 +156,79 @@ async fn killed_at_any_step_and_then_failing_goes_back_to_where_the_first_run_be
             continue;
         }
         assert_eq!(report.outcome, Outcome::Failed, "{step}");
+        assert_eq!(picture_without_data(&world), before, "{step}");
+    }
+}
+
+/// Whether a process that died when it had done `step` has finished `web`, `orders` and `catalog`.
+/// That step is in the platform and not in the journal.
+fn finished(world: &World, step: &str) -> [bool; 3] {
+    let writes = world.platform.writes();
+    ["main/web", "main/orders", "main/catalog"].map(|service| {
+        let commit = format!("commit {service}");
+        writes.contains(&commit) && *step != commit
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_run_finished_stays_when_another_that_wants_something_else_fails() {
+    let (first, then) = (storefront(), changed());
+    let (_, steps) = undisturbed(Some(&first), &then).await;
+    let mut other = then.clone();
+    other[0].bundle = bundle("web, otherwise");
+    for step in &steps {
+        let world = start(Some(&first)).await;
+        let before = picture_without_data(&world);
+        world.platform.fail_at(step, Fault::HangAfter);
+        kill(&world, &then).await;
+        let finished = finished(&world, step);
+        world.verifier.make_sick(&target_id("web"));
+        let report = world.deploy(&desired(other.clone())).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Failed, "{step}");
         let now = picture_without_data(&world);
         for (service, finished) in ["web", "orders", "catalog"].into_iter().zip(finished) {
             let path = format!("/main/workers/{service}");
             let is_back = now.pointer(&path) == before.pointer(&path);
             assert_eq!(is_back, !finished, "{step}: {service}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_was_gone_on_with_is_rolled_back_as_a_whole() {
+    let (first, then) = (storefront(), changed());
+    let (_, steps) = undisturbed(Some(&first), &then).await;
+    for step in &steps {
+        let world = start(Some(&first)).await;
+        let before = picture_without_data(&world);
+        world.platform.fail_at(step, Fault::HangAfter);
+        kill(&world, &then).await;
+        let report = world.deploy(&desired(then.clone())).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Done, "{step}");
+        let options = RollbackOptions::new(deployment(99));
+        rollback(&world.cx, &name("shop"), &options).await.unwrap();
+        assert_eq!(picture_without_data(&world), before, "{step}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_run_finished_is_not_looked_at_again_unless_somebody_changed_it() {
+    let (first, then) = (storefront(), changed());
+    let (goal, _) = undisturbed(Some(&first), &then).await;
+    for meddled in [false, true] {
+        let world = start(Some(&first)).await;
+        world.platform.fail_at("traffic main/web", Fault::HangBefore);
+        kill(&world, &then).await;
+        if meddled {
+            world.platform.meddle(&worker("catalog"), Meddling::MoveTraffic(1));
+        }
+        world.verifier.make_sick(&target_id("catalog"));
+        let report = world.deploy(&desired(then.clone())).await.unwrap();
+        let expected = if meddled { Outcome::Failed } else { Outcome::Done };
+        assert_eq!(report.outcome, expected, "nobody asks a Worker again that was well");
+        world.verifier.heal();
+        world.deploy(&desired(then.clone())).await.unwrap();
+        assert_eq!(world.platform.picture(), goal);
     }
 }
 

@@ -1,12 +1,11 @@
 use crate::world::{Fault, World, context, header, id, no_data, steal, steps};
 use clodo_saga::{
-    Addition, Entry, Grant, Holder, JournalErrorKind, JournalStore, Lease, LeaseGuard,
+    Addition, Earlier, Entry, Grant, Holder, JournalErrorKind, JournalStore, Lease, LeaseGuard,
     LeaseOptions, LeaseRequest, LeaseStore, LeaseStoreError, MemoryStore, RunContext, RunError,
     RunQuery, SqliteStore, StepId, run,
 };
 use clodo_types::{Clock, ManualClock, SystemClock, Timestamp};
 use std::{
-    collections::BTreeMap,
     io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
     process::{Command, Stdio},
@@ -37,7 +36,7 @@ async fn robbed_at(line: &str, broken: Option<&str>) -> Vec<String> {
     }
     let cx = leased(&store).await;
     let error =
-        run(steps(&world, CHAIN), header(1), BTreeMap::new(), &cx, no_data).await.unwrap_err();
+        run(steps(&world, CHAIN), header(1), Earlier::default(), &cx, no_data).await.unwrap_err();
     assert!(matches!(error, RunError::LeaseLost), "{line}: {error}");
     assert!(cx.lease.unwrap().lasts(Duration::ZERO), "only the store knows");
     assert_eq!(store.runs(&RunQuery::unfinished()).await.unwrap().len(), 1, "it is the thief's");
@@ -62,7 +61,7 @@ async fn a_run_whose_lease_was_taken_before_it_began_is_not_even_opened() {
     let cx = leased(&store).await;
     steal(&store).await;
     let error =
-        run(steps(&world, CHAIN), header(1), BTreeMap::new(), &cx, no_data).await.unwrap_err();
+        run(steps(&world, CHAIN), header(1), Earlier::default(), &cx, no_data).await.unwrap_err();
     assert!(matches!(error, RunError::LeaseLost));
     assert!(world.log().is_empty() && store.find(&id(1)).await.unwrap().is_none());
 }
@@ -71,7 +70,7 @@ async fn a_run_whose_lease_was_taken_before_it_began_is_not_even_opened() {
 async fn what_a_run_writes_carries_its_lease() {
     let (store, world) = (Arc::<MemoryStore>::default(), Arc::<World>::default());
     let cx = leased(&store).await;
-    run(steps(&world, CHAIN), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    run(steps(&world, CHAIN), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     let fence = Some(cx.lease.unwrap().fence());
     let records = store.records(&id(1), 0).await.unwrap();
     assert_eq!(records.len(), 6);

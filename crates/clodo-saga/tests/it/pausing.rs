@@ -1,7 +1,6 @@
 use crate::world::{Fault, World, header, memory, no_data, steps};
-use clodo_saga::{Brake, Ending, Event, Listener, RunContext, RunReport, StepId, run};
+use clodo_saga::{Brake, Earlier, Ending, Event, Listener, RunContext, RunReport, StepId, run};
 use std::{
-    collections::BTreeMap,
     fmt,
     future::Future,
     pin::{Pin, pin},
@@ -41,7 +40,7 @@ fn braking_at(at: &'static str) -> (Arc<World>, RunContext, Arc<Foot>) {
 }
 
 async fn carry_out(world: &Arc<World>, cx: &RunContext) -> RunReport {
-    run(steps(world, CHAIN), header(1), BTreeMap::new(), cx, no_data).await.unwrap()
+    run(steps(world, CHAIN), header(1), Earlier::default(), cx, no_data).await.unwrap()
 }
 
 /// Lets a run go on until nothing but the brake keeps it.

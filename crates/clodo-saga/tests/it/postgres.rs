@@ -1,18 +1,13 @@
 use crate::world::{World, header, id, no_data, steps};
 use clodo_postgres_fixture::PostgresServer;
 use clodo_saga::{
-    Addition, BudgetStore as _, Claim, Ending, Entry, Holder, Job, JobEnd, JobId, JobOutcome,
-    JobQuery, JobState, JobStore as _, JournalStore as _, LeaseGuard, LeaseOptions,
+    Addition, BudgetStore as _, Claim, Earlier, Ending, Entry, Holder, Job, JobEnd, JobId,
+    JobOutcome, JobQuery, JobState, JobStore as _, JournalStore as _, LeaseGuard, LeaseOptions,
     PostgresOptions, PostgresStore, RunContext, RunQuery, StepId, StoreErrorKind, conformance, run,
 };
 use clodo_types::{Clock as _, Secret, SystemClock, Timestamp};
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    error::Error,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 use tokio::task::{JoinSet, spawn_blocking};
 
 fn options(server: &PostgresServer, url: &str) -> PostgresOptions {
@@ -171,7 +166,7 @@ async fn a_run_and_its_lease_go_on_when_the_server_was_away() {
         runs += 1;
         let steps = steps(&world, &[("a", &[]), ("b", &["a"]), ("c", &["a"])]);
         world.things.lock().unwrap().clear();
-        let report = run(steps, header(runs), BTreeMap::new(), &cx, no_data).await.unwrap();
+        let report = run(steps, header(runs), Earlier::default(), &cx, no_data).await.unwrap();
         assert_eq!(report.ending, Ending::Completed);
         // Each step began and ended once.
         assert_eq!(store.entries(&id(runs)).await.unwrap().len(), 6);

@@ -1,16 +1,11 @@
 use crate::world::{Ears, Fault, World, context, header, id, memory, no_data, steps};
 use clodo_saga::{
-    Addition, Ending, Event, GraphError, Holder, JournalStore, LeaseGuard, LeaseOptions,
+    Addition, Earlier, Ending, Event, GraphError, Holder, JournalStore, LeaseGuard, LeaseOptions,
     MemoryStore, Progress, RunError, RunQuery, SqliteStore, StepId, resume, run,
 };
 use clodo_types::{Clock, ManualClock};
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroUsize,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Two chains that meet: b and c may overlap.
@@ -27,7 +22,8 @@ async fn steps_run_in_order_of_their_needs() {
     let world = Arc::<World>::default();
     let (store, cx) = memory();
     let closing = |report: &clodo_saga::RunReport| json!(report.outputs.len());
-    let report = run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, closing).await.unwrap();
+    let report =
+        run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, closing).await.unwrap();
     assert_eq!(report.ending, Ending::Completed);
     assert_eq!(world.things(), NAMES);
     let log = world.log();
@@ -47,7 +43,7 @@ async fn failing_at_any_step_leaves_nothing_behind() {
                 world.break_at(broken, fault);
                 let (store, mut cx) = memory();
                 cx.concurrency = NonZeroUsize::new(concurrency).unwrap();
-                let report = run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data)
+                let report = run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data)
                     .await
                     .unwrap();
                 assert_eq!(report.ending, Ending::Unwound, "{broken} {fault:?}");
@@ -66,7 +62,7 @@ async fn undoing_goes_against_the_needs() {
     let world = Arc::<World>::default();
     world.break_at("d", Fault::Act);
     let (_, cx) = memory();
-    run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     let log = world.log();
     assert!(position(&log, "undo d") < position(&log, "undo b"));
     assert!(position(&log, "undo d") < position(&log, "undo c"));
@@ -84,7 +80,7 @@ async fn cancelling_between_any_two_steps_takes_everything_back() {
         cx.cancel = cancel;
         cx.concurrency = NonZeroUsize::new(1).unwrap();
         let report =
-            run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+            run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap();
         let last = *world.log().iter().rfind(|line| line.starts_with("act")).unwrap() == "act e";
         // With one step at a time, `e` is the last one to act: then nothing is left to cancel.
         assert_eq!(report.cancelled, !last, "{at}");
@@ -97,7 +93,8 @@ async fn a_cancelled_run_begins_nothing() {
     let world = Arc::<World>::default();
     let (_, cx) = memory();
     cx.cancel.cancel();
-    let report = run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    let report =
+        run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     assert_eq!((report.ending, report.cancelled), (Ending::Unwound, true));
     assert!(world.log().is_empty());
 }
@@ -107,7 +104,8 @@ async fn data_stays_and_so_does_what_it_stands_on() {
     let world = Arc::new(World { data: BTreeSet::from(["b"]), ..World::default() });
     world.break_at("d", Fault::Act);
     let (store, cx) = memory();
-    let report = run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    let report =
+        run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     assert_eq!(report.ending, Ending::PartlyDone);
     assert_eq!(world.things(), ["a", "b"]);
     let kept: Vec<_> = report.kept.iter().map(|(id, why)| (id.as_str(), why.as_str())).collect();
@@ -123,14 +121,15 @@ async fn a_step_that_cannot_be_undone_is_named_and_the_others_are_undone() {
     world.break_at("b", Fault::Undo);
     world.break_at("d", Fault::Act);
     let (_, cx) = memory();
-    let report = run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    let report =
+        run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     assert_eq!(report.ending, Ending::PartlyDone);
     assert_eq!(report.stuck, [(StepId::new("b"), "cannot undo".to_owned())]);
     assert_eq!(world.things(), ["a", "b"]);
 }
 
 async fn die(world: &Arc<World>, cx: &clodo_saga::RunContext, number: u32) {
-    let dying = run(steps(world, SHAPE), header(number), BTreeMap::new(), cx, no_data);
+    let dying = run(steps(world, SHAPE), header(number), Earlier::default(), cx, no_data);
     let dead = tokio::time::timeout(Duration::from_secs(60), dying).await;
     assert!(dead.is_err(), "the run should hang at its fault");
 }
@@ -179,9 +178,39 @@ async fn a_new_run_inherits_what_the_dead_one_has_to_go_back_to() {
     world.mend();
     world.break_at("d", Fault::Act);
     let earlier = Progress::of(&store.entries(&id(1)).await.unwrap()).before;
-    let report = run(steps(&world, SHAPE), header(2), earlier, &cx, no_data).await.unwrap();
+    let report =
+        run(steps(&world, SHAPE), header(2), Earlier::new(earlier), &cx, no_data).await.unwrap();
     assert_eq!(report.ending, Ending::Unwound);
     assert!(world.is_empty(), "{:?}", world.things());
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_whose_outputs_are_known_are_not_looked_at_again_and_are_undone_with_the_others() {
+    for (next, ending) in [(None, Ending::Completed), (Some(Fault::Act), Ending::Unwound)] {
+        let world = Arc::<World>::default();
+        world.break_at("d", Fault::DieBefore);
+        let (store, cx) = memory();
+        die(&world, &cx, 1).await;
+        world.mend();
+        let progress = Progress::of(&store.entries(&id(1)).await.unwrap());
+        let mut earlier = Earlier::new(progress.before);
+        earlier.outputs = progress.outputs;
+        // Looking would fail.
+        world.break_at("b", Fault::Look);
+        if let Some(fault) = next {
+            world.break_at("d", fault);
+        }
+        let report = run(steps(&world, SHAPE), header(2), earlier, &cx, no_data).await.unwrap();
+        assert_eq!(report.ending, ending);
+        match next {
+            None => {
+                let told = Progress::of(&store.entries(&id(2)).await.unwrap());
+                let complete = (told.before.len(), told.outputs.len());
+                assert_eq!(complete, (5, 5), "its journal needs no other");
+            }
+            Some(_) => assert!(world.is_empty(), "{:?}", world.things()),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +219,7 @@ async fn an_unwinding_that_died_goes_on() {
     let (store, cx) = memory();
     world.break_at("d", Fault::Act);
     world.break_at("b", Fault::Undo);
-    run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     // The same entries, as if the process had died before the run was closed.
     let (again, cx) = memory();
     again.open(&header(1), None).await.unwrap();
@@ -208,7 +237,7 @@ async fn an_unwinding_that_died_goes_on() {
 async fn a_closed_run_is_not_resumed() {
     let world = Arc::<World>::default();
     let (_, cx) = memory();
-    run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     let error = resume(steps(&world, SHAPE), id(1), &cx, no_data).await.unwrap_err();
     assert!(matches!(error, RunError::NotResumable(_)));
 }
@@ -218,7 +247,7 @@ async fn steps_that_need_each_other_never_begin() {
     let world = Arc::<World>::default();
     let (store, cx) = memory();
     let cycle = steps(&world, &[("a", &["b"]), ("b", &["a"])]);
-    let error = run(cycle, header(1), BTreeMap::new(), &cx, no_data).await.unwrap_err();
+    let error = run(cycle, header(1), Earlier::default(), &cx, no_data).await.unwrap_err();
     assert!(matches!(error, RunError::Graph(GraphError::Cycle(_))));
     assert!(store.runs(&RunQuery::last(1)).await.unwrap().is_empty());
 }
@@ -232,7 +261,7 @@ async fn no_more_steps_overlap_than_allowed() {
     cx.concurrency = NonZeroUsize::new(2).unwrap();
     let names: Vec<String> = (0..20).map(|n| format!("s{n:02}")).collect();
     let shape: Vec<(&str, &[&str])> = names.iter().map(|n| (n.as_str(), &[][..])).collect();
-    run(steps(&world, &shape), header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    run(steps(&world, &shape), header(1), Earlier::default(), &cx, no_data).await.unwrap();
     let (mut now, mut most) = (0, 0);
     for event in ears.0.lock().unwrap().iter() {
         match event {
@@ -258,7 +287,7 @@ async fn a_run_without_its_lease_writes_nothing_more() {
     cx.lease = Some(Arc::new(guard));
     clock.advance(Duration::from_secs(60));
     let error =
-        run(steps(&world, SHAPE), header(1), BTreeMap::new(), &cx, no_data).await.unwrap_err();
+        run(steps(&world, SHAPE), header(1), Earlier::default(), &cx, no_data).await.unwrap_err();
     assert!(matches!(error, RunError::LeaseLost));
     assert!(world.log().is_empty());
     // The run stays open: whoever has the lease now finds it.
@@ -276,7 +305,7 @@ async fn a_journal_that_is_deleted_in_the_middle_fails_the_run_and_it_is_taken_b
     let mut all = steps(&world, &[("a", &[]), ("c", &["b"])]);
     let delete = Delete(StepId::new("b"), [StepId::new("a")], folder.path().join("state"));
     all.push(Arc::new(delete));
-    let report = run(all, header(1), BTreeMap::new(), &cx, no_data).await.unwrap();
+    let report = run(all, header(1), Earlier::default(), &cx, no_data).await.unwrap();
     assert_eq!(report.ending, Ending::Unwound);
     assert_eq!(report.failures[0].step, StepId::new("b"));
     assert!(report.journal_error.is_some());
