@@ -15,7 +15,7 @@ pub(crate) enum Work {
     First,
     /// A change of everything that can change.
     Update,
-    /// The same with a Worker that turns out to be sick, from its failure on: all is taken back.
+    /// The same with a Worker that turns out to be sick: all is taken back.
     Unwind,
     /// Takes the update back.
     Rollback,
@@ -90,13 +90,7 @@ impl Scenario {
             report.failure
         );
         assert_eq!(world.unfinished(), 0);
-        let passed = killer.passed();
-        let failed = |point: &Point| matches!(point.call, Call::Journal("failed", _));
-        let from = match work {
-            Work::Unwind => passed.iter().position(failed).expect("it fails"),
-            _ => 0,
-        };
-        let points = passed.into_iter().enumerate().skip(from).collect();
+        let points = killer.passed().into_iter().enumerate().collect();
         Self { work, base, files, errand, goal: world.stop(), points }
     }
 
