@@ -4,7 +4,8 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
-    env, fs, io,
+    env, fs,
+    io::{self, BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -81,6 +82,38 @@ impl Sandbox {
         command.args(words).arg("--project").arg(self.project());
         self.clean(&mut command);
         command
+    }
+
+    /// Runs `clodo-db` and sends it a signal when it has printed so many events that count; its exit
+    /// code, and its last line.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[cfg(unix)]
+    pub fn signal_db(
+        &self,
+        words: &[&str],
+        (lines, signal): (usize, &str),
+        counts: impl Fn(&str) -> bool,
+    ) -> (Option<i32>, String) {
+        let mut command = self.command("clodo-db", &[words, &["--json=events"]].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it starts");
+        let output = child.stdout.take().expect("it is piped");
+        let mut output = BufReader::new(output).lines().map_while(Result::ok);
+        let heard = output.by_ref().filter(|line| counts(line)).take(lines).last();
+        let id = child.id().to_string();
+        Command::new("kill").args([signal, &id]).status().expect("`kill` runs");
+        // Read on, so that it never waits for us.
+        let last = output.last().or(heard).unwrap_or_default();
+        (child.wait().expect("it ends").code(), last)
+    }
+
+    /// Runs `clodo-db` and kills it when it has printed so many events; false when it was done before.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn kill_db(&self, words: &[&str], lines: usize) -> bool {
+        self.signal_db(words, (lines, "-KILL"), |_| true).0.is_none()
     }
 
     /// Gives a command the sandbox's environment, and nothing else.

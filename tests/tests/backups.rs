@@ -6,9 +6,8 @@ use clodo_tests::{Run, Sandbox, Schema, Wrangler};
 use serde_json::{Value, json};
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 const ACME: [&str; 3] = ["catalog", "--customer", "acme"];
@@ -315,38 +314,13 @@ fn a_drill_finds_what_would_not_have_helped() {
     assert_eq!(left_over(&folder(&sandbox)), [] as [&str; 0]);
 }
 
-/// Runs a command and sends it a signal when it has printed so many lines that count; its exit code,
-/// and its last line.
-#[cfg(unix)]
-fn signalled(
-    sandbox: &Sandbox,
-    words: &[&str],
-    (lines, signal): (usize, &str),
-    counts: impl Fn(&str) -> bool,
-) -> (Option<i32>, String) {
-    let mut command = sandbox.command("clodo-db", &[words, &["--json=events"]].concat());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let heard = output.by_ref().filter(|line| counts(line)).take(lines).last();
-    Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    // Read on, so that it never waits for us.
-    let last = output.last().or(heard).unwrap_or_default();
-    (child.wait().unwrap().code(), last)
-}
-
-/// Runs a command and kills it when it has printed so many lines; false when it was done before.
-#[cfg(unix)]
-fn killed(sandbox: &Sandbox, words: &[&str], lines: usize) -> bool {
-    signalled(sandbox, words, (lines, "-KILL"), |_| true).0.is_none()
-}
-
 #[cfg(unix)]
 #[test]
 fn ctrl_c_stops_between_two_calls_and_the_next_run_goes_on() {
     let sandbox = well_stocked();
     let wanted = all(&sandbox);
     let _ = back_up(&sandbox, &[]);
-    let (code, last) = signalled(&sandbox, &words("backup", &[]), (4, "-INT"), |_| true);
+    let (code, last) = sandbox.signal_db(&words("backup", &[]), (4, "-INT"), |_| true);
     let last: Value = serde_json::from_str(&last).unwrap();
     assert_eq!((code, &last["error"]["kind"]), (Some(130), &json!("interrupted")), "{last:#}");
     assert_eq!(left_over(&folder(&sandbox)), [] as [&str; 0]);
@@ -357,7 +331,7 @@ fn ctrl_c_stops_between_two_calls_and_the_next_run_goes_on() {
     };
     let over = words("restore", &["latest", "--over", "--yes"]);
     for signal in ["-INT", "-TERM"] {
-        let (code, last) = signalled(&sandbox, &over, (1, signal), written);
+        let (code, last) = sandbox.signal_db(&over, (1, signal), written);
         let last: Value = serde_json::from_str(&last).unwrap();
         assert_eq!((code, &last["half_restored"]), (Some(130), &json!(true)), "{last:#}");
         let hint = last["error"]["hint"].as_str().unwrap();
@@ -382,7 +356,7 @@ fn a_backup_that_is_killed_anywhere_leaves_nothing_that_looks_like_one() {
     let mut stopped = 0;
     for at in (1..lines.len()).step_by(4) {
         let before = fs::read_dir(folder(&sandbox)).unwrap().count();
-        stopped += usize::from(killed(&sandbox, &words("backup", &[]), at));
+        stopped += usize::from(sandbox.kill_db(&words("backup", &[]), at));
         // Whatever has a name is whole.
         let good = sandbox.db(&words("drill", &["--json"])).exits(0).json();
         assert_eq!(good["databases"][0]["verdict"], "good", "killed after line {at}");
@@ -406,7 +380,7 @@ fn a_restore_that_is_killed_anywhere_goes_on_and_is_never_taken_for_whole() {
     let mut went_on = 0;
     for at in (1..lines).step_by((lines / 5).max(1)) {
         write(&sandbox, "CREATE TABLE stray (x)");
-        let _ = killed(&sandbox, &words("restore", &over), at);
+        let _ = sandbox.kill_db(&words("restore", &over), at);
         // Elsewhere, so that it is not `latest`.
         let half = sandbox.db(&words("backup", &["--json", "--to", elsewhere]));
         let is_half = half.code == Some(1);
@@ -435,7 +409,7 @@ fn a_file_that_is_restored_is_whole_or_what_it_was() {
     let whole = sandbox.db(&[&into[..], &["--json=events"]].concat()).exits(0);
     fs::remove_file(&copy).unwrap();
     for at in (1..whole.stdout.lines().count()).step_by(2) {
-        if killed(&sandbox, &into, at) && copy.exists() {
+        if sandbox.kill_db(&into, at) && copy.exists() {
             let _ = sandbox.db(&["drill", "--fresh", "--sqlite", name]).exits(0);
         }
         if !copy.exists() {
@@ -560,7 +534,7 @@ fn a_reversal_that_is_killed_anywhere_happened_or_did_not() {
     let sandbox = stocked();
     sandbox.write("services/catalog/migrations/down/0003_odd.sql", DOWN);
     for at in 1..3 {
-        let _ = killed(&sandbox, &words("down", &["--yes"]), at);
+        let _ = sandbox.kill_db(&words("down", &["--yes"]), at);
         let status = sandbox.db(&words("status", &["--json"])).exits(0).json();
         let tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('odd', 'words', 'long')";
         let left = if status["pending"] == 1 { 0 } else { 3 };

@@ -1,7 +1,7 @@
 mod backups;
 mod operations;
 
-pub(crate) use backups::{BackupArgs, BackupsArgs, DownArgs, DrillArgs, RestoreArgs};
+pub(crate) use backups::{BackupArgs, BackupsArgs, BackupsIn, DownArgs, DrillArgs, RestoreArgs};
 pub(crate) use operations::{DiagnoseArgs, DiffArgs, HealthArgs, SeedArgs, ShellArgs, ShellMode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

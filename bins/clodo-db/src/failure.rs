@@ -65,9 +65,13 @@ pub(crate) fn of_platform(error: PlatformError) -> CliError {
 
 /// What a database said, with what was tried in `place`.
 pub(crate) fn of_database(place: &str, doing: &str, error: DatabaseError) -> CliError {
-    let (exit, kind, hint) = verdict(&error);
-    let failed = CliError::new(exit, kind, format!("{place}: {doing}"));
-    hinted(failed.with_source(causes(&error)), hint)
+    of_call(&format!("{place}: {doing}"), &error)
+}
+
+/// A call for a database, or for what is kept of it, that failed.
+pub(crate) fn of_call(doing: &str, error: &DatabaseError) -> CliError {
+    let (exit, kind, hint) = verdict(error);
+    hinted(CliError::new(exit, kind, doing).with_source(causes(error)), hint)
 }
 
 /// What it says with its causes. An adapter may repeat what its cause says: that is said once.

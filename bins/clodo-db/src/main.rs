@@ -11,11 +11,12 @@ mod report;
 mod rows;
 
 use args::{Cli, Command};
-use clodo_cli::{CliError, Exit, Launch, Session};
+use clodo_cli::{CliError, Exit, Launch, RuntimeKind, Session};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    Launch::of_this_process().run(run)
+    // A backup reads, writes and compresses at once.
+    Launch::of_this_process().with_runtime(RuntimeKind::MultiThread).run(run)
 }
 
 async fn run(session: Session, cli: Cli) -> Result<Exit, CliError> {
@@ -37,7 +38,7 @@ async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Rewind(args) => commands::rewind::run(&session, global, args).await,
         Command::Query(args) => commands::query::run(&session, global, args).await,
         Command::Backup(args) => commands::backup::run(&session, global, args).await,
-        Command::Backups(args) => commands::backups::run(&session, global, args),
+        Command::Backups(args) => commands::backups::run(&session, global, args).await,
         Command::Restore(args) => commands::restore::run(&session, global, args).await,
         Command::Drill(args) => commands::drill::run(&session, global, args).await,
         Command::Down(args) => commands::down::run(&session, global, args).await,

@@ -1,7 +1,7 @@
 //! The databases that a command works on.
 
 use crate::{
-    args::WhereArgs,
+    args::{BackupsIn, WhereArgs},
     context::Context,
     failure,
     keeping::Kept,
@@ -84,9 +84,10 @@ impl<'a> Places<'a> {
         Ok(Self { all, finder: None, context: Some(context), platform: Some(platform) })
     }
 
-    /// Reaches the platform, where there is one.
+    /// Reaches the platform, where there is one, unless that is done already.
     pub(crate) async fn connect(&mut self) -> Result<(), CliError> {
-        let (Some(context), Some(platform)) = (&self.context, self.platform) else {
+        let (Some(context), Some(platform), None) = (&self.context, self.platform, &self.finder)
+        else {
             return Ok(());
         };
         let to = context.connect(platform).await?;
@@ -151,14 +152,41 @@ impl<'a> Places<'a> {
         Ok(Opened { database: Arc::new(found.database.clone()), d1: Some(found) })
     }
 
-    /// The backups of the database at `at`; `folder` is where a person has them.
-    pub(crate) fn kept(
-        &self,
+    /// The backups of the database at `at` where a person has them.
+    pub(crate) async fn kept_in(
+        &mut self,
         session: &Session,
         global: &GlobalArgs,
         at: usize,
-        folder: Option<&Path>,
-    ) -> Kept {
+        place: Option<&BackupsIn>,
+    ) -> Result<Kept, CliError> {
+        let kept = self.kept(session, global, at);
+        let (own, _) = self.all[at].kept_as(self.platform);
+        let (bucket, prefix) = match place {
+            None => return Ok(kept),
+            Some(BackupsIn::Folder(folder)) => {
+                return Ok(kept.in_folder(session, session.directory.join(folder).join(&own)));
+            }
+            Some(BackupsIn::Bucket { bucket, prefix }) => (bucket.clone(), prefix),
+        };
+        let Source::D1(database) = &self.all[at].source else {
+            let error = CliError::usage("a SQLite file has no account, and so no bucket");
+            return Err(error.with_hint("keep its backups in a folder"));
+        };
+        let account = database.target.account.clone();
+        self.connect().await?;
+        let words = own.iter().map(|word| word.to_string_lossy().into_owned());
+        let own: Vec<String> = Some(prefix.clone()).into_iter().chain(words).collect();
+        let prefix = own.join("/");
+        let prefix = prefix.trim_start_matches('/');
+        let finder = self.finder.as_ref().expect("databases of targets have a finder");
+        let shown = format!("r2://{bucket}/{prefix}");
+        let store = finder.backups(&account, bucket, prefix, kept.scratch());
+        Ok(kept.in_bucket(store.map_err(failure::of_platform)?, shown))
+    }
+
+    /// The backups of the database at `at`, in Clodo's own folder.
+    pub(crate) fn kept(&self, session: &Session, global: &GlobalArgs, at: usize) -> Kept {
         let clodo = match &self.context {
             Some(context) => context.project.clodo_folder(),
             None => {
@@ -167,16 +195,7 @@ impl<'a> Places<'a> {
             }
         };
         let (own, of) = self.all[at].kept_as(self.platform);
-        match folder {
-            Some(folder) => {
-                let folder = session.directory.join(folder).join(&own);
-                Kept::new(session, folder, &of).in_clodo(clodo, &own)
-            }
-            None => {
-                let folder = clodo.join("backups").join(&own);
-                Kept::new(session, folder, &of).in_clodo(clodo, &own)
-            }
-        }
+        Kept::new(session, clodo, (&own, &of))
     }
 
     /// Every target of the portfolio that binds the database at `at`, and all others with a binding.

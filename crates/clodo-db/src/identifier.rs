@@ -8,10 +8,26 @@ pub fn quoted(name: &str) -> String {
 /// bytes, since SQL ends at one.
 #[must_use]
 pub fn literal(text: &str) -> String {
+    let mut sql = String::with_capacity(text.len() + 2);
+    write_literal(text, &mut sql);
+    sql
+}
+
+/// Appends what [`literal`] gives.
+pub(crate) fn write_literal(text: &str, sql: &mut String) {
     if text.contains('\0') {
-        return format!("CAST(x'{}' AS TEXT)", hex::encode(text));
+        sql.push_str("CAST(x'");
+        sql.push_str(&hex::encode(text));
+        return sql.push_str("' AS TEXT)");
     }
-    format!("'{}'", text.replace('\'', "''"))
+    sql.push('\'');
+    for (at, part) in text.split('\'').enumerate() {
+        if at > 0 {
+            sql.push_str("''");
+        }
+        sql.push_str(part);
+    }
+    sql.push('\'');
 }
 
 #[cfg(test)]

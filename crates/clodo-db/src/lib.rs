@@ -92,7 +92,7 @@ pub use backup::{
     BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter, Difference,
     DumpSource, Existing, HalfRestored, Held, Keeper, KeptDump, Moments, RestoreError,
     RestoreOptions, RestoreReport, Retention, Sealer, Sealing, Still, StoredBackup, Summary,
-    backup, backup_name, compare, folder_name, held, restore, verify_text,
+    backup, backup_name, check_backup_name, compare, folder_name, held, restore, verify_text,
 };
 pub use batch::{Batch, BatchError};
 pub use database::{Capabilities, Database, Integers};

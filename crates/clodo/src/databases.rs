@@ -7,13 +7,14 @@ use crate::{
 use clodo_cf_api::{
     Client,
     d1::{self, D1Database, NewDatabase},
+    r2::R2Backups,
 };
 use clodo_config::{Platform, Selection};
 use clodo_db::Migrations;
 use clodo_orchestrator::{DatabaseRef, PlatformError, PlatformErrorKind, ResourceRef};
 use clodo_types::{
-    AccountId, AccountName, BindingName, DatabaseId, DatabaseName, EnvironmentName, ServiceName,
-    TargetId,
+    AccountId, AccountName, BindingName, BucketName, DatabaseId, DatabaseName, EnvironmentName,
+    ServiceName, TargetId,
 };
 use std::{
     collections::BTreeMap,
@@ -231,6 +232,22 @@ impl DatabaseFinder {
         let listed = self.listed.entry(wanted.target.account.clone()).or_default();
         listed.insert(name.to_string(), id.clone());
         Ok(self.opened(account, id))
+    }
+
+    /// Backups under a prefix of a bucket of the account; see [`R2Backups::new`].
+    ///
+    /// # Errors
+    /// When the account's id is not known, or the prefix is not made of plain words.
+    pub fn backups(
+        &self,
+        account: &AccountName,
+        bucket: BucketName,
+        prefix: &str,
+        scratch: impl Into<PathBuf>,
+    ) -> Result<R2Backups, PlatformError> {
+        let account = self.account(account)?.clone();
+        let kept = R2Backups::new(self.client.clone(), account, bucket, prefix, scratch);
+        kept.map_err(|error| PlatformError::new(PlatformErrorKind::Refused, error.to_string()))
     }
 
     fn opened(&self, account: AccountId, id: DatabaseId) -> FoundDatabase {

@@ -110,7 +110,7 @@ mod wiring;
 
 pub use binders::{Binder, binders};
 pub use bundles::{fetch_bundles, keep_bundles};
-pub use clodo_cf_api::Client;
+pub use clodo_cf_api::{Client, r2::R2Backups};
 pub use connect::{ConnectError, Connection};
 pub use databases::{DatabaseFinder, FoundDatabase, TargetDatabase, databases};
 pub use declare::declare_secrets;

@@ -1,10 +1,12 @@
 use crate::cloud::{Cloud, created};
 use clodo_cf_api::{
     ApiErrorKind,
-    r2::{self, NewBucket, NewObject},
+    r2::{self, NewBucket, NewObject, R2Backups},
 };
+use clodo_db::BackupStore as _;
 use clodo_types::BucketName;
 use futures_util::stream;
+use std::{fs, io};
 
 async fn bucket(cloud: &Cloud) -> BucketName {
     let new = NewBucket::named(cloud.name("r2"));
@@ -84,5 +86,58 @@ async fn rules_for_browsers_and_for_time_are_kept() {
     client.send(r2::put_lifecycle(account, name, std::slice::from_ref(&rule))).await.unwrap();
     let read = client.list(r2::lifecycle(account, name)).await.unwrap();
     assert!(read.contains(&rule), "{read:?}");
+    client.send(r2::delete_bucket(account, name)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_backups_whole_and_in_parts_as_a_store_promises() {
+    let cloud = Cloud::open().await;
+    let (client, account, name) = (&cloud.client, &cloud.account, &bucket(&cloud).await);
+    let folder = tempfile::tempdir().unwrap();
+    for (prefix, part) in [("", u64::MAX), ("shop/main", 64 << 10)] {
+        let scratch = folder.path().join("scratch");
+        let made =
+            R2Backups::new(client.clone(), account.clone(), name.clone(), prefix, scratch.clone());
+        let store = made.unwrap().with_part_bytes(part);
+        clodo_db::conformance::backup_store(&store).await;
+        assert_eq!(fs::read_dir(scratch).unwrap().count(), 0, "nothing is left to wait");
+
+        // What a killed process left goes a day later, with the next backup that has parts.
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        for day in ["000000000000001", "000000086400002"] {
+            let part = NewObject::new(format!("{prefix}{slash}a-{day}.sql.gz.parts/00001"), "x");
+            client.send(r2::put_object(account, name, part)).await.unwrap();
+        }
+        let mut writer = store.begin("a-000000172800001.sql.gz").await.unwrap();
+        writer.write_all(&[7; 200_000]).unwrap();
+        writer.finish().await.unwrap();
+        let left = client.list(r2::list_objects(account, name, prefix)).await.unwrap();
+        let old = left.iter().filter(|one| one.key.contains("a-000000000000001")).count();
+        assert_eq!(old, usize::from(prefix.is_empty()), "{left:?}");
+        assert_eq!(store.list().await.unwrap().len(), 1);
+        for day in ["000000000000001", "000000086400002", "000000172800001"] {
+            store.remove(&format!("a-{day}.sql.gz")).await.unwrap();
+        }
+
+        // Somebody takes a part away.
+        let mut writer = store.begin("cut.sql.gz").await.unwrap();
+        writer.write_all(&[7; 200_000]).unwrap();
+        writer.finish().await.unwrap();
+        let keys = client.list(r2::list_objects(account, name, prefix)).await.unwrap();
+        let parts: Vec<_> = keys.iter().filter(|one| one.key.contains(".parts/")).collect();
+        assert_eq!(parts.len(), if prefix.is_empty() { 0 } else { 4 });
+        if let Some(part) = parts.last() {
+            client.send(r2::delete_object(account, name, &part.key)).await.unwrap();
+            let error = store.open("cut.sql.gz").await.map(drop).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        }
+        store.remove("cut.sql.gz").await.unwrap();
+        let left = client.list(r2::list_objects(account, name, "")).await.unwrap();
+        assert_eq!(left, [], "no part is left");
+    }
+    for prefix in ["/", "a//b", "../x", "a/..", "a b"] {
+        let made = R2Backups::new(client.clone(), account.clone(), name.clone(), prefix, "x");
+        assert!(made.is_err(), "{prefix}");
+    }
     client.send(r2::delete_bucket(account, name)).await.unwrap();
 }

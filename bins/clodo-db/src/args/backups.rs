@@ -2,17 +2,44 @@
 
 use super::WhereArgs;
 use clap::Args;
-use clodo_db::Retention;
+use clodo_db::{Retention, check_backup_name};
+use clodo_types::BucketName;
 use std::{path::PathBuf, time::Duration};
+
+/// Where backups are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BackupsIn {
+    Folder(PathBuf),
+    /// A bucket of R2, in the account of the database.
+    Bucket {
+        bucket: BucketName,
+        prefix: String,
+    },
+}
+
+const R2: &str = "r2://";
+
+fn backups_in(text: &str) -> Result<BackupsIn, String> {
+    let Some(rest) = text.strip_prefix(R2) else {
+        return Ok(BackupsIn::Folder(PathBuf::from(text)));
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let bucket = bucket.parse().map_err(|error| format!("{error}; write {R2}BUCKET/PREFIX"))?;
+    if !prefix.is_empty() && prefix.split('/').any(|word| check_backup_name(word).is_err()) {
+        return Err("after the bucket come words of letters, digits and `-_.`".to_owned());
+    }
+    Ok(BackupsIn::Bucket { bucket, prefix: prefix.to_owned() })
+}
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     pub(crate) databases: WhereArgs,
-    /// The folder of the backups; each database has one of its own in it [default: .clodo/backups in
-    /// the project]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) to: Option<PathBuf>,
+    /// The folder of the backups, or `r2://BUCKET/PREFIX`; each database has a place of its own in it
+    /// [default: .clodo/backups in the project]
+    #[arg(long, value_name = "DIR", value_parser = backups_in)]
+    pub(crate) to: Option<BackupsIn>,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     /// Show what would be backed up and removed, and stop
@@ -48,9 +75,9 @@ impl KeepArgs {
 pub(crate) struct BackupsArgs {
     #[command(flatten)]
     pub(crate) databases: WhereArgs,
-    /// The folder of the backups [default: .clodo/backups in the project]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) from: Option<PathBuf>,
+    /// The folder of the backups, or `r2://BUCKET/PREFIX` [default: .clodo/backups in the project]
+    #[arg(long, value_name = "DIR", value_parser = backups_in)]
+    pub(crate) from: Option<BackupsIn>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -60,9 +87,9 @@ pub(crate) struct RestoreArgs {
     pub(crate) backup: String,
     #[command(flatten)]
     pub(crate) databases: WhereArgs,
-    /// The folder of the backups [default: .clodo/backups in the project]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) from: Option<PathBuf>,
+    /// The folder of the backups, or `r2://BUCKET/PREFIX` [default: .clodo/backups in the project]
+    #[arg(long, value_name = "DIR", value_parser = backups_in)]
+    pub(crate) from: Option<BackupsIn>,
     /// Drop everything that the database holds; it is backed up first
     #[arg(long, conflicts_with_all = ["new", "into_file"])]
     pub(crate) over: bool,
@@ -84,9 +111,9 @@ pub(crate) struct RestoreArgs {
 pub(crate) struct DrillArgs {
     #[command(flatten)]
     pub(crate) databases: WhereArgs,
-    /// The folder of the backups [default: .clodo/backups in the project]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) from: Option<PathBuf>,
+    /// The folder of the backups, or `r2://BUCKET/PREFIX` [default: .clodo/backups in the project]
+    #[arg(long, value_name = "DIR", value_parser = backups_in)]
+    pub(crate) from: Option<BackupsIn>,
     /// Take a backup now and use that
     #[arg(long)]
     pub(crate) fresh: bool,
@@ -120,5 +147,33 @@ fn steps(text: &str) -> Result<usize, &'static str> {
     match text.parse() {
         Ok(0) | Err(_) => Err("is no number of migrations"),
         Ok(steps) => Ok(steps),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_told_from_a_folder() {
+        let bucket = |bucket: &str, prefix: &str| BackupsIn::Bucket {
+            bucket: bucket.parse().unwrap(),
+            prefix: prefix.to_owned(),
+        };
+        assert_eq!(backups_in("backups"), Ok(BackupsIn::Folder("backups".into())));
+        assert_eq!(backups_in("r2:/x"), Ok(BackupsIn::Folder("r2:/x".into())));
+        assert_eq!(backups_in("r2://safe"), Ok(bucket("safe", "")));
+        assert_eq!(backups_in("r2://safe/"), Ok(bucket("safe", "")));
+        assert_eq!(backups_in("r2://safe/a/b-1/"), Ok(bucket("safe", "a/b-1")));
+        for wrong in [
+            "r2://",
+            "r2:///x",
+            "r2://Not OK",
+            "r2://safe/../x",
+            "r2://safe//x",
+            "r2://safe/\u{1b}",
+        ] {
+            assert!(backups_in(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

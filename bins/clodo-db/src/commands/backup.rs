@@ -6,7 +6,7 @@ use crate::{
     report::{ApiCalls, DatabaseName, FORMAT},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
-use clodo_db::{BackupStore as _, StoredBackup};
+use clodo_db::StoredBackup;
 use clodo_types::{Clock as _, SystemClock};
 use serde::Serialize;
 use serde_json::Value;
@@ -94,7 +94,7 @@ pub(crate) async fn run(
     let mut rows = Vec::new();
     let mut failed: Vec<CliError> = Vec::new();
     for at in 0..places.all.len() {
-        let kept = places.kept(session, global, at, args.to.as_deref());
+        let kept = places.kept_in(session, global, at, args.to.as_ref()).await?;
         let mut row = Row {
             name: places.all[at].name.clone(),
             fate: Fate::NotReached,
@@ -134,8 +134,8 @@ async fn one(
     let retention = args.keep.retention();
     if args.dry_run {
         row.fate = Fate::Planned;
-        let mut all = kept.list()?;
-        let name = kept.free_name(SystemClock.now());
+        let mut all = kept.list().await?;
+        let name = kept.free_name(SystemClock.now()).await?;
         all.push(StoredBackup::new(&name, 0));
         row.removed = retention.map(|rule| rule.expired(&all)).unwrap_or_default();
         return Ok(());
@@ -149,12 +149,12 @@ async fn one(
         && taken.summary.consistent
     {
         let store = kept.store()?;
-        for name in rule.expired(&kept.list()?) {
+        for name in rule.expired(&kept.list().await?) {
             // With a clock that was set back, the new one looks old.
             if name == taken.name {
                 continue;
             }
-            let removed = store.remove(&name);
+            let removed = store.remove(&name).await;
             removed.map_err(|error| of_io(&format!("could not remove {name}"), error))?;
             row.removed.push(name);
         }

@@ -32,24 +32,24 @@ struct KeptBackup {
     bytes: u64,
 }
 
-/// `clodo-db backups`: only files are looked at.
-pub(crate) fn run(
+/// `clodo-db backups`: only files are looked at, or a bucket.
+pub(crate) async fn run(
     session: &Session,
     global: &GlobalArgs,
     args: &BackupsArgs,
 ) -> Result<Exit, CliError> {
-    let places = Places::describe(session, global, &args.databases)?;
+    let mut places = Places::describe(session, global, &args.databases)?;
     let mut databases = Vec::new();
-    for (at, place) in places.all.iter().enumerate() {
-        let kept = places.kept(session, global, at, args.from.as_deref());
+    for at in 0..places.all.len() {
+        let kept = places.kept_in(session, global, at, args.from.as_ref()).await?;
         let row = |one: clodo_db::StoredBackup| {
             let taken = one.taken().map(keeping::moment).unwrap_or_default();
             KeptBackup { taken, name: one.name, bytes: one.bytes }
         };
-        let backups = kept.list()?.into_iter().map(row).collect();
-        let before = kept.before().list()?.into_iter().map(row).collect();
+        let backups = kept.list().await?.into_iter().map(row).collect();
+        let before = kept.before().list().await?.into_iter().map(row).collect();
         let path = kept.shown().to_owned();
-        databases.push(KeptBackups { name: place.name.clone(), path, backups, before });
+        databases.push(KeptBackups { name: places.all[at].name.clone(), path, backups, before });
     }
     session.ui.text(text(&databases).trim_end())?;
     session.ui.document(&BackupsDocument { version: FORMAT, outcome: "done", databases })?;

@@ -52,10 +52,15 @@ impl Claim {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn scratch(&self) -> Result<PathBuf, CliError> {
-        let scratch = self.folder.join(SCRATCH);
+        let scratch = Self::scratch_of(&self.folder);
         let made = make(&scratch);
         made.map_err(|error| of_io(&format!("could not make {}", scratch.display()), error))?;
         Ok(scratch)
+    }
+
+    /// Where that folder is while `folder` is claimed.
+    pub(crate) fn scratch_of(folder: &Path) -> PathBuf {
+        folder.join(SCRATCH)
     }
 
     /// Ends the claim on a folder that was made for it alone, and removes that.

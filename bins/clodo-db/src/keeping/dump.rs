@@ -1,11 +1,11 @@
-use super::{Kept, of_io};
+use super::{Found, Kept, of_io};
 use crate::failure::interrupted;
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{DumpSource as _, RestoreError, Summary, verify_text};
 use clodo_types::Location;
 use std::{
     io::{self, BufRead, Read},
-    path::{Path, PathBuf},
+    path::Path,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -13,9 +13,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug)]
 pub(crate) struct Dump {
     /// The file.
-    pub(crate) path: PathBuf,
-    /// The same as messages should show it.
-    pub(crate) shown: PathBuf,
+    pub(crate) file: Found,
     /// What its last line says.
     pub(crate) summary: Summary,
     /// How long its text is.
@@ -27,20 +25,20 @@ impl Dump {
     ///
     /// # Errors
     /// When there is no such backup.
-    pub(crate) fn find(
+    pub(crate) async fn find(
         session: &Session,
         kept: Option<&Kept>,
         given: &str,
-    ) -> Result<PathBuf, CliError> {
+    ) -> Result<Found, CliError> {
         if let Some(kept) = kept {
             if given == "latest"
-                && let Some(found) = kept.latest()?
+                && let Some(found) = kept.latest().await?
             {
-                return Ok(kept.path(&found.name));
+                return kept.file(session, &found.name).await;
             }
             for kept in [kept, &kept.before()] {
-                if kept.list()?.iter().any(|one| one.name == given) {
-                    return Ok(kept.path(given));
+                if kept.list().await?.iter().any(|one| one.name == given) {
+                    return kept.file(session, given).await;
                 }
             }
             if given == "latest" {
@@ -51,7 +49,8 @@ impl Dump {
         }
         let path = session.directory.join(given);
         if path.is_file() {
-            return Ok(path);
+            let shown = super::shown(session, &path);
+            return Ok(Found::new(path, shown));
         }
         let error = CliError::usage(format!("there is no backup `{given}`"));
         Err(error.with_hint("`clodo-db backups` lists those that are kept; or give a file"))
@@ -61,21 +60,21 @@ impl Dump {
     ///
     /// # Errors
     /// When it is cut, damaged or none; exit 3, with the place where that can be told.
-    pub(crate) fn check(session: &Session, path: &Path) -> Result<Self, CliError> {
-        let shown = super::kept::shown(session, path);
-        let input = path.open().map_err(|error| unreadable(&shown, error))?;
+    pub(crate) async fn check(session: &Session, file: Found) -> Result<Self, CliError> {
+        let input = file.path.open().await.map_err(|error| unreadable(&file.shown, error))?;
         let mut input =
             Counted { input, cancel: session.cancel.clone(), bytes: 0, lines: 0, head: Vec::new() };
         let checked = verify_text(&mut input);
         match checked {
             Ok(summary) => {
-                let path = path.to_owned();
-                Ok(Self { path, shown, summary, text_bytes: input.bytes })
+                let text_bytes = input.bytes;
+                drop(input);
+                Ok(Self { file, summary, text_bytes })
             }
             Err(_) if session.cancel.is_cancelled() => {
                 Err(interrupted("nothing was written; run it again"))
             }
-            Err(error) => Err(refused(&shown, &input, error)),
+            Err(error) => Err(refused(&file.shown, &input, error)),
         }
     }
 }

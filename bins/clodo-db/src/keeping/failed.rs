@@ -2,11 +2,26 @@
 
 use crate::failure;
 use clodo_cli::{CliError, Exit};
-use clodo_db::{BackupError, RestoreError};
+use clodo_db::{BackupError, DatabaseError, DatabaseErrorKind, RestoreError};
 use std::io;
 
-/// A file or folder that cannot be read or written.
+/// A file or folder, or a bucket, that cannot be read or written.
 pub(crate) fn of_io(doing: &str, error: io::Error) -> CliError {
+    let error = match error.downcast::<DatabaseError>() {
+        Ok(error) => {
+            let failed = failure::of_call(doing, &error);
+            return match error.kind() {
+                DatabaseErrorKind::Missing => failed.with_hint(
+                    "check the name of the bucket; `wrangler r2 bucket create NAME` makes one",
+                ),
+                DatabaseErrorKind::Denied => {
+                    failed.with_hint("give the token \"Workers R2 Storage: Edit\"")
+                }
+                _ => failed,
+            };
+        }
+        Err(error) => error,
+    };
     let (exit, kind, hint) = match error.kind() {
         io::ErrorKind::NotFound => (Exit::Usage, "files", "check the path"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

@@ -1,13 +1,22 @@
 use super::{Claim, of_io};
+use clodo::R2Backups;
 use clodo_cli::{CliError, Session};
-use clodo_db::{BackupFolder, BackupStore as _, StoredBackup, backup_name};
+use clodo_db::{BackupFolder, BackupStore, StoredBackup, backup_name};
 use clodo_types::Timestamp;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// The backups of one database: a folder of its own, whose name says which one it is.
+/// The backups of one database: a folder of its own, whose name says which one it is, or such a prefix
+/// of a bucket.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
     folder: PathBuf,
+    /// What keeps them instead of the folder.
+    bucket: Option<R2Backups>,
     shown: PathBuf,
     /// The folder that the program was started in.
     directory: PathBuf,
@@ -16,34 +25,58 @@ pub(crate) struct Kept {
     /// Where this program works on the database, whoever keeps its backups elsewhere.
     working: PathBuf,
     /// Clodo's own folder in the project, in which that is.
-    clodo: Option<PathBuf>,
+    clodo: PathBuf,
 }
 
 /// The folder of those that were taken before a change.
 pub(super) const BEFORE: &str = "before";
+/// The folder of those that come from a bucket, while they are used.
+const FETCHED: &str = "fetched";
 
 /// A path as messages should show it: from the folder that the program was started in.
 pub(crate) fn shown(session: &Session, path: &Path) -> PathBuf {
     path.strip_prefix(&session.directory).unwrap_or(path).to_owned()
 }
 
+/// The file of a backup, for as long as this is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    /// The same as messages should show it.
+    pub(crate) shown: PathBuf,
+    /// It is a copy, which goes with the claim on its folder.
+    _fetched: Option<Arc<Claim>>,
+}
+
+impl Found {
+    pub(crate) fn new(path: PathBuf, shown: PathBuf) -> Self {
+        Self { path, shown, _fetched: None }
+    }
+}
+
 impl Kept {
-    pub(crate) fn new(session: &Session, folder: PathBuf, of: &str) -> Self {
+    /// In Clodo's own folder, which is nothing to commit: work on the database is done there, wherever
+    /// its backups are.
+    pub(crate) fn new(session: &Session, clodo: PathBuf, (own, of): (&Path, &str)) -> Self {
         // Names of files have an end.
         const LONGEST: usize = 100;
         let of = of.chars().take(LONGEST).collect();
         let directory = session.directory.clone();
-        let working = folder.clone();
-        Self { shown: shown(session, &folder), folder, of, working, directory, clodo: None }
+        let folder = clodo.join("backups").join(own);
+        let (shown, working) = (shown(session, &folder), folder.clone());
+        Self { folder, bucket: None, shown, directory, of, working, clodo }
     }
 
-    /// Names Clodo's own folder, which is nothing to commit: work on the database is done in `own` of its
-    /// backups.
+    /// Where a person has them.
     #[must_use]
-    pub(crate) fn in_clodo(mut self, clodo: PathBuf, own: &Path) -> Self {
-        self.working = clodo.join("backups").join(own);
-        self.clodo = Some(clodo);
-        self
+    pub(crate) fn in_folder(self, session: &Session, folder: PathBuf) -> Self {
+        Self { shown: shown(session, &folder), folder, ..self }
+    }
+
+    /// In a bucket, which messages show as `shown`.
+    #[must_use]
+    pub(crate) fn in_bucket(self, bucket: R2Backups, shown: String) -> Self {
+        Self { bucket: Some(bucket), shown: shown.into(), ..self }
     }
 
     /// Those that were taken before a change, of their own accord: `latest` is none of them, so that it
@@ -51,51 +84,85 @@ impl Kept {
     pub(crate) fn before(&self) -> Self {
         let folder = self.working.join(BEFORE);
         let shown = folder.strip_prefix(&self.directory).unwrap_or(&folder).to_owned();
-        Self { folder, shown, ..self.clone() }
+        Self { folder, bucket: None, shown, ..self.clone() }
     }
 
-    /// The folder as messages should show it.
+    /// Where they are, as messages should show it.
     pub(crate) fn shown(&self) -> &Path {
         &self.shown
     }
 
     /// The backups, the oldest first. Other files are nobody's business, and a folder that does not
     /// exist holds none.
-    pub(crate) fn list(&self) -> Result<Vec<StoredBackup>, CliError> {
-        if !self.folder.is_dir() {
+    pub(crate) async fn list(&self) -> Result<Vec<StoredBackup>, CliError> {
+        if self.bucket.is_none() && !self.folder.is_dir() {
             return Ok(Vec::new());
         }
         let failed = |error| of_io(&format!("could not read {}", self.shown.display()), error);
-        let mut all = self.store()?.list().map_err(failed)?;
+        let mut all = self.store()?.list().await.map_err(failed)?;
         all.retain(|one| one.taken().is_some() && one.name.ends_with(".sql.gz"));
         all.sort_by_key(StoredBackup::taken);
         Ok(all)
     }
 
     /// The one that was taken last.
-    pub(crate) fn latest(&self) -> Result<Option<StoredBackup>, CliError> {
-        Ok(self.list()?.pop())
+    pub(crate) async fn latest(&self) -> Result<Option<StoredBackup>, CliError> {
+        Ok(self.list().await?.pop())
     }
 
-    /// The file of a backup that was listed, or has a free name.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+    /// The file of a backup that was listed. One of a bucket is fetched first.
+    pub(crate) async fn file(&self, session: &Session, name: &str) -> Result<Found, CliError> {
+        let Some(bucket) = &self.bucket else {
+            return Ok(Found::new(self.folder.join(name), self.shown_path(name)));
+        };
+        let claim = self.claimed(session, &self.working.join(FETCHED))?;
+        let path = claim.scratch()?.join(name);
+        let shown = self.shown_path(name);
+        let failed = |error| of_io(&format!("could not fetch {}", shown.display()), error);
+        let line = session.ui.progress(format!("fetching {}", shown.display()));
+        let mut from = bucket.open(name).await.map_err(failed)?;
+        let mut copy = || -> io::Result<()> {
+            let mut to = BufWriter::new(File::create_new(&path)?);
+            io::copy(&mut from, &mut to)?;
+            to.flush()
+        };
+        copy().map_err(failed)?;
+        drop(line);
+        Ok(Found { path, shown, _fetched: Some(Arc::new(claim)) })
     }
 
-    /// The same as messages should show it.
+    /// Whether a backup of this name lies in the folder.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.folder.join(name).exists()
+    }
+
+    /// A backup as messages should show it.
     pub(crate) fn shown_path(&self, name: &str) -> PathBuf {
         self.shown.join(name)
     }
 
     /// What backups are written to and read from; makes the folder.
-    pub(crate) fn store(&self) -> Result<BackupFolder, CliError> {
-        let opened = BackupFolder::open(&self.folder);
-        opened.map_err(|error| of_io(&format!("could not make {}", self.shown.display()), error))
+    pub(crate) fn store(&self) -> Result<Box<dyn BackupStore>, CliError> {
+        if let Some(bucket) = &self.bucket {
+            return Ok(Box::new(bucket.clone()));
+        }
+        match BackupFolder::open(&self.folder) {
+            Ok(folder) => Ok(Box::new(folder)),
+            Err(error) => Err(of_io(&format!("could not make {}", self.shown.display()), error)),
+        }
+    }
+
+    /// Where what goes to a bucket, and what comes from it, waits: it goes with the claim.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        Claim::scratch_of(&self.working)
     }
 
     /// The right to write here, which one process has at a time.
     pub(crate) fn claim(&self, session: &Session) -> Result<Claim, CliError> {
-        self.claimed(session, &self.folder)
+        match &self.bucket {
+            Some(_) => self.claim_to_read(session),
+            None => self.claimed(session, &self.folder),
+        }
     }
 
     /// The right to work on the database with what is read here; nothing is written here.
@@ -104,19 +171,20 @@ impl Kept {
     }
 
     fn claimed(&self, session: &Session, folder: &Path) -> Result<Claim, CliError> {
-        if let Some(clodo) = self.clodo.as_ref().filter(|clodo| folder.starts_with(clodo)) {
-            clodo::ignore_in_git(clodo);
+        if folder.starts_with(&self.clodo) {
+            clodo::ignore_in_git(&self.clodo);
         }
         Claim::of(&session.ui, folder)
     }
 
     /// A name that is free, of the millisecond `now` or the next free one.
-    pub(crate) fn free_name(&self, now: Timestamp) -> String {
+    pub(crate) async fn free_name(&self, now: Timestamp) -> Result<String, CliError> {
+        let taken = self.list().await?;
         let mut at = now.as_millis();
         loop {
             let name = backup_name(&self.of, Timestamp::from_millis(at));
-            if !self.path(&name).exists() {
-                return name;
+            if !taken.iter().any(|one| one.name == name) {
+                return Ok(name);
             }
             at = at.saturating_add(1);
         }

@@ -11,7 +11,7 @@ mod watched;
 pub(crate) use claim::Claim;
 pub(crate) use dump::Dump;
 pub(crate) use failed::{of_backup, of_io, of_restore};
-pub(crate) use kept::{Kept, shown};
+pub(crate) use kept::{Found, Kept, shown};
 pub(crate) use take::{Taken, take};
 pub(crate) use units::{counted_rows, moment, sized};
 pub(crate) use watched::Watched;

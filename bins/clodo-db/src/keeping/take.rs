@@ -5,8 +5,8 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{
-    BackupError, BackupOptions, BackupReport, BackupStore as _, Database, DumpSource as _, Keeper,
-    Moments, SqliteDatabase, Still, Summary, verify_text,
+    BackupError, BackupOptions, BackupReport, Database, DumpSource as _, Keeper, Moments,
+    SqliteDatabase, Still, Summary, verify_text,
 };
 use clodo_sqlite::OpenOptions;
 use clodo_types::{Clock as _, SystemClock};
@@ -38,7 +38,7 @@ pub(crate) async fn take(
     (kept, claim): (&Kept, &Claim),
 ) -> Result<Taken, CliError> {
     let scratch = claim.scratch()?;
-    let name = kept.free_name(SystemClock.now());
+    let name = kept.free_name(SystemClock.now()).await?;
     let report = match (&opened.d1, place.file()) {
         (Some(d1), _) => {
             // Only for the estimate.
@@ -56,7 +56,7 @@ pub(crate) async fn take(
         }
         (None, None) => return Err(place.missing()),
     };
-    read_back(kept, &name, report)
+    read_back(kept, &name, report).await
 }
 
 async fn write(
@@ -67,7 +67,7 @@ async fn write(
     options: &BackupOptions,
 ) -> Result<BackupReport, CliError> {
     let store = kept.store()?;
-    let report = Keeper::new(&store).back_up(database, moments, name, options).await;
+    let report = Keeper::new(&*store).back_up(database, moments, name, options).await;
     report.map_err(|error| match session.cancel.is_cancelled() {
         true => interrupted("run it again: of this backup nothing is left"),
         false => of_backup(&place.shown(), error),
@@ -85,26 +85,26 @@ async fn copied(place: &Place, file: &Path, to: &Path) -> Result<SqliteDatabase,
 }
 
 /// What a disk gives back is not always what was written to it.
-fn read_back(kept: &Kept, name: &str, report: BackupReport) -> Result<Taken, CliError> {
+async fn read_back(kept: &Kept, name: &str, report: BackupReport) -> Result<Taken, CliError> {
     let store = kept.store()?;
-    let path = kept.path(name);
-    let failed = |error| of_io(&format!("could not read {} back", path.display()), error);
-    let read = path.as_path().open().map_err(failed)?;
-    let (mut read, wrong) = (read, |why: &str| {
-        let message = format!("{} {why}", path.display());
+    let shown = kept.shown_path(name);
+    let failed = |error| of_io(&format!("could not read {} back", shown.display()), error);
+    let dump = Keeper::new(&*store).dump(name);
+    let read = match dump.open().await {
+        Ok(mut input) => verify_text(&mut *input),
+        Err(error) => return Err(failed(error)),
+    };
+    if !read.is_ok_and(|summary| summary.sha256 == report.summary.sha256) {
+        store.remove(name).await.map_err(failed)?;
+        let message =
+            format!("{} does not read back as it was written, and was removed", shown.display());
         let hint = "check the disk; earlier backups are as they were";
-        CliError::new(Exit::Failed, "damaged", message).with_hint(hint)
-    });
-    match verify_text(&mut *read) {
-        Ok(summary) if summary.sha256 == report.summary.sha256 => {}
-        Ok(_) | Err(_) => {
-            store.remove(name).map_err(failed)?;
-            return Err(wrong("does not read back as it was written, and was removed"));
-        }
+        return Err(CliError::new(Exit::Failed, "damaged", message).with_hint(hint));
     }
-    let bytes = std::fs::metadata(&path).map_err(failed)?.len();
+    let all = store.list().await.map_err(failed)?;
+    let bytes = all.iter().find(|one| one.name == name).map_or(0, |one| one.bytes);
     Ok(Taken {
-        shown: kept.shown_path(name),
+        shown,
         name: name.to_owned(),
         bytes,
         text_bytes: report.bytes,

@@ -143,7 +143,8 @@ fn value(json: Json) -> Option<Value> {
     })
 }
 
-fn failed(error: ApiError) -> DatabaseError {
+/// A call that failed, as the seam has it.
+pub(crate) fn failed(error: ApiError) -> DatabaseError {
     let said = error.messages().first().map(|message| message.text.clone());
     let text = said.clone().unwrap_or_default();
     let is_constraint = text.contains("SQLITE_CONSTRAINT") || text.contains("constraint failed");

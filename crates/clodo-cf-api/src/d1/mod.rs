@@ -14,6 +14,8 @@ mod transfer;
 
 #[cfg(feature = "d1")]
 pub use database::D1Database;
+#[cfg(feature = "d1")]
+pub(crate) use database::failed as database_error;
 pub use drive::{Exported, ImportFile, Imported, TransferError, TransferProgress};
 pub use query::{
     QueryMeta, QueryResult, RawResult, Rows, Sql, batch, query, raw, raw_batch, read, read_raw,

@@ -6,9 +6,13 @@
 //! ```
 #![doc = include_str!("../../docs/r2.md")]
 
+#[cfg(feature = "d1")]
+mod backups;
 mod objects;
 mod rules;
 
+#[cfg(feature = "d1")]
+pub use backups::R2Backups;
 pub use objects::{
     ByteRange, HttpMetadata, NewObject, Object, StoredObject, delete_object, list_objects, object,
     object_range, put_object,

@@ -1,6 +1,6 @@
 //! How a value leaves a database unchanged, whatever lies between, and how it is written as SQL.
 
-use crate::identifier::{literal, quoted};
+use crate::identifier::{quoted, write_literal};
 use std::fmt::Write as _;
 
 /// A value of a row.
@@ -51,10 +51,10 @@ pub(crate) fn carried_whole(column: &str) -> String {
 
 impl Cell {
     /// Reads what [`carried`] gives; `None` for anything else.
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        let mut rest = text.chars();
-        let kind = rest.next()?;
-        let rest = rest.as_str();
+    pub(crate) fn read(text: impl Into<String>) -> Option<Self> {
+        let mut text = text.into();
+        let kind = text.chars().next()?;
+        let rest = &text[kind.len_utf8()..];
         Some(match kind {
             'n' => Self::Null,
             'i' => Self::Integer(rest.parse().ok()?),
@@ -63,13 +63,15 @@ impl Cell {
             't' if rest.contains('\u{fffd}') => {
                 Self::Later { bytes: u64::try_from(rest.len()).ok()?, text: true }
             }
-            't' => Self::Text(rest.to_owned()),
             'h' => match String::from_utf8(hex::decode(rest).ok()?) {
                 Ok(text) => Self::Text(text),
                 Err(odd) => Self::Odd(odd.into_bytes()),
             },
-            'b' => Self::Blob(rest.to_owned()),
             'T' | 'B' => Self::Later { bytes: rest.parse().ok()?, text: kind == 'T' },
+            't' | 'b' => {
+                text.drain(..1);
+                if kind == 't' { Self::Text(text) } else { Self::Blob(text) }
+            }
             _ => return None,
         })
     }
@@ -99,9 +101,17 @@ impl Cell {
             Self::Text(text) if text.contains('\r') => {
                 write!(sql, "CAST(x'{}' AS TEXT)", hex::encode(text))
             }
-            Self::Text(text) => write!(sql, "{}", literal(text)),
+            Self::Text(text) => {
+                write_literal(text, sql);
+                Ok(())
+            }
             Self::Odd(bytes) => write!(sql, "CAST(x'{}' AS TEXT)", hex::encode(bytes)),
-            Self::Blob(hex) => write!(sql, "x'{hex}'"),
+            Self::Blob(hex) => {
+                sql.push_str("x'");
+                sql.push_str(hex);
+                sql.push('\'');
+                Ok(())
+            }
             // Whoever writes rows puts it elsewhere first.
             Self::Later { .. } => Ok(()),
         };

@@ -2,12 +2,13 @@ use super::{
     dump::{BackupOptions, BackupReport, backup},
     error::BackupError,
     moments::Moments,
+    pack::Packed,
     restore::{DumpSource, unpacked},
     seal::{Sealer, Sealing},
     store::{BackupStore, BackupWriter},
 };
 use crate::database::Database;
-use flate2::{Compression, write::GzEncoder};
+use async_trait::async_trait;
 use std::io::{self, BufRead, BufReader, Write};
 
 /// A store, and what seals the backups in it.
@@ -51,19 +52,19 @@ impl<'a> Keeper<'a> {
         name: &str,
         options: &BackupOptions,
     ) -> Result<BackupReport, BackupError> {
-        let mut writer = self.store.begin(&self.name(name))?;
+        let mut writer = self.store.begin(&self.name(name)).await?;
         let report = {
             let out: Box<dyn Write + Send + '_> = Box::new(&mut *writer);
             let out: Box<dyn Sealing + '_> = match self.sealer {
                 Some(sealer) => sealer.seal(out)?,
                 None => Box::new(Plain(out)),
             };
-            let mut packed = GzEncoder::new(out, Compression::fast());
+            let mut packed = Packed::new(out);
             let report = backup(database, moments, &mut packed, options).await?;
             packed.finish()?.finish()?;
             report
         };
-        BackupWriter::finish(writer)?;
+        BackupWriter::finish(writer).await?;
         Ok(report)
     }
 
@@ -81,9 +82,10 @@ pub struct KeptDump<'a> {
     name: String,
 }
 
+#[async_trait]
 impl DumpSource for KeptDump<'_> {
-    fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
-        let input = self.keeper.store.open(&self.name)?;
+    async fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
+        let input = self.keeper.store.open(&self.name).await?;
         let input = match self.keeper.sealer {
             Some(sealer) => sealer.open(input)?,
             None => input,

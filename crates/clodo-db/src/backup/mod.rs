@@ -9,6 +9,7 @@ mod keep;
 mod layout;
 mod moments;
 mod order;
+mod pack;
 mod read;
 mod restore;
 mod restore_error;
@@ -30,5 +31,8 @@ pub use moments::{Moments, Still};
 pub use restore::{DumpSource, Existing, RestoreOptions, RestoreReport, restore};
 pub use restore_error::RestoreError;
 pub use seal::{Sealer, Sealing};
-pub use store::{BackupFolder, BackupStore, BackupWriter, Retention, StoredBackup, backup_name};
+pub use store::{
+    BackupFolder, BackupStore, BackupWriter, Retention, StoredBackup, backup_name,
+    check_backup_name,
+};
 pub use text::{Summary, verify_text};

@@ -3,7 +3,7 @@ use super::{
     error::BackupError,
     layout::{Key, Table, ask},
 };
-use crate::{database::Database, identifier::quoted};
+use crate::{database::Database, identifier::quoted, value::Value};
 
 /// A row: the number that no column shows, and the values.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +50,7 @@ impl<'a> Pages<'a> {
         let answer = || BackupError::Answer(format!("table {}", self.table.name));
         let mut rows = Vec::with_capacity(found.rows.len());
         for row in found.rows {
-            let texts: Option<Vec<&str>> = row.iter().map(|value| value.as_text()).collect();
-            let row = texts.and_then(|texts| self.row(&texts)).ok_or_else(answer)?;
-            rows.push(row);
+            rows.push(self.row(row).ok_or_else(answer)?);
         }
         let length = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         self.done = length < self.rows;
@@ -91,15 +89,15 @@ impl<'a> Pages<'a> {
         format!("{sql} LIMIT {}", self.rows)
     }
 
-    fn row(&self, texts: &[&str]) -> Option<Row> {
+    fn row(&self, values: Vec<Value>) -> Option<Row> {
         let mut number = None;
-        let mut cells = Vec::with_capacity(texts.len());
-        for (at, text) in texts.iter().enumerate() {
-            let mut text = *text;
+        let mut cells = Vec::with_capacity(values.len());
+        for (at, value) in values.into_iter().enumerate() {
+            let Value::Text(mut text) = value else { return None };
             if at == 0 && matches!(self.table.key, Key::Hidden(_)) {
-                let (own, rest) = text.split_once(' ')?;
+                let (own, _) = text.split_once(' ')?;
                 number = Some(own.parse().ok()?);
-                text = rest;
+                text.drain(..=own.len());
             }
             cells.push(Cell::read(text)?);
         }
@@ -176,8 +174,10 @@ impl<'a> Pages<'a> {
             return Err(changed);
         }
         for (place, row) in of.iter().zip(found.rows) {
-            let text = row.first().and_then(|value| value.as_text());
-            let cell = text.and_then(Cell::read);
+            let cell = match row.into_iter().next() {
+                Some(Value::Text(text)) => Cell::read(text),
+                _ => None,
+            };
             let answer = || BackupError::Answer(format!("table {}", table.name));
             rows[*place].cells[at] = cell.ok_or_else(answer)?;
         }

@@ -11,6 +11,7 @@ use crate::{
     error::{DatabaseError, DatabaseErrorKind},
     identifier::{literal, quoted},
 };
+use async_trait::async_trait;
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
@@ -20,28 +21,32 @@ use std::{
 
 /// Where a dump can be read from, as often as it is needed: it is looked at as a whole before
 /// anything is written.
+#[async_trait]
 pub trait DumpSource: Send + Sync {
     /// Begins at its beginning.
     ///
     /// # Errors
     /// When it is not there or cannot be read.
-    fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>>;
+    async fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>>;
 }
 
+#[async_trait]
 impl DumpSource for Vec<u8> {
-    fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
+    async fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
         unpacked(Box::new(self.as_slice()))
     }
 }
 
+#[async_trait]
 impl DumpSource for PathBuf {
-    fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
-        self.as_path().open()
+    async fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
+        self.as_path().open().await
     }
 }
 
+#[async_trait]
 impl DumpSource for Path {
-    fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
+    async fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
         unpacked(Box::new(BufReader::with_capacity(1 << 17, File::open(self)?)))
     }
 }
@@ -129,7 +134,7 @@ pub async fn restore(
     dump: &dyn DumpSource,
     options: &RestoreOptions,
 ) -> Result<RestoreReport, RestoreError> {
-    let summary = verify_text(&mut *dump.open().map_err(RestoreError::Read)?)?;
+    let summary = verify_text(&mut *dump.open().await.map_err(RestoreError::Read)?)?;
     let before = prepare(database, &summary, options.existing).await?;
     let mut run = Run {
         database,
@@ -141,7 +146,7 @@ pub async fn restore(
         tables: None,
         open: Vec::new(),
     };
-    let mut statements = Statements::new(dump.open().map_err(RestoreError::Read)?);
+    let mut statements = Statements::new(dump.open().await.map_err(RestoreError::Read)?);
     let mut number = 0;
     while let Some(statement) = statements.next()? {
         number += 1;

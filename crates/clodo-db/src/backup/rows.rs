@@ -5,6 +5,7 @@ use super::{
     read::{Pages, Row, piece},
 };
 use crate::database::Database;
+use futures_util::future::join;
 use std::io::Write;
 
 /// The longest statement of a dump, in bytes: D1 takes 100,000.
@@ -24,38 +25,25 @@ pub(super) async fn write(
     budget: u64,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, BackupError> {
-    let mut inserts =
-        Inserts { head: format!("INSERT INTO {} VALUES", table.target()), sql: String::new() };
+    let mut inserts = Inserts {
+        head: format!("INSERT INTO {} VALUES", table.target()),
+        sql: String::new(),
+        tuple: String::new(),
+        pieces: false,
+    };
     let mut rows = 0;
     let mut pages = Pages::new(database, table, budget);
-    let mut pieces = false;
-    loop {
-        let page = pages.next().await?;
-        if page.is_empty() {
-            break;
-        }
-        for row in &page {
-            rows += 1;
-            let mut text = tuple(row, &[]);
-            let large = large(row, text.len());
-            if !large.is_empty() {
-                inserts.end(out)?;
-                if !std::mem::replace(&mut pieces, true) {
-                    let make = "(id INTEGER PRIMARY KEY, v BLOB)";
-                    writeln!(out, "CREATE TABLE IF NOT EXISTS {PIECES} {make};")?;
-                }
-                Long { database, table, row }.write(&large, out).await?;
-                text = tuple(row, &large);
-            }
-            inserts.push(&text, out)?;
-            if !large.is_empty() {
-                inserts.end(out)?;
-                writeln!(out, "DELETE FROM {PIECES};")?;
-            }
-        }
+    let mut page = pages.next().await?;
+    while !page.is_empty() {
+        rows += u64::try_from(page.len()).unwrap_or_default();
+        // The next page is on its way while this one is written.
+        let written = inserts.page(database, table, &page, out);
+        let (next, written) = join(pages.next(), written).await;
+        written?;
+        page = next?;
     }
     inserts.end(out)?;
-    if pieces {
+    if inserts.pieces {
         writeln!(out, "DROP TABLE {PIECES};")?;
     }
     Ok(rows)
@@ -65,11 +53,45 @@ pub(super) async fn write(
 struct Inserts {
     head: String,
     sql: String,
+    /// The row that is being written.
+    tuple: String,
+    /// The table for large values was made.
+    pieces: bool,
 }
 
 impl Inserts {
-    fn push(&mut self, tuple: &str, out: &mut (dyn Write + Send)) -> Result<(), BackupError> {
-        if !self.sql.is_empty() && self.sql.len() + tuple.len() > STATEMENT {
+    async fn page(
+        &mut self,
+        database: &dyn Database,
+        table: &Table,
+        page: &[Row],
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), BackupError> {
+        for row in page {
+            self.tuple.clear();
+            tuple(row, &[], &mut self.tuple);
+            let large = large(row, self.tuple.len());
+            if large.is_empty() {
+                self.push(out)?;
+                continue;
+            }
+            self.end(out)?;
+            if !std::mem::replace(&mut self.pieces, true) {
+                let make = "(id INTEGER PRIMARY KEY, v BLOB)";
+                writeln!(out, "CREATE TABLE IF NOT EXISTS {PIECES} {make};")?;
+            }
+            Long { database, table, row }.write(&large, out).await?;
+            self.tuple.clear();
+            tuple(row, &large, &mut self.tuple);
+            self.push(out)?;
+            self.end(out)?;
+            writeln!(out, "DELETE FROM {PIECES};")?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, out: &mut (dyn Write + Send)) -> Result<(), BackupError> {
+        if !self.sql.is_empty() && self.sql.len() + self.tuple.len() > STATEMENT {
             self.end(out)?;
         }
         match self.sql.is_empty() {
@@ -77,7 +99,7 @@ impl Inserts {
             false => self.sql.push(','),
         }
         self.sql.push('\n');
-        self.sql.push_str(tuple);
+        self.sql.push_str(&self.tuple);
         Ok(())
     }
 
@@ -91,11 +113,12 @@ impl Inserts {
     }
 }
 
-/// The values of a row in brackets; those of `large` are taken from where they were put together.
-fn tuple(row: &Row, large: &[usize]) -> String {
-    let mut sql = "(".to_owned();
+/// Appends the values of a row in brackets; those of `large` are taken from where they were put
+/// together.
+fn tuple(row: &Row, large: &[usize], sql: &mut String) {
+    sql.push('(');
     if let Some(number) = row.number {
-        Cell::Integer(number).write(&mut sql);
+        Cell::Integer(number).write(sql);
         sql.push(',');
     }
     for (at, cell) in row.cells.iter().enumerate() {
@@ -103,7 +126,7 @@ fn tuple(row: &Row, large: &[usize]) -> String {
             sql.push(',');
         }
         if !large.contains(&at) {
-            cell.write(&mut sql);
+            cell.write(sql);
             continue;
         }
         let from = format!("SELECT v FROM {PIECES} WHERE id={at}");
@@ -113,7 +136,6 @@ fn tuple(row: &Row, large: &[usize]) -> String {
         }
     }
     sql.push(')');
-    sql
 }
 
 fn is_text(cell: &Cell) -> bool {

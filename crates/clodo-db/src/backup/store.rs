@@ -1,3 +1,4 @@
+use async_trait::async_trait;
 use clodo_types::Timestamp;
 use std::{
     fmt,
@@ -13,39 +14,42 @@ use std::{
 ///   leaves nothing under it, whatever fails.
 /// - A name that is taken is refused: no backup is ever written over.
 /// - `list` gives whole backups only.
+/// - A name that [`check_backup_name`] refuses is refused.
+#[async_trait]
 pub trait BackupStore: fmt::Debug + Send + Sync {
     /// Begins a backup of this name.
     ///
     /// # Errors
     /// When the name is taken or is none, or the store cannot be written.
-    fn begin(&self, name: &str) -> io::Result<Box<dyn BackupWriter>>;
+    async fn begin(&self, name: &str) -> io::Result<Box<dyn BackupWriter>>;
 
     /// Reads one.
     ///
     /// # Errors
     /// When it is not there or cannot be read.
-    fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
+    async fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
 
     /// All that are whole, by name.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn list(&self) -> io::Result<Vec<StoredBackup>>;
+    async fn list(&self) -> io::Result<Vec<StoredBackup>>;
 
     /// Removes one; it is fine when it is gone.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn remove(&self, name: &str) -> io::Result<()>;
+    async fn remove(&self, name: &str) -> io::Result<()>;
 }
 
 /// Takes the bytes of a backup. Dropped before `finish`, it leaves nothing.
+#[async_trait]
 pub trait BackupWriter: Write + Send {
     /// Makes it durable and gives it its name.
     ///
     /// # Errors
     /// When it cannot be written; there is no such backup then.
-    fn finish(self: Box<Self>) -> io::Result<()>;
+    async fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
 /// A backup in a store.
@@ -112,21 +116,31 @@ impl BackupFolder {
     /// # Errors
     /// When the name could lead out of the folder.
     pub fn path(&self, name: &str) -> io::Result<PathBuf> {
-        let plain = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
-        if name.is_empty()
-            || name.starts_with('.')
-            || !name.chars().all(plain)
-            || name.ends_with(PARTIAL)
-        {
-            let message = format!("`{}` cannot be the name of a backup", name.escape_debug());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+        check_backup_name(name)?;
         Ok(self.path.join(name))
     }
 }
 
+/// Refuses names that could lead out of a store, or that one which is not whole has.
+///
+/// # Errors
+/// When it is no plain name.
+pub fn check_backup_name(name: &str) -> io::Result<()> {
+    let plain = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
+    if name.is_empty()
+        || name.starts_with('.')
+        || !name.chars().all(plain)
+        || name.ends_with(PARTIAL)
+    {
+        let message = format!("`{}` cannot be the name of a backup", name.escape_debug());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(())
+}
+
+#[async_trait]
 impl BackupStore for BackupFolder {
-    fn begin(&self, name: &str) -> io::Result<Box<dyn BackupWriter>> {
+    async fn begin(&self, name: &str) -> io::Result<Box<dyn BackupWriter>> {
         let path = self.path(name)?;
         if path.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -149,11 +163,11 @@ impl BackupStore for BackupFolder {
         Ok(Box::new(FileWriter { file, partial: Some(partial), path }))
     }
 
-    fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
+    async fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(File::open(self.path(name)?)?))
     }
 
-    fn list(&self) -> io::Result<Vec<StoredBackup>> {
+    async fn list(&self) -> io::Result<Vec<StoredBackup>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
@@ -166,7 +180,7 @@ impl BackupStore for BackupFolder {
         Ok(found)
     }
 
-    fn remove(&self, name: &str) -> io::Result<()> {
+    async fn remove(&self, name: &str) -> io::Result<()> {
         match fs::remove_file(self.path(name)?) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -190,8 +204,9 @@ impl Write for FileWriter {
     }
 }
 
+#[async_trait]
 impl BackupWriter for FileWriter {
-    fn finish(mut self: Box<Self>) -> io::Result<()> {
+    async fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
         let Some(partial) = self.partial.as_deref() else { return Ok(()) };

@@ -1,10 +1,13 @@
-//! What every [`Database`] must pass, and what every [`Transactional`](crate::Transactional). Each
-//! function takes a database of its own, which is empty, and panics when a promise is broken.
+//! What every [`Database`] must pass, what every [`Transactional`](crate::Transactional), and what
+//! every [`BackupStore`](crate::BackupStore). Each function takes a database or a store of its own,
+//! which is empty, and panics when a promise is broken.
 
 mod checks;
 mod queries;
+mod stores;
 mod transactional;
 
+pub use stores::backup_store;
 pub use transactional::transactional;
 
 use crate::{Database, DatabaseErrorKind, Integers, Statement, Value};

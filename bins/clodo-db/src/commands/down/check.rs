@@ -51,7 +51,7 @@ pub(super) async fn check(
     match migrator.reversals(&place.files, &downs, &back).await {
         Ok(reversals) => checked.reversals = reversals,
         Err(MigrateError::NoDown(name)) => {
-            let kept = places.kept(session, global, at, None);
+            let kept = places.kept(session, global, at);
             checked.refused = Some(no_way(place, &opened, &kept, &name).await?);
             return Ok(checked);
         }
@@ -92,7 +92,7 @@ async fn no_way(
             let command = place.name.command(&format!("rewind {before}"));
             Some(format!("`{command}` goes back to before it was applied"))
         }
-        (Some(when), None) => without(kept, name, when)?.map(|one| {
+        (Some(when), None) => without(kept, name, when).await?.map(|one| {
             let command = place.name.command(&format!("restore {} --over", one.name));
             format!("`{command}` goes back to before it was applied")
         }),
@@ -107,14 +107,18 @@ async fn no_way(
 
 /// The last backup from before a migration was recorded that does not hold its name: one that was
 /// taken back and applied again may be in those between.
-fn without(kept: &Kept, name: &str, when: Timestamp) -> Result<Option<StoredBackup>, CliError> {
+async fn without(
+    kept: &Kept,
+    name: &str,
+    when: Timestamp,
+) -> Result<Option<StoredBackup>, CliError> {
     let before = kept.before();
-    for one in earlier(kept.list()?, before.list()?, when) {
-        let from = if kept.path(&one.name).exists() { kept } else { &before };
+    for one in earlier(kept.list().await?, before.list().await?, when) {
+        let from = if kept.has_file(&one.name) { kept } else { &before };
         let unreadable = |error| of_io(&format!("could not read {}", one.name), error);
         let store = from.store()?;
-        let dump = Keeper::new(&store).dump(&one.name);
-        let mut input = dump.open().map_err(unreadable)?;
+        let dump = Keeper::new(&*store).dump(&one.name);
+        let mut input = dump.open().await.map_err(unreadable)?;
         let (mut line, mut holds) = (Vec::new(), false);
         while !holds && input.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
             holds = String::from_utf8_lossy(&line).contains(&literal(name));

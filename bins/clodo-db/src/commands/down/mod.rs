@@ -82,7 +82,7 @@ async fn take_back(
 ) -> Result<(), CliError> {
     let opened = places.expect(at).await?;
     let place = &places.all[at];
-    let kept = places.kept(session, global, at, None);
+    let kept = places.kept(session, global, at);
     let row = &mut report.databases[at];
     match &opened.d1 {
         Some(d1) => row.bookmark = Some(d1.bookmark().await.map_err(failure::of_platform)?),

@@ -40,7 +40,7 @@ pub(crate) async fn run(
         if session.cancel.is_cancelled() {
             return Err(failure::interrupted("run it again"));
         }
-        let kept = places.kept(session, global, at, args.from.as_deref());
+        let kept = places.kept_in(session, global, at, args.from.as_ref()).await?;
         let mut drilled = Drilled::new(&places.all[at].name);
         one(session, &mut places, (at, &kept), args, &mut drilled).await?;
         drilled.name = places.all[at].name.clone();
@@ -81,7 +81,7 @@ async fn one(
     };
     let place = &places.all[at];
     // A missing backup is a finding, and needs no folder.
-    if !args.fresh && kept.latest()?.is_none() {
+    if !args.fresh && kept.latest().await?.is_none() {
         drilled.verdict = Verdict::Missing;
         return Ok(());
     }
@@ -93,7 +93,7 @@ async fn one(
     if let Some(opened) = opened.as_ref().filter(|_| args.fresh) {
         keeping::take(session, place, opened, (kept, &claim)).await?;
     }
-    let Some(newest) = kept.latest()? else { return Ok(()) };
+    let Some(newest) = kept.latest().await? else { return Ok(()) };
     drilled.of(&newest, kept);
     if let (Some(most), Some(age)) = (args.max_age, drilled.age)
         && age > most
@@ -102,5 +102,6 @@ async fn one(
         return Ok(());
     }
     let live = live.as_ref().filter(|_| args.compare);
-    prove::prove(session, place, (kept.path(&newest.name), &claim), live, drilled).await
+    let file = kept.file(session, &newest.name).await?;
+    prove::prove(session, place, (file, &claim), live, drilled).await
 }

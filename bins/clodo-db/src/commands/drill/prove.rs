@@ -1,7 +1,7 @@
 use super::report::{Compared, DifferenceRow, Drilled, Verdict};
 use crate::{
     failure::{self, interrupted},
-    keeping::{Claim, Dump, Watched, of_backup},
+    keeping::{Claim, Dump, Found, Watched, of_backup},
     places::{Opened, Place},
 };
 use clodo_cli::{CliError, Exit, Session};
@@ -11,7 +11,7 @@ use clodo_db::{
 };
 use clodo_sqlite::{Durability, OpenOptions};
 use clodo_types::{Clock as _, SystemClock};
-use std::{error::Error, path::PathBuf};
+use std::error::Error;
 
 /// The database as it is now, and when it was looked at.
 #[derive(Debug)]
@@ -76,11 +76,11 @@ impl Live {
 pub(super) async fn prove(
     session: &Session,
     place: &Place,
-    (path, claim): (PathBuf, &Claim),
+    (file, claim): (Found, &Claim),
     live: Option<&Live>,
     drilled: &mut Drilled,
 ) -> Result<(), CliError> {
-    let dump = match Dump::check(session, &path) {
+    let dump = match Dump::check(session, file).await {
         Ok(dump) => dump,
         Err(error) if error.exit() == Exit::Refused => {
             drilled.verdict = Verdict::Damaged;
@@ -97,7 +97,7 @@ pub(super) async fn prove(
     let began = SystemClock.now();
     let total = Some(dump.text_bytes);
     let watched = Watched::new(&again, session, &place.name, "restored", total);
-    let restored = restore(&watched, &dump.path, &RestoreOptions::default()).await;
+    let restored = restore(&watched, &dump.file.path, &RestoreOptions::default()).await;
     drop(watched);
     if session.cancel.is_cancelled() {
         return Err(interrupted("run it again"));

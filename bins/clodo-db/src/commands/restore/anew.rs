@@ -52,7 +52,7 @@ pub(super) async fn into_database(
     // Before anything is made that no config could name.
     let changes = changes(&own, &others, &name)?;
     work.places.connect().await?;
-    let doing = format!("Restore {} into the new database {name}", work.dump.shown.display());
+    let doing = format!("Restore {} into the new database {name}", work.dump.file.shown.display());
     // The database that is there stays as it is: no approval is needed for another one.
     work.places.confirm(work.session, &[0], &doing, work.args.yes)?;
     let claim = work.kept.claim_to_read(work.session)?;

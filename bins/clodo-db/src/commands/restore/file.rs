@@ -251,7 +251,7 @@ async fn into_scratch(
     let name = &work.places.all[0].name;
     let total = Some(work.dump.text_bytes);
     let watched = Watched::new(&database, work.session, name, "written", total);
-    let done = restore(&watched, &work.dump.path, &RestoreOptions::default()).await?;
+    let done = restore(&watched, &work.dump.file.path, &RestoreOptions::default()).await?;
     drop(watched);
     let closing = database.sqlite().closing();
     drop(database);

@@ -27,15 +27,15 @@ pub(crate) async fn run(
     global: &GlobalArgs,
     args: &RestoreArgs,
 ) -> Result<Exit, CliError> {
-    let places = Places::describe(session, global, &args.databases)?;
+    let mut places = Places::describe(session, global, &args.databases)?;
     places.only()?;
-    let kept = places.kept(session, global, 0, args.from.as_deref());
-    let path = Dump::find(session, Some(&kept), &args.backup)?;
-    let dump = Dump::check(session, &path)?;
+    let kept = places.kept_in(session, global, 0, args.from.as_ref()).await?;
+    let file = Dump::find(session, Some(&kept), &args.backup).await?;
+    let dump = Dump::check(session, file).await?;
     if !dump.summary.consistent {
         session.ui.warn(&format!(
             "{} is of no one moment: it was written to while it was read",
-            dump.shown.display()
+            dump.file.shown.display()
         ));
     }
     let mut work = Work { session, args, places, kept, dump };

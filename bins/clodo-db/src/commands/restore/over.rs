@@ -16,7 +16,7 @@ pub(super) async fn into_database(
     report.into = Into::Database;
     work.places.connect().await?;
     let made = work.args.create || work.places.makes_its_own();
-    let doing = format!("Restore {}", work.dump.shown.display());
+    let doing = format!("Restore {}", work.dump.file.shown.display());
     let opened = match work.places.find(0).await? {
         Some(opened) => {
             work.allowed(&doing)?;
@@ -97,7 +97,7 @@ pub(super) async fn run(
     let total = Some(work.dump.text_bytes);
     let watched = Watched::new(database, work.session, &place.name, "written", total);
     let options = RestoreOptions::default().with_existing(existing);
-    let error = match restore(&watched, &work.dump.path, &options).await {
+    let error = match restore(&watched, &work.dump.file.path, &options).await {
         Ok(done) => {
             report.restored = Some(done);
             return Ok(());

@@ -90,7 +90,7 @@ pub(super) fn conclude(
         outcome: failed.as_ref().map_or("done", |error| error.exit().outcome()),
         database: &work.places.all[0].name,
         backup: Source {
-            path: &work.dump.shown,
+            path: &work.dump.file.shown,
             sha256: &summary.sha256,
             consistent: summary.consistent,
             bookmark: summary.moment.as_deref(),
@@ -128,7 +128,8 @@ fn text(work: &Work<'_, '_>, report: &RestoreReport) -> String {
     };
     let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
     let rows = keeping::counted_rows(work.dump.summary.rows.values());
-    let mut text = format!("{name}{id}: restored, {rows}, from {}\n", work.dump.shown.display());
+    let mut text =
+        format!("{name}{id}: restored, {rows}, from {}\n", work.dump.file.shown.display());
     if report.restored.as_ref().is_some_and(|done| done.before > 0) {
         text += "  it went on where an earlier restore was stopped\n";
     }

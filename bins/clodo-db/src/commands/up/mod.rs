@@ -41,7 +41,7 @@ pub(crate) async fn run(
     let doing = format!("Apply {}", counted(files, "migration"));
     places.confirm(session, &which, &doing, args.yes)?;
     let which: BTreeSet<usize> = which.into_iter().collect();
-    let keep = |at: usize| args.backup.then(|| places.kept(session, global, at, None));
+    let keep = |at: usize| args.backup.then(|| places.kept(session, global, at));
     let kept: Vec<Option<Kept>> = (0..places.all.len()).map(keep).collect();
     let (all, maker) = places.maker();
     let jobs = all.iter_mut().zip(&mut report.databases).zip(kept).enumerate();
