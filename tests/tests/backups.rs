@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 const ACME: [&str; 3] = ["catalog", "--customer", "acme"];
@@ -312,6 +312,27 @@ fn a_drill_finds_what_would_not_have_helped() {
     }
     assert_eq!(value(&sandbox, "SELECT count(*) FROM odd"), 2, "nothing was written");
     assert_eq!(left_over(&folder(&sandbox)), [] as [&str; 0]);
+
+    // Something that a clock which was wrong has named does not stand in for the newest.
+    fs::write(&path, &whole).unwrap();
+    fs::write(path.with_file_name("x-004102444800000.sql.gz"), "").unwrap();
+    assert_eq!(drill(&[], 0)["backup"], path.file_name().unwrap().to_str().unwrap());
+    assert_eq!(drill(&["--fresh"], 0)["verdict"], "good");
+}
+
+#[test]
+fn a_drill_that_cannot_be_done_for_one_database_is_done_for_the_others() {
+    let sandbox = stocked();
+    let _ = back_up(&sandbox, &[]);
+    let lock = fs::File::open(folder(&sandbox).join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let drilled = sandbox.db(&["drill", "catalog", "--json"]).exits(6).json();
+    Schema::of("clodo-db").check("drill", &drilled);
+    assert_eq!(drilled["error"]["kind"], "locked");
+    let verdicts: Vec<&Value> =
+        drilled["databases"].as_array().unwrap().iter().map(|one| &one["verdict"]).collect();
+    assert!(verdicts.len() > 1 && verdicts.contains(&&json!("missing")), "{verdicts:?}");
+    assert_eq!(verdicts.iter().filter(|one| ***one == "not-tried").count(), 1, "{verdicts:?}");
 }
 
 #[cfg(unix)]

@@ -15,7 +15,7 @@ fn stocked() -> Sandbox {
     let _ = db(&sandbox, "up", &["--yes"]).exits(0);
     let words = ["r2", "bucket", "create", "safe"];
     let wrangler = Wrangler::v4_164();
-    let made = wrangler.command(&sandbox, sandbox.project(), &words).output().unwrap();
+    let made = wrangler.command(&sandbox, &sandbox.project(), &words).output().unwrap();
     assert!(made.status.success(), "{made:?}");
     sandbox
 }
@@ -82,7 +82,7 @@ fn a_bucket_keeps_lists_proves_and_gives_back_and_old_ones_go() {
     // wrangler fetches it as well, and gunzip reads it.
     let object = format!("safe/{}", path.strip_prefix("r2://safe/").unwrap());
     let words = ["r2", "object", "get", &object, "--remote", "--file", "fetched.sql.gz"];
-    let got = Wrangler::v4_164().command(&sandbox, sandbox.project(), &words).output().unwrap();
+    let got = Wrangler::v4_164().command(&sandbox, &sandbox.project(), &words).output().unwrap();
     assert!(got.status.success(), "{got:?}");
     let file = sandbox.project().join("fetched.sql.gz");
     assert_eq!(fs::metadata(&file).unwrap().len(), backup["bytes"].as_u64().unwrap());

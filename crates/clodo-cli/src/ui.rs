@@ -24,6 +24,7 @@ pub struct Ui(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     options: UiOptions,
+    out_is_terminal: bool,
     color_out: bool,
     color_err: bool,
     interactive: bool,
@@ -47,6 +48,7 @@ impl Ui {
         let moving = streams.err_is_terminal && !options.quiet && !options.plain;
         Self(Arc::new(Shared {
             options,
+            out_is_terminal: streams.out_is_terminal,
             color_out: streams.out_is_terminal && !options.plain,
             color_err: streams.err_is_terminal && !options.plain,
             interactive: streams.can_ask,
@@ -76,12 +78,14 @@ impl Ui {
         self.0.bars.is_moving()
     }
 
-    /// Data for people: a line, or several. Says nothing in the JSON modes.
+    /// Data for people: a line, or several. Says nothing in the JSON modes. On a terminal, control
+    /// characters in it are escaped, but for colours.
     ///
     /// # Errors
     /// When stdout cannot be written to, unless its reader just left.
     pub fn text(&self, text: &str) -> Result<(), CliError> {
         match self.mode() {
+            OutputMode::Text if self.0.out_is_terminal => self.write_data(&ended(&harmless(text))),
             OutputMode::Text => self.write_data(&ended(text)),
             OutputMode::Json | OutputMode::Events => Ok(()),
         }
@@ -131,7 +135,7 @@ impl Ui {
     /// Talk: what is going on. Silent with `--quiet`.
     pub fn say(&self, line: &str) {
         if !self.0.options.quiet {
-            self.write_talk(&ended(line));
+            self.write_talk(&ended(&harmless(line)));
         }
     }
 
@@ -145,7 +149,7 @@ impl Ui {
     /// A warning; it is heard even with `--quiet`.
     pub fn warn(&self, line: &str) {
         let label = self.paint_talk(Tone::Warn, "warning:");
-        self.write_talk(&ended(&format!("{label} {line}")));
+        self.write_talk(&ended(&format!("{label} {}", harmless(line))));
     }
 
     /// The error with its place, its causes and its hint, on stderr.
@@ -266,6 +270,34 @@ fn visible(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
+/// As [`visible`], with colours as they are: what was painted is said with what others wrote.
+fn harmless(text: &str) -> String {
+    const COLOUR: &str = "\u{1b}[";
+    let mut parts = text.split(COLOUR);
+    let mut shown = visible(parts.next().unwrap_or_default());
+    for part in parts {
+        let codes = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(part.len());
+        let is_colour = part[codes..].starts_with('m');
+        shown.push_str(if is_colour { COLOUR } else { "\\u{1b}[" });
+        shown.push_str(&visible(part));
+    }
+    shown
+}
+
 fn unprintable(source: Box<dyn error::Error + Send + Sync>) -> CliError {
     CliError::new(Exit::Failed, "output", "could not write the output").with_source(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_stay_and_nothing_else_that_moves_a_terminal() {
+        let painted = painted(true, Tone::Good, "well");
+        assert_eq!(harmless(&painted), painted);
+        assert_eq!(harmless("a\tb\nc"), "a\tb\nc");
+        assert_eq!(harmless("x\u{1b}[2J\u{1b}]0;t\u{7}\r"), "x\\u{1b}[2J\\u{1b}]0;t\\u{7}\\r");
+        assert_eq!(harmless("\u{1b}[\u{1b}[1m\u{1b}["), "\\u{1b}[\u{1b}[1m\\u{1b}[");
+    }
 }

@@ -6,7 +6,10 @@ use clodo_cf_api::{
 use clodo_db::BackupStore as _;
 use clodo_types::BucketName;
 use futures_util::stream;
-use std::{fs, io};
+use std::{
+    fs,
+    io::{self, Write as _},
+};
 
 async fn bucket(cloud: &Cloud) -> BucketName {
     let new = NewBucket::named(cloud.name("r2"));

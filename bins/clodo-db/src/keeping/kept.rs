@@ -2,7 +2,7 @@ use super::{Claim, of_io};
 use clodo::R2Backups;
 use clodo_cli::{CliError, Session};
 use clodo_db::{BackupFolder, BackupStore, StoredBackup, backup_name};
-use clodo_types::Timestamp;
+use clodo_types::{Clock as _, SystemClock, Timestamp};
 use std::{
     fs::File,
     io::{self, BufWriter, Write as _},
@@ -30,6 +30,8 @@ pub(crate) struct Kept {
 
 /// The folder of those that were taken before a change.
 pub(super) const BEFORE: &str = "before";
+/// By so many milliseconds clocks of machines may differ.
+const AHEAD: i64 = 300_000;
 /// The folder of those that come from a bucket, while they are used.
 const FETCHED: &str = "fetched";
 
@@ -105,9 +107,13 @@ impl Kept {
         Ok(all)
     }
 
-    /// The one that was taken last.
+    /// The one that was taken last. One of the future, which a clock that was wrong has named, is that
+    /// only while there is no other.
     pub(crate) async fn latest(&self) -> Result<Option<StoredBackup>, CliError> {
-        Ok(self.list().await?.pop())
+        let mut all = self.list().await?;
+        let soon = Timestamp::from_millis(SystemClock.now().as_millis().saturating_add(AHEAD));
+        let past = all.iter().rposition(|one| one.taken().is_some_and(|taken| taken <= soon));
+        Ok(past.map(|at| all.swap_remove(at)).or_else(|| all.pop()))
     }
 
     /// The file of a backup that was listed. One of a bucket is fetched first.

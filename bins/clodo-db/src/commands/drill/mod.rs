@@ -9,6 +9,7 @@ use crate::{
     report::{ApiCalls, FORMAT},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_db::StoredBackup;
 use prove::Live;
 use report::{Drilled, Verdict};
 use serde::Serialize;
@@ -36,18 +37,27 @@ pub(crate) async fn run(
         places.connect().await?;
     }
     let mut all = Vec::new();
+    let mut failed: Option<CliError> = None;
     for at in 0..places.all.len() {
         if session.cancel.is_cancelled() {
             return Err(failure::interrupted("run it again"));
         }
         let kept = places.kept_in(session, global, at, args.from.as_ref()).await?;
         let mut drilled = Drilled::new(&places.all[at].name);
-        one(session, &mut places, (at, &kept), args, &mut drilled).await?;
+        match one(session, &mut places, (at, &kept), args, &mut drilled).await {
+            Err(error) if error.exit() == Exit::Interrupted => return Err(error),
+            Err(error) => {
+                drilled.verdict = Verdict::NotTried;
+                drilled.why = Some(error.to_string());
+                failed.get_or_insert(error);
+            }
+            Ok(()) => {}
+        }
         drilled.name = places.all[at].name.clone();
         all.push(drilled);
     }
-    let found = all.iter().filter(|one| !one.verdict.is_good()).count();
-    let error = (found > 0).then(|| {
+    let found = all.iter().filter(|one| one.verdict.is_found()).count();
+    let found = (found > 0).then(|| {
         let message = match found {
             1 => "a backup would not have brought its database back".to_owned(),
             count => format!("{count} backups would not have brought their databases back"),
@@ -55,9 +65,10 @@ pub(crate) async fn run(
         CliError::new(Exit::Found, "drill", message)
             .with_hint("`clodo-db backup` takes new ones; `clodo-db drill --fresh` proves them")
     });
+    let error = failed.or(found);
     session.ui.document(&DrillDocument {
         version: FORMAT,
-        outcome: if error.is_some() { "found" } else { "done" },
+        outcome: error.as_ref().map_or("done", |error| error.exit().outcome()),
         databases: &all,
         api_calls: places.calls(),
         error: error.as_ref().map(CliError::to_json),
@@ -90,10 +101,14 @@ async fn one(
         Some(opened) => Some(Live::open(place, opened, args.fresh).await?),
         None => None,
     };
-    if let Some(opened) = opened.as_ref().filter(|_| args.fresh) {
-        keeping::take(session, place, opened, (kept, &claim)).await?;
-    }
-    let Some(newest) = kept.latest().await? else { return Ok(()) };
+    let newest = match opened.as_ref().filter(|_| args.fresh) {
+        Some(opened) => {
+            let taken = keeping::take(session, place, opened, (kept, &claim)).await?;
+            Some(StoredBackup::new(taken.name, taken.bytes))
+        }
+        None => kept.latest().await?,
+    };
+    let Some(newest) = newest else { return Ok(()) };
     drilled.of(&newest, kept);
     if let (Some(most), Some(age)) = (args.max_age, drilled.age)
         && age > most

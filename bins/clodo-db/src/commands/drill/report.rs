@@ -25,11 +25,18 @@ pub(super) enum Verdict {
     NotSound,
     /// What came of it is not the database, to which nobody wrote meanwhile.
     Differs,
+    /// Something else was in the way; it says nothing about the backup.
+    NotTried,
 }
 
 impl Verdict {
     pub(super) fn is_good(self) -> bool {
         self == Self::Good
+    }
+
+    /// Whether it says that the backup is of no use.
+    pub(super) fn is_found(self) -> bool {
+        !matches!(self, Self::Good | Self::NotTried)
     }
 }
 
@@ -146,6 +153,7 @@ fn state(one: &Drilled) -> String {
         Verdict::Damaged => "the backup is damaged".to_owned(),
         Verdict::NotRestored => "the backup does not restore".to_owned(),
         Verdict::NotSound => format!("what is restored is not sound, {rows}"),
+        Verdict::NotTried => "not tried".to_owned(),
         Verdict::Differs => format!("what is restored is not the database, {rows}"),
     }
 }
