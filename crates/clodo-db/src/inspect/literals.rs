@@ -219,6 +219,15 @@ SELECT * FROM a';
         assert_eq!(found("'SELECT 1\n' \"SELECT 2"), Vec::<String>::new());
     }
 
+    /// A place that is looked for from the beginning each time makes minutes of this.
+    #[test]
+    fn a_bundle_of_one_long_line_is_read_in_one_pass() {
+        let program = "f('SELECT 1');".repeat(50_000);
+        let found = sql_literals(&program, Path::new("a.js"));
+        let last = found.last().and_then(|one| one.at.as_ref()).map(|at| (at.line, at.column));
+        assert_eq!((found.len(), last), (50_000, Some((1, 49_999 * 14 + 3))));
+    }
+
     proptest! {
         #[test]
         fn no_program_makes_it_panic(program in any::<String>()) {

@@ -38,7 +38,7 @@ async fn traced() -> String {
     let all = files(&[("1.sql", "CREATE TABLE t (x); INSERT INTO t VALUES ('hunter-one');")]);
     Migrator::new(&database).up(&all).await.unwrap();
     let put = Statement::new("INSERT INTO t VALUES (?, 'hunter-two')").bind("hunter-three");
-    database.batch(&[put.clone()]).await.unwrap_err();
+    database.batch(std::slice::from_ref(&put)).await.unwrap_err();
     let put = Statement::new("INSERT INTO t VALUES (? || 'hunter-two')").bind("hunter-three");
     database.batch(&[put.clone(), put]).await.unwrap();
     database.query(&Statement::new("SELECT 'hunter-four'")).await.unwrap();
