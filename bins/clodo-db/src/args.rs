@@ -46,10 +46,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-db up catalog --customer acme --dry-run\n  \
                       clodo-db up --env production --platform cloudflare")]
     Up(UpArgs),
-    /// Check migration files without a database
-    #[command(
-        after_help = "Example:\n  clodo-db lint --format github\n  clodo-db lint --migrations migrations --after 0007_users.sql"
-    )]
+    /// Check migration files, without a database or on those that are deployed
+    #[command(after_help = "Example:\n  clodo-db lint --format github\n  \
+                      clodo-db lint --migrations migrations --after 0007_users.sql\n  \
+                      clodo-db lint --deployed --env production")]
     Lint(LintArgs),
     /// Compare each database with what its migrations make; exit 4 when they differ
     #[command(after_help = "Example:\n  clodo-db verify --env production")]
@@ -240,9 +240,23 @@ pub(crate) struct LintArgs {
     /// A folder of migrations, for databases that no wrangler config names
     #[arg(long, value_name = "DIR", conflicts_with_all = ["services", "binding"])]
     pub(crate) migrations: Option<PathBuf>,
-    /// Files up to and with this one are applied everywhere: only later ones are checked
+    /// Files up to and with this one are applied everywhere: only later ones are checked, and what they
+    /// break in the services' source
     #[arg(long, value_name = "NAME")]
     pub(crate) after: Option<String>,
+    /// Check what is pending in the databases that there are, and what it breaks in the code of the
+    /// Workers that are deployed; it only reads
+    #[arg(long, conflicts_with_all = ["migrations", "after"])]
+    pub(crate) deployed: bool,
+    /// With --deployed: an environment, more than once for several
+    #[arg(long = "env", short = 'e', value_name = "ENVIRONMENT", requires = "deployed")]
+    pub(crate) environments: Vec<String>,
+    /// With --deployed: a customer, more than once for several
+    #[arg(long = "customer", short = 'c', value_name = "CUSTOMER", requires = "deployed")]
+    pub(crate) customers: Vec<String>,
+    /// With --deployed: which platform; without it, what clodo.toml says
+    #[arg(long, value_enum, requires = "deployed")]
+    pub(crate) platform: Option<PlatformChoice>,
     /// The form of the findings
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: LintFormat,

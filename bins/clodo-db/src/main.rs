@@ -9,6 +9,8 @@ mod keeping;
 mod places;
 mod report;
 mod rows;
+mod running;
+mod sources;
 
 use args::{Cli, Command};
 use clodo_cli::{CliError, Exit, Launch, RuntimeKind, Session};
@@ -31,7 +33,7 @@ async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::New(args) => commands::new::run(&session, global, args),
         Command::Status(args) => commands::status::run(&session, global, args).await,
         Command::Up(args) => commands::up::run(&session, global, args).await,
-        Command::Lint(args) => commands::lint::run(&session, global, args),
+        Command::Lint(args) => commands::lint::run(&session, global, args).await,
         Command::Verify(args) => commands::verify::run(&session, global, args).await,
         Command::Repair(args) => commands::repair::run(&session, global, args).await,
         Command::Baseline(args) => commands::baseline::run(&session, global, args).await,

@@ -6,8 +6,9 @@ use crate::{
     failure,
     keeping::Kept,
     report::{ApiCalls, DatabaseName},
+    running::Running,
 };
-use clodo::{Binder, DatabaseFinder, FoundDatabase, TargetDatabase};
+use clodo::{Binder, CodeReader, DatabaseFinder, FoundDatabase, TargetDatabase};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection, Rules};
 use clodo_db::{
@@ -15,9 +16,9 @@ use clodo_db::{
 };
 use clodo_orchestrator::ResourceRef;
 use clodo_sqlite::OpenOptions;
-use clodo_types::DatabaseName as DbName;
+use clodo_types::{AccountId, AccountName, DatabaseName as DbName};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +28,7 @@ use tokio::sync::Mutex;
 pub(crate) struct Places<'a> {
     pub(crate) all: Vec<Place>,
     finder: Option<DatabaseFinder>,
+    reader: Option<(CodeReader, BTreeMap<AccountName, AccountId>)>,
     context: Option<Context<'a>>,
     platform: Option<Platform>,
 }
@@ -76,12 +78,19 @@ impl<'a> Places<'a> {
     ) -> Result<Self, CliError> {
         if let Some(file) = &args.sqlite {
             let place = of_file(session, global, file, args.migrations.as_deref())?;
-            return Ok(Self { all: vec![place], finder: None, context: None, platform: None });
+            return Ok(Self {
+                all: vec![place],
+                finder: None,
+                reader: None,
+                context: None,
+                platform: None,
+            });
         }
         let context = Context::open(session, global)?;
         let platform = context.platform(args)?;
         let all = of_targets(&context, args, platform)?;
-        Ok(Self { all, finder: None, context: Some(context), platform: Some(platform) })
+        let (finder, reader) = (None, None);
+        Ok(Self { all, finder, reader, context: Some(context), platform: Some(platform) })
     }
 
     /// Reaches the platform, where there is one, unless that is done already.
@@ -102,6 +111,7 @@ impl<'a> Places<'a> {
             }
         }
         let client = context.client(&to, platform).await?;
+        self.reader = Some((CodeReader::new(client.clone()), to.accounts.clone()));
         self.finder = Some(DatabaseFinder::new(client, to.accounts.clone()));
         Ok(())
     }
@@ -198,18 +208,28 @@ impl<'a> Places<'a> {
         Kept::new(session, clodo, (&own, &of))
     }
 
+    /// What finds the code that runs with the databases.
+    pub(crate) fn running(&self, session: &'a Session) -> Result<Running<'a>, CliError> {
+        let binders = match (&self.context, self.platform) {
+            (Some(context), Some(platform)) => {
+                clodo::binders(&context.project, platform).map_err(failure::of_load)?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Running::new(session, self.reader.clone(), binders))
+    }
+
     /// Every target of the portfolio that binds the database at `at`, and all others with a binding.
     pub(crate) fn binders(&self, at: usize) -> Result<(Vec<Binder>, Vec<Binder>), CliError> {
         let (Some(context), Some(platform)) = (&self.context, self.platform) else {
             return Ok((Vec::new(), Vec::new()));
         };
-        let Source::D1(own) = &self.all[at].source else {
+        let own = &self.all[at];
+        if own.file().is_some() {
             return Ok((Vec::new(), Vec::new()));
-        };
+        }
         let all = clodo::binders(&context.project, platform).map_err(failure::of_load)?;
-        let is_own =
-            |one: &Binder| one.target.account == own.target.account && one.resource == own.resource;
-        Ok(all.into_iter().partition(is_own))
+        Ok(all.into_iter().partition(|one| own.is_bound(one)))
     }
 
     /// Whether a database that is not there is made without being asked to: on the local Cloudflare
@@ -287,6 +307,16 @@ impl Place {
     /// What applies migrations to `database`.
     pub(crate) fn migrator<'d>(&self, database: &'d Opened) -> Migrator<'d> {
         Migrator::new(&*database.database).with_records(self.records.clone())
+    }
+
+    /// Whether a target binds it.
+    pub(crate) fn is_bound(&self, by: &Binder) -> bool {
+        match &self.source {
+            Source::D1(own) => {
+                by.target.account == own.target.account && by.resource == own.resource
+            }
+            Source::File(_) => false,
+        }
     }
 
     /// The folder of the service that binds it; none for a file.

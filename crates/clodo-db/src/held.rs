@@ -2,6 +2,7 @@
 
 use crate::{
     error::{DatabaseError, DatabaseErrorKind},
+    span::call_span,
     sqlite::{changing, failed},
     statement::{Rows, Statement},
     transaction::OpenTransaction,
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 type Answer = oneshot::Sender<Result<Rows, DatabaseError>>;
 
@@ -66,7 +68,7 @@ impl Held {
             Poll::Ready(end) => Poll::Ready(Err(end.map_or_else(failed, over))),
             Poll::Pending => Pin::new(&mut begun).poll(cx).map(|told| Ok(told.is_ok())),
         });
-        let begun = begun.await?;
+        let begun = begun.instrument(call_span("BEGIN", 1)).await?;
         let mut held = Self { orders, outcome: Some(outcome) };
         // Without a word the thread is about to say why.
         if begun { Ok(held) } else { Err(held.gone().await) }
@@ -93,7 +95,7 @@ impl OpenTransaction for Held {
         if self.orders.send(Order::Run(statement.clone(), answer)).is_err() {
             return Err(self.gone().await);
         }
-        match given.await {
+        match given.instrument(call_span(&statement.sql, 1)).await {
             Ok(given) => given,
             Err(_) => Err(self.gone().await),
         }
@@ -102,7 +104,7 @@ impl OpenTransaction for Held {
     async fn commit(mut self: Box<Self>) -> Result<(), DatabaseError> {
         // If nobody takes the order any more, the end says why.
         let _ = self.orders.send(Order::Commit);
-        match self.end().await? {
+        match self.end().instrument(call_span("COMMIT", 1)).await? {
             End::Committed => Ok(()),
             end => Err(over(end)),
         }
@@ -112,7 +114,10 @@ impl OpenTransaction for Held {
         let Self { orders, outcome } = *self;
         drop(orders);
         match outcome {
-            Some(outcome) => outcome.await.map(|_| ()).map_err(failed),
+            Some(outcome) => {
+                let ended = outcome.instrument(call_span("ROLLBACK", 1)).await;
+                ended.map(|_| ()).map_err(failed)
+            }
             None => Ok(()),
         }
     }

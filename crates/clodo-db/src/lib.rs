@@ -10,7 +10,7 @@
 //! | several statements that belong together | [`Batch`] on any database, [`TransactionalExt::transaction`] where there are transactions |
 //! | a folder of migration files | [`Migrations::read`] |
 //! | a database to bring up to date, or back | [`Migrator`] |
-//! | a file to check before it runs | [`lint`] |
+//! | a file to check before it runs | [`lint`]; with the code that runs meanwhile, [`check_code`] |
 //! | SQL text to cut into statements | [`split`] |
 //! | a database to back up | [`backup`] with its [`Moments`]; [`Keeper`] puts it into a [`BackupStore`] |
 //! | a backup | [`restore`], [`verify_text`]; [`held`] says what would go |
@@ -78,6 +78,7 @@ mod inspect;
 mod migrations;
 mod row;
 mod seed;
+mod span;
 mod split;
 mod sqlite;
 mod statement;
@@ -104,14 +105,15 @@ pub use inspect::{
     diagnose, sql_literals,
 };
 pub use migrations::{
-    AppliedFile, AppliedMigration, Back, Checksum, ChecksumError, ComposeError, Composed, DOWN,
-    FolderError, Look, MigrateError, MigrationFile, Migrations, Migrator, Pending,
-    PlannedMigration, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal, Schema,
-    SchemaDrift, SchemaDriftKind, SchemaObject, Standing, Status, UpReport, compose, lint, lint_on,
-    only_reads, protect, replay,
+    AppliedFile, AppliedMigration, Back, Checksum, ChecksumError, CodeCheck, ComposeError,
+    Composed, DOWN, FolderError, Look, MigrateError, MigrationFile, Migrations, Migrator, Pending,
+    PlannedMigration, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal,
+    RunningCode, Schema, SchemaDrift, SchemaDriftKind, SchemaObject, Standing, Status, UpReport,
+    check_code, compose, lint, lint_on, may_break_code, only_reads, protect, replay,
 };
 pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
 pub use seed::Seed;
+pub use span::call_span;
 pub use split::{Piece, placeholders, split, unfinished};
 pub use sqlite::SqliteDatabase;
 pub use statement::{Rows, Statement, TooLarge};

@@ -2,6 +2,7 @@ use crate::{
     database::{Capabilities, Database},
     error::{DatabaseError, DatabaseErrorKind},
     held::Held,
+    span::call_span,
     split::first_word,
     statement::{Rows, Statement},
     transaction::{Transaction, Transactional},
@@ -16,6 +17,7 @@ use clodo_sqlite::{
     },
 };
 use std::{path::PathBuf, time::Duration};
+use tracing::Instrument as _;
 
 /// How long a transaction may hold the thread without being asked for anything.
 const IDLE: Duration = Duration::from_secs(30);
@@ -100,6 +102,7 @@ impl Database for SqliteDatabase {
     }
 
     async fn query(&self, statement: &Statement) -> Result<Rows, DatabaseError> {
+        let span = call_span(&statement.sql, 1);
         let statement = statement.clone();
         let done = self.sqlite.call(move |db| {
             let mut prepared = db.prepare_cached(&statement.sql)?;
@@ -108,24 +111,27 @@ impl Database for SqliteDatabase {
             }
             rows(&mut prepared, statement.params).map(Some)
         });
-        done.await.map_err(failed)?.ok_or_else(|| {
+        done.instrument(span).await.map_err(failed)?.ok_or_else(|| {
             DatabaseError::new(DatabaseErrorKind::Denied, "a query must not change anything")
         })
     }
 
     async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         statements.iter().try_for_each(|statement| stays_within(&statement.sql))?;
+        let first = statements.first().map_or("", |one| &one.sql);
+        let span = call_span(first, statements.len());
         let statements = statements.to_vec();
-        self.write(move |db| {
+        let done = self.write(move |db| {
             let run = |one: Statement| run(db, &mut db.prepare(&one.sql)?, one.params);
             statements.into_iter().map(run).collect()
-        })
-        .await
+        });
+        done.instrument(span).await
     }
 
     async fn script(&self, sql: &str) -> Result<(), DatabaseError> {
+        let span = call_span(sql, 1);
         let sql = sql.to_owned();
-        self.write(move |db| db.execute_batch(&sql)).await
+        self.write(move |db| db.execute_batch(&sql)).instrument(span).await
     }
 }
 

@@ -40,6 +40,45 @@ impl Location {
     }
 }
 
+/// Finds the places of many offsets of one text. Offsets that come in their order cost one pass over the
+/// text together, however many there are.
+#[derive(Clone, Debug)]
+pub struct Places<'t> {
+    path: PathBuf,
+    text: &'t str,
+    /// Where the last one was, in bytes, and which line and column that is.
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'t> Places<'t> {
+    /// Places in `text`, the content of `path`.
+    #[must_use]
+    pub fn of(path: impl Into<PathBuf>, text: &'t str) -> Self {
+        Self { path: path.into(), text, at: 0, line: 1, column: 1 }
+    }
+
+    /// The same as [`Location::of_offset`].
+    pub fn place(&mut self, offset: usize) -> Location {
+        let mut end = offset.min(self.text.len());
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        if end < self.at {
+            (self.at, self.line, self.column) = (0, 1, 1);
+        }
+        for c in self.text[self.at..end].chars() {
+            (self.line, self.column) = match c {
+                '\n' => (self.line + 1, 1),
+                _ => (self.line, self.column + 1),
+            };
+        }
+        self.at = end;
+        Location { path: self.path.clone(), line: self.line, column: self.column }
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.path.display(), self.line, self.column)
@@ -137,6 +176,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_pass_finds_the_same_places(
+            text in "[a\né€]{0,40}",
+            offsets in proptest::collection::vec(0_usize..60, 0..20),
+        ) {
+            let mut places = Places::of("f", &text);
+            for offset in offsets {
+                assert_eq!(places.place(offset), Location::of_offset("f", &text, offset));
+            }
+        }
+
         #[test]
         fn every_offset_has_a_place(text in any::<String>(), offset in 0_usize..300) {
             let error = SourceError::at_offset("f", &text, offset, "m");

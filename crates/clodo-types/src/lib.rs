@@ -38,7 +38,7 @@ pub use audit::{AuditError, AuditEvent, AuditSink, MemoryAudit};
 #[cfg(feature = "system-clock")]
 pub use clock::SystemClock;
 pub use clock::{Clock, ManualClock, Timestamp};
-pub use finding::{Finding, Location, Severity, SourceError};
+pub use finding::{Finding, Location, Places, Severity, SourceError};
 pub use hash::{ContentHash, HashError};
 pub use names::{
     AccountId, AccountName, BindingName, BucketName, CustomerName, DatabaseId, DatabaseName,

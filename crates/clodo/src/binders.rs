@@ -1,7 +1,7 @@
 use crate::{load_error::LoadError, naming::Naming, project::Project};
 use clodo_config::{Platform, Selection};
 use clodo_orchestrator::{DatabaseRef, ResourceRef};
-use clodo_types::{BindingName, EnvironmentName, TargetId};
+use clodo_types::{BindingName, EnvironmentName, TargetId, WorkerName};
 use std::path::PathBuf;
 
 /// A target that binds a D1 database, and where its wrangler config says so.
@@ -10,6 +10,10 @@ use std::path::PathBuf;
 pub struct Binder {
     /// The target.
     pub target: TargetId,
+    /// Its Worker.
+    pub worker: WorkerName,
+    /// The folder of its service.
+    pub home: PathBuf,
     /// `env.NAME` in its code.
     pub binding: BindingName,
     /// The config as messages should show it.
@@ -48,6 +52,8 @@ pub fn binders(project: &Project, platform: Platform) -> Result<Vec<Binder>, Loa
             let id = database.database_id.clone().filter(|_| by_id);
             found.push(Binder {
                 target: target.clone(),
+                worker: naming.worker().clone(),
+                home: files.folder.clone(),
                 binding: database.binding.clone(),
                 config: files.shown.clone(),
                 section: files.config.has_environment.then(|| target.environment.clone()),

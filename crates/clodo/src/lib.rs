@@ -13,6 +13,7 @@
 //! | a machine without an account | `find_or_start` (feature `local`) |
 //! | all of these, to deploy from a program of your own | [`Wiring`], [`new_deployment`] |
 //! | D1 databases to migrate | [`D1Migrator`] |
+//! | Workers of which to know the SQL that they run | [`CodeReader`] |
 //! | the D1 databases of targets, without building anything | [`databases()`], [`DatabaseFinder`]; who else binds them: [`binders()`] |
 //! | journals, leases, budgets and jobs of a portfolio | [`open_state`] |
 //! | a token that several processes use | [`SharedPacer`] |
@@ -67,6 +68,7 @@
 
 mod binders;
 mod bundles;
+mod code_reader;
 mod connect;
 mod databases;
 mod declare;
@@ -111,6 +113,7 @@ mod wiring;
 pub use binders::{Binder, binders};
 pub use bundles::{fetch_bundles, keep_bundles};
 pub use clodo_cf_api::{Client, r2::R2Backups};
+pub use code_reader::CodeReader;
 pub use connect::{ConnectError, Connection};
 pub use databases::{DatabaseFinder, FoundDatabase, TargetDatabase, databases};
 pub use declare::declare_secrets;

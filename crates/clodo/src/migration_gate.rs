@@ -1,7 +1,10 @@
-use crate::{load_error::chain, platform::CloudflarePlatform};
+use crate::{code_reader::CodeReader, load_error::chain, platform::CloudflarePlatform};
 use async_trait::async_trait;
 use clodo_cf_api::d1::D1Database;
-use clodo_db::{MigrationFile, Migrations, Migrator, Schema, lint, protect};
+use clodo_db::{
+    MigrationFile, Migrations, Migrator, RunningCode, Schema, check_code, lint, may_break_code,
+    protect,
+};
 use clodo_orchestrator::{
     Action, DatabaseRef, Desired, Gate, Migration, Plan, PlatformError, PlatformErrorKind,
     ResourceRef,
@@ -15,7 +18,11 @@ use std::{
 /// Refuses migrations that would lose rows, or that do not fit the schema of the database which is to
 /// get them: each pending file is tried on that schema, without its rows, before anything is written.
 ///
-/// It reads the schema and the records of each database that has pending files, in two calls.
+/// What the Workers of the plan's targets run as they are deployed has to work on the schema that comes
+/// out, too: new code comes after the migrations.
+///
+/// It reads the schema and the records of each database that has pending files, in two calls; and the
+/// code of each Worker that binds one, where files do more than add.
 #[derive(Clone, Debug)]
 pub struct MigrationGate {
     platform: Arc<CloudflarePlatform>,
@@ -47,6 +54,35 @@ impl MigrationGate {
         let applied = applied.map_err(|error| unread(error.into()))?;
         Ok(Known { schema, applied: applied.into_iter().map(|done| done.name).collect() })
     }
+
+    /// What the Workers that serve would no longer be able to do.
+    async fn running(
+        &self,
+        desired: &Desired,
+        (account, database): (&AccountName, &DatabaseRef),
+        tried: &Tried,
+    ) -> Vec<Finding> {
+        let files: Vec<&MigrationFile> = tried.pending.iter().collect();
+        // Nothing works on a database of nothing.
+        if tried.known.schema.objects.is_empty() || !may_break_code(&files) {
+            return Vec::new();
+        }
+        let Ok(id) = self.platform.account(account) else { return Vec::new() };
+        let reader = CodeReader::new(self.platform.client().clone());
+        let (mut code, mut findings): (Vec<RunningCode>, Vec<Finding>) = Default::default();
+        for target in &desired.targets {
+            let binds = target.databases.iter().any(|one| one.resource == *database);
+            if target.id.account != *account || !binds {
+                continue;
+            }
+            match reader.read(id, &target.id, &target.worker).await {
+                Ok(running) => code.extend(running),
+                Err(note) => findings.push(note),
+            }
+        }
+        findings.extend(check_code(&tried.known.schema, &files, &code).findings);
+        findings
+    }
 }
 
 /// What a database holds.
@@ -59,8 +95,8 @@ struct Known {
 
 #[async_trait]
 impl Gate for MigrationGate {
-    async fn check(&self, plan: &Plan, _desired: &Desired) -> Vec<Finding> {
-        let mut databases: BTreeMap<(&AccountName, &DatabaseRef), Known> = BTreeMap::new();
+    async fn check(&self, plan: &Plan, desired: &Desired) -> Vec<Finding> {
+        let mut databases: BTreeMap<(&AccountName, &DatabaseRef), Tried> = BTreeMap::new();
         let mut refused: BTreeSet<(&AccountName, &DatabaseRef)> = BTreeSet::new();
         let mut findings = Vec::new();
         for step in plan.steps() {
@@ -71,30 +107,57 @@ impl Gate for MigrationGate {
                 continue;
             }
             let known = match databases.remove(&database) {
-                Some(known) => Ok(known),
-                None => self.read(migration).await,
+                Some(tried) => Ok(tried),
+                None => self.read(migration).await.map(Tried::on),
             };
-            let checked = known.map_err(|error| unread(&error)).and_then(|mut known| {
-                if !known.applied.contains(&migration.file.name) {
-                    let tried = protect(&known.schema, &file(&migration.file));
-                    known.schema = tried.map_err(|refusal| *refusal.0)?.schema;
+            let checked = known.map_err(|error| unread(&error)).and_then(|mut tried| {
+                if !tried.known.applied.contains(&migration.file.name) {
+                    let file = file(&migration.file);
+                    let fits = protect(&tried.schema, &file);
+                    tried.schema = fits.map_err(|refusal| *refusal.0)?.schema;
+                    tried.pending.push(file);
                 }
-                Ok(known)
+                Ok(tried)
             });
             match checked {
-                Ok(known) => {
-                    databases.insert(database, known);
+                Ok(tried) => {
+                    databases.insert(database, tried);
                 }
                 Err(finding) => {
                     refused.insert(database);
-                    // The databases of all customers get the same files.
-                    if !findings.contains(&finding) {
-                        findings.push(finding);
-                    }
+                    add(&mut findings, [finding]);
                 }
             }
         }
+        for ((account, database), tried) in databases {
+            let found = self.running(desired, (account, database), &tried).await;
+            add(&mut findings, found);
+        }
         findings
+    }
+}
+
+/// The databases of all customers get the same files.
+fn add(findings: &mut Vec<Finding>, found: impl IntoIterator<Item = Finding>) {
+    for finding in found {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+}
+
+/// A database with what its files make of it.
+#[derive(Debug)]
+struct Tried {
+    known: Known,
+    pending: Vec<MigrationFile>,
+    /// The schema behind them.
+    schema: Schema,
+}
+
+impl Tried {
+    fn on(known: Known) -> Self {
+        Self { schema: known.schema.clone(), known, pending: Vec::new() }
     }
 }
 

@@ -6,10 +6,11 @@ use crate::{
 use async_trait::async_trait;
 use clodo_db::{
     Capabilities, Database, DatabaseError, DatabaseErrorKind, Moments, Rows, Statement, Value,
-    placeholders,
+    call_span, placeholders,
 };
 use clodo_types::{AccountId, DatabaseId};
 use serde_json::{Number, Value as Json};
+use tracing::Instrument as _;
 
 /// The largest whole number that JSON carries exactly.
 const EXACT: u64 = 1 << 53;
@@ -41,17 +42,16 @@ impl Database for D1Database {
 
     async fn query(&self, statement: &Statement) -> Result<Rows, DatabaseError> {
         let call = read_raw(&self.account, &self.id, &sql(statement));
-        let answer = self.client.send(call).await.map_err(failed)?;
-        answer.into_iter().next_back().and_then(rows).ok_or_else(no_answer)
+        let answer = self.client.send(call).instrument(call_span(&statement.sql, 1)).await;
+        answer.map_err(failed)?.into_iter().next_back().and_then(rows).ok_or_else(no_answer)
     }
 
     async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
-        if statements.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(first) = statements.first() else { return Ok(Vec::new()) };
+        let span = call_span(&first.sql, statements.len());
         let all: Vec<Sql> = statements.iter().map(sql).collect();
-        let answer = self.client.send(raw_batch(&self.account, &self.id, &all)).await;
-        let answer = answer.map_err(failed)?;
+        let call = raw_batch(&self.account, &self.id, &all);
+        let answer = self.client.send(call).instrument(span).await.map_err(failed)?;
         if answer.len() < statements.len() {
             return Err(no_answer());
         }
@@ -60,7 +60,7 @@ impl Database for D1Database {
 
     async fn script(&self, text: &str) -> Result<(), DatabaseError> {
         let call = query(&self.account, &self.id, &Sql::new(text));
-        self.client.send(call).await.map_err(failed)?;
+        self.client.send(call).instrument(call_span(text, 1)).await.map_err(failed)?;
         Ok(())
     }
 }

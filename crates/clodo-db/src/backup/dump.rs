@@ -13,6 +13,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
 };
+use tracing::Instrument as _;
 
 /// How to make a backup.
 #[derive(Clone, Debug)]
@@ -79,6 +80,17 @@ pub struct BackupReport {
 /// # Errors
 /// When the database cannot be read, holds something that would not come back, or `out` fails.
 pub async fn backup(
+    database: &dyn Database,
+    moments: &dyn Moments,
+    out: &mut (dyn Write + Send),
+    options: &BackupOptions,
+) -> Result<BackupReport, BackupError> {
+    let span =
+        tracing::info_span!("backup", db.system.name = "sqlite", db.operation.name = "BACKUP");
+    dumped(database, moments, out, options).instrument(span).await
+}
+
+async fn dumped(
     database: &dyn Database,
     moments: &dyn Moments,
     out: &mut (dyn Write + Send),

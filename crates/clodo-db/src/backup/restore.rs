@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tracing::Instrument as _;
 
 /// Where a dump can be read from, as often as it is needed: it is looked at as a whole before
 /// anything is written.
@@ -130,6 +131,16 @@ pub struct RestoreReport {
 /// # Errors
 /// When it is no whole dump, the database holds something that it may not hold, or refuses a statement.
 pub async fn restore(
+    database: &dyn Database,
+    dump: &dyn DumpSource,
+    options: &RestoreOptions,
+) -> Result<RestoreReport, RestoreError> {
+    let span =
+        tracing::info_span!("restore", db.system.name = "sqlite", db.operation.name = "RESTORE");
+    restored(database, dump, options).instrument(span).await
+}
+
+async fn restored(
     database: &dyn Database,
     dump: &dyn DumpSource,
     options: &RestoreOptions,

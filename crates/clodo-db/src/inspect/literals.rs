@@ -1,7 +1,7 @@
 //! SQL that stands as text in programs in JavaScript and TypeScript.
 
 use super::diagnose::SourceStatement;
-use clodo_types::Location;
+use clodo_types::Places;
 use std::path::Path;
 
 /// The texts in a program that begin like a statement about rows. A text that is put together when the
@@ -14,14 +14,16 @@ use std::path::Path;
 pub fn sql_literals(program: &str, shown: &Path) -> Vec<SourceStatement> {
     let mut scan = Scan { text: program, at: 0, last: None, found: Vec::new() };
     scan.code(None, 0);
-    let statement = |(offset, text): (usize, String)| {
-        let at = Location::of_offset(shown, program, offset);
-        begins_like_sql(&text).then(|| SourceStatement::guessed(text, Some(at)))
-    };
-    scan.found.into_iter().filter_map(statement).collect()
+    let mut found = scan.found;
+    found.retain(|(_, text)| begins_like_sql(text));
+    // A bundle is one file of megabytes, and often one line.
+    let mut places = Places::of(shown, program);
+    let statement = |(offset, text)| SourceStatement::guessed(text, Some(places.place(offset)));
+    found.into_iter().map(statement).collect()
 }
 
-fn begins_like_sql(text: &str) -> bool {
+/// Whether a text begins like a statement about rows.
+pub(super) fn begins_like_sql(text: &str) -> bool {
     let word: String = text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"]
         .iter()
@@ -165,11 +167,13 @@ impl Scan<'_> {
             Some('u') if self.peek() == Some('{') => {
                 self.next();
                 let rest = &self.text[self.at..];
-                let end = rest.find('}').unwrap_or(0);
+                let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
                 let point = u32::from_str_radix(&rest[..end], 16).ok().and_then(char::from_u32);
                 text.extend(point);
                 self.at += end;
-                self.next();
+                if self.peek() == Some('}') {
+                    self.next();
+                }
             }
             Some('u') => self.code_point(4, text),
             Some(other) => text.push(other),
@@ -213,6 +217,15 @@ SELECT * FROM a';
         assert_eq!(d, "7 Select one of these");
         assert_eq!(e, "7 WITH a AS (SELECT 1) SELECT * FROM a");
         assert_eq!(found("'SELECT 1\n' \"SELECT 2"), Vec::<String>::new());
+    }
+
+    /// A place that is looked for from the beginning each time makes minutes of this.
+    #[test]
+    fn a_bundle_of_one_long_line_is_read_in_one_pass() {
+        let program = "f('SELECT 1');".repeat(50_000);
+        let found = sql_literals(&program, Path::new("a.js"));
+        let last = found.last().and_then(|one| one.at.as_ref()).map(|at| (at.line, at.column));
+        assert_eq!((found.len(), last), (50_000, Some((1, 49_999 * 14 + 3))));
     }
 
     proptest! {

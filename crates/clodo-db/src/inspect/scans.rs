@@ -4,6 +4,7 @@ use super::{
     diagnose::{Diagnosis, SourceStatement, Weight},
     facts::Facts,
     keys,
+    literals::begins_like_sql,
     structure::Table,
 };
 use crate::{
@@ -295,6 +296,11 @@ impl<'a> Scans<'a> {
         }
         Ok(found)
     }
+}
+
+/// Whether a text looks like one statement that reads or changes rows.
+pub(crate) fn is_statement_about_rows(sql: &str) -> bool {
+    begins_like_sql(sql) && is_about_rows(sql)
 }
 
 /// Whether a text is one statement that reads or changes rows. Of what our grammar does not know SQLite

@@ -57,17 +57,7 @@ pub fn replay(files: &[MigrationFile]) -> (Schema, Vec<Finding>) {
             Vec::new()
         });
         for step in steps {
-            let about_rows = matches!(
-                step.meaning,
-                Meaning::Insert { .. }
-                    | Meaning::Delete { .. }
-                    | Meaning::Update { .. }
-                    | Meaning::Pragma { .. }
-                    | Meaning::Transaction
-                    | Meaning::Forbidden(_)
-                    | Meaning::Other
-            );
-            if about_rows {
+            if !step.meaning.changes_schema() {
                 continue;
             }
             // It was carried out once, whatever this SQLite thinks of it.

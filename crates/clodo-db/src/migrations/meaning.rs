@@ -70,6 +70,22 @@ pub(crate) enum Meaning {
     Other,
 }
 
+impl Meaning {
+    /// Whether it changes what the schema holds, and not rows.
+    pub(crate) fn changes_schema(&self) -> bool {
+        !matches!(
+            self,
+            Self::Insert { .. }
+                | Self::Delete { .. }
+                | Self::Update { .. }
+                | Self::Pragma { .. }
+                | Self::Transaction
+                | Self::Forbidden(_)
+                | Self::Other
+        )
+    }
+}
+
 /// A statement of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Step<'t> {
@@ -164,6 +180,22 @@ const READING: [&str; 9] = [
     "table_info",
     "table_xinfo",
 ];
+
+/// The table that an `INSERT` fills, and the columns that it has values for, where it says which: one
+/// without a list has values for all of them.
+pub(crate) fn inserted(sql: &str) -> Option<(String, Vec<String>)> {
+    let bump = Bump::new();
+    let mut parser = Parser::new(&bump, sql.as_bytes());
+    let Ok(Some(Cmd::Stmt(Stmt::Insert { tbl_name, columns, body, .. }))) = parser.next() else {
+        return None;
+    };
+    let columns = match (columns, body) {
+        (_, InsertBody::DefaultValues) => Vec::new(),
+        (Some(columns), _) => columns.iter().map(plain).collect(),
+        (None, _) => return None,
+    };
+    Some((plain(&tbl_name.name), columns))
+}
 
 /// The parser's columns count bytes.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
@@ -302,6 +334,18 @@ mod tests {
         assert_eq!(means("ALTER TABLE t ADD COLUMN x TEXT NOT NULL"), add(true));
         assert_eq!(means("ALTER TABLE t ADD x TEXT NOT NULL DEFAULT ''"), add(false));
         assert_eq!(means("SAVEPOINT s"), Meaning::Transaction);
+    }
+
+    #[test]
+    fn an_insert_says_which_columns_it_fills() {
+        let inserted = |sql: &str| {
+            inserted(sql).map(|(table, columns)| format!("{table}: {}", columns.join(" ")))
+        };
+        let said = inserted("WITH a AS (SELECT 1) REPLACE INTO [T] (A, \"b\"\"B\") SELECT 1, 2");
+        assert_eq!(said.as_deref(), Some("t: a b\"b"));
+        assert_eq!(inserted("INSERT INTO t DEFAULT VALUES").as_deref(), Some("t: "));
+        assert_eq!(inserted("INSERT INTO t VALUES (?, ?)"), None);
+        assert_eq!(inserted("SELECT 1"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{
     lint::lint_on,
     protect::{Refusal, Trial, Tried},
     rebuild::Rebuild,
+    running::{CodeCheck, RunningCode, check_code, may_break_code},
     schema::Schema,
     status::Status,
     up::{MigrateError, Migrator, drops},
@@ -84,6 +85,19 @@ impl Look<'_> {
     #[must_use]
     pub fn findings(&self, capabilities: &Capabilities) -> Vec<Finding> {
         lint_on(self.schema.clone(), &self.pending, capabilities)
+    }
+
+    /// Whether the pending files can break code that runs, so that it is worth being read.
+    #[must_use]
+    pub fn may_break_code(&self) -> bool {
+        !self.schema.objects.is_empty() && may_break_code(&self.pending)
+    }
+
+    /// Which statements of running code the pending files break, as [`check_code`](crate::check_code)
+    /// finds it.
+    #[must_use]
+    pub fn check_code(&self, code: &[RunningCode]) -> CodeCheck {
+        check_code(&self.schema, &self.pending, code)
     }
 
     /// What would run, file by file; nothing when files and database disagree.

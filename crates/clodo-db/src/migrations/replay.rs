@@ -2,7 +2,7 @@
 
 use super::schema::{FOREIGN, Schema, SchemaObject};
 use crate::identifier::quoted;
-use clodo_sqlite::rusqlite::{self, Connection, Error, OptionalExtension as _};
+use clodo_sqlite::rusqlite::{self, Connection, Error, OptionalExtension as _, config::DbConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A schema that statements are tried on.
@@ -61,6 +61,12 @@ impl Replay {
         Ok(self.0.prepare(sql)?.parameter_count())
     }
 
+    /// Says whether `"text"` in double quotes that is no name is taken for text, as SQLite does from of
+    /// old (<https://www.sqlite.org/quirks.html#dblquote>).
+    pub(crate) fn take_names_for_text(&self, takes: bool) -> Result<(), Error> {
+        self.0.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, takes).map(|_| ())
+    }
+
     pub(crate) fn has(&self, kind: &str, name: &str) -> Result<bool, Error> {
         let sql = "SELECT 1 FROM sqlite_master WHERE type = ? AND name = ? COLLATE NOCASE";
         self.0.prepare_cached(sql)?.exists([kind, name])
@@ -100,6 +106,22 @@ impl Replay {
     /// The columns that hold values of their own: no generated and no hidden ones.
     pub(crate) fn columns(&self, table: &str) -> Result<Vec<String>, Error> {
         self.texts("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", table)
+    }
+
+    /// The columns of a table without a value in which no row gets in, in lower case. None for a table
+    /// with a trigger that may keep a row out before that is looked at.
+    pub(crate) fn required(&self, table: &str) -> Result<Vec<String>, Error> {
+        // The number of a row is found where none is given.
+        let sql = "SELECT lower(x.name) FROM pragma_table_xinfo(?1) x WHERE x.hidden = 0 \
+                   AND x.\"notnull\" = 1 AND upper(coalesce(x.dflt_value, 'NULL')) = 'NULL' \
+                   AND NOT (x.pk = 1 \
+                     AND NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(?1) WHERE pk = 2) \
+                     AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')) \
+                   AND EXISTS (SELECT 1 FROM pragma_table_list(?1) l \
+                     WHERE l.schema = 'main' AND l.type = 'table') \
+                   AND NOT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' \
+                     AND tbl_name = ?1 COLLATE NOCASE AND sql LIKE '%RAISE%')";
+        self.texts(sql, table)
     }
 
     /// The columns of the primary key, in its order.

@@ -17,6 +17,8 @@ mod random;
 mod rebuilding;
 mod reverting;
 mod roundtrips;
+mod running;
 mod schemas;
 mod seam;
+mod tracing_spans;
 mod transactions;

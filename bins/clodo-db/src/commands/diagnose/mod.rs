@@ -1,10 +1,9 @@
-mod sources;
-
 use crate::{
     args::DiagnoseArgs,
     failure,
     places::Places,
     report::{ApiCalls, DatabaseName, FORMAT, visible},
+    sources,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
 use clodo_db::{DiagnoseOptions, Diagnosis, SourceStatement, Weight, diagnose};

@@ -1,8 +1,10 @@
-mod check;
+pub(crate) mod check;
 mod fleet;
 mod report;
 
-use crate::{args::UpArgs, failure, findings, keeping::Kept, places::Places};
+use crate::{
+    args::UpArgs, failure, findings, keeping::Kept, places::Places, running::CodeDocument,
+};
 use check::{Checked, check};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
 use fleet::{Fleet, Job};
@@ -20,7 +22,12 @@ pub(crate) async fn run(
     args: &UpArgs,
 ) -> Result<Exit, CliError> {
     let mut places = Places::open(session, global, &args.databases).await?;
-    let mut checked = check_all(&mut places, args).await?;
+    let mut checked = check_all(session, &mut places, args).await?;
+    let tried: BTreeSet<&CodeDocument> =
+        checked.iter().filter_map(|one| one.code.as_ref()).collect();
+    for code in tried {
+        session.ui.say(&code.text());
+    }
     let mut report = UpReport::new(&places, &checked);
     if let Some(refused) = refused(session, &mut checked, &mut report) {
         return conclude(session, &places, args, report, Some(refused));
@@ -52,11 +59,16 @@ pub(crate) async fn run(
 }
 
 /// Looks at every database, several at the same time.
-async fn check_all(places: &mut Places<'_>, args: &UpArgs) -> Result<Vec<Checked>, CliError> {
+async fn check_all(
+    session: &Session,
+    places: &mut Places<'_>,
+    args: &UpArgs,
+) -> Result<Vec<Checked>, CliError> {
     let create = args.create || places.makes_its_own();
     let found = places.find_all().await?;
+    let running = places.running(session)?;
     let checks = places.all.iter().zip(&found);
-    let checks = checks.map(|(place, opened)| check(place, opened.as_ref(), create));
+    let checks = checks.map(|(place, opened)| check(place, opened.as_ref(), &running, create));
     stream::iter(checks).buffered(args.at_once.concurrency.get()).try_collect().await
 }
 

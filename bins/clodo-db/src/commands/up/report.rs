@@ -3,6 +3,7 @@ use crate::{
     commands::backup::BackupRow,
     places::Places,
     report::{ApiCalls, DatabaseName, FORMAT},
+    running::CodeDocument,
 };
 use clodo_cli::CliError;
 use clodo_db::{PlannedMigration, Rebuild};
@@ -49,6 +50,9 @@ pub(super) struct Row {
     pub(super) applied: Vec<String>,
     pub(super) pending: Vec<String>,
     pub(super) rebuilds: Vec<RebuildDocument>,
+    /// The code that was tried on what the files make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<CodeDocument>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) plan: Vec<PlanDocument>,
     #[serde(skip)]
@@ -109,6 +113,7 @@ impl UpReport {
             applied: Vec::new(),
             pending: Vec::new(),
             rebuilds: Vec::new(),
+            code: checked.code.clone(),
             plan: Vec::new(),
             planned: checked.plan.clone(),
         };

@@ -1,12 +1,12 @@
 //! Where statements stand: in files of SQL, and in programs.
 
 use clodo_cli::{CliError, Exit, Session};
-use clodo_db::{SourceStatement, split, sql_literals};
-use clodo_types::Location;
+use clodo_db::{Piece, SourceStatement, split, sql_literals};
+use clodo_types::Places;
 use std::{
     fs,
     io::Read as _,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 /// Programs are written in files with these endings.
@@ -17,7 +17,7 @@ const LONGEST: u64 = 4_000_000;
 const MOST_FILES: usize = 20_000;
 
 /// The statements of a file of SQL.
-pub(super) fn of_sql(session: &Session, given: &Path) -> Result<Vec<SourceStatement>, CliError> {
+pub(crate) fn of_sql(session: &Session, given: &Path) -> Result<Vec<SourceStatement>, CliError> {
     let (text, shown) = match given.as_os_str() == "-" {
         true => {
             let mut text = String::new();
@@ -30,13 +30,15 @@ pub(super) fn of_sql(session: &Session, given: &Path) -> Result<Vec<SourceStatem
             (text.map_err(|error| unreadable(given, error))?, given)
         }
     };
-    let at = |offset| Some(Location::of_offset(shown, &text, offset));
-    Ok(split(&text).map(|piece| SourceStatement::new(piece.text, at(piece.offset))).collect())
+    let mut places = Places::of(shown, &text);
+    let statement =
+        |piece: Piece<'_>| SourceStatement::new(piece.text, Some(places.place(piece.offset)));
+    Ok(split(&text).map(statement).collect())
 }
 
 /// The statements in the programs below a folder, or in one file. What a service's tools put beside its
 /// programs is left out.
-pub(super) fn of_programs(
+pub(crate) fn of_programs(
     session: &Session,
     given: &Path,
 ) -> Result<Vec<SourceStatement>, CliError> {
@@ -50,7 +52,8 @@ pub(super) fn of_programs(
         let Ok(program) = fs::read_to_string(&file) else { continue };
         // As the user may write it.
         let shown = file.strip_prefix(&session.directory).unwrap_or(&file);
-        found.extend(sql_literals(&program, shown));
+        let shown = shown.components().filter(|part| *part != Component::CurDir);
+        found.extend(sql_literals(&program, &shown.collect::<PathBuf>()));
     }
     Ok(found)
 }

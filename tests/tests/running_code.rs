@@ -1,0 +1,133 @@
+//! Migrations that break the code which is deployed, on the local Cloudflare: named by `lint --deployed`,
+//! refused by `up` and by a deployment, allowed with a reason.
+
+use clodo_tests::{Run, Sandbox, Schema};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "name = \"shop\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\nno_bundle = true\n\
+    [[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"shop\"\n";
+const FIRST: &str = "CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT, born INTEGER);\n\
+    INSERT INTO authors VALUES (1, 'Ada', 1815);\n";
+const READS_BORN: &str = "\
+    const oldest = 'SELECT name, born FROM authors ORDER BY born LIMIT 1';\n\
+    export default {\n  async fetch(request, env) {\n    \
+    if (request.method === 'POST') await env.DB.prepare('INSERT INTO authors (name) VALUES (?)').bind('x').run();\n    \
+    return Response.json(await env.DB.prepare(oldest).first());\n  }\n};\n";
+const READS_NAMES: &str = "export default {\n  async fetch(request, env) {\n    \
+    return Response.json(await env.DB.prepare('SELECT name FROM authors').first());\n  }\n};\n";
+const CONTRACTS: &str = "CREATE TABLE shelves (id INTEGER PRIMARY KEY);\n\
+    -- clodo:allow drop-column nobody asks for it any more\n\
+    ALTER TABLE authors DROP COLUMN born;\n";
+
+/// A Worker that reads a column, deployed with its database; then a file drops that column.
+fn shop() -> Sandbox {
+    let sandbox = Sandbox::empty();
+    sandbox.write("wrangler.toml", CONFIG);
+    sandbox.write("index.js", READS_BORN);
+    sandbox.write("migrations/0001_first.sql", FIRST);
+    let _ = deploy(&sandbox).exits(0);
+    sandbox.write("migrations/0002_contract.sql", CONTRACTS);
+    sandbox
+}
+
+fn deploy(sandbox: &Sandbox) -> Run {
+    sandbox.deploy(&["deploy", "--platform", "local", "--yes", "--json"])
+}
+
+fn db(sandbox: &Sandbox, words: &[&str]) -> Run {
+    sandbox.db(&[words, &["--platform", "local", "--json"]].concat())
+}
+
+#[track_caller]
+fn names_the_column(sandbox: &Sandbox, document: &Value, whose: &str) {
+    let findings = document["findings"].as_array().expect("findings");
+    let found: Vec<&Value> =
+        findings.iter().filter(|one| one["rule"] == "breaks-running-code").collect();
+    let [finding] = found[..] else { panic!("{document:#}") };
+    // Files come with the path by which the project was given.
+    let plain = |value: &Value| {
+        let text = value.as_str().expect("a text").to_owned();
+        text.replace(&format!("{}/", sandbox.project().display()), "")
+    };
+    let at = &finding["at"];
+    assert_eq!(
+        (plain(&at["path"]).as_str(), &at["line"], &at["column"], &finding["severity"]),
+        ("migrations/0002_contract.sql", &json!(3), &json!(1), &json!("block")),
+        "{document:#}"
+    );
+    let said = format!(
+        "{whose} runs `SELECT name, born FROM authors ORDER BY born LIMIT 1` (index.js:1:16), \
+         which then fails: no such column: born"
+    );
+    assert_eq!(plain(&finding["message"]), said);
+}
+
+#[test]
+fn what_the_deployed_worker_still_asks_for_is_not_taken_away() {
+    let sandbox = shop();
+    let schema = Schema::of("clodo-db");
+    // What is in the folder does without the column; what is deployed does not.
+    sandbox.write("index.js", READS_NAMES);
+    let whose = "the deployed service shop in development";
+    let linted = db(&sandbox, &["lint", "--deployed"]).exits(3).json();
+    schema.check("lint", &linted);
+    names_the_column(&sandbox, &linted, whose);
+    assert_eq!(linted["code"], json!([{ "of": [whose], "statements": 2, "unfit": 0 }]));
+    let refused = db(&sandbox, &["up", "--yes"]).exits(3);
+    schema.check("up", &refused.json());
+    names_the_column(&sandbox, &refused.json(), whose);
+    assert!(refused.stderr.contains("tried 2 statements of the deployed"), "{}", refused.stderr);
+    let gated = deploy(&sandbox).exits(3).json();
+    names_the_column(&sandbox, &gated, whose);
+
+    // Without a platform, the folder is what there is to go by.
+    let offline = |code| {
+        let words = ["lint", "--after", "0001_first.sql", "--json"];
+        sandbox.db(&words).exits(code).json()
+    };
+    assert_eq!(offline(0)["code"][0]["of"], json!(["the source of service shop"]));
+    sandbox.write("index.js", READS_BORN);
+    names_the_column(&sandbox, &offline(3), "the source of service shop");
+
+    // New code first, and the file behind it.
+    sandbox.write("index.js", READS_NAMES);
+    std::fs::remove_file(sandbox.project().join("migrations/0002_contract.sql")).expect("removed");
+    let _ = deploy(&sandbox).exits(0);
+    sandbox.write("migrations/0002_contract.sql", CONTRACTS);
+    let linted = db(&sandbox, &["lint", "--deployed"]).exits(0).json();
+    assert_eq!(linted["findings"], json!([]), "{linted:#}");
+    let _ = db(&sandbox, &["up", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_break_is_allowed_with_a_reason() {
+    let sandbox = shop();
+    let allowed = CONTRACTS.replace(
+        "ALTER",
+        "-- clodo:allow breaks-running-code the shop is closed on Sundays\nALTER",
+    );
+    sandbox.write("migrations/0002_contract.sql", &allowed);
+    let linted = db(&sandbox, &["lint", "--deployed"]).exits(0).json();
+    assert_eq!(linted["findings"], json!([]), "{linted:#}");
+    sandbox.write("index.js", READS_NAMES);
+    let _ = deploy(&sandbox).exits(0);
+}
+
+#[test]
+fn a_new_column_that_wants_a_value_breaks_the_inserts_without_one() {
+    let sandbox = shop();
+    let rebuild = "CREATE TABLE n (id INTEGER PRIMARY KEY, name TEXT, born INTEGER NOT NULL);\n\
+        INSERT INTO n SELECT id, name, born FROM authors;\nDROP TABLE authors;\n\
+        ALTER TABLE n RENAME TO authors;\n";
+    sandbox.write("migrations/0002_contract.sql", rebuild);
+    let refused = db(&sandbox, &["up", "--yes"]).exits(3).json();
+    let [finding] = &refused["findings"].as_array().expect("findings")[..] else {
+        panic!("{refused:#}")
+    };
+    assert_eq!(
+        (&finding["rule"], &finding["at"]["line"]),
+        (&json!("breaks-running-code"), &json!(3))
+    );
+    let message = finding["message"].as_str().expect("a message");
+    assert!(message.ends_with("NOT NULL constraint failed: authors.born"), "{message}");
+}
