@@ -17,6 +17,5 @@ mod random;
 mod rebuilding;
 mod reverting;
 mod roundtrips;
-mod schemas;
 mod seam;
 mod transactions;

@@ -1,10 +1,8 @@
 //! Random schemas with rows come back from their backups as they were.
 
-use crate::{
-    backing_up::comes_back,
-    schemas::{NAMES, Table, cases, schema, table},
-};
+use crate::{backing_up::comes_back, random::cases};
 use clodo_db::{BackupOptions, Database as _, SqliteDatabase, quoted};
+use clodo_schema_fixture::{NAMES, Table, schema, table};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 
 /// Values that are lost easily, as SQL.
