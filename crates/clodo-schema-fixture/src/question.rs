@@ -136,7 +136,7 @@ impl Case {
         let named = |at: usize| self.names(at) && self.names_rows();
         let view = |letter: char| check(format!("SELECT * FROM \"{letter}{at}\" ORDER BY id"));
         let mut all = Vec::new();
-        if !named(at) {
+        if self.tables[at].views && !named(at) {
             all.push(view('v'));
             all.extend(parent.filter(|parent| !named(*parent)).map(|_| view('j')));
         }

@@ -12,9 +12,9 @@ pub fn schema(tables: &[Table]) -> String {
         let name = quoted(NAMES[at]);
         let _ = writeln!(sql, "CREATE TABLE {name} {};", table.body(tables.len(), ""));
         sql += &indexes(at);
-        let _ = writeln!(sql, "CREATE VIEW \"v{at}\" AS SELECT id, n FROM {name};");
     }
-    for at in 0..tables.len() {
+    for (at, _) in tables.iter().enumerate().filter(|(_, table)| table.views) {
+        let _ = writeln!(sql, "CREATE VIEW \"v{at}\" AS SELECT id, n FROM {};", quoted(NAMES[at]));
         sql += &joined(tables, at);
     }
     for (at, table) in tables.iter().enumerate() {

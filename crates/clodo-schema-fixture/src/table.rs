@@ -32,6 +32,8 @@ pub struct Table {
     generated: bool,
     /// Whether a trigger writes to the log.
     pub(crate) trigger: bool,
+    /// Whether views show it: a plain rebuild fails under one.
+    pub(crate) views: bool,
     /// So many rows.
     pub(crate) rows: usize,
 }
@@ -61,10 +63,10 @@ pub fn table() -> impl Strategy<Value = Table> {
         Key::WithoutRowid,
     ]);
     let references = prop::collection::vec((any::<usize>(), 0..ACTIONS.len()), 0..3);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.15));
     (key, references, flags, 0..6_usize).prop_map(|(key, references, flags, rows)| {
-        let (strict, generated, trigger) = flags;
-        Table { key, references, strict, generated, trigger, rows }
+        let (strict, generated, trigger, views) = flags;
+        Table { key, references, strict, generated, trigger, views, rows }
     })
 }
 
