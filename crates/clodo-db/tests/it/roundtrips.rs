@@ -49,7 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases() / 2))]
     #[test]
     fn a_random_database_comes_back_as_it_was(
-        tables in prop::collection::vec(table(), 1..8),
+        tables in prop::collection::vec(table(), 1..=NAMES.len()),
         values in prop::collection::vec(value(), 0..24),
         search in any::<bool>(),
         page in prop::sample::select(vec![1, 5_000, 2 << 20]),
