@@ -66,6 +66,7 @@ struct Tools {
 
 impl Tools {
     /// `cargo xtask test` installs them where it may.
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn find() -> Option<Self> {
         let starts = |name: &str| Command::new(name).arg("--help").output().is_ok();
         if !starts("sqldiff") || !starts("sqlite3") {

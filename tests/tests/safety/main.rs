@@ -69,6 +69,8 @@ async fn the_same_set_in_every_way() {
     report.add("Clodo on SQLite", ways::by_sqlite(&all).await);
     report.add("Clodo on D1", ways::by_api(&cloud, &all).await);
     report.add("Clodo from a Worker", ways::by_worker(&cloud, &all).await);
+    // The rest takes many times as long.
+    println!("{report}");
     let few = all[..theirs].to_vec();
     let theirs = tokio::task::spawn_blocking(move || wrangler::by_wrangler(&few)).await.unwrap();
     report.add(wrangler::NAME, theirs);
