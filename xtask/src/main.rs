@@ -32,11 +32,14 @@ Commands:
   test [NAME...] [-- ARG...]
                     Install what the tests need, then run all of them, or those with NAME in their name; ARGs go to
                     the test runner. On Debian, as root, missing packages come from apt-get: nodejs, npm, python3-pip,
-                    postgresql, and chromium with chromium-driver, which brings over a hundred others
+                    postgresql, sqlite3, sqlite3-tools, and chromium with chromium-driver, which brings over a hundred
+                    others
   kill-points [WORK[:NUMBER]]
                     Kill a deployment of twenty Workers before and after each of its calls and each write to its
                     journal, and print what came of it; WORK is first, update, unwind or rollback
-  safety [CASES]    Make tables of 500 random schemas anew, or of CASES, and look for rows that are lost or changed
+  safety [CASES [WRANGLER]]
+                    Migrate 500 random schemas, or CASES, by SQLite, on the local D1 and from a Worker, and the first
+                    100 of them, or WRANGLER, by wrangler, which takes seconds each; print what each lost or changed
   live [NAME...] [-- ARG...]
                     Run the API client's suite against a real account: CLODO_LIVE_TOKEN, CLODO_LIVE_ACCOUNT, and its
                     id in tests/live-accounts.txt; CLODO_LIVE_ZONE for DNS and routes; never in CI
@@ -74,8 +77,11 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::check(),
         ["kill-points"] => kill_points::run(""),
         ["kill-points", which] => kill_points::run(which),
-        ["safety"] => safety::run(None),
-        ["safety", cases] if cases.parse::<u32>().is_ok() => safety::run(Some(cases)),
+        ["safety", counts @ ..]
+            if counts.len() < 3 && counts.iter().all(|count| count.parse::<u32>().is_ok()) =>
+        {
+            safety::run(counts.first().copied(), counts.get(1).copied())
+        }
         ["coverage"] => coverage::run(),
         ["wrangler-commands"] => shell::run(shell::cargo().args([
             "run",

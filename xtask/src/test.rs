@@ -8,6 +8,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     ensure_python()?;
     ensure_chromium()?;
     ensure_postgres()?;
+    ensure_sqlite()?;
     println!(
         "Installing what the tests need from npm and PyPI, at pinned versions, into the user cache:"
     );
@@ -103,6 +104,22 @@ fn ensure_postgres() -> Outcome {
     println!("Installing the Debian package postgresql:");
     shell::run(command("apt-get").args(["update", "--quiet"]))?;
     shell::run(command("apt-get").args(["install", "--yes", "--quiet", "postgresql"]))
+}
+
+/// Backups and their copies are compared by programs of SQLite's authors. Without them these tests
+/// say that they are skipped.
+pub(crate) fn ensure_sqlite() -> Outcome {
+    let there = |name: &str, asked: &str| works(command(name).arg(asked));
+    if there("sqlite3", "--version") && there("sqldiff", "--help") {
+        return Ok(());
+    }
+    if !may_install() {
+        println!("sqlite3 or sqldiff is missing: comparisons by SQLite's own tools are skipped.");
+        return Ok(());
+    }
+    println!("Installing the Debian packages sqlite3 and sqlite3-tools:");
+    shell::run(command("apt-get").args(["update", "--quiet"]))?;
+    shell::run(command("apt-get").args(["install", "--yes", "--quiet", "sqlite3", "sqlite3-tools"]))
 }
 
 /// Debian, and root.

@@ -227,7 +227,13 @@ fn token(bytes: &[u8], at: usize, byte: u8) -> (usize, Token) {
     let to = |end: Option<usize>, more: usize| end.map_or(bytes.len(), |end| at + 1 + end + more);
     match byte {
         b';' => (at + 1, Token::Semicolon),
-        b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => (at + 1, Token::Blank),
+        // A vertical tab is no blank to SQLite, unless it stands behind one.
+        b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => {
+            let more = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+            (at + 1 + more, Token::Blank)
+        }
+        // SQLite takes a byte order mark for a blank wherever a word could begin.
+        0xef if rest.starts_with(b"\xbb\xbf") => (at + 3, Token::Blank),
         b'-' if rest.first() == Some(&b'-') => (to(memchr(b'\n', rest), 1), Token::Blank),
         // Three characters at least: in `/*/` the comment is still open.
         b'/' if rest.first() == Some(&b'*') => {
@@ -277,7 +283,8 @@ mod tests {
     #[test]
     fn a_statement_s_first_word_is_found_behind_comments() {
         assert_eq!(first_word(" ;/* BEGIN */-- x\nCommit;"), "Commit");
-        assert_eq!(first_word("\u{feff}é"), "\u{feff}é");
+        assert_eq!(first_word("\u{feff}é;"), "é");
+        assert_eq!(first_word(";\u{feff}COMMIT"), "COMMIT");
         assert_eq!(first_word("-- nothing"), "");
     }
 
@@ -360,20 +367,94 @@ mod tests {
         prop::collection::vec(token, 0..25).prop_map(|tokens| tokens.join(" "))
     }
 
+    /// Cuts the text, and has SQLite cut it; gives how many statements SQLite found.
+    fn agrees(text: &str) -> usize {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (a, [a;b])").unwrap();
+        let (found, whole) = by_tail(&db, text);
+        let ours: Vec<Piece<'_>> = split(text).collect();
+        assert!(ours.len() >= found, "{text:?}: {ours:?}, SQLite has {found}");
+        // Each of those is one statement to SQLite too, whole by itself.
+        for piece in &ours[..found] {
+            assert_eq!(by_tail(&db, piece.text), (1, true), "{text:?}: {piece:?}");
+        }
+        assert!(!whole || ours.len() == found, "{text:?}: {ours:?}, SQLite has {found}");
+        found
+    }
+
+    /// What the fuzzer of D1's statements is given, and the migrations of the examples.
+    fn corpus() -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let folders =
+            ["fuzz/seeds/d1_statements", "examples/storefront/services/catalog/migrations"];
+        let files = folders.into_iter().flat_map(|folder| {
+            let found = std::fs::read_dir(root.join(folder)).unwrap();
+            found.map(|file| file.unwrap().path()).filter(|path| path.is_file())
+        });
+        let text = |path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).replace('\0', " ");
+        files.map(text).collect()
+    }
+
+    /// A text of the corpus, cut and mended at random.
+    fn mutated() -> impl Strategy<Value = String> {
+        let words = [
+            "",
+            "",
+            ";",
+            "'",
+            "\"",
+            "`",
+            "[",
+            "]",
+            "--",
+            "\n",
+            "/*",
+            "*/",
+            "BEGIN",
+            "END;",
+            "CASE ",
+            "CREATE TRIGGER ",
+            "EXPLAIN ",
+            "\u{feff}",
+            "x'",
+            "\t",
+            ";;",
+        ];
+        let edit = (prop::num::usize::ANY, 0..24_usize, prop::sample::select(words.to_vec()));
+        (prop::sample::select(corpus()), prop::collection::vec(edit, 0..8)).prop_map(
+            |(text, edits)| {
+                edits.into_iter().fold(text, |text, (at, length, word)| {
+                    let chars: Vec<char> = text.chars().collect();
+                    let at = at % (chars.len() + 1);
+                    let end = (at + length).min(chars.len());
+                    let (before, after) = (chars[..at].iter(), chars[end..].iter());
+                    before.copied().chain(word.chars()).chain(after.copied()).collect()
+                })
+            },
+        )
+    }
+
+    #[test]
+    fn the_corpus_is_split_where_the_tail_pointer_says() {
+        let found: usize = corpus().iter().map(|text| agrees(text)).sum();
+        assert!(found > 10, "{found} statements are no corpus");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn any_text_is_split_where_the_tail_pointer_says(text in soup()) {
-            let db = Connection::open_in_memory().unwrap();
-            db.execute_batch("CREATE TABLE t (a, [a;b])").unwrap();
-            let (found, whole) = by_tail(&db, &text);
-            let ours: Vec<Piece<'_>> = split(&text).collect();
-            assert!(ours.len() >= found, "{text:?}: {ours:?}, SQLite has {found}");
-            // Each of those is one statement to SQLite too, whole by itself.
-            for piece in &ours[..found] {
-                assert_eq!(by_tail(&db, piece.text), (1, true), "{text:?}: {piece:?}");
-            }
-            assert!(!whole || ours.len() == found, "{text:?}: {ours:?}, SQLite has {found}");
+            agrees(&text);
+        }
+
+        #[test]
+        fn a_text_that_somebody_broke_is_split_where_the_tail_pointer_says(text in mutated()) {
+            agrees(&text);
+        }
+
+        #[test]
+        fn any_characters_are_split_where_the_tail_pointer_says(text in "[ -~\n\r\tü]{0,60}") {
+            agrees(&text);
         }
 
         #[test]

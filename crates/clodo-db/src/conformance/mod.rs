@@ -1,12 +1,14 @@
 //! What every [`Database`] must pass, what every [`Transactional`](crate::Transactional), and what
 //! every [`BackupStore`](crate::BackupStore). Each function takes a database or a store of its own,
-//! which is empty, and panics when a promise is broken.
+//! which is empty, and panics when a promise is broken; but for [`migration`], which tells what it saw.
 
 mod checks;
+mod migration;
 mod queries;
 mod stores;
 mod transactional;
 
+pub use migration::{Answer, Migrated, answers, migration};
 pub use stores::backup_store;
 pub use transactional::transactional;
 

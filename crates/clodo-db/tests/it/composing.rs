@@ -1,8 +1,9 @@
-use crate::schemas;
+use crate::random;
 use clodo_db::{
     ComposeError, Composed, Database as _, MigrationFile, Migrations, Migrator, Schema,
     SqliteDatabase, Statement, compose, replay,
 };
+use clodo_schema_fixture::{Table, schema, table};
 use proptest::prelude::{ProptestConfig, prop, proptest};
 
 fn file(name: &str, sql: &str) -> MigrationFile {
@@ -130,16 +131,16 @@ async fn rows_and_the_rows_that_refer_to_them_stay() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(schemas::cases()))]
+    #![proptest_config(ProptestConfig::with_cases(random::cases()))]
     /// Whatever is given makes the desired schema: that is proved inside. Whatever is not given is for a
     /// person to decide.
     #[test]
     fn any_schema_becomes_any_other(
-        from in prop::collection::vec(schemas::table(), 1..5),
-        desired in prop::collection::vec(schemas::table(), 1..5),
+        from in prop::collection::vec(table(), 1..5),
+        desired in prop::collection::vec(table(), 1..5),
     ) {
-        let only_schema = |tables: &[schemas::Table]| -> String {
-            let sql = schemas::schema(tables);
+        let only_schema = |tables: &[Table]| -> String {
+            let sql = schema(tables);
             let pieces = clodo_db::split(&sql).filter(|piece| piece.text.starts_with("CREATE"));
             pieces.map(|piece| format!("{}\n", piece.text)).collect()
         };

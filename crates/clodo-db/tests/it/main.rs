@@ -18,7 +18,6 @@ mod rebuilding;
 mod reverting;
 mod roundtrips;
 mod running;
-mod schemas;
 mod seam;
 mod tracing_spans;
 mod transactions;

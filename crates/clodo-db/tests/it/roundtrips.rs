@@ -1,10 +1,8 @@
 //! Random schemas with rows come back from their backups as they were.
 
-use crate::{
-    backing_up::comes_back,
-    schemas::{NAMES, Table, cases, schema, table},
-};
+use crate::{backing_up::comes_back, random::cases};
 use clodo_db::{BackupOptions, Database as _, SqliteDatabase, quoted};
+use clodo_schema_fixture::{NAMES, Table, schema, table};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 
 /// Values that are lost easily, as SQL.
@@ -51,7 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases() / 2))]
     #[test]
     fn a_random_database_comes_back_as_it_was(
-        tables in prop::collection::vec(table(), 1..8),
+        tables in prop::collection::vec(table(), 1..=NAMES.len()),
         values in prop::collection::vec(value(), 0..24),
         search in any::<bool>(),
         page in prop::sample::select(vec![1, 5_000, 2 << 20]),
