@@ -94,6 +94,15 @@ impl DatabaseName {
         Some((self.service.as_deref()?, self.binding.as_deref()?))
     }
 
+    pub(crate) fn customer(&self) -> Option<&str> {
+        self.customer.as_deref()
+    }
+
+    /// The same service and customer in another environment.
+    pub(crate) fn elsewhere(&self, environment: &str) -> Self {
+        Self { environment: Some(environment.to_owned()), name: None, id: None, ..self.clone() }
+    }
+
     /// The name or id that wrangler and people call it by.
     pub(crate) fn called_by(&self) -> Option<&str> {
         self.name.as_deref().or(self.id.as_deref())
