@@ -4,7 +4,7 @@ mod sync;
 
 pub(crate) use backups::{BackupArgs, BackupsArgs, BackupsIn, DownArgs, DrillArgs, RestoreArgs};
 pub(crate) use operations::{DiagnoseArgs, DiffArgs, HealthArgs, SeedArgs, ShellArgs, ShellMode};
-pub(crate) use sync::{SyncArgs, SyncCommand, SyncSchemaArgs};
+pub(crate) use sync::{KeyArgs, SyncArgs, SyncCommand, SyncDataArgs, SyncSchemaArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::program::LocalCloudArgs;

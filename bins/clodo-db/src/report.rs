@@ -56,6 +56,14 @@ pub(crate) struct DatabaseName {
     folder: PathBuf,
 }
 
+/// The database of a service, binding and customer, in whatever environment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Twin {
+    service: Option<String>,
+    binding: Option<String>,
+    customer: Option<String>,
+}
+
 impl DatabaseName {
     pub(crate) fn of_file(file: PathBuf, folder: PathBuf) -> Self {
         Self { file: Some(file), folder, ..Self::default() }
@@ -94,8 +102,13 @@ impl DatabaseName {
         Some((self.service.as_deref()?, self.binding.as_deref()?))
     }
 
-    pub(crate) fn customer(&self) -> Option<&str> {
-        self.customer.as_deref()
+    /// What it has in common with the database of another environment.
+    pub(crate) fn twin(&self) -> Twin {
+        Twin {
+            service: self.service.clone(),
+            binding: self.binding.clone(),
+            customer: self.customer.clone(),
+        }
     }
 
     /// The same service and customer in another environment.

@@ -28,4 +28,5 @@ pub use protect::{Protected, Refusal, protect};
 pub use rebuild::Rebuild;
 pub use schema::{Schema, SchemaObject};
 pub use status::{Problem, ProblemKind, Standing, Status};
+pub(crate) use up::SUMS;
 pub use up::{MigrateError, Migrator, RECORDS, UpReport};

@@ -1,3 +1,4 @@
+mod data;
 mod schema;
 
 use crate::args::{SyncArgs, SyncCommand};
@@ -10,6 +11,7 @@ pub(crate) async fn run(
     args: &SyncArgs,
 ) -> Result<Exit, CliError> {
     match &args.command {
+        SyncCommand::Data(args) => data::run(session, global, args).await,
         SyncCommand::Schema(args) => schema::run(session, global, args).await,
     }
 }

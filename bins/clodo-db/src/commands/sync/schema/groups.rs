@@ -82,6 +82,8 @@ fn member(one: &Seen, reference: &Reference) -> Member {
         (Some(Cause::Missing), _) => own("up --create"),
         (Some(Cause::Records), _) => own("status"),
         (Some(Cause::Pending), _) => own("up"),
+        // A migration that is written before would take back what they make.
+        (Some(Cause::Drift), _) if one.pending > 0 => own("up"),
         (Some(Cause::Drift), _) => own("diff migrations live --write NAME"),
         (Some(Cause::Reference), Reference::Live(environment)) => {
             Some(one.name.elsewhere(environment).command("sync schema"))

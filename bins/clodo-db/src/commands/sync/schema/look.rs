@@ -5,7 +5,7 @@ use crate::{
     args::SyncSchemaArgs,
     failure,
     places::{Opened, Place, Places},
-    report::{ApiCalls, DatabaseName},
+    report::{ApiCalls, DatabaseName, Twin},
 };
 use clodo_cli::{CliError, GlobalArgs, Session};
 use clodo_db::{
@@ -13,7 +13,7 @@ use clodo_db::{
 };
 use clodo_types::Finding;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// What all databases are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,14 +194,6 @@ impl Files {
     }
 }
 
-/// Which database of another environment: its folder, service and binding, and customer.
-type Twin = (PathBuf, Option<(String, String)>, Option<String>);
-
-fn twin(name: &DatabaseName) -> Twin {
-    let kind = name.kind().map(|(service, binding)| (service.to_owned(), binding.to_owned()));
-    (name.folder().to_owned(), kind, name.customer().map(str::to_owned))
-}
-
 /// The databases of the environment that others are compared with.
 async fn of_environment(
     session: &Session,
@@ -223,7 +215,7 @@ async fn of_environment(
             Read::Live(_, schema) => Some(Printed::new(schema)),
             Read::Missing | Read::Half => None,
         };
-        (twin(&place.name), schema)
+        (place.name.twin(), schema)
     });
     Ok((all.collect(), places.calls()))
 }
@@ -233,7 +225,7 @@ fn of_twin(
     others: &BTreeMap<Twin, Option<Arc<Printed>>>,
     reference: &Reference,
 ) -> Result<Arc<Printed>, CliError> {
-    let found = others.get(&twin(&place.name)).and_then(Option::as_ref);
+    let found = others.get(&place.name.twin()).and_then(Option::as_ref);
     found.map(Arc::clone).ok_or_else(|| {
         let message = format!("{}: {reference} has no such database that is whole", place.name);
         CliError::usage(message)

@@ -77,6 +77,9 @@ fn why(member: &Member) -> String {
         Some(Cause::HalfFilled) => ": run what was stopped again".to_owned(),
         Some(Cause::Records) => ": files and records disagree".to_owned(),
         Some(Cause::Pending) => format!(": {files} to be applied"),
+        Some(Cause::Drift) if member.pending > 0 => {
+            format!(": not as the files make it that it has, and {files} to be applied first")
+        }
         Some(Cause::Drift) => ": not as the files make it that it has".to_owned(),
         Some(Cause::Reference) => ": as its files make it, which the others are not".to_owned(),
     }
@@ -102,7 +105,8 @@ fn matrix(text: &mut String, groups: &[Group]) {
     for name in &objects {
         let signs: Vec<String> =
             groups.iter().map(|group| format!("{:>3}", sign(group, name))).collect();
-        let _ = writeln!(text, "  {name:width$}{}", signs.concat());
+        let line = format!("  {name:width$}{}", signs.concat());
+        let _ = writeln!(text, "{}", line.trim_end());
     }
 }
 
