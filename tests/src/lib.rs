@@ -9,6 +9,7 @@
 //! | a program that asks | [`Terminal`] |
 //! | a page to look at | [`Browser`] |
 //! | a test with the gateway in between | [`Gateway`] |
+//! | a program to kill at one of its API calls | [`LastCall`] |
 //! | a test against real wrangler | [`Wrangler`] |
 //! | what is told of wrangler's commands | [`ToldCommands`] |
 //! | a test against Cloudflare's own SDKs | [`Sdk`] |
@@ -17,6 +18,7 @@ mod browser;
 mod commands;
 mod fetch;
 mod gateway;
+mod last_call;
 mod run;
 mod sandbox;
 mod schema;
@@ -28,6 +30,7 @@ pub use browser::Browser;
 pub use commands::{ToldCommands, command_list};
 pub use fetch::{Answer, Request, fetch, get_json};
 pub use gateway::Gateway;
+pub use last_call::LastCall;
 pub use run::{Run, program};
 pub use sandbox::Sandbox;
 pub use schema::Schema;

@@ -1,8 +1,10 @@
 mod backups;
 mod operations;
+mod sync;
 
 pub(crate) use backups::{BackupArgs, BackupsArgs, BackupsIn, DownArgs, DrillArgs, RestoreArgs};
 pub(crate) use operations::{DiagnoseArgs, DiffArgs, HealthArgs, SeedArgs, ShellArgs, ShellMode};
+pub(crate) use sync::{KeyArgs, SyncArgs, SyncCommand, SyncDataArgs, SyncSchemaArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clodo::program::LocalCloudArgs;
@@ -123,6 +125,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  clodo-db seed catalog --customer acme\n  \
                       clodo-db seed --sqlite app.db --file seeds/people.sql --dry-run")]
     Seed(SeedArgs),
+    /// Say which databases of a fleet have which schema, or copy rows between environments
+    Sync(SyncArgs),
     /// Type statements, or read them from a pipe; with --write, also ones that change
     ///
     /// Each statement ends with a semicolon and is a transaction of its own. From a pipe, the first one

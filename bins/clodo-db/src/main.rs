@@ -48,6 +48,7 @@ async fn dispatch(session: Session, cli: Cli) -> Result<Exit, CliError> {
         Command::Diagnose(args) => commands::diagnose::run(&session, global, args).await,
         Command::Diff(args) => commands::diff::run(&session, global, args).await,
         Command::Seed(args) => commands::seed::run(&session, global, args).await,
+        Command::Sync(args) => commands::sync::run(&session, global, args).await,
         Command::Shell(args) => commands::shell::run(&session, global, args).await,
         Command::LocalCloud(args) => commands::local_cloud::run(&session, global, args).await,
     }

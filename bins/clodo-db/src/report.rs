@@ -56,6 +56,14 @@ pub(crate) struct DatabaseName {
     folder: PathBuf,
 }
 
+/// The database of a service, binding and customer, in whatever environment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Twin {
+    service: Option<String>,
+    binding: Option<String>,
+    customer: Option<String>,
+}
+
 impl DatabaseName {
     pub(crate) fn of_file(file: PathBuf, folder: PathBuf) -> Self {
         Self { file: Some(file), folder, ..Self::default() }
@@ -92,6 +100,20 @@ impl DatabaseName {
     /// The service and binding whose database it is: for each environment and customer another.
     pub(crate) fn kind(&self) -> Option<(&str, &str)> {
         Some((self.service.as_deref()?, self.binding.as_deref()?))
+    }
+
+    /// What it has in common with the database of another environment.
+    pub(crate) fn twin(&self) -> Twin {
+        Twin {
+            service: self.service.clone(),
+            binding: self.binding.clone(),
+            customer: self.customer.clone(),
+        }
+    }
+
+    /// The same service and customer in another environment.
+    pub(crate) fn elsewhere(&self, environment: &str) -> Self {
+        Self { environment: Some(environment.to_owned()), name: None, id: None, ..self.clone() }
     }
 
     /// The name or id that wrangler and people call it by.

@@ -93,6 +93,7 @@ pub use root::{FILE_NAME, find_root};
 pub use schema::schema;
 pub use select::{Overrides, SelectError, Selection};
 pub use service::{SecretDeclaration, Service, ServiceInEnvironment};
+pub use suggest::hint_for;
 pub use target::TargetSpec;
 pub use time::parse as parse_time;
 pub use vars::Vars;

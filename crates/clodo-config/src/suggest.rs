@@ -17,10 +17,8 @@ pub(crate) fn similar<'a>(
 }
 
 /// A hint for an unknown name: what it may have meant, or what there is.
-pub(crate) fn hint_for<'a>(
-    given: &str,
-    candidates: impl IntoIterator<Item = &'a str> + Clone,
-) -> String {
+#[must_use]
+pub fn hint_for<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
     if let Some(similar) = similar(given, candidates.clone()) {
         return format!("did you mean `{similar}`?");
     }

@@ -15,6 +15,7 @@
 //! | a database to back up | [`backup`] with its [`Moments`]; [`Keeper`] puts it into a [`BackupStore`] |
 //! | a backup | [`restore`], [`verify_text`]; [`held`] says what would go |
 //! | two databases that should be the same | [`compare`] |
+//! | rows for another database, masked | [`Masks`], [`plan_copy`], [`copy`], [`try_copy`], then [`restore`] |
 //! | a schema that a database should get | [`Schema::described`], then [`compose`] |
 //! | rows to develop with | [`Seed`] |
 //! | a database that should be well | [`check_health`] |
@@ -90,10 +91,12 @@ pub mod conformance;
 pub mod query;
 
 pub use backup::{
-    BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter, Difference,
-    DumpSource, Existing, HalfRestored, Held, Keeper, KeptDump, Moments, RestoreError,
-    RestoreOptions, RestoreReport, Retention, Sealer, Sealing, Still, StoredBackup, Summary,
-    backup, backup_name, check_backup_name, compare, folder_name, held, restore, verify_text,
+    BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter, CopyError,
+    CopyOptions, CopyPlan, CopyProblem, CopyProblemKind, Dangling, Difference, DumpSource, Ends,
+    Existing, Fake, HalfRestored, Held, Keeper, KeptDump, MaskKey, MaskRule, Masks, MisfitError,
+    Moments, PlannedColumn, PlannedTable, RestoreError, RestoreOptions, RestoreReport, Retention,
+    Sealer, Sealing, ShortKey, Still, StoredBackup, Summary, TableMask, backup, backup_name,
+    check_backup_name, compare, copy, folder_name, held, plan_copy, restore, try_copy, verify_text,
 };
 pub use batch::{Batch, BatchError};
 pub use database::{Capabilities, Database, Integers};

@@ -18,5 +18,6 @@ pub(crate) mod rewind;
 pub(crate) mod seed;
 pub(crate) mod shell;
 pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod up;
 pub(crate) mod verify;

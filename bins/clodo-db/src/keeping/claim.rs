@@ -1,4 +1,7 @@
-use super::{kept::BEFORE, of_io};
+use super::{
+    kept::{BEFORE, SYNC},
+    of_io,
+};
 use clodo_cli::{CliError, Exit, Ui};
 use std::{
     fs::{self, File, TryLockError},
@@ -71,7 +74,7 @@ impl Claim {
 
     fn sweep(&self, ui: &Ui) -> io::Result<()> {
         remove_all(&self.folder.join(SCRATCH))?;
-        for folder in [self.folder.clone(), self.folder.join(BEFORE)] {
+        for folder in [self.folder.clone(), self.folder.join(BEFORE), self.folder.join(SYNC)] {
             if !folder.is_dir() {
                 continue;
             }

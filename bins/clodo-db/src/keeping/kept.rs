@@ -34,6 +34,8 @@ pub(super) const BEFORE: &str = "before";
 const AHEAD: i64 = 300_000;
 /// The folder of those that come from a bucket, while they are used.
 const FETCHED: &str = "fetched";
+/// The folder of what a sync puts into the database, until it is there.
+pub(super) const SYNC: &str = "sync";
 
 /// A path as messages should show it: from the folder that the program was started in.
 pub(crate) fn shown(session: &Session, path: &Path) -> PathBuf {
@@ -84,7 +86,16 @@ impl Kept {
     /// Those that were taken before a change, of their own accord: `latest` is none of them, so that it
     /// stays what it was when the change was stopped and is begun again.
     pub(crate) fn before(&self) -> Self {
-        let folder = self.working.join(BEFORE);
+        self.within(BEFORE)
+    }
+
+    /// What a sync puts into the database: with it, one that was stopped goes on.
+    pub(crate) fn sync(&self) -> Self {
+        self.within(SYNC)
+    }
+
+    fn within(&self, name: &str) -> Self {
+        let folder = self.working.join(name);
         let shown = folder.strip_prefix(&self.directory).unwrap_or(&folder).to_owned();
         Self { folder, bucket: None, shown, ..self.clone() }
     }
@@ -105,6 +116,16 @@ impl Kept {
         all.retain(|one| one.taken().is_some() && one.name.ends_with(".sql.gz"));
         all.sort_by_key(StoredBackup::taken);
         Ok(all)
+    }
+
+    /// All that lies there, whatever it is called.
+    pub(crate) async fn names(&self) -> Result<Vec<String>, CliError> {
+        if self.bucket.is_none() && !self.folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let failed = |error| of_io(&format!("could not read {}", self.shown.display()), error);
+        let all = self.store()?.list().await.map_err(failed)?;
+        Ok(all.into_iter().map(|one| one.name).collect())
     }
 
     /// The one that was taken last. One of the future, which a clock that was wrong has named, is that

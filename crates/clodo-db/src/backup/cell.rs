@@ -183,7 +183,7 @@ mod tests {
         db.execute("INSERT INTO s VALUES (?)", [&value]).unwrap();
         let ask = |sql: String| db.query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap();
         for sql in [carried("a\"b", 1 << 30), carried_exactly("a\"b")] {
-            let cell = Cell::read(&ask(format!("SELECT {sql} FROM s t"))).unwrap();
+            let cell = Cell::read(ask(format!("SELECT {sql} FROM s t"))).unwrap();
             if matches!(cell, Cell::Later { .. }) {
                 continue;
             }

@@ -1,4 +1,5 @@
 use super::{
+    copy::Origin,
     error::BackupError,
     layout::{Layout, OWN, Table, ask, texts},
     rows,
@@ -104,7 +105,7 @@ async fn definitions(
 async fn look(database: &dyn Database, table: &Table) -> Result<[u8; 32], BackupError> {
     let mut nowhere = io::sink();
     let mut seen = Hashed::new(&mut nowhere);
-    rows::write(database, table, PAGE, &mut seen).await?;
+    rows::write(&Origin::plain(database), table, PAGE, &mut seen).await?;
     Ok(seen.digest())
 }
 

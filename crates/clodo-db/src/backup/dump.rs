@@ -1,6 +1,7 @@
 use super::{
+    copy::{Blend, Origin},
     error::BackupError,
-    layout::{Layout, MARKER, Table, ask},
+    layout::{Layout, MARKER, Table, ask, has_counters},
     moments::Moments,
     rows,
     text::{Hashed, Summary},
@@ -97,14 +98,20 @@ async fn dumped(
     options: &BackupOptions,
 ) -> Result<BackupReport, BackupError> {
     check(database).await?;
-    let mut work = Work { database, moments, options, segments: BTreeMap::new() };
-    match &options.scratch {
-        None => work.at_once(out).await,
-        Some(folder) => {
-            std::fs::create_dir_all(folder)?;
-            work.until_settled(folder.clone(), out).await
-        }
-    }
+    Work { database, blend: None, moments, options, segments: BTreeMap::new() }.run(out).await
+}
+
+/// The same, with the content of some tables from elsewhere.
+pub(super) async fn blended(
+    (database, blend): (&dyn Database, &Blend<'_>),
+    moments: &dyn Moments,
+    out: &mut (dyn Write + Send),
+    options: &BackupOptions,
+) -> Result<BackupReport, BackupError> {
+    check(database).await?;
+    check(blend.source).await?;
+    let blend = Some(blend);
+    Work { database, blend, moments, options, segments: BTreeMap::new() }.run(out).await
 }
 
 async fn check(database: &dyn Database) -> Result<(), BackupError> {
@@ -135,12 +142,38 @@ struct Segment {
 
 struct Work<'a> {
     database: &'a dyn Database,
+    /// What comes from elsewhere.
+    blend: Option<&'a Blend<'a>>,
     moments: &'a dyn Moments,
     options: &'a BackupOptions,
     segments: BTreeMap<String, Segment>,
 }
 
 impl Work<'_> {
+    async fn run(mut self, out: &mut (dyn Write + Send)) -> Result<BackupReport, BackupError> {
+        match &self.options.scratch {
+            None => self.at_once(out).await,
+            Some(folder) => {
+                std::fs::create_dir_all(folder)?;
+                self.until_settled(folder.clone(), out).await
+            }
+        }
+    }
+
+    /// Where the content of a table is read.
+    fn origin(&self, table: &Table) -> Origin<'_> {
+        match self.blend {
+            None => Origin::plain(self.database),
+            Some(blend) => blend.origin(self.database, table),
+        }
+    }
+
+    /// What is put together is the database of no moment, so that none is named: the same rows give the
+    /// same text.
+    fn named(&self, moment: String) -> Option<String> {
+        Some(moment).filter(|at| self.blend.is_none() && !at.is_empty())
+    }
+
     /// Reads everything once, straight into `out`.
     async fn at_once(&self, out: &mut (dyn Write + Send)) -> Result<BackupReport, BackupError> {
         let before = self.moments.moment().await?;
@@ -161,7 +194,7 @@ impl Work<'_> {
         tail(&layout, &mut out)?;
         let same = layout == Layout::read(self.database).await?;
         summary.consistent = same && before == self.moments.moment().await?;
-        summary.moment = Some(before).filter(|at| summary.consistent && !at.is_empty());
+        summary.moment = self.named(before).filter(|_| summary.consistent);
         let bytes = out.end(&mut summary)?;
         Ok(BackupReport { summary, bytes, attempts: 1 })
     }
@@ -196,7 +229,7 @@ impl Work<'_> {
             };
             let settled = !self.moved(&before).await?;
             if settled || last {
-                let moment = settled.then_some(before).filter(|at| !at.is_empty());
+                let moment = self.named(before).filter(|_| settled);
                 let (summary, bytes) =
                     self.assemble(&layout, &counters, (settled, moment), out).await?;
                 return Ok(BackupReport { summary, bytes, attempts: attempt });
@@ -281,18 +314,19 @@ impl Work<'_> {
         table: &Table,
         out: &mut (dyn Write + Send),
     ) -> Result<u64, BackupError> {
-        let (database, budget) = (self.database, self.options.page_bytes);
+        let (origin, budget) = (self.origin(table), self.options.page_bytes);
         match layout.virtuals.iter().any(|own| own.name == table.name) {
-            true => virtuals::write(database, layout, table, budget, out).await,
-            false => rows::write(database, table, budget, out).await,
+            true => virtuals::write(&origin, (layout, table), budget, out).await,
+            false => rows::write(&origin, table, budget, out).await,
         }
     }
 
     async fn summary(&self, layout: &Layout) -> Result<Summary, BackupError> {
         let mut summary = Summary::default();
         for table in &layout.virtuals {
-            let carry = virtuals::carry(self.database, layout, table).await?;
-            if matches!(carry, Carry::Shadows(_)) {
+            let origin = self.origin(table);
+            let carry = virtuals::carry(origin.database, layout, table).await?;
+            if matches!(carry, Carry::Shadows(_)) && !origin.empty {
                 summary.contentless.push(table.name.clone());
             }
         }
@@ -304,12 +338,28 @@ impl Work<'_> {
         if !layout.counts {
             return Ok(String::new());
         }
+        let mut text = self.counted(layout, self.database).await?;
+        if let Some(blend) = self.blend
+            && !std::ptr::addr_eq(blend.source, self.database)
+            && has_counters(blend.source).await?
+        {
+            text += &self.counted(layout, blend.source).await?;
+        }
+        Ok(text)
+    }
+
+    /// The same, of those whose content comes from this database.
+    async fn counted(&self, layout: &Layout, of: &dyn Database) -> Result<String, BackupError> {
         let sql = "SELECT name, seq || '' FROM sqlite_sequence ORDER BY name";
-        let rows = super::layout::texts(&ask(self.database, sql).await?, 2);
+        let rows = super::layout::texts(&ask(of, sql).await?, 2);
         let mut text = String::new();
         for row in rows {
             // SQLite does not mind leftovers; here they could not be put back.
-            if !layout.tables.iter().any(|table| table.name == row[0]) {
+            let is = |table: &&Table| table.name == row[0];
+            let Some(origin) = layout.tables.iter().find(is).map(|table| self.origin(table)) else {
+                continue;
+            };
+            if origin.empty || !std::ptr::addr_eq(origin.database, of) {
                 continue;
             }
             let (name, seq) = (literal(&row[0]), &row[1]);

@@ -46,7 +46,9 @@ impl BackupError {
                 "drop the table when it can be made from others, or copy the file of the database"
             }
             Self::Encoding => "copy the file of the database: SQL text of it would not be the same",
-            Self::HalfRestored => "finish the restore of this database first, or restore it anew",
+            Self::HalfRestored => {
+                "run the restore or sync that was stopped again, or restore it anew"
+            }
             Self::Answer(_) => "run it again; report it when it happens twice",
             Self::Changed => "run it again when less is written and no migration runs",
         }

@@ -1,4 +1,5 @@
 use super::{
+    copy::{CopyError, CopyPlan, Ends, MaskKey, copy},
     dump::{BackupOptions, BackupReport, backup},
     error::BackupError,
     moments::Moments,
@@ -52,19 +53,42 @@ impl<'a> Keeper<'a> {
         name: &str,
         options: &BackupOptions,
     ) -> Result<BackupReport, BackupError> {
-        let mut writer = self.store.begin(&self.name(name)).await?;
+        self.write(name, async |out| backup(database, moments, out, options).await).await
+    }
+
+    /// Puts a copy of rows into the store, as a backup of the database that they are for.
+    ///
+    /// # Errors
+    /// As for [`copy`]; the store has no such backup then.
+    pub async fn copy(
+        &self,
+        ends: &Ends<'_>,
+        (plan, key): (&CopyPlan, Option<&MaskKey>),
+        name: &str,
+        options: &BackupOptions,
+    ) -> Result<BackupReport, CopyError> {
+        self.write(name, async |out| copy(ends, (plan, key), out, options).await).await
+    }
+
+    async fn write<E: From<BackupError>>(
+        &self,
+        name: &str,
+        write: impl AsyncFnOnce(&mut (dyn Write + Send)) -> Result<BackupReport, E>,
+    ) -> Result<BackupReport, E> {
+        let of_io = |error: io::Error| E::from(BackupError::Write(error));
+        let mut writer = self.store.begin(&self.name(name)).await.map_err(of_io)?;
         let report = {
             let out: Box<dyn Write + Send + '_> = Box::new(&mut *writer);
             let out: Box<dyn Sealing + '_> = match self.sealer {
-                Some(sealer) => sealer.seal(out)?,
+                Some(sealer) => sealer.seal(out).map_err(of_io)?,
                 None => Box::new(Plain(out)),
             };
             let mut packed = Packed::new(out);
-            let report = backup(database, moments, &mut packed, options).await?;
-            packed.finish()?.finish()?;
+            let report = write(&mut packed).await?;
+            packed.finish().and_then(Sealing::finish).map_err(of_io)?;
             report
         };
-        BackupWriter::finish(writer).await?;
+        BackupWriter::finish(writer).await.map_err(of_io)?;
         Ok(report)
     }
 

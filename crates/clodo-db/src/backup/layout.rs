@@ -94,8 +94,7 @@ impl Layout {
                 }
             }
         }
-        let counts = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'";
-        layout.counts = ask(database, counts).await?.rows[..] == [[1.into()]];
+        layout.counts = has_counters(database).await?;
         order::sort(&mut layout.tables, &Self::references(database).await?);
         Ok(layout)
     }
@@ -271,6 +270,12 @@ impl Key {
             _ => "",
         }
     }
+}
+
+/// Whether some table counts its rows up.
+pub(super) async fn has_counters(database: &dyn Database) -> Result<bool, DatabaseError> {
+    let sql = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'";
+    Ok(ask(database, sql).await?.rows[..] == [[1.into()]])
 }
 
 pub(super) async fn ask(database: &dyn Database, sql: &str) -> Result<Rows, DatabaseError> {

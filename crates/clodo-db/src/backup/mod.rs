@@ -2,6 +2,7 @@
 
 mod cell;
 mod compare;
+mod copy;
 mod dump;
 mod error;
 mod held;
@@ -22,6 +23,11 @@ mod virtuals;
 
 pub(crate) use cell::{Cell, carried_whole};
 pub use compare::{Difference, compare};
+pub use copy::{
+    CopyError, CopyOptions, CopyPlan, CopyProblem, CopyProblemKind, Dangling, Ends, Fake, MaskKey,
+    MaskRule, Masks, MisfitError, PlannedColumn, PlannedTable, ShortKey, TableMask, copy,
+    plan_copy, try_copy,
+};
 pub use dump::{BackupOptions, BackupReport, backup};
 pub use error::BackupError;
 pub use held::{HalfRestored, Held, folder_name, held};

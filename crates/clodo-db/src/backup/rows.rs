@@ -1,5 +1,6 @@
 use super::{
     cell::Cell,
+    copy::Origin,
     error::BackupError,
     layout::Table,
     read::{Pages, Row, piece},
@@ -20,11 +21,14 @@ pub(super) const PIECES: &str = "\"_clodo_pieces\"";
 /// Writes all rows of a table as statements of which D1 takes each, and says how many there are. The
 /// same rows give the same text.
 pub(super) async fn write(
-    database: &dyn Database,
+    origin: &Origin<'_>,
     table: &Table,
     budget: u64,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, BackupError> {
+    if origin.empty {
+        return Ok(0);
+    }
     let mut inserts = Inserts {
         head: format!("INSERT INTO {} VALUES", table.target()),
         sql: String::new(),
@@ -32,12 +36,12 @@ pub(super) async fn write(
         pieces: false,
     };
     let mut rows = 0;
-    let mut pages = Pages::new(database, table, budget);
+    let mut pages = Pages::new(origin.database, table, budget);
     let mut page = pages.next().await?;
     while !page.is_empty() {
         rows += u64::try_from(page.len()).unwrap_or_default();
         // The next page is on its way while this one is written.
-        let written = inserts.page(database, table, &page, out);
+        let written = inserts.page(origin, table, &page, out);
         let (next, written) = join(pages.next(), written).await;
         written?;
         page = next?;
@@ -62,12 +66,21 @@ struct Inserts {
 impl Inserts {
     async fn page(
         &mut self,
-        database: &dyn Database,
+        origin: &Origin<'_>,
         table: &Table,
         page: &[Row],
         out: &mut (dyn Write + Send),
     ) -> Result<(), BackupError> {
-        for row in page {
+        let database = origin.database;
+        for read in page {
+            let masked;
+            let row = match &origin.mask {
+                None => read,
+                Some(mask) => {
+                    masked = mask.apply((database, table), read).await?;
+                    &masked
+                }
+            };
             self.tuple.clear();
             tuple(row, &[], &mut self.tuple);
             let large = large(row, self.tuple.len());
@@ -80,7 +93,7 @@ impl Inserts {
                 let make = "(id INTEGER PRIMARY KEY, v BLOB)";
                 writeln!(out, "CREATE TABLE IF NOT EXISTS {PIECES} {make};")?;
             }
-            Long { database, table, row }.write(&large, out).await?;
+            Long { database, table, read, row }.write(&large, out).await?;
             self.tuple.clear();
             tuple(row, &large, &mut self.tuple);
             self.push(out)?;
@@ -172,6 +185,9 @@ fn large(row: &Row, length: usize) -> Vec<usize> {
 struct Long<'a> {
     database: &'a dyn Database,
     table: &'a Table,
+    /// As it was read: by its key the database finds it.
+    read: &'a Row,
+    /// As it is written.
     row: &'a Row,
 }
 
@@ -198,7 +214,7 @@ impl Long<'_> {
                 let length = step.min(bytes - from);
                 let part = match &self.row.cells[*at] {
                     Cell::Later { .. } => {
-                        let place = (self.row, *at);
+                        let place = (self.read, *at);
                         piece(self.database, self.table, place, (from, length)).await?
                     }
                     _ => {

@@ -2,6 +2,7 @@
 //! through themselves wherever that gives the same.
 
 use super::{
+    copy::Origin,
     error::BackupError,
     layout::{Layout, Table, ask},
     rows,
@@ -102,12 +103,12 @@ fn bare(text: &str) -> String {
 
 /// Writes the table with its content, and says how many rows it has.
 pub(super) async fn write(
-    database: &dyn Database,
-    layout: &Layout,
-    table: &Table,
+    origin: &Origin<'_>,
+    (layout, table): (&Layout, &Table),
     budget: u64,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, BackupError> {
+    let database = origin.database;
     let carry = carry(database, layout, table).await?;
     writeln!(out, "{}", super::dump::ended(&table.sql))?;
     let name = quoted(&table.name);
@@ -126,18 +127,19 @@ pub(super) async fn write(
     }
     match carry {
         Carry::Nothing => Ok(0),
-        Carry::Rows => rows::write(database, table, budget, out).await,
+        _ if origin.empty => Ok(0),
+        Carry::Rows => rows::write(origin, table, budget, out).await,
         Carry::Shadows(shadows) => {
             let mut all = 0;
             for shadow in shadows {
                 // A new one is not empty.
                 writeln!(out, "DELETE FROM {};", quoted(&shadow.name))?;
-                all += rows::write(database, &shadow, budget, out).await?;
+                all += rows::write(&Origin::plain(database), &shadow, budget, out).await?;
             }
             Ok(all)
         }
         Carry::Index { content, rowid } => match find("docsize") {
-            Some(known) if table.sql.to_ascii_lowercase().contains("fts5") => {
+            Some(known) if !origin.rebuilt && table.sql.to_ascii_lowercase().contains("fts5") => {
                 let index = Index { database, table, content, rowid };
                 index.write(&known.name, out).await
             }
@@ -174,12 +176,11 @@ struct Index<'a> {
 
 impl Index<'_> {
     async fn write(&self, known: &str, out: &mut (dyn Write + Send)) -> Result<u64, BackupError> {
-        let (mut after, mut all) = (i64::MIN, 0);
+        let (mut after, mut all) = (None, 0);
         loop {
-            let sql = format!(
-                "SELECT id || '' FROM {} WHERE id > {after} ORDER BY id LIMIT {IDS}",
-                quoted(known)
-            );
+            let rest = after.map(|last: i64| format!(" WHERE id > {last}")).unwrap_or_default();
+            let sql =
+                format!("SELECT id || '' FROM {}{rest} ORDER BY id LIMIT {IDS}", quoted(known));
             let ids = super::layout::texts(&ask(self.database, &sql).await?, 1);
             let ids: Vec<i64> = ids.iter().filter_map(|row| row[0].parse().ok()).collect();
             let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(all) };
@@ -194,7 +195,7 @@ impl Index<'_> {
             };
             writeln!(out, "{}", self.insert(&which))?;
             all += u64::try_from(ids.len()).unwrap_or_default();
-            after = *last;
+            after = Some(*last);
         }
     }
 

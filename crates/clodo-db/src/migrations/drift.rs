@@ -1,4 +1,7 @@
-use super::schema::{Schema, SchemaObject};
+use super::{
+    file::Checksum,
+    schema::{Schema, SchemaObject},
+};
 use crate::split::{folded, words};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,12 +54,29 @@ impl Schema {
         drifts.extend(foreign.map(|(_, live)| drift(SchemaDriftKind::Foreign, None, Some(live))));
         drifts
     }
+
+    /// The same for schemas that do not differ, in whatever order and form they were written, and
+    /// another one for those that do.
+    #[must_use]
+    pub fn fingerprint(&self) -> Checksum {
+        let mut text = String::new();
+        for ((kind, name), object) in by_name(self) {
+            // No word of SQL and no name holds this character: SQLite ends a statement at it.
+            text.extend([kind, "\0", &name, "\0"]);
+            canonical(&object.sql).iter().for_each(|word| text.extend([word, "\0"]));
+        }
+        Checksum::of(text.as_bytes())
+    }
 }
 
 /// Whether two statements make the same. SQLite puts quotes around the name of a table that it renames.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
-    let canonical = |sql| words(sql).into_iter().map(folded).collect::<Vec<_>>();
     canonical(one) == canonical(other)
+}
+
+/// A statement without what does not count.
+fn canonical(sql: &str) -> Vec<String> {
+    words(sql).into_iter().map(folded).collect()
 }
 
 /// SQLite does not tell capitals in names apart.
@@ -84,8 +104,11 @@ fn drift(
 mod tests {
     use super::{super::file::MigrationFile, super::lint::replay, *};
 
+    fn schema(sql: &str) -> Schema {
+        replay(&[MigrationFile::new("1.sql", "1.sql", sql)]).0
+    }
+
     fn drifts(expected: &str, live: &str) -> Vec<(SchemaDriftKind, String)> {
-        let schema = |sql: &str| replay(&[MigrationFile::new("1.sql", "1.sql", sql)]).0;
         let drifts = schema(expected).drift(&schema(live));
         drifts.into_iter().map(|drift| (drift.kind, drift.name)).collect()
     }
@@ -104,5 +127,17 @@ mod tests {
                 (SchemaDriftKind::Foreign, "v".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_fingerprint_tells_apart_what_differs_and_nothing_else() {
+        let print = |sql: &str| schema(sql).fingerprint();
+        let one = print("CREATE TABLE t (a); CREATE TABLE u (b); CREATE INDEX i ON t (a);");
+        let same =
+            "CREATE TABLE U ( [b] ); CREATE TABLE t (\"a\" /* why */); create index i on t(A);";
+        assert_eq!(one, print(same));
+        assert_ne!(one, print("CREATE TABLE t (a); CREATE TABLE u (b); CREATE INDEX i ON u (b);"));
+        assert_ne!(one, print("CREATE TABLE t (a); CREATE TABLE u (b);"));
+        assert_ne!(print("CREATE TABLE t (a b)"), print("CREATE TABLE t (ab)"));
     }
 }

@@ -30,4 +30,5 @@ pub use rebuild::Rebuild;
 pub use running::{CodeCheck, RunningCode, check_code, may_break_code};
 pub use schema::{Schema, SchemaObject};
 pub use status::{Problem, ProblemKind, Standing, Status};
+pub(crate) use up::SUMS;
 pub use up::{MigrateError, Migrator, RECORDS, UpReport};

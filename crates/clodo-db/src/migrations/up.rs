@@ -21,7 +21,7 @@ use std::path::PathBuf;
 /// Wrangler's table of applied migrations.
 pub const RECORDS: &str = "d1_migrations";
 /// The table beside it, with what was in each file.
-pub(super) const SUMS: &str = "clodo_migrations";
+pub(crate) const SUMS: &str = "clodo_migrations";
 
 /// Brings a database up to date.
 ///
@@ -95,7 +95,10 @@ impl MigrateError {
             Self::NoDown(name) => {
                 Some(format!("write `{DOWN}/{name}` in the folder of the migrations"))
             }
-            Self::HalfRestored => Some("restore that backup again: it goes on".to_owned()),
+            Self::HalfRestored => {
+                let hint = "run the restore or sync that was stopped again: it goes on";
+                Some(hint.to_owned())
+            }
             Self::Unknown(_) => Some("`status` lists all".to_owned()),
             _ => None,
         }

@@ -25,11 +25,13 @@ struct DiffDocument {
     api_calls: ApiCalls,
 }
 
+/// Something that two schemas do not have alike.
 #[derive(Serialize)]
-struct Difference {
-    kind: &'static str,
-    object: String,
-    name: String,
+pub(crate) struct Difference {
+    /// `removed`, `added` or `changed`.
+    pub(crate) kind: &'static str,
+    pub(crate) object: String,
+    pub(crate) name: String,
     from: Option<String>,
     to: Option<String>,
 }
@@ -131,18 +133,24 @@ fn text(document: &DiffDocument) -> String {
     for one in &document.differences {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "  {} {} {}", one.kind, one.object, visible(&one.name));
-        let (from, to) = (one.from.as_deref(), one.to.as_deref());
-        for line in compare_lines(from.unwrap_or_default(), to.unwrap_or_default()) {
-            let (sign, line) = match line {
-                Line::Same(line) => (' ', line),
-                Line::Removed(line) => ('-', line),
-                Line::Added(line) => ('+', line),
-            };
-            let _ = writeln!(text, "    {sign} {}", visible(line).trim_end());
-        }
+        changed_lines(&mut text, one);
     }
     if let Some(written) = &document.written {
         let _ = writeln!(text, "written: {}", written.display());
     }
     text
+}
+
+/// The lines of both statements, with what became of each.
+pub(crate) fn changed_lines(text: &mut String, one: &Difference) {
+    let (from, to) = (one.from.as_deref(), one.to.as_deref());
+    for line in compare_lines(from.unwrap_or_default(), to.unwrap_or_default()) {
+        let (sign, line) = match line {
+            Line::Same(line) => (' ', line),
+            Line::Removed(line) => ('-', line),
+            Line::Added(line) => ('+', line),
+        };
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "    {sign} {}", visible(line).trim_end());
+    }
 }

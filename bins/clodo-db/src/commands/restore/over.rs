@@ -2,12 +2,11 @@
 
 use super::{Into, RestoreReport, Work};
 use crate::{
-    failure::{self, interrupted},
-    keeping::{self, Claim, Watched, of_backup, of_restore},
+    keeping::{self, Claim, of_backup},
     places::Opened,
 };
-use clodo_cli::{CliError, Exit};
-use clodo_db::{Database, Existing, Held, RestoreError, RestoreOptions, held, restore};
+use clodo_cli::CliError;
+use clodo_db::{Database, Existing, Held, held};
 
 pub(super) async fn into_database(
     work: &mut Work<'_, '_>,
@@ -65,25 +64,9 @@ async fn give_up(
     };
     session.ui.say(&format!("{}: {counts} go; {what}.", place.name));
     work.sure(&format!("Put the backup in the place of all that {} holds?", place.name))?;
-    if let Some(d1) = &opened.d1 {
-        report.bookmark = Some(d1.bookmark().await.map_err(failure::of_platform)?);
-    }
-    if held.half.is_some() {
-        return Ok(());
-    }
-    match keeping::take(session, place, opened, (&work.kept.before(), claim)).await {
-        Ok(taken) => {
-            session.ui.say(&format!("{}: kept as {}", place.name, taken.shown.display()));
-            report.saved = Some(taken);
-            Ok(())
-        }
-        // D1's own history has it all.
-        Err(error) if error.kind() == "unsupported" && report.bookmark.is_some() => {
-            session.ui.warn(&format!("no backup was taken, only the bookmark noted: {error}"));
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
+    let half = held.half.is_some();
+    report.saved = keeping::save(session, (place, opened), half, (&work.kept, claim)).await?;
+    Ok(())
 }
 
 /// Restores, and says what became of the database when it is stopped.
@@ -93,32 +76,15 @@ pub(super) async fn run(
     existing: Existing,
     report: &mut RestoreReport,
 ) -> Result<(), CliError> {
-    let place = &work.places.all[0];
-    let total = Some(work.dump.text_bytes);
-    let watched = Watched::new(database, work.session, &place.name, "written", total);
-    let options = RestoreOptions::default().with_existing(existing);
-    let error = match restore(&watched, &work.dump.file.path, &options).await {
+    let place = (&work.places.all[0], database);
+    match keeping::fill(work.session, place, &work.dump, existing).await {
         Ok(done) => {
             report.restored = Some(done);
-            return Ok(());
+            Ok(())
         }
-        Err(error) => error,
-    };
-    let of_this_dump =
-        |held: Held| held.half.is_some_and(|half| half.sha256 == work.dump.summary.sha256);
-    let half = match (&error, held(database).await) {
-        (_, Ok(held)) => of_this_dump(held),
-        // Nobody knows; whoever runs it again finds out.
-        (RestoreError::Stopped { .. } | RestoreError::Look(_) | RestoreError::Read(_), Err(_)) => {
-            true
+        Err(stopped) => {
+            report.half = stopped.half;
+            Err(stopped.error)
         }
-        (_, Err(_)) => false,
-    };
-    report.half = half;
-    let go_on = "run the same command again: it goes on where it was stopped";
-    if work.session.cancel.is_cancelled() {
-        return Err(interrupted(if half { go_on } else { "nothing was written; run it again" }));
     }
-    let failed = of_restore(&place.shown(), error);
-    Err(if half { failed.with_exit(Exit::Partly).with_hint(go_on) } else { failed })
 }

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     commands::backup::BackupRow,
-    keeping::{self, Taken},
+    keeping::{self, Saved},
     report::{ApiCalls, DatabaseName, FORMAT},
 };
 use clodo_cli::{CliError, Exit};
@@ -36,8 +36,7 @@ pub(super) struct RestoreReport {
     /// The database is half restored.
     pub(super) half: bool,
     /// What there was before.
-    pub(super) saved: Option<Taken>,
-    pub(super) bookmark: Option<String>,
+    pub(super) saved: Saved,
     pub(super) changes: Vec<Change>,
 }
 
@@ -102,8 +101,8 @@ pub(super) fn conclude(
         statements_before: done.map_or(0, |done| done.before),
         rows: if done.is_some() { rows.collect() } else { BTreeMap::new() },
         half_restored: report.half,
-        saved: report.saved.as_ref().map(BackupRow::from),
-        bookmark_before: report.bookmark.as_deref(),
+        saved: report.saved.taken.as_ref().map(BackupRow::from),
+        bookmark_before: report.saved.bookmark.as_deref(),
         changes: &report.changes,
         api_calls: work.places.calls(),
         error: failed.as_ref().map(CliError::to_json),
@@ -111,7 +110,7 @@ pub(super) fn conclude(
     if done.is_some() {
         ui.text(text(work, report).trim_end())?;
     }
-    if let Some(way) = way_back(work, report) {
+    if let Some(way) = report.saved.way_back(&work.places.all[0].name) {
         ui.say(&way);
     }
     let Some(error) = failed else { return Ok(Exit::Done) };
@@ -171,21 +170,5 @@ fn changed(change: &Change, text: &mut String) {
             text,
             "  {target} reads the same lines and would bind `{database_name}`: restore that, too"
         );
-    }
-}
-
-/// How to get back what was there.
-fn way_back(work: &Work<'_, '_>, report: &RestoreReport) -> Option<String> {
-    let name = &work.places.all[0].name;
-    match (&report.bookmark, &report.saved) {
-        (Some(bookmark), _) => {
-            let command = name.command(&format!("rewind {bookmark}"));
-            Some(format!("`{command}` takes {name} back to what it was before."))
-        }
-        (None, Some(saved)) => {
-            let command = name.command(&format!("restore {}", saved.name));
-            Some(format!("`{command} --over` takes {name} back to what it was before."))
-        }
-        (None, None) => None,
     }
 }
