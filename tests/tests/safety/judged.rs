@@ -91,8 +91,10 @@ impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kept, refused, failed, lost, rows } = self;
         let mut parts = Vec::new();
-        if *lost > 0 {
-            parts.push(format!("**{rows} rows lost in {lost}**"));
+        match (lost, rows) {
+            (0, _) => {}
+            (lost, 0) => parts.push(format!("**a view broken in {lost}**")),
+            (lost, rows) => parts.push(format!("**{rows} rows lost in {lost}**")),
         }
         for (count, word) in [(kept, "kept"), (refused, "refused"), (failed, "failed")] {
             if *count > 0 {

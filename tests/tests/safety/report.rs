@@ -34,7 +34,10 @@ impl fmt::Display for Report {
         }
         let total = |(_, tally): &(_, Tally)| {
             let lost: usize = tally.counts.values().map(|count| count.lost).sum();
-            format!("{} cases: {} rows lost in {lost}", tally.cases(), tally.rows())
+            match lost {
+                0 => format!("{} cases: no row lost", tally.cases()),
+                _ => format!("{} cases: {} rows lost in {lost}", tally.cases(), tally.rows()),
+            }
         };
         let totals: Vec<String> = self.0.iter().map(total).collect();
         writeln!(f, "| all | {} |", totals.join(" | "))
