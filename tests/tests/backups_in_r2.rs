@@ -86,7 +86,8 @@ fn a_bucket_keeps_lists_proves_and_gives_back_and_old_ones_go() {
     assert!(got.status.success(), "{got:?}");
     let file = sandbox.project().join("fetched.sql.gz");
     assert_eq!(fs::metadata(&file).unwrap().len(), backup["bytes"].as_u64().unwrap());
-    let words = [file.to_str().unwrap(), "--into-file", "again.sqlite"];
+    let again = sandbox.project().join("again.sqlite");
+    let words = [file.to_str().unwrap(), "--into-file", again.to_str().unwrap()];
     let _ = db(&sandbox, "restore", &words).exits(0);
 
     let words = ["--to", PLACE, "--keep-last", "1", "--json"];

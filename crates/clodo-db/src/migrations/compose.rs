@@ -328,7 +328,15 @@ impl<'a> Work<'a> {
             };
             let at = gone.iter().position(|one| !referred(one)).unwrap_or(0);
             let table = gone.remove(at);
-            self.push(format!("DROP TABLE {}", quoted(&table.name)))?;
+            match self.push(format!("DROP TABLE {}", quoted(&table.name))) {
+                // Tables of a circle may need one another to go.
+                Err(ComposeError::Fails { why, .. }) => {
+                    let name = &table.name;
+                    let why = format!("table {name} is gone, and cannot be dropped: {why}");
+                    return Err(ComposeError::ByHand(why));
+                }
+                dropped => dropped?,
+            }
             self.notes.push(format!(
                 "table {} goes with its rows: write `-- clodo:allow drop-table REASON` before it",
                 table.name
