@@ -226,6 +226,7 @@ fn a_diff_that_is_killed_at_any_call_has_written_a_whole_file_or_none() {
         while counted.calls() < calls {
             thread::yield_now();
         }
+        // Nothing is waited for: this is the moment at which it dies.
         thread::sleep(Duration::from_micros(pause * 400));
         let _ = child.kill();
         child.wait().unwrap();
