@@ -138,15 +138,25 @@ async fn killed_at_any_step_the_next_run_ends_in_the_same_state_and_nothing_land
     }
 }
 
+/// Where a run died when it had done `step`, and what was there before that run.
+async fn killed_behind(
+    step: &str,
+    first: &Vec<DesiredTarget>,
+    then: &[DesiredTarget],
+) -> (World, Value) {
+    let world = start(Some(first)).await;
+    let before = picture_without_data(&world);
+    world.platform.fail_at(step, Fault::HangAfter);
+    kill(&world, then).await;
+    (world, before)
+}
+
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_step_and_then_failing_goes_back_to_where_the_first_run_began() {
     let (first, then) = (storefront(), changed());
     let (_, steps) = undisturbed(Some(&first), &then).await;
     for step in &steps {
-        let world = start(Some(&first)).await;
-        let before = picture_without_data(&world);
-        world.platform.fail_at(step, Fault::HangAfter);
-        kill(&world, &then).await;
+        let (world, before) = killed_behind(step, &first, &then).await;
         let finished = finished(&world, step);
         world.verifier.make_sick(&target_id("web"));
         let report = world.deploy(&desired(then.clone())).await.unwrap();
@@ -177,10 +187,7 @@ async fn what_a_killed_run_finished_stays_when_another_that_wants_something_else
     let mut other = then.clone();
     other[0].bundle = bundle("web, otherwise");
     for step in &steps {
-        let world = start(Some(&first)).await;
-        let before = picture_without_data(&world);
-        world.platform.fail_at(step, Fault::HangAfter);
-        kill(&world, &then).await;
+        let (world, before) = killed_behind(step, &first, &then).await;
         let finished = finished(&world, step);
         world.verifier.make_sick(&target_id("web"));
         let report = world.deploy(&desired(other.clone())).await.unwrap();
@@ -199,10 +206,7 @@ async fn a_deployment_that_was_gone_on_with_is_rolled_back_as_a_whole() {
     let (first, then) = (storefront(), changed());
     let (_, steps) = undisturbed(Some(&first), &then).await;
     for step in &steps {
-        let world = start(Some(&first)).await;
-        let before = picture_without_data(&world);
-        world.platform.fail_at(step, Fault::HangAfter);
-        kill(&world, &then).await;
+        let (world, before) = killed_behind(step, &first, &then).await;
         let report = world.deploy(&desired(then.clone())).await.unwrap();
         assert_eq!(report.outcome, Outcome::Done, "{step}");
         let options = RollbackOptions::new(deployment(99));
