@@ -56,8 +56,16 @@ const HINT: &str = "add what new code needs, deploy code that does without this,
 /// An `INSERT` that fits and fills no column that has to have a value counts too.
 #[must_use]
 pub fn check_code(schema: &Schema, files: &[&MigrationFile], code: &[RunningCode]) -> CodeCheck {
-    // Without a database in memory nothing is known.
-    tried(schema, files, code).unwrap_or_default()
+    tried(schema, files, code).unwrap_or_else(|error| CodeCheck {
+        findings: vec![Finding {
+            rule: "running-code-not-tried".to_owned(),
+            severity: Severity::Note,
+            at: None,
+            message: format!("whether the files break running code was not tried: {error}"),
+            hint: None,
+        }],
+        ..CodeCheck::default()
+    })
 }
 
 /// Whether files can break code that runs: they do more than add tables and indexes.
