@@ -186,6 +186,27 @@ impl Endpoint<Response> {
 }
 
 impl<A> Endpoint<A> {
+    /// The same call; the envelope's `result` is read as something else.
+    #[cfg(feature = "d1")]
+    pub(crate) fn answered_as<B: DeserializeOwned>(self) -> Endpoint<B> {
+        Endpoint {
+            method: self.method,
+            place: self.place,
+            parameters: self.parameters,
+            query: self.query,
+            headers: self.headers,
+            payload: self.payload,
+            credentials: self.credentials,
+            repeat: self.repeat,
+            effect: self.effect,
+            time_limit: self.time_limit,
+            reading: Reading::Envelope(|envelope, within| envelope.result(within)),
+            within: self.within,
+            when_absent: None,
+            problem: self.problem,
+        }
+    }
+
     pub(crate) fn reading(
         method: Method,
         place: Place,

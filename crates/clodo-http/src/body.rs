@@ -103,12 +103,16 @@ impl Body {
         if let Inner::Whole(bytes) = self.0 {
             return Ok(bytes);
         }
+        let length = self.length().and_then(|length| usize::try_from(length).ok());
         let mut stream = self.into_stream();
         let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
         let Some(second) = stream.next().await.transpose()? else {
             return within(first, limit);
         };
         let mut all = BytesMut::from(within(first, limit)?);
+        // Whoever says a length may lie about it.
+        const AT_ONCE: usize = 16 << 20;
+        all.reserve(length.unwrap_or_default().min(AT_ONCE).saturating_sub(all.len()));
         let mut next = Some(second);
         while let Some(chunk) = next {
             if limit - all.len() < chunk.len() {

@@ -1,4 +1,4 @@
-use super::{QueryMeta, RawResult, Sql, bookmark, query, raw_batch, read_raw};
+use super::{Sql, answered::Answered, bookmark, query, raw_batch, read_raw};
 use crate::{
     api_error::{ApiError, ApiErrorKind},
     client::Client,
@@ -41,21 +41,23 @@ impl Database for D1Database {
     }
 
     async fn query(&self, statement: &Statement) -> Result<Rows, DatabaseError> {
-        let call = read_raw(&self.account, &self.id, &sql(statement));
+        let call = read_raw(&self.account, &self.id, &sql(statement)).answered_as();
         let answer = self.client.send(call).instrument(call_span(&statement.sql, 1)).await;
-        answer.map_err(failed)?.into_iter().next_back().and_then(rows).ok_or_else(no_answer)
+        let answer: Vec<Answered> = answer.map_err(failed)?;
+        answer.into_iter().next_back().map(Rows::from).ok_or_else(no_answer)
     }
 
     async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
         let Some(first) = statements.first() else { return Ok(Vec::new()) };
         let span = call_span(&first.sql, statements.len());
         let all: Vec<Sql> = statements.iter().map(sql).collect();
-        let call = raw_batch(&self.account, &self.id, &all);
-        let answer = self.client.send(call).instrument(span).await.map_err(failed)?;
+        let call = raw_batch(&self.account, &self.id, &all).answered_as();
+        let answer = self.client.send(call).instrument(span).await;
+        let answer: Vec<Answered> = answer.map_err(failed)?;
         if answer.len() < statements.len() {
             return Err(no_answer());
         }
-        answer.into_iter().map(rows).collect::<Option<_>>().ok_or_else(no_answer)
+        Ok(answer.into_iter().map(Rows::from).collect())
     }
 
     async fn script(&self, text: &str) -> Result<(), DatabaseError> {
@@ -75,7 +77,7 @@ impl Moments for D1Database {
 }
 
 fn no_answer() -> DatabaseError {
-    let message = "the answer lacks what a statement gave, or holds what is no value";
+    let message = "the answer lacks what a statement gave";
     DatabaseError::new(DatabaseErrorKind::Other, message).with_doubt()
 }
 
@@ -112,35 +114,6 @@ fn param(value: &Value) -> Json {
         Value::Text(text) => Json::String(text.clone()),
         Value::Blob(bytes) => Json::String(hex::encode(bytes)),
     }
-}
-
-/// Nothing when a value is none that SQLite has: one that is guessed would be a changed row.
-fn rows(result: RawResult) -> Option<Rows> {
-    let RawResult { results, meta } = result;
-    let row = |row: Vec<Json>| row.into_iter().map(value).collect::<Option<_>>();
-    let QueryMeta { changes, .. } = meta;
-    Some(Rows {
-        columns: results.columns,
-        rows: results.rows.into_iter().map(row).collect::<Option<_>>()?,
-        changes: changes.unwrap_or_default(),
-    })
-}
-
-fn value(json: Json) -> Option<Value> {
-    Some(match json {
-        Json::Null => Value::Null,
-        Json::Bool(truth) => truth.into(),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::Integer(number),
-            None => Value::Real(number.as_f64()?),
-        },
-        Json::String(text) => Value::Text(text),
-        Json::Array(bytes) => {
-            let byte = |byte: Json| u8::try_from(byte.as_u64()?).ok();
-            Value::Blob(bytes.into_iter().map(byte).collect::<Option<_>>()?)
-        }
-        Json::Object(_) => return None,
-    })
 }
 
 /// A call that failed, as the seam has it.
@@ -193,17 +166,5 @@ mod tests {
         );
         let params = serde_json::to_string(&sql.params).unwrap();
         assert_eq!(params, "[1,\"9223372036854775807\",\"2e0\",\"00ff\",\"9e999\"]");
-    }
-
-    #[test]
-    fn what_is_no_value_is_no_row() {
-        let rows_of = |row: Json| {
-            let answer = serde_json::json!({ "results": { "columns": ["x"], "rows": [row] } });
-            rows(serde_json::from_value(answer).unwrap())
-        };
-        let blob = rows_of(serde_json::json!([[0, 255]])).unwrap();
-        assert_eq!(blob.rows, [[Value::Blob(vec![0, 255])]]);
-        assert!(rows_of(serde_json::json!([[0, 256]])).is_none());
-        assert!(rows_of(serde_json::json!([{ "x": 1 }])).is_none());
     }
 }

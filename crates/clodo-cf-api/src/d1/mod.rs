@@ -7,6 +7,8 @@
 #![doc = include_str!("../../docs/d1.md")]
 
 #[cfg(feature = "d1")]
+mod answered;
+#[cfg(feature = "d1")]
 mod database;
 mod drive;
 mod query;
