@@ -1,7 +1,7 @@
 //! Migrations that break the code which is deployed, on the local Cloudflare: named by `lint --deployed`,
 //! refused by `up` and by a deployment, allowed with a reason.
 
-use clodo_tests::{Run, Sandbox, Schema};
+use clodo_tests::{Request, Run, Sandbox, Schema};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "name = \"shop\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\nno_bundle = true\n\
@@ -130,4 +130,81 @@ fn a_new_column_that_wants_a_value_breaks_the_inserts_without_one() {
     );
     let message = finding["message"].as_str().expect("a message");
     assert!(message.ends_with("NOT NULL constraint failed: authors.born"), "{message}");
+}
+
+/// Asks the API of the local Cloudflare something about the only Worker there is.
+fn of_the_worker(sandbox: &Sandbox, method: &str, path: &str, body: &str) -> Value {
+    let settings = sandbox.settings();
+    let setting = |name: &str| {
+        let found = settings.iter().find(|(own, _)| own == name);
+        &found.unwrap_or_else(|| panic!("{name} is not among {settings:?}")).1
+    };
+    let (base, account) = (setting("CLOUDFLARE_API_BASE_URL"), setting("CLOUDFLARE_ACCOUNT_ID"));
+    let token = format!("authorization: Bearer {}", setting("CLOUDFLARE_API_TOKEN"));
+    let headers = [token.as_str(), "content-type: application/json"];
+    let ask = |method, path: &str, body| {
+        let url = format!("{base}/accounts/{account}/workers/scripts{path}");
+        let answer = Request { method, url: &url, headers: &headers, body }.send();
+        let answer = answer.expect("the cloud answers").json();
+        assert_eq!(answer["success"], true, "{answer:#}");
+        answer["result"].clone()
+    };
+    let all = ask("GET", "", "");
+    let name = all[0]["id"].as_str().expect("the Worker's name");
+    ask(method, &format!("/{name}{path}"), body)
+}
+
+/// The version that gets all requests.
+fn version(sandbox: &Sandbox) -> String {
+    let all = of_the_worker(sandbox, "GET", "/deployments", "");
+    let version = &all["deployments"][0]["versions"][0]["version_id"];
+    version.as_str().expect("a version").to_owned()
+}
+
+#[test]
+fn each_version_that_gets_requests_counts() {
+    let sandbox = shop();
+    let file = sandbox.project().join("migrations/0002_contract.sql");
+    std::fs::remove_file(&file).expect("removed");
+    let old = version(&sandbox);
+    sandbox.write("index.js", READS_NAMES);
+    let _ = deploy(&sandbox).exits(0);
+    let new = version(&sandbox);
+    assert_ne!(old, new);
+    sandbox.write("migrations/0002_contract.sql", CONTRACTS);
+    let shares = |shares: &[(&str, u32)]| {
+        let share = |(id, share): &(&str, u32)| json!({ "version_id": id, "percentage": share });
+        let versions: Vec<Value> = shares.iter().map(share).collect();
+        let body = json!({ "strategy": "percentage", "versions": versions }).to_string();
+        let _ = of_the_worker(&sandbox, "POST", "/deployments", &body);
+    };
+    shares(&[(&new, 90), (&old, 10)]);
+    let linted = db(&sandbox, &["lint", "--deployed"]).exits(3).json();
+    names_the_column(&sandbox, &linted, "the deployed service shop in development");
+    let _ = db(&sandbox, &["up", "--yes"]).exits(3);
+    shares(&[(&new, 100)]);
+    let linted = db(&sandbox, &["lint", "--deployed"]).exits(0).json();
+    assert_eq!(linted["findings"], json!([]), "{linted:#}");
+}
+
+#[test]
+fn for_code_that_cannot_be_read_its_source_counts_and_a_note_says_so() {
+    let sandbox = shop();
+    let route = "GET /accounts/*/workers/scripts/*/deployments";
+    let _ = sandbox.local(&["faults", "add", "malformed", "--route", route]).exits(0);
+    let linted = db(&sandbox, &["lint", "--deployed"]).exits(3).json();
+    Schema::of("clodo-db").check("lint", &linted);
+    names_the_column(&sandbox, &linted, "the source of service shop");
+    let unread = |document: &Value| {
+        let findings = document["findings"].as_array().expect("findings");
+        let notes = findings.iter().filter(|one| one["rule"] == "running-code-unread");
+        let said: Vec<&str> = notes.filter_map(|one| one["message"].as_str()).collect();
+        assert_eq!(said.len(), 1, "{document:#}");
+        let begin = "the code of the deployed service shop in development could not be read: ";
+        assert!(said[0].starts_with(begin), "{said:?}");
+    };
+    unread(&linted);
+    // With a source that does without the column nothing is known to break, and the note stays.
+    sandbox.write("index.js", READS_NAMES);
+    unread(&db(&sandbox, &["lint", "--deployed"]).exits(0).json());
 }
