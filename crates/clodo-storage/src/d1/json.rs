@@ -9,40 +9,52 @@ pub(super) fn push_value(out: &mut String, value: ValueRef<'_>) {
         ValueRef::Null => out.push_str("null"),
         ValueRef::Integer(whole) => push_integer(out, whole),
         ValueRef::Real(real) => push_number(out, real),
-        ValueRef::Text(text) => push_text(out, &String::from_utf8_lossy(text)),
+        // Nearly all text is UTF-8, which is found out sooner than what of it is not.
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => push_text(out, text),
+            Err(_) => push_text(out, &String::from_utf8_lossy(text)),
+        },
         ValueRef::Blob(bytes) => push_bytes(out, bytes),
     }
 }
 
 /// Appends a JSON string with its quotes.
 pub(super) fn push_text(out: &mut String, text: &str) {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    let mut rest = text;
     out.push('"');
-    if text.bytes().all(plain) {
-        out.push_str(text);
-    } else {
-        for character in text.chars() {
-            push_character(out, character);
-        }
+    while let Some(at) = first_special(rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        push_escaped(out, rest.as_bytes()[at]);
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 
-fn push_character(out: &mut String, character: char) {
-    match character {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        control if control < ' ' => {
+/// Where the first byte is that JSON does not take as it is; such bytes are never a part of a longer
+/// character.
+fn first_special(text: &[u8]) -> Option<usize> {
+    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    // Without a way out, the loop over a piece looks at many bytes at once.
+    let any = |piece: &[u8]| piece.iter().fold(false, |any, byte| any | special(byte));
+    const PIECE: usize = 64;
+    let piece = text.chunks(PIECE).position(any)? * PIECE;
+    text[piece..].iter().position(special).map(|at| piece + at)
+}
+
+fn push_escaped(out: &mut String, byte: u8) {
+    match byte {
+        b'"' => out.push_str("\\\""),
+        b'\\' => out.push_str("\\\\"),
+        b'\n' => out.push_str("\\n"),
+        b'\r' => out.push_str("\\r"),
+        b'\t' => out.push_str("\\t"),
+        control => {
             const DIGITS: &[u8; 16] = b"0123456789abcdef";
-            let code = control as usize;
             out.push_str("\\u00");
-            out.push(char::from(DIGITS[code >> 4]));
-            out.push(char::from(DIGITS[code & 15]));
+            out.push(char::from(DIGITS[usize::from(control >> 4)]));
+            out.push(char::from(DIGITS[usize::from(control & 15)]));
         }
-        other => out.push(other),
     }
 }
 
@@ -128,6 +140,7 @@ fn place_point(out: &mut String, digits: &str, point: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{prop_assert_eq, proptest};
 
     fn written(value: ValueRef<'_>) -> String {
         let mut out = String::new();
@@ -170,5 +183,15 @@ mod tests {
         let json = written(ValueRef::Text(text.as_bytes()));
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         assert_eq!(json, r#""q\" b\\ n\n \u0001 ü 😀""#);
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_reads_back(text in "[a-zü\"\\\\\\n\u{0}-\u{1f}]{0,300}", plain in 0_usize..200) {
+            for text in [format!("{}{text}", "x".repeat(plain)), format!("{text}{}", "x".repeat(plain))] {
+                let json = written(ValueRef::Text(text.as_bytes()));
+                prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            }
+        }
     }
 }
