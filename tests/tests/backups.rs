@@ -180,8 +180,7 @@ fn a_backup_becomes_a_file_and_loads_with_what_others_have() {
     assert!(again["error"]["message"].as_str().unwrap().contains("is there already"));
 
     // The text, as it is, in sqlite3 and in wrangler.
-    let packed = fs::File::open(&backup).unwrap();
-    let text = Command::new("gzip").args(["-dc"]).stdin(packed).output().unwrap().stdout;
+    let text = zstd::decode_all(fs::File::open(&backup).unwrap()).unwrap();
     let sql = sandbox.project().join("dump.sql");
     fs::write(&sql, &text).unwrap();
     let input = fs::File::open(&sql).unwrap();
@@ -315,7 +314,7 @@ fn a_drill_finds_what_would_not_have_helped() {
 
     // Something that a clock which was wrong has named does not stand in for the newest.
     fs::write(&path, &whole).unwrap();
-    fs::write(path.with_file_name("x-004102444800000.sql.gz"), "").unwrap();
+    fs::write(path.with_file_name("x-004102444800000.sql.zst"), "").unwrap();
     assert_eq!(drill(&[], 0)["backup"], path.file_name().unwrap().to_str().unwrap());
     assert_eq!(drill(&["--fresh"], 0)["verdict"], "good");
 }

@@ -79,12 +79,12 @@ fn a_bucket_keeps_lists_proves_and_gives_back_and_old_ones_go() {
     let saved = done["saved"]["name"].as_str().unwrap();
     assert_eq!(files(&kept), [saved], "what went is kept here, and what was fetched is gone");
 
-    // wrangler fetches it as well, and gunzip reads it.
+    // wrangler fetches it as well, and it restores from there.
     let object = format!("safe/{}", path.strip_prefix("r2://safe/").unwrap());
-    let words = ["r2", "object", "get", &object, "--remote", "--file", "fetched.sql.gz"];
+    let words = ["r2", "object", "get", &object, "--remote", "--file", "fetched.sql.zst"];
     let got = Wrangler::v4_164().command(&sandbox, &sandbox.project(), &words).output().unwrap();
     assert!(got.status.success(), "{got:?}");
-    let file = sandbox.project().join("fetched.sql.gz");
+    let file = sandbox.project().join("fetched.sql.zst");
     assert_eq!(fs::metadata(&file).unwrap().len(), backup["bytes"].as_u64().unwrap());
     let again = sandbox.project().join("again.sqlite");
     let words = [file.to_str().unwrap(), "--into-file", again.to_str().unwrap()];

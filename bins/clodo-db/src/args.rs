@@ -87,7 +87,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  clodo-db restore latest catalog --customer acme --over\n  \
                       clodo-db restore latest orders --env production --new orders-2\n  \
-                      clodo-db restore shop.sql.gz --sqlite shop.db"
+                      clodo-db restore shop.sql.zst --sqlite shop.db"
     )]
     Restore(RestoreArgs),
     /// Prove that the newest backups restore; exit 4 when one is missing, old, damaged or does not

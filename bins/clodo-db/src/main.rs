@@ -16,6 +16,9 @@ use args::{Cli, Command};
 use clodo_cli::{CliError, Exit, Launch, RuntimeKind, Session};
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // A backup reads, writes and compresses at once.
     Launch::of_this_process().with_runtime(RuntimeKind::MultiThread).run(run)

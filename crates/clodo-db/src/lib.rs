@@ -91,12 +91,13 @@ pub mod conformance;
 pub mod query;
 
 pub use backup::{
-    BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter, CopyError,
-    CopyOptions, CopyPlan, CopyProblem, CopyProblemKind, Dangling, Difference, DumpSource, Ends,
-    Existing, Fake, HalfRestored, Held, Keeper, KeptDump, MaskKey, MaskRule, Masks, MisfitError,
-    Moments, PlannedColumn, PlannedTable, RestoreError, RestoreOptions, RestoreReport, Retention,
-    Sealer, Sealing, ShortKey, Still, StoredBackup, Summary, TableMask, backup, backup_name,
-    check_backup_name, compare, copy, folder_name, held, plan_copy, restore, try_copy, verify_text,
+    BACKUP_END, BackupError, BackupFolder, BackupOptions, BackupReport, BackupStore, BackupWriter,
+    CopyError, CopyOptions, CopyPlan, CopyProblem, CopyProblemKind, Dangling, Difference,
+    DumpSource, Ends, Existing, Fake, HalfRestored, Held, Keeper, KeptDump, MaskKey, MaskRule,
+    Masks, MisfitError, Moments, PlannedColumn, PlannedTable, RestoreError, RestoreOptions,
+    RestoreReport, Retention, Sealer, Sealing, ShortKey, Still, StoredBackup, Summary, TableMask,
+    backup, backup_name, check_backup_name, compare, copy, folder_name, held, plan_copy, restore,
+    try_copy, verify_text,
 };
 pub use batch::{Batch, BatchError};
 pub use database::{Capabilities, Database, Integers};

@@ -108,10 +108,10 @@ async fn a_bucket_keeps_backups_whole_and_in_parts_as_a_store_promises() {
         // What a killed process left goes a day later, with the next backup that has parts.
         let slash = if prefix.is_empty() { "" } else { "/" };
         for day in ["000000000000001", "000000086400002"] {
-            let part = NewObject::new(format!("{prefix}{slash}a-{day}.sql.gz.parts/00001"), "x");
+            let part = NewObject::new(format!("{prefix}{slash}a-{day}.sql.zst.parts/00001"), "x");
             client.send(r2::put_object(account, name, part)).await.unwrap();
         }
-        let mut writer = store.begin("a-000000172800001.sql.gz").await.unwrap();
+        let mut writer = store.begin("a-000000172800001.sql.zst").await.unwrap();
         writer.write_all(&[7; 200_000]).unwrap();
         writer.finish().await.unwrap();
         let left = client.list(r2::list_objects(account, name, prefix)).await.unwrap();
@@ -119,11 +119,11 @@ async fn a_bucket_keeps_backups_whole_and_in_parts_as_a_store_promises() {
         assert_eq!(old, usize::from(prefix.is_empty()), "{left:?}");
         assert_eq!(store.list().await.unwrap().len(), 1);
         for day in ["000000000000001", "000000086400002", "000000172800001"] {
-            store.remove(&format!("a-{day}.sql.gz")).await.unwrap();
+            store.remove(&format!("a-{day}.sql.zst")).await.unwrap();
         }
 
         // Somebody takes a part away.
-        let mut writer = store.begin("cut.sql.gz").await.unwrap();
+        let mut writer = store.begin("cut.sql.zst").await.unwrap();
         writer.write_all(&[7; 200_000]).unwrap();
         writer.finish().await.unwrap();
         let keys = client.list(r2::list_objects(account, name, prefix)).await.unwrap();
@@ -131,10 +131,10 @@ async fn a_bucket_keeps_backups_whole_and_in_parts_as_a_store_promises() {
         assert_eq!(parts.len(), if prefix.is_empty() { 0 } else { 4 });
         if let Some(part) = parts.last() {
             client.send(r2::delete_object(account, name, &part.key)).await.unwrap();
-            let error = store.open("cut.sql.gz").await.map(drop).unwrap_err();
+            let error = store.open("cut.sql.zst").await.map(drop).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         }
-        store.remove("cut.sql.gz").await.unwrap();
+        store.remove("cut.sql.zst").await.unwrap();
         let left = client.list(r2::list_objects(account, name, "")).await.unwrap();
         assert_eq!(left, [], "no part is left");
     }

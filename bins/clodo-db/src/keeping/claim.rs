@@ -123,8 +123,8 @@ mod tests {
     fn what_nobody_works_on_is_swept_and_who_works_is_left_alone() {
         let ui = Ui::new(Streams::captured().0, UiOptions::default());
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.sql.gz"), "whole").unwrap();
-        fs::write(folder.path().join("a.sql.gz.1-0.partial"), "half").unwrap();
+        fs::write(folder.path().join("a.sql.zst"), "whole").unwrap();
+        fs::write(folder.path().join("a.sql.zst.1-0.partial"), "half").unwrap();
         fs::create_dir_all(folder.path().join(".scratch/backup-1-0")).unwrap();
         let claim = Claim::of(&ui, folder.path()).unwrap();
         let names = || {
@@ -133,15 +133,15 @@ mod tests {
             names.sort();
             names
         };
-        assert_eq!(names(), [".lock", "a.sql.gz"]);
+        assert_eq!(names(), [".lock", "a.sql.zst"]);
         fs::write(claim.scratch().unwrap().join("page"), "").unwrap();
-        fs::write(folder.path().join("b.sql.gz.2-0.partial"), "being written").unwrap();
+        fs::write(folder.path().join("b.sql.zst.2-0.partial"), "being written").unwrap();
         let refused = Claim::of(&ui, folder.path()).unwrap_err();
         assert_eq!((refused.exit(), refused.kind()), (Exit::NotAllowed, "locked"));
-        assert_eq!(names(), [".lock", ".scratch", "a.sql.gz", "b.sql.gz.2-0.partial"]);
+        assert_eq!(names(), [".lock", ".scratch", "a.sql.zst", "b.sql.zst.2-0.partial"]);
         drop(claim);
         assert!(!names().iter().any(|name| name == ".scratch"));
         drop(Claim::of(&ui, folder.path()).unwrap());
-        assert_eq!(names(), [".lock", "a.sql.gz"]);
+        assert_eq!(names(), [".lock", "a.sql.zst"]);
     }
 }

@@ -81,7 +81,7 @@ impl Dump {
 
 fn unreadable(shown: &Path, error: io::Error) -> CliError {
     match error.kind() {
-        // What gzip says of bytes that are none of its.
+        // What is said of bytes that are not compressed as they begin.
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
             let message = format!("{} is damaged: {error}", shown.display());
             let refused = CliError::new(Exit::Refused, "damaged", message);
@@ -159,7 +159,7 @@ impl BufRead for Counted<'_> {
         // It is filled already, or nothing could be consumed.
         if let Ok(some) = self.input.fill_buf() {
             let some = &some[..count.min(some.len())];
-            self.lines += some.iter().filter(|byte| **byte == b'\n').count();
+            self.lines += memchr::memchr_iter(b'\n', some).count();
             let more = HEAD.saturating_sub(self.head.len()).min(some.len());
             self.head.extend_from_slice(&some[..more]);
         }

@@ -113,7 +113,7 @@ impl Kept {
         }
         let failed = |error| of_io(&format!("could not read {}", self.shown.display()), error);
         let mut all = self.store()?.list().await.map_err(failed)?;
-        all.retain(|one| one.taken().is_some() && one.name.ends_with(".sql.gz"));
+        all.retain(|one| one.taken().is_some() && one.is_dump());
         all.sort_by_key(StoredBackup::taken);
         Ok(all)
     }

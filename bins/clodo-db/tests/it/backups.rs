@@ -84,7 +84,7 @@ fn a_person_reads_what_is_kept_and_what_went() {
     ");
     let (taken, _) = folder.run(&with(&["backup"]), 0);
     insta::assert_snapshot!(steady(&taken), @r"
-    app.db: 2 tables, 3 rows, SIZE bytes in .clodo/backups/file/app.db-HASH/app-TIME.sql.gz
+    app.db: 2 tables, 3 rows, SIZE bytes in .clodo/backups/file/app.db-HASH/app-TIME.sql.zst
     ");
     folder.database().execute_batch("DELETE FROM children").unwrap();
     let (_, unasked) = folder.run(&with(&["restore", "latest", "--over"]), 2);
@@ -95,23 +95,23 @@ fn a_person_reads_what_is_kept_and_what_went() {
     ");
     let (done, said) = folder.run(&with(&["restore", "latest", "--over", "--yes"]), 0);
     insta::assert_snapshot!(steady(&(done + &said)), @r"
-    app.db: restored, 2 tables, 3 rows, from .clodo/backups/file/app.db-HASH/app-TIME.sql.gz
+    app.db: restored, 2 tables, 3 rows, from .clodo/backups/file/app.db-HASH/app-TIME.sql.zst
     app.db: 2 tables, 2 rows go; a backup of them is taken first.
-    app.db: kept as .clodo/backups/file/app.db-HASH/before/app-TIME.sql.gz
-    `clodo-db restore app-TIME.sql.gz --sqlite app.db --over` takes app.db back to what it was before.
+    app.db: kept as .clodo/backups/file/app.db-HASH/before/app-TIME.sql.zst
+    `clodo-db restore app-TIME.sql.zst --sqlite app.db --over` takes app.db back to what it was before.
     ");
     let (drilled, _) = folder.run(&with(&["drill", "--compare"]), 0);
     insta::assert_snapshot!(steady(&drilled), @r"
     app.db: restores, 2 tables, 3 rows in TIME s
-      .clodo/backups/file/app.db-HASH/app-TIME.sql.gz, taken MOMENT SIZE bytes
+      .clodo/backups/file/app.db-HASH/app-TIME.sql.zst, taken MOMENT SIZE bytes
       the same as the database now
     ");
     let (listed, _) = folder.run(&with(&["backups"]), 0);
     insta::assert_snapshot!(steady(&listed), @r"
     app.db: 1 backup in .clodo/backups/file/app.db-HASH
-      MOMENT  SIZE bytes  app-TIME.sql.gz
+      MOMENT  SIZE bytes  app-TIME.sql.zst
       before a change:
-      MOMENT  SIZE bytes  app-TIME.sql.gz
+      MOMENT  SIZE bytes  app-TIME.sql.zst
     ");
     let (dry, _) = folder.run(&with(&["backup", "--keep-last", "1", "--dry-run"]), 0);
     insta::assert_snapshot!(steady(&dry), @r"
@@ -241,7 +241,7 @@ fn a_file_is_migrated_with_a_backup_and_taken_back() {
     let (_, refused) = folder.run(&with(&["down", "--yes"]), 3);
     insta::assert_snapshot!(steady(&refused), @r"
     error: app.db: there is no file that takes 0002_b.sql back
-    hint: write `down/0002_b.sql` in the folder of the migrations; or `clodo-db restore app-TIME.sql.gz --over --sqlite app.db` goes back to before it was applied, and loses what was written since
+    hint: write `down/0002_b.sql` in the folder of the migrations; or `clodo-db restore app-TIME.sql.zst --over --sqlite app.db` goes back to before it was applied, and loses what was written since
     ");
     folder.write("down/0002_b.sql", "-- clodo:allow drop-table it is empty\nDROP TABLE u;\n");
     let (dry, _) = folder.run(&with(&["down", "--dry-run"]), 0);
@@ -259,7 +259,7 @@ fn a_file_is_migrated_with_a_backup_and_taken_back() {
     app.db: 1 taken back
     app.db: 0002_b.sql
     app.db: 1 taken back
-    `clodo-db restore app-TIME.sql.gz --over --sqlite app.db` takes app.db back to what it was before.
+    `clodo-db restore app-TIME.sql.zst --over --sqlite app.db` takes app.db back to what it was before.
     ");
     let status = folder.json(&with(&["status"]), 0);
     assert_eq!((&status["pending"], &status["problems"]), (&json!(1), &json!(0)));

@@ -259,13 +259,13 @@ impl Write for Sending {
 #[async_trait]
 impl BackupWriter for Sending {
     async fn finish(mut self: Box<Self>) -> io::Result<()> {
-        const GZIP: &str = "application/gzip";
+        const ZSTD: &str = "application/zstd";
         let Self { store, key, name, spool } = &mut *self;
         let mut rest = spool.file.stream_position()?;
         spool.file.rewind()?;
         let mut file = BufReader::new(&spool.file);
         if rest <= store.part {
-            return store.put(key, take(&mut file, rest)?, GZIP).await;
+            return store.put(key, take(&mut file, rest)?, ZSTD).await;
         }
         let mut sizes = Vec::new();
         while rest > 0 {

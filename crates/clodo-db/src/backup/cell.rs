@@ -23,12 +23,16 @@ pub(crate) enum Cell {
 
 /// An expression that gives any value of a column as text that JSON does not change, with a letter in
 /// front that says what it is. One of more than `longest` bytes gives its length only.
+///
+/// `length` counts characters up to a NUL: where it is the number of bytes there is none, which is
+/// found out sooner than by `instr`.
 pub(super) fn carried(column: &str, longest: u64) -> String {
     let column = format!("t.{}", quoted(column));
     format!(
         "CASE typeof({column}) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i' || {column} \
          WHEN 'real' THEN 'r' || printf('%!.20e', {column}) WHEN 'text' THEN CASE \
          WHEN octet_length({column}) > {longest} THEN 'T' || octet_length({column}) \
+         WHEN octet_length({column}) = length({column}) THEN 't' || {column} \
          WHEN instr(CAST({column} AS BLOB), x'00') THEN 'h' || hex({column}) ELSE 't' || {column} END \
          ELSE CASE WHEN octet_length({column}) > {longest} THEN 'B' || octet_length({column}) \
          ELSE 'b' || hex({column}) END END"

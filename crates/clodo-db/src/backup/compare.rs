@@ -106,7 +106,7 @@ async fn look(database: &dyn Database, table: &Table) -> Result<[u8; 32], Backup
     let mut nowhere = io::sink();
     let mut seen = Hashed::new(&mut nowhere);
     rows::write(&Origin::plain(database), table, PAGE, &mut seen).await?;
-    Ok(seen.digest())
+    Ok(seen.sum().digest())
 }
 
 type Side<'a> = (&'a dyn Database, &'a Layout, &'a Table);

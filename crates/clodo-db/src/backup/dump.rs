@@ -3,8 +3,9 @@ use super::{
     error::BackupError,
     layout::{Layout, MARKER, Table, ask, has_counters},
     moments::Moments,
+    pack::{Bare, Outlet, Packed},
     rows,
-    text::{Hashed, Summary},
+    text::{Hashed, Segment, Summary},
     virtuals::{self, Carry},
 };
 use crate::{database::Database, identifier::literal, split::unfinished, value::Value};
@@ -86,6 +87,16 @@ pub async fn backup(
     out: &mut (dyn Write + Send),
     options: &BackupOptions,
 ) -> Result<BackupReport, BackupError> {
+    backup_to(database, moments, &mut Bare(out), options).await
+}
+
+/// The same, where text may go compressed.
+pub(super) async fn backup_to(
+    database: &dyn Database,
+    moments: &dyn Moments,
+    out: &mut dyn Outlet,
+    options: &BackupOptions,
+) -> Result<BackupReport, BackupError> {
     let span =
         tracing::info_span!("backup", db.system.name = "sqlite", db.operation.name = "BACKUP");
     dumped(database, moments, out, options).instrument(span).await
@@ -94,24 +105,24 @@ pub async fn backup(
 async fn dumped(
     database: &dyn Database,
     moments: &dyn Moments,
-    out: &mut (dyn Write + Send),
+    out: &mut dyn Outlet,
     options: &BackupOptions,
 ) -> Result<BackupReport, BackupError> {
     check(database).await?;
-    Work { database, blend: None, moments, options, segments: BTreeMap::new() }.run(out).await
+    Work { database, blend: None, moments, options, read: BTreeMap::new() }.run(out).await
 }
 
 /// The same, with the content of some tables from elsewhere.
 pub(super) async fn blended(
     (database, blend): (&dyn Database, &Blend<'_>),
     moments: &dyn Moments,
-    out: &mut (dyn Write + Send),
+    out: &mut dyn Outlet,
     options: &BackupOptions,
 ) -> Result<BackupReport, BackupError> {
     check(database).await?;
     check(blend.source).await?;
     let blend = Some(blend);
-    Work { database, blend, moments, options, segments: BTreeMap::new() }.run(out).await
+    Work { database, blend, moments, options, read: BTreeMap::new() }.run(out).await
 }
 
 async fn check(database: &dyn Database) -> Result<(), BackupError> {
@@ -129,12 +140,9 @@ async fn check(database: &dyn Database) -> Result<(), BackupError> {
     }
 }
 
-/// So many bytes are written to a file, or read from one, at once.
-const BUFFER: usize = 1 << 17;
-
-/// A table that was read into a file.
-struct Segment {
-    file: PathBuf,
+/// A table that was read.
+struct Read {
+    text: Segment,
     rows: u64,
     /// It was read at this one moment.
     at: Option<String>,
@@ -146,11 +154,11 @@ struct Work<'a> {
     blend: Option<&'a Blend<'a>>,
     moments: &'a dyn Moments,
     options: &'a BackupOptions,
-    segments: BTreeMap<String, Segment>,
+    read: BTreeMap<String, Read>,
 }
 
 impl Work<'_> {
-    async fn run(mut self, out: &mut (dyn Write + Send)) -> Result<BackupReport, BackupError> {
+    async fn run(mut self, out: &mut dyn Outlet) -> Result<BackupReport, BackupError> {
         match &self.options.scratch {
             None => self.at_once(out).await,
             Some(folder) => {
@@ -175,7 +183,7 @@ impl Work<'_> {
     }
 
     /// Reads everything once, straight into `out`.
-    async fn at_once(&self, out: &mut (dyn Write + Send)) -> Result<BackupReport, BackupError> {
+    async fn at_once(&self, out: &mut dyn Outlet) -> Result<BackupReport, BackupError> {
         let before = self.moments.moment().await?;
         let layout = Layout::read(self.database).await?;
         let mut out = Hashed::new(out);
@@ -203,7 +211,7 @@ impl Work<'_> {
     async fn until_settled(
         &mut self,
         folder: PathBuf,
-        out: &mut (dyn Write + Send),
+        out: &mut dyn Outlet,
     ) -> Result<BackupReport, BackupError> {
         let folder = Scratch::new(folder)?;
         let mut known: Option<Layout> = None;
@@ -213,7 +221,7 @@ impl Work<'_> {
             let before = self.moments.moment().await?;
             let layout = Layout::read(self.database).await?;
             if known.as_ref().is_some_and(|known| *known != layout) {
-                self.segments.clear();
+                self.read.clear();
             }
             let read = self.pass(&layout, &folder, &before).await;
             let counters = match read {
@@ -250,30 +258,49 @@ impl Work<'_> {
         folder: &Scratch,
         now: &str,
     ) -> Result<(), BackupError> {
+        let mut nowhere = io::sink();
+        // The checksum of all text goes along: when nothing changes, it need not be read for it again.
+        let mut before = Hashed::new(&mut nowhere);
+        head(layout, &mut before)?;
+        let mut sum = before.sum();
         for (number, table) in layout.tables.iter().chain(virtuals(layout)).enumerate() {
-            match self.segments.get(&table.name) {
-                Some(known) if known.at.as_deref() == Some(now) => continue,
+            if number == layout.tables.len() {
+                let mut before = Hashed::behind(sum, &mut nowhere);
+                between(layout, &mut before)?;
+                sum = before.sum();
+            }
+            match self.read.get(&table.name) {
+                Some(known) if known.at.as_deref() == Some(now) => {
+                    sum = known.text.sums.1.clone();
+                    continue;
+                }
                 Some(known) => {
-                    let mut nowhere = io::sink();
                     let mut seen = Hashed::new(&mut nowhere);
                     self.table(layout, table, &mut seen).await?;
-                    let seen = seen.digest();
-                    // Most tables are read once, so what was read is only hashed when it is asked.
+                    let seen = seen.sum().digest();
+                    // Most tables are read once, so what was read is only hashed by itself when it is asked.
                     let mut then = Hashed::new(&mut nowhere);
-                    io::copy(&mut File::open(&known.file)?, &mut then)?;
-                    if seen == then.digest() {
+                    then.take_over(&known.text)?;
+                    if seen == then.sum().digest() {
+                        sum = known.text.sums.1.clone();
                         continue;
                     }
                 }
                 None => {}
             }
             let before = self.moments.moment().await?;
-            let path = folder.path.join(format!("{number}.sql"));
-            let mut file = io::BufWriter::with_capacity(BUFFER, File::create(&path)?);
-            let rows = self.table(layout, table, &mut file).await?;
-            file.flush()?;
+            let path = folder.path.join(format!("{number}.sql.zst"));
+            // Its file is not what it was from here on, whether or not it can be read now.
+            self.read.remove(&table.name);
+            let mut file = Packed::new(File::create(&path)?)?;
+            let behind = sum.digest();
+            let mut hashed = Hashed::behind(sum, &mut file);
+            let rows = self.table(layout, table, &mut hashed).await?;
+            sum = hashed.sum();
+            file.finish()?;
+            let text = Segment { file: path, sums: (behind, sum.clone()) };
             let at = (!self.moved(&before).await?).then_some(before);
-            self.segments.insert(table.name.clone(), Segment { file: path, rows, at });
+            self.read.insert(table.name.clone(), Read { text, rows, at });
         }
         Ok(())
     }
@@ -283,15 +310,14 @@ impl Work<'_> {
         layout: &Layout,
         counters: &str,
         (consistent, moment): (bool, Option<String>),
-        out: &mut (dyn Write + Send),
+        out: &mut dyn Outlet,
     ) -> Result<(Summary, u64), BackupError> {
         let mut out = Hashed::new(out);
         let mut summary = Summary { consistent, moment, ..self.summary(layout).await? };
         let mut copy = |table: &Table, out: &mut Hashed<'_>| -> Result<(), BackupError> {
-            let segment = self.segments.get(&table.name).ok_or(BackupError::Changed)?;
-            let file = File::open(&segment.file)?;
-            io::copy(&mut io::BufReader::with_capacity(BUFFER, file), out)?;
-            summary.rows.insert(table.name.clone(), segment.rows);
+            let read = self.read.get(&table.name).ok_or(BackupError::Changed)?;
+            out.take_over(&read.text)?;
+            summary.rows.insert(table.name.clone(), read.rows);
             Ok(())
         };
         head(layout, &mut out)?;

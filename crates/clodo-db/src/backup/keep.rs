@@ -1,10 +1,10 @@
 use super::{
-    copy::{CopyError, CopyPlan, Ends, MaskKey, copy},
-    dump::{BackupOptions, BackupReport, backup},
+    copy::{CopyError, CopyPlan, Ends, MaskKey, copy_to},
+    dump::{BackupOptions, BackupReport, backup_to},
     error::BackupError,
     moments::Moments,
-    pack::Packed,
-    restore::{DumpSource, unpacked},
+    pack::{Outlet, Packed, unpacked},
+    restore::DumpSource,
     seal::{Sealer, Sealing},
     store::{BackupStore, BackupWriter},
 };
@@ -20,7 +20,7 @@ pub struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    /// Backups as gzip compresses them.
+    /// Backups compressed by Zstandard.
     #[must_use]
     pub fn new(store: &'a dyn BackupStore) -> Self {
         Self { store, sealer: None }
@@ -45,7 +45,7 @@ impl<'a> Keeper<'a> {
     /// Backs a database up into the store.
     ///
     /// # Errors
-    /// As for [`backup`]; the store has no such backup then.
+    /// As for [`backup`](super::backup); the store has no such backup then.
     pub async fn back_up(
         &self,
         database: &dyn Database,
@@ -53,13 +53,13 @@ impl<'a> Keeper<'a> {
         name: &str,
         options: &BackupOptions,
     ) -> Result<BackupReport, BackupError> {
-        self.write(name, async |out| backup(database, moments, out, options).await).await
+        self.write(name, async |out| backup_to(database, moments, out, options).await).await
     }
 
     /// Puts a copy of rows into the store, as a backup of the database that they are for.
     ///
     /// # Errors
-    /// As for [`copy`]; the store has no such backup then.
+    /// As for [`copy`](super::copy); the store has no such backup then.
     pub async fn copy(
         &self,
         ends: &Ends<'_>,
@@ -67,13 +67,13 @@ impl<'a> Keeper<'a> {
         name: &str,
         options: &BackupOptions,
     ) -> Result<BackupReport, CopyError> {
-        self.write(name, async |out| copy(ends, (plan, key), out, options).await).await
+        self.write(name, async |out| copy_to(ends, (plan, key), out, options).await).await
     }
 
     async fn write<E: From<BackupError>>(
         &self,
         name: &str,
-        write: impl AsyncFnOnce(&mut (dyn Write + Send)) -> Result<BackupReport, E>,
+        write: impl AsyncFnOnce(&mut dyn Outlet) -> Result<BackupReport, E>,
     ) -> Result<BackupReport, E> {
         let of_io = |error: io::Error| E::from(BackupError::Write(error));
         let mut writer = self.store.begin(&self.name(name)).await.map_err(of_io)?;
@@ -83,7 +83,7 @@ impl<'a> Keeper<'a> {
                 Some(sealer) => sealer.seal(out).map_err(of_io)?,
                 None => Box::new(Plain(out)),
             };
-            let mut packed = Packed::new(out);
+            let mut packed = Packed::new(out).map_err(of_io)?;
             let report = write(&mut packed).await?;
             packed.finish().and_then(Sealing::finish).map_err(of_io)?;
             report

@@ -38,7 +38,7 @@ pub use restore::{DumpSource, Existing, RestoreOptions, RestoreReport, restore};
 pub use restore_error::RestoreError;
 pub use seal::{Sealer, Sealing};
 pub use store::{
-    BackupFolder, BackupStore, BackupWriter, Retention, StoredBackup, backup_name,
+    BACKUP_END, BackupFolder, BackupStore, BackupWriter, Retention, StoredBackup, backup_name,
     check_backup_name,
 };
 pub use text::{Summary, verify_text};

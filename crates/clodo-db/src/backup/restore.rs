@@ -1,6 +1,7 @@
 use super::{
     error::BackupError,
     layout::{Key, Layout, MARKER, Table, ask, texts},
+    pack::{BUFFER, unpacked},
     restore_error::RestoreError,
     rows::PIECES,
     statements::Statements,
@@ -14,7 +15,7 @@ use crate::{
 use async_trait::async_trait;
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -48,21 +49,7 @@ impl DumpSource for PathBuf {
 #[async_trait]
 impl DumpSource for Path {
     async fn open(&self) -> io::Result<Box<dyn BufRead + Send + '_>> {
-        unpacked(Box::new(BufReader::with_capacity(1 << 17, File::open(self)?)))
-    }
-}
-
-/// As it is, or through gzip when it begins so.
-pub(super) fn unpacked<'r>(
-    mut input: Box<dyn BufRead + Send + 'r>,
-) -> io::Result<Box<dyn BufRead + Send + 'r>> {
-    match input.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        false => Ok(input),
-        true => {
-            let plain = flate2::bufread::MultiGzDecoder::new(input);
-            let plain: Box<dyn Read + Send + 'r> = Box::new(plain);
-            Ok(Box::new(BufReader::with_capacity(1 << 17, plain)))
-        }
+        unpacked(Box::new(BufReader::with_capacity(BUFFER, File::open(self)?)))
     }
 }
 

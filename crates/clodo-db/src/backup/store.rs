@@ -69,6 +69,12 @@ impl StoredBackup {
         Self { name: name.into(), bytes }
     }
 
+    /// Whether its name is one of a backup: as they are called now, or by the first versions.
+    #[must_use]
+    pub fn is_dump(&self) -> bool {
+        [BACKUP_END, ".sql.gz"].iter().any(|end| self.name.ends_with(end))
+    }
+
     /// When it was taken, as its name says.
     #[must_use]
     pub fn taken(&self) -> Option<Timestamp> {
@@ -78,6 +84,9 @@ impl StoredBackup {
     }
 }
 
+/// How the name of a backup ends: SQL, compressed by Zstandard.
+pub const BACKUP_END: &str = ".sql.zst";
+
 /// The name of a backup that is taken now: what it is of, and the milliseconds since the epoch, so
 /// that names sort by time.
 #[must_use]
@@ -86,7 +95,7 @@ pub fn backup_name(of: &str, now: Timestamp) -> String {
         .chars()
         .map(|one| if one.is_ascii_alphanumeric() || one == '-' { one } else { '_' })
         .collect();
-    format!("{of}-{:015}.sql.gz", now.as_millis().max(0))
+    format!("{of}-{:015}{BACKUP_END}", now.as_millis().max(0))
 }
 
 /// Backups as files of a folder, which only their owner reads.
@@ -328,8 +337,11 @@ mod tests {
         assert_eq!(kept(Retention::last(2)), [492, 498]);
         assert_eq!(kept(Retention::last(1).with_daily(3)), [450, 474, 498]);
         assert_eq!(kept(Retention::last(2).with_weekly(3)), [162, 330, 492, 498]);
-        let strange = StoredBackup { name: "mine.sql.gz".into(), bytes: 1 };
+        let strange = StoredBackup { name: "mine.sql.zst".into(), bytes: 1 };
         assert!(Retention::last(1).expired(&[strange]).is_empty());
-        assert_eq!(backup_name("a/b c", Timestamp::from_millis(5)), "a_b_c-000000000000005.sql.gz");
+        assert_eq!(
+            backup_name("a/b c", Timestamp::from_millis(5)),
+            "a_b_c-000000000000005.sql.zst"
+        );
     }
 }

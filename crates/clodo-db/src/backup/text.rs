@@ -1,11 +1,16 @@
 //! What a dump begins and ends with.
 
-use super::restore_error::RestoreError;
+use super::{
+    pack::{BUFFER, Outlet, copied, unpacked},
+    restore_error::RestoreError,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, Write},
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
+    path::PathBuf,
 };
 
 /// The format that this version writes and reads.
@@ -35,20 +40,76 @@ pub struct Summary {
     pub sha256: String,
 }
 
+/// The checksum of a text, and how long it is; it goes on with what is written behind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sum {
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Sum {
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.digest.clone().finalize().into()
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        self.digest.update(text);
+        self.bytes += u64::try_from(text.len()).unwrap_or_default();
+    }
+}
+
+/// A text that was compressed into a file.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) file: PathBuf,
+    /// The checksum of all before it, when it was written, and of all with it.
+    pub(super) sums: ([u8; 32], Sum),
+}
+
 /// Hashes and counts what is written.
 pub(super) struct Hashed<'w> {
-    out: &'w mut (dyn Write + Send),
-    digest: Sha256,
-    pub(super) bytes: u64,
+    out: &'w mut dyn Outlet,
+    sum: Sum,
 }
 
 impl<'w> Hashed<'w> {
-    pub(super) fn new(out: &'w mut (dyn Write + Send)) -> Self {
-        Self { out, digest: Sha256::new(), bytes: 0 }
+    pub(super) fn new(out: &'w mut dyn Outlet) -> Self {
+        Self { out, sum: Sum::default() }
     }
 
-    pub(super) fn digest(self) -> [u8; 32] {
-        self.digest.finalize().into()
+    /// Goes on behind a text that was hashed.
+    pub(super) fn behind(sum: Sum, out: &'w mut dyn Outlet) -> Self {
+        Self { out, sum }
+    }
+
+    pub(super) fn sum(self) -> Sum {
+        self.sum
+    }
+
+    /// Writes what is compressed already, without compressing it again; and without hashing it again,
+    /// when what was written before it is what it was hashed behind.
+    pub(super) fn take_over(&mut self, segment: &Segment) -> io::Result<()> {
+        let mut packed = File::open(&segment.file)?;
+        let Some(out) = self.out.packed()? else {
+            let packed = BufReader::with_capacity(BUFFER, packed);
+            return io::copy(&mut unpacked(Box::new(packed))?, self).map(drop);
+        };
+        let (before, with) = &segment.sums;
+        if self.sum.digest() == *before {
+            io::copy(&mut packed, out)?;
+            self.sum = with.clone();
+            return Ok(());
+        }
+        let mut plain = copied(packed, out)?;
+        loop {
+            let some = plain.fill_buf()?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.sum.add(some);
+            let length = some.len();
+            plain.consume(length);
+        }
     }
 
     pub(super) fn begin(&mut self) -> io::Result<()> {
@@ -61,19 +122,18 @@ impl<'w> Hashed<'w> {
     pub(super) fn end(mut self, summary: &mut Summary) -> io::Result<u64> {
         let text = serde_json::to_string(summary)?;
         write!(self, "{END}{text} sha256=")?;
-        let digest = hex::encode(std::mem::take(&mut self.digest).finalize());
+        let digest = hex::encode(self.sum.digest());
         writeln!(self, "{digest}")?;
         self.flush()?;
         summary.sha256 = digest;
-        Ok(self.bytes)
+        Ok(self.sum.bytes)
     }
 }
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
-        self.digest.update(&bytes[..written]);
-        self.bytes += u64::try_from(written).unwrap_or_default();
+        self.sum.add(&bytes[..written]);
         Ok(written)
     }
 
@@ -98,8 +158,15 @@ pub fn verify_text(input: &mut dyn BufRead) -> Result<Summary, RestoreError> {
         Err(_) => return Err(RestoreError::NoDump),
     }
     let mut digest = Sha256::new();
+    digest.update(&line);
     loop {
-        digest.update(&line);
+        let plain = plain_lines(input.fill_buf().map_err(RestoreError::Read)?);
+        if !plain.is_empty() {
+            digest.update(plain);
+            let length = plain.len();
+            input.consume(length);
+            continue;
+        }
         line.clear();
         take_line(input, &mut line)?;
         if line.is_empty() {
@@ -110,7 +177,19 @@ pub fn verify_text(input: &mut dyn BufRead) -> Result<Summary, RestoreError> {
         {
             return Ok(summary);
         }
+        digest.update(&line);
     }
+}
+
+/// The lines at the beginning that are whole and cannot be the last one.
+fn plain_lines(some: &[u8]) -> &[u8] {
+    let mut end = 0;
+    while some.get(end).is_some_and(|first| Some(first) != END.as_bytes().first())
+        && let Some(length) = memchr::memchr(b'\n', &some[end..])
+    {
+        end += length + 1;
+    }
+    &some[..end]
 }
 
 /// What the last line says. A line within a text may look like it: then something follows.

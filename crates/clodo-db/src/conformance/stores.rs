@@ -20,15 +20,15 @@ pub async fn backup_store(store: &dyn BackupStore) {
     assert_eq!(names().await, [], "it is empty at first");
 
     let long: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-    write("b.sql.gz", &long).await.expect("it is kept");
-    write("a-1_x.sql.gz", b"whole").await.expect("it is kept");
+    write("b.sql.zst", &long).await.expect("it is kept");
+    write("a-1_x.sql.zst", b"whole").await.expect("it is kept");
     write("empty", b"").await.expect("it is kept");
-    let all = [("a-1_x.sql.gz", 5), ("b.sql.gz", 400_000), ("empty", 0)];
+    let all = [("a-1_x.sql.zst", 5), ("b.sql.zst", 400_000), ("empty", 0)];
     assert_eq!(names().await, all.map(|(name, bytes)| (name.to_owned(), bytes)));
-    assert!(read("b.sql.gz").await.expect("it is there") == long, "it comes back as it was");
+    assert!(read("b.sql.zst").await.expect("it is there") == long, "it comes back as it was");
     assert_eq!(read("empty").await.expect("it is there"), b"");
 
-    let taken = write("b.sql.gz", b"other").await.expect_err("no backup is written over");
+    let taken = write("b.sql.zst", b"other").await.expect_err("no backup is written over");
     assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
     let mut given_up = store.begin("c").await.expect("it can be begun");
     given_up.write_all(&long).expect("it can be written");
@@ -47,7 +47,7 @@ pub async fn backup_store(store: &dyn BackupStore) {
         store.remove(name).await.expect("it is fine when it is gone");
     }
     assert_eq!(names().await, []);
-    write("b.sql.gz", b"again").await.expect("its name is free again");
-    assert_eq!(read("b.sql.gz").await.expect("it is there"), b"again");
-    store.remove("b.sql.gz").await.expect("it can be removed");
+    write("b.sql.zst", b"again").await.expect("its name is free again");
+    assert_eq!(read("b.sql.zst").await.expect("it is there"), b"again");
+    store.remove("b.sql.zst").await.expect("it can be removed");
 }

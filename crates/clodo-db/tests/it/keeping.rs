@@ -72,20 +72,20 @@ async fn backups_are_kept_compressed_and_sealed_and_come_back() {
     let sealer = Added(7, "seven");
     for keeper in [Keeper::new(&store), Keeper::new(&store).with_sealer(&sealer)] {
         let options = BackupOptions::default();
-        let report = keeper.back_up(&database, &database, "a.sql.gz", &options).await.unwrap();
+        let report = keeper.back_up(&database, &database, "a.sql.zst", &options).await.unwrap();
         let again = SqliteDatabase::in_memory().await.unwrap();
-        let done = restore(&again, &keeper.dump("a.sql.gz"), &RestoreOptions::default()).await;
+        let done = restore(&again, &keeper.dump("a.sql.zst"), &RestoreOptions::default()).await;
         assert_eq!(done.unwrap().summary, report.summary);
         assert_eq!(compare(&database, &again).await.unwrap(), []);
     }
     let kept: Vec<String> = store.list().await.unwrap().into_iter().map(|one| one.name).collect();
-    assert_eq!(kept, ["a.sql.gz", "a.sql.gz.seven"]);
+    assert_eq!(kept, ["a.sql.zst", "a.sql.zst.seven"]);
     let other = Added(8, "seven");
-    let wrong = Keeper::new(&store).with_sealer(&other).dump("a.sql.gz");
+    let wrong = Keeper::new(&store).with_sealer(&other).dump("a.sql.zst");
     let into = SqliteDatabase::in_memory().await.unwrap();
     let refused = restore(&into, &wrong, &RestoreOptions::default()).await.unwrap_err();
     assert!(matches!(refused, RestoreError::Read(_)), "{refused:?}");
-    let path = store.path("a.sql.gz").unwrap();
+    let path = store.path("a.sql.zst").unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -17,5 +17,5 @@ pub use plan::{CopyOptions, CopyPlan, PlannedColumn, PlannedTable, plan_copy};
 pub use problem::{CopyError, CopyProblem, CopyProblemKind, Dangling, MisfitError};
 pub use rule::{Fake, MaskRule, Masks, TableMask};
 pub use trial::try_copy;
-pub(super) use write::{Blend, Origin};
+pub(super) use write::{Blend, Origin, copy_to};
 pub use write::{Ends, copy};

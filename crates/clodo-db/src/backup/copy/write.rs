@@ -9,6 +9,7 @@ use crate::{
         dump::{self, BackupOptions, BackupReport},
         layout::Table,
         moments::Moments,
+        pack::{Bare, Outlet},
     },
     database::Database,
     error::DatabaseError,
@@ -36,6 +37,16 @@ pub async fn copy(
     ends: &Ends<'_>,
     (plan, key): (&CopyPlan, Option<&MaskKey>),
     out: &mut (dyn Write + Send),
+    options: &BackupOptions,
+) -> Result<BackupReport, CopyError> {
+    copy_to(ends, (plan, key), &mut Bare(out), options).await
+}
+
+/// The same, where text may go compressed.
+pub(in crate::backup) async fn copy_to(
+    ends: &Ends<'_>,
+    (plan, key): (&CopyPlan, Option<&MaskKey>),
+    out: &mut dyn Outlet,
     options: &BackupOptions,
 ) -> Result<BackupReport, CopyError> {
     if plan.needs_key() && key.is_none() {

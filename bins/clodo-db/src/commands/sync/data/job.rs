@@ -9,8 +9,8 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_db::{
-    Checksum, CopyPlan, Database, HalfRestored, MaskKey, Moments, SchemaDriftKind, SqliteDatabase,
-    Standing, held,
+    BACKUP_END, Checksum, CopyPlan, Database, HalfRestored, MaskKey, Moments, SchemaDriftKind,
+    SqliteDatabase, Standing, held,
 };
 use std::path::PathBuf;
 
@@ -127,7 +127,7 @@ fn name(work: &Work<'_>, (from, to): (&Place, &Place), masks: &MasksFile) -> Str
         Some(key) => key.mark(&question),
         None => Checksum::of(question.as_bytes()).to_string()[..16].to_owned(),
     };
-    format!("{mark}.sql.gz")
+    format!("{mark}{BACKUP_END}")
 }
 
 async fn next(
