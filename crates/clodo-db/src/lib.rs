@@ -73,6 +73,9 @@ mod backup;
 mod batch;
 mod database;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod identifier;
 mod inspect;

@@ -258,7 +258,7 @@ fn is_word(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clodo_sqlite::rusqlite::{Batch, Connection, fallible_iterator::FallibleIterator as _};
+    use crate::fuzzing::statements_agree;
     use proptest::prelude::{ProptestConfig, Strategy, prop, proptest};
 
     fn texts(text: &str) -> Vec<&str> {
@@ -314,19 +314,6 @@ mod tests {
         }
     }
 
-    /// As SQLite's tail pointer says, up to the first statement that is no SQL.
-    fn by_tail(db: &Connection, text: &str) -> (usize, bool) {
-        let mut statements = Batch::new(db, text);
-        let mut found = 0;
-        loop {
-            match statements.next() {
-                Ok(Some(_)) => found += 1,
-                Ok(None) => return (found, true),
-                Err(_) => return (found, false),
-            }
-        }
-    }
-
     fn soup() -> impl Strategy<Value = String> {
         let token = prop::sample::select(vec![
             "SELECT 1",
@@ -365,21 +352,6 @@ mod tests {
             "DELETE FROM t;",
         ]);
         prop::collection::vec(token, 0..25).prop_map(|tokens| tokens.join(" "))
-    }
-
-    /// Cuts the text, and has SQLite cut it; gives how many statements SQLite found.
-    fn agrees(text: &str) -> usize {
-        let db = Connection::open_in_memory().unwrap();
-        db.execute_batch("CREATE TABLE t (a, [a;b])").unwrap();
-        let (found, whole) = by_tail(&db, text);
-        let ours: Vec<Piece<'_>> = split(text).collect();
-        assert!(ours.len() >= found, "{text:?}: {ours:?}, SQLite has {found}");
-        // Each of those is one statement to SQLite too, whole by itself.
-        for piece in &ours[..found] {
-            assert_eq!(by_tail(&db, piece.text), (1, true), "{text:?}: {piece:?}");
-        }
-        assert!(!whole || ours.len() == found, "{text:?}: {ours:?}, SQLite has {found}");
-        found
     }
 
     /// What the fuzzer of D1's statements is given, and the migrations of the examples.
@@ -436,7 +408,7 @@ mod tests {
 
     #[test]
     fn the_corpus_is_split_where_the_tail_pointer_says() {
-        let found: usize = corpus().iter().map(|text| agrees(text)).sum();
+        let found: usize = corpus().iter().map(|text| statements_agree(text)).sum();
         assert!(found > 10, "{found} statements are no corpus");
     }
 
@@ -444,17 +416,17 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn any_text_is_split_where_the_tail_pointer_says(text in soup()) {
-            agrees(&text);
+            statements_agree(&text);
         }
 
         #[test]
         fn a_text_that_somebody_broke_is_split_where_the_tail_pointer_says(text in mutated()) {
-            agrees(&text);
+            statements_agree(&text);
         }
 
         #[test]
         fn any_characters_are_split_where_the_tail_pointer_says(text in "[ -~\n\r\tü]{0,60}") {
-            agrees(&text);
+            statements_agree(&text);
         }
 
         #[test]

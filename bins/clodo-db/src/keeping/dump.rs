@@ -79,16 +79,19 @@ impl Dump {
     }
 }
 
+/// What is said of bytes that are not compressed as they begin.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}
+
 fn unreadable(shown: &Path, error: io::Error) -> CliError {
-    match error.kind() {
-        // What is said of bytes that are not compressed as they begin.
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
-            let message = format!("{} is damaged: {error}", shown.display());
-            let refused = CliError::new(Exit::Refused, "damaged", message);
-            refused.with_hint("take another backup: nothing of this one was used")
-        }
-        _ => of_io(&format!("{} cannot be read", shown.display()), error),
+    if !is_damage(&error) {
+        return of_io(&format!("{} cannot be read", shown.display()), error);
     }
+    let message = format!("{} is damaged: {error}", shown.display());
+    let refused = CliError::new(Exit::Refused, "damaged", message);
+    refused.with_hint("take another backup: nothing of this one was used")
 }
 
 fn refused(shown: &Path, input: &Counted<'_>, error: RestoreError) -> CliError {

@@ -1,12 +1,12 @@
-use super::{Claim, Kept, Watched, of_backup, of_io};
+use super::{Claim, Kept, Watched, dump::is_damage, of_backup, of_io};
 use crate::{
     failure::interrupted,
     places::{Opened, Place},
 };
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{
-    BackupError, BackupOptions, BackupReport, Database, DumpSource as _, Keeper, Moments,
-    SqliteDatabase, Still, Summary, verify_text,
+    BackupError, BackupOptions, BackupReport, Database, Keeper, Moments, RestoreError,
+    SqliteDatabase, Still, Summary,
 };
 use clodo_sqlite::OpenOptions;
 use clodo_types::{Clock as _, SystemClock};
@@ -89,13 +89,16 @@ async fn read_back(kept: &Kept, name: &str, report: BackupReport) -> Result<Take
     let store = kept.store()?;
     let shown = kept.shown_path(name);
     let failed = |error| of_io(&format!("could not read {} back", shown.display()), error);
-    let dump = Keeper::new(&*store).dump(name);
-    let read = match dump.open().await {
-        Ok(mut input) => verify_text(&mut *input),
-        Err(error) => return Err(failed(error)),
-    };
-    if !read.is_ok_and(|summary| summary.sha256 == report.summary.sha256) {
+    let read = Keeper::new(&*store).verify(name).await;
+    if !read.as_ref().is_ok_and(|summary| summary.sha256 == report.summary.sha256) {
+        // What is not proved does not stay to be taken for a backup.
         store.remove(name).await.map_err(failed)?;
+        if let Err(RestoreError::Read(error)) = read
+            && !is_damage(&error)
+        {
+            let doing = format!("{} could not be read back, and was removed", shown.display());
+            return Err(of_io(&doing, error));
+        }
         let message =
             format!("{} does not read back as it was written, and was removed", shown.display());
         let hint = "check the disk; earlier backups are as they were";

@@ -28,11 +28,13 @@ pub struct BackupOptions {
     pub scratch: Option<PathBuf>,
     /// How often changed tables are read again before the backup is what it is.
     pub attempts: u32,
+    /// What is not of one moment is [`BackupError::Changed`].
+    only_settled: bool,
 }
 
 impl Default for BackupOptions {
     fn default() -> Self {
-        Self { page_bytes: 2 << 20, scratch: None, attempts: 5 }
+        Self { page_bytes: 2 << 20, scratch: None, attempts: 5, only_settled: false }
     }
 }
 
@@ -49,6 +51,11 @@ impl BackupOptions {
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
+    }
+
+    /// All at once, or not at all.
+    pub(super) fn at_first(&self) -> Self {
+        Self { scratch: None, only_settled: true, ..self.clone() }
     }
 
     /// Sets how many bytes are read at once.
@@ -185,6 +192,21 @@ impl Work<'_> {
     /// Reads everything once, straight into `out`.
     async fn at_once(&self, out: &mut dyn Outlet) -> Result<BackupReport, BackupError> {
         let before = self.moments.moment().await?;
+        match self.streamed(before.clone(), out).await {
+            Err(BackupError::Database(_))
+                if self.options.only_settled && self.moved(&before).await? =>
+            {
+                Err(BackupError::Changed)
+            }
+            other => other,
+        }
+    }
+
+    async fn streamed(
+        &self,
+        before: String,
+        out: &mut dyn Outlet,
+    ) -> Result<BackupReport, BackupError> {
         let layout = Layout::read(self.database).await?;
         let mut out = Hashed::new(out);
         let mut summary = self.summary(&layout).await?;
@@ -202,6 +224,9 @@ impl Work<'_> {
         tail(&layout, &mut out)?;
         let same = layout == Layout::read(self.database).await?;
         summary.consistent = same && before == self.moments.moment().await?;
+        if self.options.only_settled && !summary.consistent {
+            return Err(BackupError::Changed);
+        }
         summary.moment = self.named(before).filter(|_| summary.consistent);
         let bytes = out.end(&mut summary)?;
         Ok(BackupReport { summary, bytes, attempts: 1 })

@@ -34,6 +34,8 @@ pub use held::{HalfRestored, Held, folder_name, held};
 pub use keep::{Keeper, KeptDump};
 pub(crate) use layout::MARKER;
 pub use moments::{Moments, Still};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use pack::unpacked;
 pub use restore::{DumpSource, Existing, RestoreOptions, RestoreReport, restore};
 pub use restore_error::RestoreError;
 pub use seal::{Sealer, Sealing};
