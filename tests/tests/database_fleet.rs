@@ -163,6 +163,26 @@ fn many_share_the_limit_of_their_token_and_none_is_refused() {
 }
 
 #[test]
+fn workers_that_are_not_there_are_not_asked_for_their_code_one_by_one() {
+    let sandbox = fleet();
+    let _ = sandbox.db(&["up"]).exits(0);
+    // Such a column may break an insert that names none.
+    sandbox.write("web/migrations/0002_more.sql", "ALTER TABLE a ADD COLUMN more INTEGER;\n");
+    let _ = sandbox.local(&["down"]).exits(0);
+    let requests = || {
+        let log = std::fs::read_to_string(sandbox.project().join(".clodo/local/requests.jsonl"));
+        let log = log.unwrap();
+        let of = |end: &str| log.lines().filter(|line| line.contains(end)).count();
+        (of("/deployments\""), of("/workers/scripts\""))
+    };
+    let before = requests();
+    let _ = sandbox.db(&["up"]).exits(0);
+    let _ = sandbox.local(&["down"]).exits(0);
+    let after = requests();
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1));
+}
+
+#[test]
 fn where_no_state_can_be_kept_databases_are_looked_at_all_the_same() {
     let cloud = fleet();
     let _ = cloud.db(&["up"]).exits(0);
