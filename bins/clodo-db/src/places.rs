@@ -8,6 +8,7 @@ use crate::{
     report::{ApiCalls, DatabaseName},
     running::Running,
 };
+use clap::ValueEnum as _;
 use clodo::{Binder, CodeReader, DatabaseFinder, FoundDatabase, TargetDatabase};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection, Rules};
@@ -504,6 +505,8 @@ fn of_targets(
     platform: Platform,
 ) -> Result<Vec<Place>, CliError> {
     let environments = context.project.portfolio().environments();
+    let given = args.platform.and_then(|choice| choice.to_possible_value());
+    let given = given.map(|value| value.get_name().to_owned());
     let place = |database: TargetDatabase| {
         let (target, binding) = (&database.target, database.binding.as_str());
         let id = match &database.resource {
@@ -513,7 +516,9 @@ fn of_targets(
         let own = database.name.as_ref().map(ToString::to_string);
         let described = environments.get(&target.environment);
         Place {
-            name: DatabaseName::of_target(target, binding, database.shown.clone()).called(own, id),
+            name: DatabaseName::of_target(target, binding, database.shown.clone())
+                .called(own, id)
+                .on(given.clone()),
             files: Arc::clone(&database.migrations),
             records: database.records.clone(),
             folder: database.folder.clone(),

@@ -54,6 +54,9 @@ pub(crate) struct DatabaseName {
     id: Option<String>,
     file: Option<PathBuf>,
     folder: PathBuf,
+    /// Where it is, when that was said on the command line.
+    #[serde(skip)]
+    platform: Option<String>,
 }
 
 /// The database of a service, binding and customer, in whatever environment.
@@ -85,6 +88,12 @@ impl DatabaseName {
     pub(crate) fn called(mut self, name: Option<String>, id: Option<String>) -> Self {
         (self.name, self.id) = (name, id);
         self
+    }
+
+    /// On a platform that is not the portfolio's own.
+    #[must_use]
+    pub(crate) fn on(self, platform: Option<String>) -> Self {
+        Self { platform, ..self }
     }
 
     /// The id, once it is known.
@@ -127,18 +136,28 @@ impl DatabaseName {
     pub(crate) fn command(&self, words: &str) -> String {
         let mut command = format!("clodo-db {words}");
         if let Some(file) = &self.file {
-            return format!("{command} --sqlite {}", file.display());
+            return format!("{command} --sqlite {}", shell_word(&file.display().to_string()));
         }
         let mut add = |flag: &str, value: &Option<String>| {
             if let Some(value) = value {
-                command.push_str(&format!(" {flag}{value}"));
+                command.push_str(&format!(" {flag}{}", shell_word(value)));
             }
         };
         add("", &self.service);
         add("--env ", &self.environment);
         add("--customer ", &self.customer);
         add("--binding ", &self.binding);
+        add("--platform ", &self.platform);
         command
+    }
+}
+
+/// A word as a shell takes it for one.
+fn shell_word(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@%+".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -158,5 +177,21 @@ impl fmt::Display for DatabaseName {
             Some(name) => write!(f, " ({name})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_one_that_a_shell_takes_as_it_is_meant() {
+        let name = DatabaseName::of_file("it's here/a b.db".into(), PathBuf::new());
+        assert_eq!(name.command("backup"), r"clodo-db backup --sqlite 'it'\''s here/a b.db'");
+        let name = DatabaseName::of_file("data/app.db".into(), PathBuf::new());
+        assert_eq!(name.command("backup"), "clodo-db backup --sqlite data/app.db");
+        let name = DatabaseName { service: Some("web".to_owned()), ..DatabaseName::default() };
+        let name = name.on(Some("local".to_owned()));
+        assert_eq!(name.command("rewind 0-1"), "clodo-db rewind 0-1 web --platform local");
     }
 }

@@ -100,6 +100,11 @@ impl Kept {
         Self { folder, bucket: None, shown, ..self.clone() }
     }
 
+    /// In a bucket, and not on this machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.bucket.is_some()
+    }
+
     /// Where they are, as messages should show it.
     pub(crate) fn shown(&self) -> &Path {
         &self.shown

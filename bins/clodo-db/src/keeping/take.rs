@@ -101,7 +101,10 @@ async fn read_back(kept: &Kept, name: &str, report: BackupReport) -> Result<Take
         }
         let message =
             format!("{} does not read back as it was written, and was removed", shown.display());
-        let hint = "check the disk; earlier backups are as they were";
+        let hint = match kept.is_remote() {
+            true => "run it again; earlier backups are as they were",
+            false => "check the disk; earlier backups are as they were",
+        };
         return Err(CliError::new(Exit::Failed, "damaged", message).with_hint(hint));
     }
     let all = store.list().await.map_err(failed)?;
