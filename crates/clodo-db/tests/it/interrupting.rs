@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use clodo_db::{
-    BackupError, BackupOptions, Capabilities, Database, DatabaseError, DatabaseErrorKind, Existing,
-    RestoreError, RestoreOptions, Rows, SqliteDatabase, Statement, backup, compare, restore,
-    verify_text,
+    BackupError, BackupFolder, BackupOptions, Capabilities, Database, DatabaseError,
+    DatabaseErrorKind, Existing, Keeper, RestoreError, RestoreOptions, Rows, SqliteDatabase,
+    Statement, backup, compare, restore, verify_text,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -133,6 +133,38 @@ async fn what_others_write_meanwhile_is_read_again() {
 
 thread_local! {
     static AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[tokio::test]
+async fn what_others_write_while_it_goes_to_a_store_is_read_again() {
+    const SQL: &str =
+        "UPDATE a SET v = v || '!' WHERE id IN (1, 200); INSERT INTO f VALUES ('more');";
+    let mut passes = std::collections::BTreeSet::new();
+    for at in (4..36).step_by(4) {
+        let database = with_rows().await;
+        // Once on the way straight to the store, and twice more when tables are read into files.
+        let when: fn(usize) -> bool =
+            |call| AT.with(|at| [0, 45, 90].iter().any(|later| at.get() + later == call));
+        AT.with(|cell| cell.set(at));
+        let meddled = Meddled::new(&database, Meddling::Writes(when, SQL));
+        let folder = tempfile::tempdir().unwrap();
+        let store = BackupFolder::open(folder.path().join("store")).unwrap();
+        let keeper = Keeper::new(&store);
+        let options = BackupOptions::default()
+            .with_page_bytes(5_000)
+            .with_scratch(folder.path().join("scratch"));
+        let report = keeper.back_up(&meddled, &database, "a.sql.zst", &options).await.unwrap();
+        assert!(report.summary.consistent && report.attempts > 1, "at {at}: {report:?}");
+        passes.insert(report.attempts);
+        assert_eq!(keeper.verify("a.sql.zst").await.unwrap(), report.summary, "at {at}");
+        let again = SqliteDatabase::in_memory().await.unwrap();
+        let kept = keeper.dump("a.sql.zst");
+        restore(&again, &kept, &RestoreOptions::default()).await.unwrap();
+        assert_eq!(compare(&database, &again).await.unwrap(), [], "at {at}");
+        let left = std::fs::read_dir(folder.path().join("store")).unwrap().count();
+        assert_eq!(left, 1, "nothing is left of the first way");
+    }
+    assert!(passes.len() > 1, "some are read into files more than once: {passes:?}");
 }
 
 #[tokio::test]
