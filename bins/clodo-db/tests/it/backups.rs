@@ -2,7 +2,7 @@
 
 use crate::Folder;
 use serde_json::{Value, json};
-use std::fs;
+use std::{fs, path::Path};
 
 const APP: [&str; 2] = ["--sqlite", "app.db"];
 
@@ -121,6 +121,24 @@ fn a_person_reads_what_is_kept_and_what_went() {
 }
 
 #[test]
+fn backups_of_the_first_versions_are_listed_and_restored() {
+    let folder = folder();
+    folder.run(&with(&["backup"]), 0);
+    let listed = folder.json(&with(&["backups"]), 0);
+    let kept = folder.path().join(listed["databases"][0]["path"].as_str().unwrap());
+    // Gzipped, with one row in its table `t`.
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/db_dumps/gzip");
+    fs::copy(old, kept.join("app-000000000000001.sql.gz")).unwrap();
+    let listed = folder.json(&with(&["backups"]), 0);
+    let backups = listed["databases"][0]["backups"].as_array().unwrap().clone();
+    assert_eq!(backups.len(), 2);
+    assert_eq!(backups[0]["name"], "app-000000000000001.sql.gz");
+    folder.run(&with(&["restore", "app-000000000000001.sql.gz", "--over", "--yes"]), 0);
+    let found: i64 = folder.database().query_row("SELECT x FROM t", [], |row| row.get(0)).unwrap();
+    assert_eq!(found, 1);
+}
+
+#[test]
 fn a_file_that_is_gone_comes_back_and_one_that_is_there_is_filled() {
     let folder = folder();
     folder.run(&with(&["backup"]), 0);
@@ -208,7 +226,7 @@ fn a_folder_that_may_not_be_written_is_told() {
     let (_, said) = folder.run(&with(&["backup", "--to", "file/within"]), 1);
     assert!(said.contains("hint:"), "{said}");
     folder.run(&with(&["backup", "--to", "kept"]), 0);
-    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder.path().join("kept")), 0o700);
 }
 
