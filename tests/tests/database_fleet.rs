@@ -162,6 +162,46 @@ fn many_share_the_limit_of_their_token_and_none_is_refused() {
     assert_eq!(refused, 0);
 }
 
+/// How many calls of the API a run made.
+fn calls(run: Run) -> u64 {
+    let calls = run.exits(0).json()["api_calls"].clone();
+    calls["reads"].as_u64().unwrap() + calls["writes"].as_u64().unwrap()
+}
+
+/// A look, a bookmark, and one call for each file; beside that a listing of the databases.
+#[test]
+fn a_database_costs_a_call_for_each_file_and_two() {
+    let sandbox = fleet();
+    let _ = sandbox.db(&["up"]).exits(0);
+    let idle = calls(sandbox.db(&["up", "--json"]));
+    assert_eq!(idle, 1 + CUSTOMERS.len() as u64);
+    for n in 2..7 {
+        let text = format!("INSERT INTO a (n) VALUES ({n});\n");
+        sandbox.write(&format!("web/migrations/{n:04}_n.sql"), text);
+    }
+    let busy = calls(sandbox.db(&["up", "--json"]));
+    assert_eq!(busy, 1 + CUSTOMERS.len() as u64 * (1 + 1 + 5));
+}
+
+/// Which version of it gets requests, and what that is.
+#[test]
+fn a_deployed_worker_costs_two_calls_more() {
+    let sandbox = fleet();
+    let code = "export default { async fetch(_, env) {\n  \
+                await env.DB.prepare(\"SELECT id FROM a\").all(); return new Response(\"ok\"); } };\n";
+    sandbox.write("web/index.js", code);
+    let _ = sandbox.deploy(&["deploy", "--platform", "local", "--yes"]).exits(0);
+    for n in 3..7 {
+        let text = format!("ALTER TABLE a ADD COLUMN c{n} DEFAULT {n};\n");
+        sandbox.write(&format!("web/migrations/{n:04}_n.sql"), text);
+    }
+    let allowed = "-- clodo:allow drop-column nobody reads it\nALTER TABLE a DROP COLUMN n;\n";
+    sandbox.write("web/migrations/0002_drop.sql", allowed);
+    let busy = calls(sandbox.db(&["up", "--json"]));
+    // One listing of the databases, one of the Workers.
+    assert_eq!(busy, 1 + 1 + CUSTOMERS.len() as u64 * (1 + 1 + 2 + 5));
+}
+
 #[test]
 fn workers_that_are_not_there_are_not_asked_for_their_code_one_by_one() {
     let sandbox = fleet();

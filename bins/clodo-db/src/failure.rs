@@ -99,6 +99,10 @@ pub(crate) fn of_migrate(place: &str, error: MigrateError) -> CliError {
             let message = format!("{place}: {error}");
             hinted(CliError::new(Exit::Refused, "half_restored", message), hint.as_deref())
         }
+        MigrateError::Overtaken { .. } => {
+            let message = format!("{place}: {error}");
+            hinted(CliError::new(Exit::Refused, "overtaken", message), hint.as_deref())
+        }
         MigrateError::Unknown(_) => {
             hinted(CliError::usage(format!("{place}: {error}")), hint.as_deref())
         }

@@ -267,7 +267,7 @@ fn a_file_is_migrated_with_a_backup_and_taken_back() {
     app.db: 1 to take back
 
     -- 0002_b.sql
-    INSERT INTO "clodo_migrations" (name, sha256) SELECT 'not the last migration: ' || '0002_b.sql', NULL WHERE (SELECT name FROM "d1_migrations" ORDER BY id DESC LIMIT 1) IS NOT '0002_b.sql';
+    INSERT INTO "clodo_migrations" (name, sha256) SELECT 'not the last migration', NULL WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_clodo_restore') OR (SELECT name FROM "d1_migrations" ORDER BY id DESC LIMIT 1) IS NOT '0002_b.sql';
     DELETE FROM "d1_migrations" WHERE name = '0002_b.sql';
     DELETE FROM "clodo_migrations" WHERE name = '0002_b.sql';
     DROP TABLE u;

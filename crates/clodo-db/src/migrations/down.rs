@@ -4,14 +4,11 @@ use super::{
     pending::PlannedMigration,
     protect::{Protected, protect},
     rebuild::Rebuild,
+    records::Records,
     status::Status,
-    up::{MigrateError, Migrator, SUMS, drops},
+    up::{MigrateError, Migrator, drops},
 };
-use crate::{
-    error::DatabaseError,
-    identifier::{literal, quoted},
-    statement::Statement,
-};
+use crate::{error::DatabaseError, identifier::quoted, statement::Statement};
 use std::path::Path;
 
 /// The folder within that of the migrations whose files take them back: `down/0003_stock.sql` takes
@@ -94,7 +91,7 @@ impl Migrator<'_> {
         if reversals.is_empty() {
             return Ok(Vec::new());
         }
-        let (_, ready) = self.recorded().await?;
+        let ready = self.recorded().await?.ready;
         let mut schema = self.schema().await?;
         let mut planned = Vec::new();
         for (at, Reversal { name, file }) in reversals.iter().enumerate() {
@@ -117,7 +114,7 @@ impl Migrator<'_> {
     /// have.
     pub async fn revert(&self, reversal: &Reversal) -> Result<Vec<Rebuild>, MigrateError> {
         let Reversal { name, file } = reversal;
-        let (_, ready) = self.recorded().await?;
+        let ready = self.recorded().await?.ready;
         let (sql, rebuilds) = match drops(file) {
             false => (file.sql.clone(), Vec::new()),
             true => {
@@ -129,7 +126,7 @@ impl Migrator<'_> {
         let script = format!("{}{sql}", self.forget(name, ready));
         let Err(source) = self.database().script(&script).await else { return Ok(rebuilds) };
         // After a lost answer the database knows.
-        if let Ok((applied, true)) = self.recorded().await
+        if let Ok(Records { applied, ready: true, .. }) = self.recorded().await
             && source.may_have_happened()
             && applied.iter().all(|done| done.name != *name)
         {
@@ -146,16 +143,5 @@ impl Migrator<'_> {
         let sql = format!("SELECT applied_at FROM {} WHERE name = ?", quoted(&self.records));
         let rows = self.database().query(&Statement::new(sql).bind(name)).await?;
         Ok(rows.rows.first().and_then(|row| row.first()?.as_text().map(str::to_owned)))
-    }
-
-    /// Forgets a migration, and fails when it is not the last one: its checksum must not be nothing.
-    fn forget(&self, name: &str, ready: bool) -> String {
-        let tables = if ready { String::new() } else { self.tables() };
-        let (records, sums, name) = (quoted(&self.records), quoted(SUMS), literal(name));
-        format!(
-            "{tables}INSERT INTO {sums} (name, sha256) SELECT 'not the last migration: ' || {name}, NULL \
-             WHERE (SELECT name FROM {records} ORDER BY id DESC LIMIT 1) IS NOT {name};\n\
-             DELETE FROM {records} WHERE name = {name};\nDELETE FROM {sums} WHERE name = {name};\n"
-        )
     }
 }

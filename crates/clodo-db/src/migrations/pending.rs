@@ -4,6 +4,7 @@ use super::{
     lint::lint_on,
     protect::{Refusal, Trial, Tried},
     rebuild::Rebuild,
+    records::Seen,
     running::{CodeCheck, RunningCode, check_code, may_break_code},
     schema::Schema,
     status::Status,
@@ -40,8 +41,7 @@ pub struct AppliedFile {
 pub struct Pending<'a> {
     migrator: &'a Migrator<'a>,
     files: std::vec::IntoIter<&'a MigrationFile>,
-    /// Both tables of records are there.
-    ready: bool,
+    seen: Seen,
 }
 
 impl Pending<'_> {
@@ -63,8 +63,8 @@ impl Pending<'_> {
             db.operation.name = "MIGRATE",
             db.operation.parameter.file = file.name
         );
-        let rebuilds = self.migrator.apply(file, self.ready).instrument(span).await?;
-        self.ready = true;
+        let rebuilds = self.migrator.apply(file, &self.seen).instrument(span).await?;
+        self.seen.behind(file);
         Ok(Some(AppliedFile { name: file.name.clone(), rebuilds }))
     }
 }
@@ -77,10 +77,16 @@ pub struct Look<'f> {
     pub status: Status,
     pending: Vec<&'f MigrationFile>,
     schema: Schema,
-    ready: bool,
+    seen: Seen,
 }
 
 impl Look<'_> {
+    /// What [`Migrator::resume`] goes on from.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
     /// What the pending files have to say, as [`lint_on`](crate::lint_on) finds it.
     #[must_use]
     pub fn findings(&self, capabilities: &Capabilities) -> Vec<Finding> {
@@ -105,7 +111,7 @@ impl Look<'_> {
     /// # Errors
     /// When a file is refused.
     pub fn plan(&self, migrator: &Migrator<'_>) -> Result<Vec<PlannedMigration>, Refusal> {
-        migrator.plan_on(self.schema.clone(), &self.pending, self.ready)
+        migrator.plan_on(self.schema.clone(), &self.pending, self.seen.clone())
     }
 }
 
@@ -115,13 +121,21 @@ impl Migrator<'_> {
     /// # Errors
     /// When files and database disagree, or the database cannot be read.
     pub async fn begin<'a>(&'a self, files: &'a Migrations) -> Result<Pending<'a>, MigrateError> {
-        let (applied, ready) = self.recorded().await?;
-        let status = Status::of(files, &applied);
+        let records = self.recorded().await?;
+        let status = Status::of(files, &records.applied);
         if !status.problems.is_empty() {
             return Err(MigrateError::Problems(status.problems));
         }
-        let files = pending(files, &status);
-        Ok(Pending { migrator: self, files: files.into_iter(), ready })
+        Ok(self.resume(files, records.seen(status.pending().map(str::to_owned).collect())))
+    }
+
+    /// The same for a database that was looked at before, without another look: a file whose database
+    /// is not as it was seen is not applied ([`MigrateError::Overtaken`]).
+    #[must_use]
+    pub fn resume<'a>(&'a self, files: &'a Migrations, seen: Seen) -> Pending<'a> {
+        let lacks = |file: &&MigrationFile| seen.pending.contains(&file.name);
+        let files: Vec<&MigrationFile> = files.files().iter().filter(lacks).collect();
+        Pending { migrator: self, files: files.into_iter(), seen }
     }
 
     /// Works out what [`Migrator::up`] would do, file by file; nothing is written.
@@ -136,27 +150,27 @@ impl Migrator<'_> {
         look.plan(self).map_err(MigrateError::Refused)
     }
 
-    /// Reads what is needed to judge the files that are pending: two queries, one when nothing is.
+    /// Reads what is needed to judge the files that are pending, in one query.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn look<'f>(&self, files: &'f Migrations) -> Result<Look<'f>, MigrateError> {
-        let (applied, ready) = self.recorded().await?;
-        let status = Status::of(files, &applied);
+        let records = match files.files().last() {
+            Some(last) => self.recorded_before(&last.name).await?,
+            None => self.recorded().await?,
+        };
+        let status = Status::of(files, &records.applied);
         let disagree = !status.problems.is_empty();
         let pending = if disagree { Vec::new() } else { pending(files, &status) };
-        let schema = match pending.is_empty() {
-            true => Schema::default(),
-            false => self.schema().await?,
-        };
-        Ok(Look { status, pending, schema, ready })
+        let seen = records.seen(pending.iter().map(|file| file.name.clone()).collect());
+        Ok(Look { status, pending, schema: records.schema, seen })
     }
 
     fn plan_on(
         &self,
         mut schema: Schema,
         files: &[&MigrationFile],
-        mut ready: bool,
+        mut seen: Seen,
     ) -> Result<Vec<PlannedMigration>, Refusal> {
         let mut planned = Vec::new();
         schema.records.clone_from(&self.records);
@@ -164,10 +178,9 @@ impl Migrator<'_> {
         for file in files {
             let Tried { sql, rebuilds, .. } = trial.protect(file)?;
             let sql = if drops(file) { sql } else { file.sql.clone() };
-            let tables = if ready { String::new() } else { self.tables() };
-            let sql = format!("{tables}{}{sql}", self.record(file));
+            let sql = format!("{}{sql}", self.head(file, &seen));
             planned.push(PlannedMigration { name: file.name.clone(), sql, rebuilds });
-            ready = true;
+            seen.behind(file);
         }
         Ok(planned)
     }

@@ -3,7 +3,10 @@ use super::{
     protect::{Refusal, protect},
     replay::Replay,
 };
-use crate::{database::Database, error::DatabaseError, statement::Statement, value::Value};
+use crate::{
+    database::Database, error::DatabaseError, identifier::literal, statement::Statement,
+    value::Value,
+};
 
 /// Something that a schema holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,18 @@ pub struct SchemaObject {
     pub table: String,
     /// The statement that makes it.
     pub sql: String,
+}
+
+impl SchemaObject {
+    /// Out of a kind, a name, a table and a statement; none when one of them is none.
+    pub(super) fn of(values: impl IntoIterator<Item = Value>) -> Option<Self> {
+        let mut texts = values.into_iter().map(|value| match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        });
+        let mut next = || texts.next().flatten();
+        Some(Self { kind: next()?, name: next()?, table: next()?, sql: next()? })
+    }
 }
 
 /// What a database holds, without its rows; SQLite's, D1's and Clodo's own tables are left out.
@@ -39,20 +54,16 @@ impl Schema {
     /// # Errors
     /// When the database cannot be read.
     pub async fn read(database: &dyn Database, records: &str) -> Result<Self, DatabaseError> {
-        let sql = format!(
-            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} \
-             AND name <> ? ORDER BY rowid"
-        );
-        let rows = database.query(&Statement::new(sql).bind(records)).await?;
-        let objects = rows.rows.into_iter().filter_map(|row| {
-            let mut texts = row.into_iter().filter_map(|value| match value {
-                Value::Text(text) => Some(text),
-                _ => None,
-            });
-            let (kind, name) = (texts.next()?, texts.next()?);
-            Some(SchemaObject { kind, name, table: texts.next()?, sql: texts.next()? })
-        });
-        Ok(Self::of(objects, records))
+        let listed = Self::listed(records);
+        let sql = format!("SELECT type, name, tbl_name, sql FROM {listed} ORDER BY rowid");
+        let rows = database.query(&Statement::new(sql)).await?;
+        Ok(Self::of(rows.rows.into_iter().filter_map(SchemaObject::of), records))
+    }
+
+    /// Where all that is part of one is listed: what comes behind `FROM`.
+    pub(super) fn listed(records: &str) -> String {
+        let records = literal(records);
+        format!("sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} AND name <> {records}")
     }
 
     /// The schema that a file of `CREATE` statements describes.

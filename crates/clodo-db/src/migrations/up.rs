@@ -1,27 +1,20 @@
 use super::{
     down::DOWN,
-    file::{AppliedMigration, Checksum, MigrationFile},
+    file::{AppliedMigration, MigrationFile},
     folder::Migrations,
     meaning::{Meaning, steps},
     protect::{Refusal, protect},
     rebuild::Rebuild,
+    records::{RECORDS, SUMS, Seen, sum},
     schema::Schema,
     status::{Problem, Status},
 };
 use crate::{
-    backup::MARKER,
     database::Database,
-    error::{DatabaseError, DatabaseErrorKind},
+    error::DatabaseError,
     identifier::{literal, quoted},
-    statement::Statement,
-    value::Value,
 };
 use std::path::PathBuf;
-
-/// Wrangler's table of applied migrations.
-pub const RECORDS: &str = "d1_migrations";
-/// The table beside it, with what was in each file.
-pub(crate) const SUMS: &str = "clodo_migrations";
 
 /// Brings a database up to date.
 ///
@@ -62,6 +55,14 @@ pub enum MigrateError {
     /// A restore into the database did not come to its end.
     #[error("the database is half restored")]
     HalfRestored,
+    /// Somebody else migrated the database after it was looked at.
+    #[error("could not apply {}: {} was applied meanwhile", .path.display(), .last.as_deref().unwrap_or("nothing"))]
+    Overtaken {
+        /// The file that was not applied.
+        path: PathBuf,
+        /// The last migration that the database has now.
+        last: Option<String>,
+    },
     /// A file would lose rows, or does not fit the schema.
     #[error(transparent)]
     Refused(Refusal),
@@ -99,6 +100,9 @@ impl MigrateError {
                 let hint = "run the restore or sync that was stopped again: it goes on";
                 Some(hint.to_owned())
             }
+            Self::Overtaken { .. } => {
+                Some("run the same command again: it looks at the database anew".to_owned())
+            }
             Self::Unknown(_) => Some("`status` lists all".to_owned()),
             _ => None,
         }
@@ -128,7 +132,7 @@ impl<'d> Migrator<'d> {
     /// # Errors
     /// When it cannot be read.
     pub async fn applied(&self) -> Result<Vec<AppliedMigration>, MigrateError> {
-        Ok(self.recorded().await?.0)
+        Ok(self.recorded().await?.applied)
     }
 
     /// How files and database compare.
@@ -175,8 +179,9 @@ impl<'d> Migrator<'d> {
         let known = files.files();
         let end = known.iter().position(|file| file.name == last);
         let end = end.ok_or_else(|| MigrateError::Unknown(last.to_owned()))?;
-        let (applied, _) = self.recorded().await?;
-        let is_new = |file: &&MigrationFile| applied.iter().all(|done| done.name != file.name);
+        let records = self.recorded().await?;
+        let is_new =
+            |file: &&MigrationFile| records.applied.iter().all(|done| done.name != file.name);
         let new: Vec<&MigrationFile> = known[..=end].iter().filter(is_new).collect();
         let mut script = self.tables();
         for file in &new {
@@ -222,60 +227,36 @@ impl<'d> Migrator<'d> {
         written.map_err(|source| MigrateError::Database { doing, source })
     }
 
-    /// What was applied, and whether both tables are there. The usual way costs one query.
-    pub(super) async fn recorded(&self) -> Result<(Vec<AppliedMigration>, bool), MigrateError> {
-        let (records, sums) = (quoted(&self.records), quoted(SUMS));
-        let half = format!(
-            "(SELECT count(*) AS half FROM sqlite_master WHERE name = {}) h",
-            literal(MARKER)
-        );
-        let both = format!(
-            "SELECT r.name, s.sha256, h.half FROM {half} LEFT JOIN {records} r ON 1 \
-             LEFT JOIN {sums} s ON s.name = r.name ORDER BY r.id"
-        );
-        let only = format!(
-            "SELECT r.name, NULL, h.half FROM {half} LEFT JOIN {records} r ON 1 ORDER BY r.id"
-        );
-        let none = format!("SELECT NULL, NULL, h.half FROM {half}");
-        for (sql, ready) in [(both, true), (only, false), (none, false)] {
-            match self.database.query(&Statement::new(sql)).await {
-                Ok(rows) => {
-                    let half = rows.rows.first().and_then(|row| row.get(2)?.as_integer());
-                    if half != Some(0) {
-                        return Err(MigrateError::HalfRestored);
-                    }
-                    return Ok((rows.rows.into_iter().filter_map(applied).collect(), ready));
-                }
-                Err(error) if is_missing_table(&error) => {}
-                Err(source) => {
-                    let doing = "read which migrations the database has";
-                    return Err(MigrateError::Database { doing, source });
-                }
-            }
-        }
-        Ok((Vec::new(), false))
-    }
-
+    /// Applies a file on records that are as they were seen.
     pub(super) async fn apply(
         &self,
         file: &MigrationFile,
-        ready: bool,
+        seen: &Seen,
     ) -> Result<Vec<Rebuild>, MigrateError> {
-        let (script, rebuilds) = self.request(file, ready).await?;
+        let (sql, rebuilds) = self.protected(file).await?;
+        let script = format!("{}{sql}", self.head(file, seen));
         let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
         // After a lost answer, or when somebody else was faster, the database knows.
-        let (applied, _) = self.recorded().await.unwrap_or_default();
-        let is_it = |done: &AppliedMigration| {
-            done.name == file.name && done.checksum == Some(file.checksum)
+        let path = file.path.clone();
+        let records = match self.recorded().await {
+            Ok(records) => records,
+            Err(MigrateError::HalfRestored) => return Err(MigrateError::HalfRestored),
+            Err(_) => return Err(MigrateError::Failed { path, source }),
         };
-        if applied.iter().any(is_it) {
+        if records.has(file) {
             return Ok(rebuilds);
         }
-        Err(MigrateError::Failed { path: file.path.clone(), source })
+        match records.last() {
+            last if last != seen.last() => {
+                Err(MigrateError::Overtaken { path, last: last.map(str::to_owned) })
+            }
+            _ => Err(MigrateError::Failed { path, source }),
+        }
     }
 
     /// All that applies a file, as one transaction, and which tables it makes anew. The schema is read
-    /// only when the file can lose rows. `ready` says that both tables of records are there.
+    /// only when the file can lose rows. `ready` says that both tables of records are there. It fails
+    /// in a database that is half restored by then.
     ///
     /// # Errors
     /// When the file is refused, or the schema cannot be read.
@@ -284,43 +265,22 @@ impl<'d> Migrator<'d> {
         file: &MigrationFile,
         ready: bool,
     ) -> Result<(String, Vec<Rebuild>), MigrateError> {
-        let (sql, rebuilds) = match drops(file) {
-            false => (file.sql.clone(), Vec::new()),
-            true => {
-                let schema = self.schema().await?;
-                let protected = protect(&schema, file).map_err(MigrateError::Refused)?;
-                (protected.sql, protected.rebuilds)
-            }
-        };
+        let (sql, rebuilds) = self.protected(file).await?;
         let tables = if ready { String::new() } else { self.tables() };
-        Ok((format!("{tables}{}{sql}", self.record(file)), rebuilds))
+        Ok((format!("{tables}{}{}{sql}", self.whole(), self.record(file)), rebuilds))
     }
 
-    pub(super) fn tables(&self) -> String {
-        let (records, sums) = (quoted(&self.records), quoted(SUMS));
-        format!(
-            "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
-             name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
-             CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
-        )
+    async fn protected(
+        &self,
+        file: &MigrationFile,
+    ) -> Result<(String, Vec<Rebuild>), MigrateError> {
+        if !drops(file) {
+            return Ok((file.sql.clone(), Vec::new()));
+        }
+        let schema = self.schema().await?;
+        let protected = protect(&schema, file).map_err(MigrateError::Refused)?;
+        Ok((protected.sql, protected.rebuilds))
     }
-
-    pub(super) fn record(&self, file: &MigrationFile) -> String {
-        let (records, name) = (quoted(&self.records), literal(&file.name));
-        format!("INSERT INTO {records} (name) VALUES ({name});\n{}", sum(file))
-    }
-}
-
-fn sum(file: &MigrationFile) -> String {
-    let (sums, name) = (quoted(SUMS), literal(&file.name));
-    format!("INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n", file.checksum)
-}
-
-fn applied(row: Vec<Value>) -> Option<AppliedMigration> {
-    let mut values = row.into_iter();
-    let Value::Text(name) = values.next()? else { return None };
-    let checksum: Option<Checksum> = values.next()?.as_text().and_then(|text| text.parse().ok());
-    Some(AppliedMigration { name, checksum })
 }
 
 /// Whether a file needs to be looked at with the schema of the database.
@@ -345,9 +305,4 @@ pub(super) fn drops(file: &MigrationFile) -> bool {
             };
             steps.iter().any(|step| hazard(&step.meaning))
         })
-}
-
-/// A database that is new, or wrangler's own, lacks one table or both.
-fn is_missing_table(error: &DatabaseError) -> bool {
-    matches!(error.kind(), DatabaseErrorKind::Sql) && error.message().contains("no such table")
 }

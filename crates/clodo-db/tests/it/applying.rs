@@ -178,3 +178,66 @@ async fn what_is_half_restored_is_left_alone() {
     database.script("DROP TABLE _clodo_restore;").await.unwrap();
     migrator.up(&all).await.unwrap();
 }
+
+/// Between a look and the first file, and between two files.
+#[tokio::test]
+async fn what_is_not_as_it_was_seen_is_left_alone() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let texts = [("1.sql", "CREATE TABLE a (x);"), ("2.sql", "INSERT INTO a VALUES (2);")];
+    let (first, ours) = (files(&texts[..1]), files(&texts));
+    let theirs = files(&[texts[0], ("3.sql", "INSERT INTO a VALUES (3);")]);
+    let seen_empty = migrator.look(&ours).await.unwrap().seen().clone();
+    migrator.up(&first).await.unwrap();
+    let seen = migrator.look(&ours).await.unwrap().seen().clone();
+    migrator.up(&theirs).await.unwrap();
+
+    let overtaken = migrator.resume(&ours, seen).next().await.unwrap_err();
+    assert_eq!(overtaken.to_string(), "could not apply m/2.sql: 3.sql was applied meanwhile");
+    let mut late = migrator.resume(&ours, seen_empty);
+    // Somebody else was faster with the same file.
+    assert_eq!(late.next().await.unwrap().unwrap().name, "1.sql");
+    let overtaken = late.next().await.unwrap_err();
+    assert!(matches!(overtaken, MigrateError::Overtaken { .. }), "{overtaken:?}");
+    assert_eq!(rows(&database, "SELECT x FROM a").await, [[3.into()]]);
+    assert_eq!(rows(&database, "SELECT count(*) FROM d1_migrations").await, [[2.into()]]);
+}
+
+#[tokio::test]
+async fn a_restore_that_begins_after_the_look_is_left_alone() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let all = files(&[("1.sql", "CREATE TABLE a (x);"), ("2.sql", "CREATE TABLE b (x);")]);
+    let mut pending = migrator.begin(&all).await.unwrap();
+    pending.next().await.unwrap();
+    let mark = "CREATE TABLE _clodo_restore (sha256, done);";
+    database.script(mark).await.unwrap();
+    let refused = pending.next().await.unwrap_err();
+    assert!(matches!(refused, MigrateError::HalfRestored), "{refused:?}");
+    let (request, _) = migrator.request(&all.files()[1], true).await.unwrap();
+    database.script(&request).await.unwrap_err();
+    assert_eq!(
+        rows(&database, "SELECT name FROM sqlite_master WHERE name = 'b'").await,
+        [[Value::Null]; 0]
+    );
+}
+
+/// The schema comes with the records, and only where something is pending.
+#[tokio::test]
+async fn a_look_finds_the_schema_that_files_are_pending_for() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database).with_records("my \"own\"");
+    let texts = [("1.sql", "CREATE TABLE a (x); CREATE INDEX i ON a (x);"), ("2.sql", "SELECT 1;")];
+    let (first, both) = (files(&texts[..1]), files(&texts));
+    database.script("CREATE TABLE b (y)").await.unwrap();
+    let may_break = files(&[("1.sql", "ALTER TABLE b DROP COLUMN y;")]);
+    assert!(migrator.look(&may_break).await.unwrap().may_break_code(), "without any records");
+    migrator.up(&first).await.unwrap();
+    assert_eq!(migrator.look(&first).await.unwrap().plan(&migrator).unwrap(), []);
+    let spoiling = files(&[texts[0], ("2.sql", "ALTER TABLE a DROP COLUMN x;")]);
+    assert!(migrator.look(&spoiling).await.unwrap().may_break_code());
+    let seen = migrator.look(&both).await.unwrap().seen().clone();
+    let mut pending = migrator.resume(&both, seen);
+    assert_eq!(pending.next().await.unwrap().unwrap().name, "2.sql");
+    assert!(pending.next().await.unwrap().is_none());
+}

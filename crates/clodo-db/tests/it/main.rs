@@ -19,5 +19,4 @@ mod reverting;
 mod roundtrips;
 mod running;
 mod seam;
-mod tracing_spans;
 mod transactions;

@@ -51,9 +51,11 @@ pub(crate) async fn run(
     let keep = |at: usize| args.backup.then(|| places.kept(session, global, at));
     let kept: Vec<Option<Kept>> = (0..places.all.len()).map(keep).collect();
     let (all, maker) = places.maker();
-    let jobs = all.iter_mut().zip(&mut report.databases).zip(kept).enumerate();
+    let seen = checked.into_iter().map(|one| one.seen);
+    let jobs = all.iter_mut().zip(&mut report.databases).zip(kept).zip(seen).enumerate();
     let jobs = jobs.filter(|(at, _)| which.contains(at));
-    let jobs = jobs.map(|(_, ((place, row), kept))| Job { place, row, kept }).collect();
+    let job = |(_, (((place, row), kept), seen))| Job { place, row, kept, seen };
+    let jobs = jobs.map(job).collect();
     let done = Fleet::new(session, maker).run(jobs, args.at_once.concurrency).await;
     conclude(session, &places, args, report, done.err())
 }

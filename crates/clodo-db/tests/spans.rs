@@ -1,7 +1,10 @@
-use crate::applying::files;
+//! What is traced. A process of its own: whether anybody listens to a span is decided once for all
+//! threads.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use clodo_db::{
-    BackupOptions, Database as _, Migrator, RestoreOptions, SqliteDatabase, Statement,
-    Transactional as _, backup, restore,
+    BackupOptions, Database as _, MigrationFile, Migrations, Migrator, RestoreOptions,
+    SqliteDatabase, Statement, Transactional as _, backup, restore,
 };
 use std::{
     io,
@@ -35,7 +38,8 @@ async fn traced() -> String {
         .finish();
     let guard = tracing::subscriber::set_default(subscriber);
     let database = SqliteDatabase::in_memory().await.unwrap();
-    let all = files(&[("1.sql", "CREATE TABLE t (x); INSERT INTO t VALUES ('hunter-one');")]);
+    let sql = "CREATE TABLE t (x); INSERT INTO t VALUES ('hunter-one');";
+    let all = Migrations::new(vec![MigrationFile::new("1.sql", "m/1.sql", sql)]).unwrap();
     Migrator::new(&database).up(&all).await.unwrap();
     let put = Statement::new("INSERT INTO t VALUES (?, 'hunter-two')").bind("hunter-three");
     database.batch(std::slice::from_ref(&put)).await.unwrap_err();

@@ -1,0 +1,207 @@
+//! What a database says of its migrations, and the statements that write it.
+
+use super::{
+    file::{AppliedMigration, Checksum, MigrationFile},
+    schema::{Schema, SchemaObject},
+    up::{MigrateError, Migrator},
+};
+use crate::{
+    backup::MARKER,
+    error::{DatabaseError, DatabaseErrorKind},
+    identifier::{literal, quoted},
+    statement::{Rows, Statement},
+    value::Value,
+};
+
+/// Wrangler's table of applied migrations.
+pub const RECORDS: &str = "d1_migrations";
+/// The table beside it, with what was in each file.
+pub(crate) const SUMS: &str = "clodo_migrations";
+
+/// What a database was found to have; files are applied on it as long as it is so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Both tables of records are there.
+    pub(super) ready: bool,
+    /// The last migration that it has.
+    pub(super) last: Option<String>,
+    /// The names of the files that it lacks.
+    pub(super) pending: Vec<String>,
+}
+
+impl Seen {
+    pub(super) fn last(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// The same behind one more file.
+    pub(super) fn behind(&mut self, file: &MigrationFile) {
+        self.ready = true;
+        self.last = Some(file.name.clone());
+    }
+}
+
+/// The records of a database.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// In the order in which they were applied.
+    pub(super) applied: Vec<AppliedMigration>,
+    /// Both tables are there.
+    pub(super) ready: bool,
+    /// What else it holds, where that was asked for.
+    pub(super) schema: Schema,
+}
+
+impl Records {
+    pub(super) fn last(&self) -> Option<&str> {
+        self.applied.last().map(|done| done.name.as_str())
+    }
+
+    /// Whether a file was applied as it is.
+    pub(super) fn has(&self, file: &MigrationFile) -> bool {
+        let sum = Some(file.checksum);
+        self.applied.iter().any(|done| done.name == file.name && done.checksum == sum)
+    }
+
+    pub(super) fn seen(&self, pending: Vec<String>) -> Seen {
+        Seen { ready: self.ready, last: self.last().map(str::to_owned), pending }
+    }
+}
+
+impl Migrator<'_> {
+    /// What was applied, and whether both tables are there. The usual way costs one query.
+    pub(super) async fn recorded(&self) -> Result<Records, MigrateError> {
+        self.read(|_| String::new()).await
+    }
+
+    /// The same, and the schema when the migration `last` was not applied, out of the same query.
+    pub(super) async fn recorded_before(&self, last: &str) -> Result<Records, MigrateError> {
+        let (records, name) = (quoted(&self.records), literal(last));
+        self.read(|there| {
+            let objects = Schema::listed(&self.records);
+            let lacks = match there {
+                true => format!(" AND NOT EXISTS (SELECT 1 FROM {records} WHERE name = {name})"),
+                false => String::new(),
+            };
+            format!(
+                " UNION ALL SELECT 1, rowid, NULL, NULL, NULL, type, name, tbl_name, sql \
+                 FROM {objects}{lacks}"
+            )
+        })
+        .await
+    }
+
+    /// Reads the records, and what `also` adds to the query; it is told whether there is a table of
+    /// them.
+    async fn read(&self, also: impl Fn(bool) -> String) -> Result<Records, MigrateError> {
+        let (records, sums) = (quoted(&self.records), quoted(SUMS));
+        let half = format!("(SELECT {} AS half) h", is_half());
+        let rest = format!("h.half, NULL, NULL, NULL, NULL FROM {half}");
+        let joined = format!("LEFT JOIN {records} r ON 1");
+        let both = format!(
+            "SELECT 0, r.id, r.name, s.sha256, {rest} {joined} LEFT JOIN {sums} s ON s.name = r.name"
+        );
+        let only = format!("SELECT 0, r.id, r.name, NULL, {rest} {joined}");
+        let none = format!("SELECT 0, NULL, NULL, NULL, {rest}");
+        for (sql, ready, there) in [(both, true, true), (only, false, true), (none, false, false)] {
+            let sql = format!("{sql}{} ORDER BY 1, 2", also(there));
+            match self.database().query(&Statement::new(sql)).await {
+                Ok(rows) => return self.found(rows, ready),
+                Err(error) if is_missing_table(&error) => {}
+                Err(source) => {
+                    let doing = "read which migrations the database has";
+                    return Err(MigrateError::Database { doing, source });
+                }
+            }
+        }
+        Ok(Records::default())
+    }
+
+    fn found(&self, rows: Rows, ready: bool) -> Result<Records, MigrateError> {
+        let half = rows.rows.first().and_then(|row| row.get(4)?.as_integer());
+        if half != Some(0) {
+            return Err(MigrateError::HalfRestored);
+        }
+        let (mut applied, mut objects) = (Vec::new(), Vec::new());
+        for row in rows.rows {
+            let mut values = row.into_iter().skip(2);
+            applied.extend(applied_migration(&mut values));
+            objects.extend(SchemaObject::of(values));
+        }
+        Ok(Records { applied, ready, schema: Schema::of(objects, &self.records) })
+    }
+
+    pub(super) fn tables(&self) -> String {
+        let (records, sums) = (quoted(&self.records), quoted(SUMS));
+        format!(
+            "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
+             name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+             CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
+        )
+    }
+
+    /// What comes before a file's own statements. It fails unless the records are as they were seen.
+    pub(super) fn head(&self, file: &MigrationFile, seen: &Seen) -> String {
+        let tables = if seen.ready { String::new() } else { self.tables() };
+        let last = seen.last().map_or_else(|| "NULL".to_owned(), literal);
+        let moved = format!("({}) IS NOT {last}", self.newest());
+        let guard = fail_when("not as it was seen", &format!("{} OR {moved}", is_half()));
+        format!("{tables}{guard}{}", self.record(file))
+    }
+
+    /// Fails in a database that is half restored.
+    pub(super) fn whole(&self) -> String {
+        fail_when("half restored", &is_half())
+    }
+
+    pub(super) fn record(&self, file: &MigrationFile) -> String {
+        let (records, name) = (quoted(&self.records), literal(&file.name));
+        format!("INSERT INTO {records} (name) VALUES ({name});\n{}", sum(file))
+    }
+
+    /// Forgets a migration, and fails when it is not the last one.
+    pub(super) fn forget(&self, name: &str, ready: bool) -> String {
+        let tables = if ready { String::new() } else { self.tables() };
+        let (records, sums, name) = (quoted(&self.records), quoted(SUMS), literal(name));
+        let other = format!("({}) IS NOT {name}", self.newest());
+        let guard = fail_when("not the last migration", &format!("{} OR {other}", is_half()));
+        format!(
+            "{tables}{guard}DELETE FROM {records} WHERE name = {name};\n\
+             DELETE FROM {sums} WHERE name = {name};\n"
+        )
+    }
+
+    fn newest(&self) -> String {
+        format!("SELECT name FROM {} ORDER BY id DESC LIMIT 1", quoted(&self.records))
+    }
+}
+
+/// Whether a restore did not come to its end.
+fn is_half() -> String {
+    format!("EXISTS (SELECT 1 FROM sqlite_master WHERE name = {})", literal(MARKER))
+}
+
+/// A statement that fails when a condition holds: a checksum must not be nothing.
+fn fail_when(why: &str, condition: &str) -> String {
+    let (sums, why) = (quoted(SUMS), literal(why));
+    format!("INSERT INTO {sums} (name, sha256) SELECT {why}, NULL WHERE {condition};\n")
+}
+
+pub(super) fn sum(file: &MigrationFile) -> String {
+    let (sums, name) = (quoted(SUMS), literal(&file.name));
+    format!("INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n", file.checksum)
+}
+
+/// Takes a name, a checksum and the mark of a half restored database; no migration when there is no
+/// name.
+fn applied_migration(values: &mut impl Iterator<Item = Value>) -> Option<AppliedMigration> {
+    let (name, sum, _half) = (values.next()?, values.next()?, values.next()?);
+    let Value::Text(name) = name else { return None };
+    let checksum: Option<Checksum> = sum.as_text().and_then(|text| text.parse().ok());
+    Some(AppliedMigration { name, checksum })
+}
+
+/// A database that is new, or wrangler's own, lacks one table or both.
+fn is_missing_table(error: &DatabaseError) -> bool {
+    matches!(error.kind(), DatabaseErrorKind::Sql) && error.message().contains("no such table")
+}
