@@ -115,7 +115,7 @@ pub use migrations::{
     AppliedFile, AppliedMigration, Back, Checksum, ChecksumError, CodeCheck, ComposeError,
     Composed, DOWN, FolderError, Look, MigrateError, MigrationFile, Migrations, Migrator, Pending,
     PlannedMigration, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal,
-    RunningCode, Schema, SchemaDrift, SchemaDriftKind, SchemaObject, Seen, Standing, Status,
+    RunningCode, Schema, SchemaDrift, SchemaDriftKind, SchemaObject, Standing, Status, UpPlan,
     UpReport, check_code, compose, lint, lint_on, may_break_code, only_reads, protect, replay,
 };
 pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};

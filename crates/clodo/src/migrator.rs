@@ -114,7 +114,14 @@ impl Migrator for D1Migrator {
         let is_it = |done: &AppliedMigration| {
             done.name == file.name && done.checksum.is_none_or(|known| known == file.checksum)
         };
-        if applied.iter().any(is_it) { Ok(()) } else { Err(failed(doing)(error)) }
+        if applied.iter().any(is_it) {
+            return Ok(());
+        }
+        // Of a database that somebody began to restore after the gate had looked at it.
+        if let Err(half @ MigrateError::HalfRestored) = migrator.applied().await {
+            return Err(unapplied(&doing, half));
+        }
+        Err(failed(doing)(error))
     }
 
     async fn bookmark(&self, database: &MigrationTarget) -> Result<Option<String>, PlatformError> {

@@ -270,7 +270,11 @@ fn a_file_is_migrated_with_a_backup_and_taken_back() {
     INSERT INTO "clodo_migrations" (name, sha256) SELECT 'not the last migration', NULL WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_clodo_restore') OR (SELECT name FROM "d1_migrations" ORDER BY id DESC LIMIT 1) IS NOT '0002_b.sql';
     DELETE FROM "d1_migrations" WHERE name = '0002_b.sql';
     DELETE FROM "clodo_migrations" WHERE name = '0002_b.sql';
+    CREATE TABLE "_clodo_proofs" (p0 CONSTRAINT "clodo: the schema has changed since it was read: run it again" CHECK (p0));
+    INSERT INTO "_clodo_proofs" (p0) SELECT (SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND name NOT LIKE '/_clodo/_%' ESCAPE '/' AND name <> 'clodo_migrations' AND name <> 'd1_migrations') = 2;
+    INSERT INTO "_clodo_proofs" (p0) SELECT (SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND name NOT LIKE '/_clodo/_%' ESCAPE '/' AND name <> 'clodo_migrations' AND name <> 'd1_migrations' AND (type, name, sql) IN (VALUES ('table', 't', 'CREATE TABLE t (x)'), ('table', 'u', 'CREATE TABLE u (y)'))) = 2;
     DROP TABLE u;
+    DROP TABLE "_clodo_proofs";
     "#);
     let (down, said) = folder.run(&with(&["down", "--yes"]), 0);
     insta::assert_snapshot!(steady(&(down + &said)), @r"

@@ -26,6 +26,15 @@ pub struct PlannedMigration {
     pub rebuilds: Vec<Rebuild>,
 }
 
+/// What becomes of all files that are pending, on a database that is as it was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpPlan {
+    /// File by file.
+    pub files: Vec<PlannedMigration>,
+    seen: Seen,
+}
+
 /// A file that was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,6 +50,8 @@ pub struct AppliedFile {
 pub struct Pending<'a> {
     migrator: &'a Migrator<'a>,
     files: std::vec::IntoIter<&'a MigrationFile>,
+    /// What was worked out for them before, if it was.
+    planned: std::vec::IntoIter<PlannedMigration>,
     seen: Seen,
 }
 
@@ -63,7 +74,9 @@ impl Pending<'_> {
             db.operation.name = "MIGRATE",
             db.operation.parameter.file = file.name
         );
-        let rebuilds = self.migrator.apply(file, &self.seen).instrument(span).await?;
+        let planned = self.planned.next().map(|planned| (planned.sql, planned.rebuilds));
+        let applied = self.migrator.apply(file, &self.seen, planned);
+        let rebuilds = applied.instrument(span).await?;
         self.seen.behind(file);
         Ok(Some(AppliedFile { name: file.name.clone(), rebuilds }))
     }
@@ -81,12 +94,6 @@ pub struct Look<'f> {
 }
 
 impl Look<'_> {
-    /// What [`Migrator::resume`] goes on from.
-    #[must_use]
-    pub fn seen(&self) -> &Seen {
-        &self.seen
-    }
-
     /// What the pending files have to say, as [`lint_on`](crate::lint_on) finds it.
     #[must_use]
     pub fn findings(&self, capabilities: &Capabilities) -> Vec<Finding> {
@@ -110,7 +117,7 @@ impl Look<'_> {
     ///
     /// # Errors
     /// When a file is refused.
-    pub fn plan(&self, migrator: &Migrator<'_>) -> Result<Vec<PlannedMigration>, Refusal> {
+    pub fn plan(&self, migrator: &Migrator<'_>) -> Result<UpPlan, Refusal> {
         migrator.plan_on(self.schema.clone(), &self.pending, self.seen.clone())
     }
 }
@@ -126,23 +133,28 @@ impl Migrator<'_> {
         if !status.problems.is_empty() {
             return Err(MigrateError::Problems(status.problems));
         }
-        Ok(self.resume(files, records.seen(status.pending().map(str::to_owned).collect())))
+        let (files, planned) = (pending(files, &status).into_iter(), Vec::new().into_iter());
+        Ok(Pending { migrator: self, files, planned, seen: records.seen() })
     }
 
-    /// The same for a database that was looked at before, without another look: a file whose database
-    /// is not as it was seen is not applied ([`MigrateError::Overtaken`]).
+    /// Carries a plan for these files out, statement by statement as it is: without another look at the
+    /// database, and not if somebody else migrated it meanwhile ([`MigrateError::Overtaken`]). Where
+    /// only its schema is another one, a file is tried anew on that.
     #[must_use]
-    pub fn resume<'a>(&'a self, files: &'a Migrations, seen: Seen) -> Pending<'a> {
-        let lacks = |file: &&MigrationFile| seen.pending.contains(&file.name);
-        let files: Vec<&MigrationFile> = files.files().iter().filter(lacks).collect();
-        Pending { migrator: self, files: files.into_iter(), seen }
+    pub fn carry_out<'a>(&'a self, files: &'a Migrations, plan: UpPlan) -> Pending<'a> {
+        let file = |planned: &PlannedMigration| {
+            files.files().iter().find(|file| file.name == planned.name)
+        };
+        let of_plan: Vec<&MigrationFile> = plan.files.iter().filter_map(file).collect();
+        let (files, planned) = (of_plan.into_iter(), plan.files.into_iter());
+        Pending { migrator: self, files, planned, seen: plan.seen }
     }
 
     /// Works out what [`Migrator::up`] would do, file by file; nothing is written.
     ///
     /// # Errors
     /// When files and database disagree, the database cannot be read, or a file is refused.
-    pub async fn plan(&self, files: &Migrations) -> Result<Vec<PlannedMigration>, MigrateError> {
+    pub async fn plan(&self, files: &Migrations) -> Result<UpPlan, MigrateError> {
         let look = self.look(files).await?;
         if !look.status.problems.is_empty() {
             return Err(MigrateError::Problems(look.status.problems));
@@ -162,7 +174,7 @@ impl Migrator<'_> {
         let status = Status::of(files, &records.applied);
         let disagree = !status.problems.is_empty();
         let pending = if disagree { Vec::new() } else { pending(files, &status) };
-        let seen = records.seen(pending.iter().map(|file| file.name.clone()).collect());
+        let seen = records.seen();
         Ok(Look { status, pending, schema: records.schema, seen })
     }
 
@@ -170,19 +182,20 @@ impl Migrator<'_> {
         &self,
         mut schema: Schema,
         files: &[&MigrationFile],
-        mut seen: Seen,
-    ) -> Result<Vec<PlannedMigration>, Refusal> {
-        let mut planned = Vec::new();
+        seen: Seen,
+    ) -> Result<UpPlan, Refusal> {
+        let mut plan = UpPlan { files: Vec::with_capacity(files.len()), seen };
+        let mut seen = plan.seen.clone();
         schema.records.clone_from(&self.records);
         let mut trial = Trial::on(schema);
         for file in files {
             let Tried { sql, rebuilds, .. } = trial.protect(file)?;
             let sql = if drops(file) { sql } else { file.sql.clone() };
             let sql = format!("{}{sql}", self.head(file, &seen));
-            planned.push(PlannedMigration { name: file.name.clone(), sql, rebuilds });
+            plan.files.push(PlannedMigration { name: file.name.clone(), sql, rebuilds });
             seen.behind(file);
         }
-        Ok(planned)
+        Ok(plan)
     }
 }
 

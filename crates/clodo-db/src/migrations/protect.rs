@@ -3,7 +3,8 @@ use super::{
     meaning::{Meaning, NoSql, Step, steps},
     rebuild::{Open, Rebuild},
     replay::{Replay, said},
-    schema::{FOREIGN, Schema},
+    schema::Schema,
+    up::is_hazard,
 };
 use crate::identifier::literal;
 use clodo_sqlite::rusqlite;
@@ -103,9 +104,9 @@ impl Trial {
             work.step(&mut script, at).map_err(|failed| failed.at(file, step))?;
         }
         let rebuilds = work.rebuilds;
-        let sql = match rebuilds.is_empty() {
-            true => script.out.join("\n"),
-            false => script.guarded(&self.schema),
+        let sql = match steps.iter().any(|step| is_hazard(&step.meaning)) {
+            true => script.guarded(&self.schema, !rebuilds.is_empty()),
+            false => script.out.join("\n"),
         };
         let mut after = replay.schema().map_err(|error| {
             let message = format!("the schema that it makes cannot be read: {}", said(&error).0);
@@ -210,13 +211,17 @@ impl Script<'_> {
 
     /// Lets everything fail if a condition does not hold at this point.
     pub(super) fn prove(&mut self, what: &str, condition: &str) {
-        let column = format!("p{}", self.proofs.len());
-        self.proofs.push(what.to_owned());
-        self.out.push(format!("INSERT INTO {PROOFS} ({column}) SELECT {condition};"));
+        let known = self.proofs.iter().position(|one| one == what);
+        let at = known.unwrap_or_else(|| {
+            self.proofs.push(what.to_owned());
+            self.proofs.len() - 1
+        });
+        self.out.push(format!("INSERT INTO {PROOFS} (p{at}) SELECT {condition};"));
     }
 
-    /// All of it, with the proofs, on the schema for which it was made.
-    fn guarded(mut self, schema: &Schema) -> String {
+    /// All of it, with the proofs, on the schema for which it was made. `defers` the references, which
+    /// do not hold while a table is made anew.
+    fn guarded(mut self, schema: &Schema, defers: bool) -> String {
         let inner = std::mem::take(&mut self.out);
         self.same_schema(schema);
         let guards = std::mem::take(&mut self.out);
@@ -225,10 +230,11 @@ impl Script<'_> {
             format!("p{at} CONSTRAINT \"{name}\" CHECK (p{at})")
         };
         let tables: Vec<String> = self.proofs.iter().enumerate().map(column).collect();
-        let mut all = vec![
-            "PRAGMA defer_foreign_keys = ON;".to_owned(),
-            format!("CREATE TABLE {PROOFS} ({});", tables.join(", ")),
-        ];
+        let mut all = Vec::new();
+        if defers {
+            all.push("PRAGMA defer_foreign_keys = ON;".to_owned());
+        }
+        all.push(format!("CREATE TABLE {PROOFS} ({});", tables.join(", ")));
         all.extend(guards);
         all.extend(inner);
         all.push(format!("DROP TABLE {PROOFS};"));
@@ -237,12 +243,9 @@ impl Script<'_> {
 
     /// Somebody may have changed the schema since it was read.
     fn same_schema(&mut self, schema: &Schema) {
-        const WHAT: &str = "the schema has changed since it was read: run it again";
         let count = schema.objects.len();
-        let records = literal(&schema.records);
-        let all =
-            format!("FROM sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} AND name <> {records}");
-        self.prove(WHAT, &format!("(SELECT count(*) {all}) = {count}"));
+        let all = format!("FROM {}", Schema::listed(&schema.records));
+        self.prove(OTHER_SCHEMA, &format!("(SELECT count(*) {all}) = {count}"));
         let (mut chunk, mut size) = (Vec::new(), 0);
         let mut chunks = Vec::new();
         for object in &schema.objects {
@@ -263,7 +266,7 @@ impl Script<'_> {
         for chunk in chunks.into_iter().filter(|chunk| !chunk.is_empty()) {
             let (count, rows) = (chunk.len(), chunk.join(", "));
             self.prove(
-                WHAT,
+                OTHER_SCHEMA,
                 &format!(
                     "(SELECT count(*) {all} AND (type, name, sql) IN (VALUES {rows})) = {count}"
                 ),
@@ -272,6 +275,8 @@ impl Script<'_> {
     }
 }
 
+/// What a file says that was tried on another schema than it finds.
+pub(super) const OTHER_SCHEMA: &str = "the schema has changed since it was read: run it again";
 /// Where proofs are given: a value that is not true breaks the constraint of its column, and the
 /// transaction with it.
 const PROOFS: &str = "\"_clodo_proofs\"";

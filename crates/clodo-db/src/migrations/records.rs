@@ -18,15 +18,13 @@ pub const RECORDS: &str = "d1_migrations";
 /// The table beside it, with what was in each file.
 pub(crate) const SUMS: &str = "clodo_migrations";
 
-/// What a database was found to have; files are applied on it as long as it is so.
+/// How the records of a database were found; files are applied as long as they are so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Both tables of records are there.
-    pub(super) ready: bool,
-    /// The last migration that it has.
-    pub(super) last: Option<String>,
-    /// The names of the files that it lacks.
-    pub(super) pending: Vec<String>,
+pub(super) struct Seen {
+    /// Both tables are there.
+    ready: bool,
+    /// The last migration that was applied.
+    last: Option<String>,
 }
 
 impl Seen {
@@ -63,8 +61,8 @@ impl Records {
         self.applied.iter().any(|done| done.name == file.name && done.checksum == sum)
     }
 
-    pub(super) fn seen(&self, pending: Vec<String>) -> Seen {
-        Seen { ready: self.ready, last: self.last().map(str::to_owned), pending }
+    pub(super) fn seen(&self) -> Seen {
+        Seen { ready: self.ready, last: self.last().map(str::to_owned) }
     }
 }
 

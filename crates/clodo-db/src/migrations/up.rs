@@ -3,7 +3,7 @@ use super::{
     file::{AppliedMigration, MigrationFile},
     folder::Migrations,
     meaning::{Meaning, steps},
-    protect::{Refusal, protect},
+    protect::{OTHER_SCHEMA, Refusal, protect},
     rebuild::Rebuild,
     records::{RECORDS, SUMS, Seen, sum},
     schema::Schema,
@@ -227,29 +227,48 @@ impl<'d> Migrator<'d> {
         written.map_err(|source| MigrateError::Database { doing, source })
     }
 
-    /// Applies a file on records that are as they were seen.
+    /// Applies a file on records that are as they were seen, by the statements that were worked out for
+    /// it, if they were.
     pub(super) async fn apply(
         &self,
         file: &MigrationFile,
         seen: &Seen,
+        mut planned: Option<(String, Vec<Rebuild>)>,
     ) -> Result<Vec<Rebuild>, MigrateError> {
-        let (sql, rebuilds) = self.protected(file).await?;
-        let script = format!("{}{sql}", self.head(file, seen));
-        let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
-        // After a lost answer, or when somebody else was faster, the database knows.
-        let path = file.path.clone();
-        let records = match self.recorded().await {
-            Ok(records) => records,
-            Err(MigrateError::HalfRestored) => return Err(MigrateError::HalfRestored),
-            Err(_) => return Err(MigrateError::Failed { path, source }),
-        };
-        if records.has(file) {
-            return Ok(rebuilds);
-        }
-        match records.last() {
-            last if last != seen.last() => {
-                Err(MigrateError::Overtaken { path, last: last.map(str::to_owned) })
+        loop {
+            let was_planned = planned.is_some();
+            let (script, rebuilds) = match planned.take() {
+                Some(planned) => planned,
+                None => {
+                    let (sql, rebuilds) = self.protected(file).await?;
+                    (format!("{}{sql}", self.head(file, seen)), rebuilds)
+                }
+            };
+            let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
+            let tried_on_another = source.message().contains(OTHER_SCHEMA);
+            match self.after_failure(file, seen, source).await {
+                Ok(()) => return Ok(rebuilds),
+                // Or two SQLites write the same change of a schema in different words.
+                Err(MigrateError::Failed { .. }) if was_planned && tried_on_another => {}
+                Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// After a lost answer, or when somebody else was faster, the database knows what happened.
+    async fn after_failure(
+        &self,
+        file: &MigrationFile,
+        seen: &Seen,
+        source: DatabaseError,
+    ) -> Result<(), MigrateError> {
+        let path = file.path.clone();
+        match self.recorded().await {
+            Ok(records) if records.has(file) => Ok(()),
+            Ok(records) if records.last() != seen.last() => {
+                Err(MigrateError::Overtaken { path, last: records.last().map(str::to_owned) })
+            }
+            Err(MigrateError::HalfRestored) => Err(MigrateError::HalfRestored),
             _ => Err(MigrateError::Failed { path, source }),
         }
     }
@@ -287,22 +306,21 @@ impl<'d> Migrator<'d> {
 pub(super) fn drops(file: &MigrationFile) -> bool {
     let steps = steps(&file.sql);
     // What is no SQL is refused with its place.
-    steps.is_err()
-        || steps.is_ok_and(|steps| {
-            let hazard = |meaning: &Meaning| {
-                !matches!(
-                    meaning,
-                    Meaning::CreateTable { .. }
-                        | Meaning::CreateIndex { .. }
-                        | Meaning::CreateTrigger { .. }
-                        | Meaning::AddColumn { .. }
-                        | Meaning::Rename { .. }
-                        | Meaning::Insert { replaces: false, .. }
-                        | Meaning::Update { replaces: false, .. }
-                        | Meaning::Schema
-                        | Meaning::Other
-                )
-            };
-            steps.iter().any(|step| hazard(&step.meaning))
-        })
+    steps.is_err() || steps.is_ok_and(|steps| steps.iter().any(|step| is_hazard(&step.meaning)))
+}
+
+/// Whether what a statement does to rows depends on the schema.
+pub(super) fn is_hazard(meaning: &Meaning) -> bool {
+    !matches!(
+        meaning,
+        Meaning::CreateTable { .. }
+            | Meaning::CreateIndex { .. }
+            | Meaning::CreateTrigger { .. }
+            | Meaning::AddColumn { .. }
+            | Meaning::Rename { .. }
+            | Meaning::Insert { replaces: false, .. }
+            | Meaning::Update { replaces: false, .. }
+            | Meaning::Schema
+            | Meaning::Other
+    )
 }

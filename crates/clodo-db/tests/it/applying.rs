@@ -149,7 +149,7 @@ async fn a_plan_is_what_would_run_and_writes_nothing() {
     all.push(MigrationFile::new("0003_c.sql", "m/0003_c.sql", rebuild));
     let all = Migrations::new(all).unwrap();
 
-    let plan = migrator.plan(&all).await.unwrap();
+    let plan = migrator.plan(&all).await.unwrap().files;
     assert_eq!(migrator.status(&all).await.unwrap().pending().count(), 2, "nothing ran");
     assert_eq!((plan.len(), plan[1].rebuilds[0].keeps.as_slice()), (2, &["c".to_owned()][..]));
     for planned in &plan {
@@ -187,17 +187,17 @@ async fn what_is_not_as_it_was_seen_is_left_alone() {
     let texts = [("1.sql", "CREATE TABLE a (x);"), ("2.sql", "INSERT INTO a VALUES (2);")];
     let (first, ours) = (files(&texts[..1]), files(&texts));
     let theirs = files(&[texts[0], ("3.sql", "INSERT INTO a VALUES (3);")]);
-    let seen_empty = migrator.look(&ours).await.unwrap().seen().clone();
+    let early = migrator.plan(&ours).await.unwrap();
     migrator.up(&first).await.unwrap();
-    let seen = migrator.look(&ours).await.unwrap().seen().clone();
+    let late = migrator.plan(&ours).await.unwrap();
     migrator.up(&theirs).await.unwrap();
 
-    let overtaken = migrator.resume(&ours, seen).next().await.unwrap_err();
+    let overtaken = migrator.carry_out(&ours, late).next().await.unwrap_err();
     assert_eq!(overtaken.to_string(), "could not apply m/2.sql: 3.sql was applied meanwhile");
-    let mut late = migrator.resume(&ours, seen_empty);
+    let mut early = migrator.carry_out(&ours, early);
     // Somebody else was faster with the same file.
-    assert_eq!(late.next().await.unwrap().unwrap().name, "1.sql");
-    let overtaken = late.next().await.unwrap_err();
+    assert_eq!(early.next().await.unwrap().unwrap().name, "1.sql");
+    let overtaken = early.next().await.unwrap_err();
     assert!(matches!(overtaken, MigrateError::Overtaken { .. }), "{overtaken:?}");
     assert_eq!(rows(&database, "SELECT x FROM a").await, [[3.into()]]);
     assert_eq!(rows(&database, "SELECT count(*) FROM d1_migrations").await, [[2.into()]]);
@@ -233,11 +233,11 @@ async fn a_look_finds_the_schema_that_files_are_pending_for() {
     let may_break = files(&[("1.sql", "ALTER TABLE b DROP COLUMN y;")]);
     assert!(migrator.look(&may_break).await.unwrap().may_break_code(), "without any records");
     migrator.up(&first).await.unwrap();
-    assert_eq!(migrator.look(&first).await.unwrap().plan(&migrator).unwrap(), []);
+    assert_eq!(migrator.look(&first).await.unwrap().plan(&migrator).unwrap().files, []);
     let spoiling = files(&[texts[0], ("2.sql", "ALTER TABLE a DROP COLUMN x;")]);
     assert!(migrator.look(&spoiling).await.unwrap().may_break_code());
-    let seen = migrator.look(&both).await.unwrap().seen().clone();
-    let mut pending = migrator.resume(&both, seen);
+    let plan = migrator.plan(&both).await.unwrap();
+    let mut pending = migrator.carry_out(&both, plan);
     assert_eq!(pending.next().await.unwrap().unwrap().name, "2.sql");
     assert!(pending.next().await.unwrap().is_none());
 }

@@ -209,6 +209,36 @@ async fn a_schema_that_changes_meanwhile_is_noticed_before_rows_move() {
     assert_eq!(rows(&database, "SELECT count(*) FROM late").await, [[1.into()]]);
 }
 
+#[tokio::test]
+async fn a_plan_for_another_schema_is_worked_out_anew() {
+    let more =
+        "CREATE TABLE late (p REFERENCES parent ON DELETE CASCADE); INSERT INTO late VALUES (1);";
+    let database = with(SCHEMA).await;
+    let migrator = Migrator::new(&database);
+    let all = files(&[("1.sql", REBUILD)]);
+    let plan = migrator.plan(&all).await.unwrap();
+    database.script(more).await.unwrap();
+    let applied = migrator.carry_out(&all, plan).next().await.unwrap().unwrap();
+    assert!(applied.rebuilds[0].keeps.contains(&"late".to_owned()), "{applied:?}");
+    assert_eq!(rows(&database, "SELECT count(*) FROM late").await, [[1.into()]]);
+
+    let database =
+        with("CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1);").await;
+    let migrator = Migrator::new(&database);
+    for dropping in [
+        "-- clodo:allow drop-table it is old\nDROP TABLE parent",
+        "DELETE FROM parent WHERE id = 1",
+    ] {
+        let all = files(&[("1.sql", dropping)]);
+        let plan = migrator.plan(&all).await.unwrap();
+        database.script(more).await.unwrap();
+        let refused = migrator.carry_out(&all, plan).next().await.unwrap_err();
+        assert!(matches!(refused, MigrateError::Refused(_)), "{refused:?}");
+        assert_eq!(rows(&database, "SELECT count(*) FROM late").await, [[1.into()]]);
+        database.script("DROP TABLE late").await.unwrap();
+    }
+}
+
 /// What people try instead, in a transaction with foreign keys on: the reason for what is done here.
 #[tokio::test]
 async fn neither_deferring_nor_renaming_keeps_the_children() {

@@ -5,7 +5,7 @@ use crate::{
     running::{CodeDocument, Running},
 };
 use clodo_cli::CliError;
-use clodo_db::{MigrateError, PlannedMigration, Seen, SqliteDatabase};
+use clodo_db::{MigrateError, SqliteDatabase, UpPlan};
 use clodo_types::Finding;
 use std::sync::Arc;
 
@@ -13,10 +13,8 @@ use std::sync::Arc;
 pub(crate) struct Checked {
     /// Whether it is there.
     pub(crate) exists: bool,
-    /// How it was found.
-    pub(crate) seen: Seen,
     /// What would run.
-    pub(crate) plan: Vec<PlannedMigration>,
+    pub(crate) plan: UpPlan,
     /// What the files have to say.
     pub(crate) findings: Vec<Finding>,
     /// How many files are pending.
@@ -67,8 +65,7 @@ async fn on_live(
     let look = migrator.look(&place.files).await.map_err(of_migrate)?;
     let mut checked = Checked {
         exists: true,
-        seen: look.seen().clone(),
-        plan: Vec::new(),
+        plan: UpPlan::default(),
         findings: Vec::new(),
         pending: 0,
         code: None,

@@ -7,7 +7,7 @@ use crate::{
     places::{Maker, Place},
 };
 use clodo_cli::{CliError, Exit, Session};
-use clodo_db::Seen;
+use clodo_db::UpPlan;
 use futures_util::{StreamExt as _, stream};
 use std::{
     collections::BTreeSet,
@@ -22,8 +22,8 @@ pub(super) struct Job<'a> {
     pub(super) row: &'a mut Row,
     /// Where it is backed up before.
     pub(super) kept: Option<Kept>,
-    /// How it was found.
-    pub(super) seen: Seen,
+    /// What is to run.
+    pub(super) plan: UpPlan,
 }
 
 /// What all jobs share.
@@ -97,7 +97,7 @@ impl<'a> Fleet<'a> {
         }
         let migrator = place.migrator(&opened);
         let of_migrate = |error| failure::of_migrate(&place.shown(), error);
-        let mut pending = migrator.resume(&place.files, std::mem::take(&mut job.seen));
+        let mut pending = migrator.carry_out(&place.files, std::mem::take(&mut job.plan));
         let line = ui.progress(place.shown());
         while let Some(file) = pending.peek() {
             let name = file.name.clone();

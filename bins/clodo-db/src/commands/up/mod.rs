@@ -28,14 +28,15 @@ pub(crate) async fn run(
     for code in tried {
         session.ui.say(&code.text());
     }
-    let mut report = UpReport::new(&places, &checked);
+    let mut report = UpReport::new(&places, &mut checked, args.dry_run);
     if let Some(refused) = refused(session, &mut checked, &mut report) {
         return conclude(session, &places, args, report, Some(refused));
     }
     if args.dry_run {
         return conclude(session, &places, args, report, None);
     }
-    let which: Vec<usize> = (0..checked.len()).filter(|at| !checked[*at].plan.is_empty()).collect();
+    let which: Vec<usize> =
+        (0..checked.len()).filter(|at| !checked[*at].plan.files.is_empty()).collect();
     if which.is_empty() {
         return conclude(session, &places, args, report, None);
     }
@@ -44,17 +45,17 @@ pub(crate) async fn run(
     if let Err(refused) = allowed {
         return conclude(session, &places, args, report, Some(refused));
     }
-    let files: usize = checked.iter().map(|one| one.plan.len()).sum();
+    let files: usize = checked.iter().map(|one| one.plan.files.len()).sum();
     let doing = format!("Apply {}", counted(files, "migration"));
     places.confirm(session, &which, &doing, args.yes)?;
     let which: BTreeSet<usize> = which.into_iter().collect();
     let keep = |at: usize| args.backup.then(|| places.kept(session, global, at));
     let kept: Vec<Option<Kept>> = (0..places.all.len()).map(keep).collect();
     let (all, maker) = places.maker();
-    let seen = checked.into_iter().map(|one| one.seen);
-    let jobs = all.iter_mut().zip(&mut report.databases).zip(kept).zip(seen).enumerate();
+    let plans = checked.into_iter().map(|one| one.plan);
+    let jobs = all.iter_mut().zip(&mut report.databases).zip(kept).zip(plans).enumerate();
     let jobs = jobs.filter(|(at, _)| which.contains(at));
-    let job = |(_, (((place, row), kept), seen))| Job { place, row, kept, seen };
+    let job = |(_, (((place, row), kept), plan))| Job { place, row, kept, plan };
     let jobs = jobs.map(job).collect();
     let done = Fleet::new(session, maker).run(jobs, args.at_once.concurrency).await;
     conclude(session, &places, args, report, done.err())
@@ -89,7 +90,7 @@ fn conclude(
     mut report: UpReport,
     failed: Option<CliError>,
 ) -> Result<Exit, CliError> {
-    report.settle(places, args.dry_run);
+    report.settle(places);
     let partly = report.databases.iter().any(|one| !one.applied.is_empty());
     let failed = failed.map(|error| failure::after_a_part(error, partly));
     let document = UpDocument::new(&report, args.dry_run, places.calls(), failed.as_ref());

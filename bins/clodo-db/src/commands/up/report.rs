@@ -1,7 +1,7 @@
 use super::check::Checked;
 use crate::{
     commands::backup::BackupRow,
-    places::Places,
+    places::{Place, Places},
     report::{ApiCalls, DatabaseName, FORMAT},
     running::CodeDocument,
 };
@@ -55,8 +55,6 @@ pub(super) struct Row {
     code: Option<CodeDocument>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) plan: Vec<PlanDocument>,
-    #[serde(skip)]
-    planned: Vec<PlannedMigration>,
 }
 
 /// A table that is made anew.
@@ -99,10 +97,11 @@ impl PlanDocument {
 }
 
 impl UpReport {
-    pub(super) fn new(places: &Places<'_>, checked: &[Checked]) -> Self {
-        let row = |(place, checked): (&crate::places::Place, &Checked)| Row {
+    /// What is known before anything runs; of a dry run, all statements too.
+    pub(super) fn new(places: &Places<'_>, checked: &mut [Checked], dry_run: bool) -> Self {
+        let row = |(place, checked): (&Place, &mut Checked)| Row {
             name: place.name.clone(),
-            fate: match (checked.is_refused(), checked.plan.is_empty()) {
+            fate: match (checked.is_refused(), checked.plan.files.is_empty()) {
                 (true, _) => Fate::Refused,
                 (_, true) => Fate::Unchanged,
                 (_, false) => Fate::Pending,
@@ -111,26 +110,25 @@ impl UpReport {
             bookmark: None,
             saved: None,
             applied: Vec::new(),
-            pending: Vec::new(),
+            pending: checked.plan.files.iter().map(|file| file.name.clone()).collect(),
             rebuilds: Vec::new(),
             code: checked.code.clone(),
-            plan: Vec::new(),
-            planned: checked.plan.clone(),
+            plan: match dry_run {
+                true => {
+                    std::mem::take(&mut checked.plan.files).into_iter().map(Into::into).collect()
+                }
+                false => Vec::new(),
+            },
         };
         let databases = places.all.iter().zip(checked).map(row).collect();
         Self { databases, findings: Vec::new() }
     }
 
     /// Works out what is left to apply.
-    pub(super) fn settle(&mut self, places: &Places<'_>, dry_run: bool) {
+    pub(super) fn settle(&mut self, places: &Places<'_>) {
         for (row, place) in self.databases.iter_mut().zip(&places.all) {
             row.name = place.name.clone();
-            let planned = std::mem::take(&mut row.planned);
-            let left = planned.iter().filter(|one| !row.applied.contains(&one.name));
-            row.pending = left.map(|one| one.name.clone()).collect();
-            if dry_run {
-                row.plan = planned.into_iter().map(PlanDocument::from).collect();
-            }
+            row.pending.retain(|name| !row.applied.contains(name));
         }
     }
 
