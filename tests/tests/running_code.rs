@@ -99,6 +99,37 @@ fn what_the_deployed_worker_still_asks_for_is_not_taken_away() {
     let _ = db(&sandbox, &["up", "--yes"]).exits(0);
 }
 
+/// A service that is not deployed this time still runs with the database.
+#[test]
+fn a_deployment_looks_at_the_code_of_all_who_bind_the_database() {
+    let sandbox = Sandbox::empty();
+    let portfolio = "[portfolio]\nname = \"two\"\nplatform = \"local\"\n[accounts.main]\n\
+        [environments.development]\n[services.shop]\npath = \"shop\"\n\
+        [services.reports]\npath = \"reports\"\n";
+    sandbox.write("clodo.toml", portfolio);
+    sandbox.write("shop/wrangler.toml", CONFIG);
+    sandbox.write("shop/index.js", READS_NAMES);
+    sandbox.write("shop/migrations/0001_first.sql", FIRST);
+    let reports =
+        CONFIG.replacen("shop", "reports", 1) + "migrations_dir = \"../shop/migrations\"\n";
+    sandbox.write("reports/wrangler.toml", reports);
+    sandbox.write("reports/index.js", READS_BORN);
+    let _ = deploy(&sandbox).exits(0);
+    sandbox.write("shop/migrations/0002_contract.sql", CONTRACTS);
+    let alone = ["deploy", "shop", "--platform", "local", "--yes", "--json"];
+    let refused = sandbox.deploy(&alone).exits(3).json();
+    let findings = refused["findings"].as_array().expect("findings");
+    let [finding] = &findings[..] else { panic!("{refused:#}") };
+    let message = finding["message"].as_str().expect("a message");
+    assert!(message.starts_with("the deployed service reports in development runs"), "{message}");
+
+    // Another service's config that cannot be read hides what that service runs, and nothing else.
+    sandbox.write("reports/wrangler.toml", "name = 1\n");
+    let noted = sandbox.deploy(&alone).exits(0).json();
+    let findings = noted["findings"].as_array().expect("findings");
+    assert!(findings.iter().any(|one| one["rule"] == "running-code-unread"), "{noted:#}");
+}
+
 #[test]
 fn a_break_is_allowed_with_a_reason() {
     let sandbox = shop();

@@ -11,7 +11,7 @@ use std::{
 const UNNAMED: &str = "development";
 
 /// A portfolio on disk: a folder with a `clodo.toml`, or one with only a wrangler config.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Project {
     root: PathBuf,
     shown: PathBuf,

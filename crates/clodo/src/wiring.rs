@@ -12,6 +12,7 @@ use crate::{
     verifier::HealthProbe,
 };
 use clodo_cf_api::Client;
+use clodo_config::Platform;
 use clodo_http::HttpService;
 use clodo_orchestrator::{DeployContext, Ports};
 use clodo_saga::StateStore;
@@ -49,9 +50,9 @@ impl Wiring<'_> {
     #[must_use]
     pub fn context(&self, loaded: &mut Loaded) -> DeployContext {
         let secrets = Arc::new(std::mem::take(&mut loaded.secrets));
-        let patience = match self.connection.style {
-            UrlStyle::Localhost { .. } => PATIENCE.0,
-            UrlStyle::Public => PATIENCE.1,
+        let (patience, kind) = match self.connection.style {
+            UrlStyle::Localhost { .. } => (PATIENCE.0, Platform::Local),
+            UrlStyle::Public => (PATIENCE.1, Platform::Cloudflare),
         };
         let accounts = self.connection.accounts.clone();
         let style = self.connection.style;
@@ -83,7 +84,7 @@ impl Wiring<'_> {
         cx.liveness = liveness;
         let promotion = PromotionGate::new(Arc::clone(self.state) as _, portfolio);
         cx.gates = vec![
-            Arc::new(MigrationGate::new(platform)),
+            Arc::new(MigrationGate::new(platform).within(self.project.clone(), kind)),
             Arc::new(promotion),
             Arc::new(SecretGate::new(secrets)),
         ];

@@ -168,7 +168,7 @@ impl Migrator<'_> {
     /// When the database cannot be read.
     pub async fn look<'f>(&self, files: &'f Migrations) -> Result<Look<'f>, MigrateError> {
         let records = match files.files().last() {
-            Some(last) => self.recorded_before(&last.name).await?,
+            Some(last) => self.recorded_with_schema(Some(&last.name)).await?,
             None => self.recorded().await?,
         };
         let status = Status::of(files, &records.applied);

@@ -72,14 +72,19 @@ impl Migrator<'_> {
         self.read(|_| String::new()).await
     }
 
-    /// The same, and the schema when the migration `last` was not applied, out of the same query.
-    pub(super) async fn recorded_before(&self, last: &str) -> Result<Records, MigrateError> {
-        let (records, name) = (quoted(&self.records), literal(last));
+    /// The same and the schema, out of the same query; where `unless` was applied, without the schema.
+    pub(super) async fn recorded_with_schema(
+        &self,
+        unless: Option<&str>,
+    ) -> Result<Records, MigrateError> {
+        let records = quoted(&self.records);
         self.read(|there| {
             let objects = Schema::listed(&self.records);
-            let lacks = match there {
-                true => format!(" AND NOT EXISTS (SELECT 1 FROM {records} WHERE name = {name})"),
-                false => String::new(),
+            let lacks = match unless.filter(|_| there).map(literal) {
+                Some(name) => {
+                    format!(" AND NOT EXISTS (SELECT 1 FROM {records} WHERE name = {name})")
+                }
+                None => String::new(),
             };
             format!(
                 " UNION ALL SELECT 1, rowid, NULL, NULL, NULL, type, name, tbl_name, sql \

@@ -135,6 +135,17 @@ impl<'d> Migrator<'d> {
         Ok(self.recorded().await?.applied)
     }
 
+    /// The same and what the database holds beside its records, in one query.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn applied_and_schema(
+        &self,
+    ) -> Result<(Vec<AppliedMigration>, Schema), MigrateError> {
+        let records = self.recorded_with_schema(None).await?;
+        Ok((records.applied, records.schema))
+    }
+
     /// How files and database compare.
     ///
     /// # Errors
