@@ -234,7 +234,8 @@ fn token(bytes: &[u8], at: usize, byte: u8) -> (usize, Token) {
         }
         // SQLite takes a byte order mark for a blank wherever a word could begin.
         0xef if rest.starts_with(b"\xbb\xbf") => (at + 3, Token::Blank),
-        b'-' if rest.first() == Some(&b'-') => (to(memchr(b'\n', rest), 1), Token::Blank),
+        // The end of its line is a blank of its own: what stands behind it may be part of that.
+        b'-' if rest.first() == Some(&b'-') => (to(memchr(b'\n', rest), 0), Token::Blank),
         // Three characters at least: in `/*/` the comment is still open.
         b'/' if rest.first() == Some(&b'*') => {
             let end = memmem::find(rest.get(1..).unwrap_or_default(), b"*/");
