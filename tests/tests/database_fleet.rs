@@ -165,7 +165,8 @@ fn many_share_the_limit_of_their_token_and_none_is_refused() {
 /// How many calls of the API a run made.
 fn calls(run: Run) -> u64 {
     let calls = run.exits(0).json()["api_calls"].clone();
-    calls["reads"].as_u64().unwrap() + calls["writes"].as_u64().unwrap()
+    let count = |what: &str| calls[what].as_u64().expect("a number");
+    count("reads") + count("writes")
 }
 
 /// A look, a bookmark, and one call for each file; beside that a listing of the databases.
