@@ -10,7 +10,7 @@ use std::{
 /// How long a program may take until it shows what is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `clodo-deploy` at a terminal of its own, with somebody at the keys: util-linux's `script` holds
+/// A program at a terminal of its own, with somebody at the keys: util-linux's `script` holds
 /// the terminal.
 #[derive(Debug)]
 pub struct Terminal {
@@ -30,7 +30,20 @@ impl Terminal {
     /// When it cannot be started.
     #[must_use]
     pub fn deploy(sandbox: &Sandbox, words: &[&str]) -> Self {
-        let (program, project) = (program("clodo-deploy"), sandbox.project());
+        Self::of(sandbox, "clodo-deploy", words)
+    }
+
+    /// Starts `clodo-db` so.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn db(sandbox: &Sandbox, words: &[&str]) -> Self {
+        Self::of(sandbox, "clodo-db", words)
+    }
+
+    fn of(sandbox: &Sandbox, name: &str, words: &[&str]) -> Self {
+        let (program, project) = (program(name), sandbox.project());
         let line = format!(
             "'{}' {} --project '{}'",
             program.display(),

@@ -3,6 +3,7 @@
 
 use clodo_tests::{Request, Run, Sandbox, Schema};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const CONFIG: &str = "name = \"shop\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\nno_bundle = true\n\
     [[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"shop\"\n";
@@ -105,29 +106,38 @@ fn a_deployment_looks_at_the_code_of_all_who_bind_the_database() {
     let sandbox = Sandbox::empty();
     let portfolio = "[portfolio]\nname = \"two\"\nplatform = \"local\"\n[accounts.main]\n\
         [environments.development]\n[services.shop]\npath = \"shop\"\n\
-        [services.reports]\npath = \"reports\"\n";
+        [services.reports]\npath = \"reports\"\n[services.audit]\npath = \"audit\"\n";
     sandbox.write("clodo.toml", portfolio);
     sandbox.write("shop/wrangler.toml", CONFIG);
     sandbox.write("shop/index.js", READS_NAMES);
     sandbox.write("shop/migrations/0001_first.sql", FIRST);
-    let reports =
-        CONFIG.replacen("shop", "reports", 1) + "migrations_dir = \"../shop/migrations\"\n";
-    sandbox.write("reports/wrangler.toml", reports);
-    sandbox.write("reports/index.js", READS_BORN);
+    for other in ["reports", "audit"] {
+        let config =
+            CONFIG.replacen("shop", other, 1) + "migrations_dir = \"../shop/migrations\"\n";
+        sandbox.write(&format!("{other}/wrangler.toml"), config);
+        sandbox.write(&format!("{other}/index.js"), READS_BORN);
+    }
     let _ = deploy(&sandbox).exits(0);
     sandbox.write("shop/migrations/0002_contract.sql", CONTRACTS);
     let alone = ["deploy", "shop", "--platform", "local", "--yes", "--json"];
-    let refused = sandbox.deploy(&alone).exits(3).json();
-    let findings = refused["findings"].as_array().expect("findings");
-    let [finding] = &findings[..] else { panic!("{refused:#}") };
-    let message = finding["message"].as_str().expect("a message");
-    assert!(message.starts_with("the deployed service reports in development runs"), "{message}");
+    let findings = || {
+        let refused = sandbox.deploy(&alone).exits(3).json();
+        let findings = refused["findings"].as_array().expect("findings").iter();
+        let text = |one: &Value| {
+            let part = |key: &str| one[key].as_str().expect("a text").to_owned();
+            (part("rule"), part("message"))
+        };
+        findings.map(text).collect::<BTreeMap<String, String>>()
+    };
+    let found = &findings()["breaks-running-code"];
+    assert!(found.starts_with("the deployed service audit in development"), "{found}");
+    assert!(found.contains("reports"), "{found}");
 
     // Another service's config that cannot be read hides what that service runs, and nothing else.
     sandbox.write("reports/wrangler.toml", "name = 1\n");
-    let noted = sandbox.deploy(&alone).exits(0).json();
-    let findings = noted["findings"].as_array().expect("findings");
-    assert!(findings.iter().any(|one| one["rule"] == "running-code-unread"), "{noted:#}");
+    let found = findings();
+    assert!(found["running-code-unread"].contains("service reports"), "{found:?}");
+    assert!(!found["breaks-running-code"].contains("reports"), "{found:?}");
 }
 
 #[test]

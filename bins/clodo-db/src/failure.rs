@@ -89,20 +89,15 @@ fn causes(error: &DatabaseError) -> String {
 /// Migrations of the database `place` that could not be read or applied.
 pub(crate) fn of_migrate(place: &str, error: MigrateError) -> CliError {
     let hint = error.hint();
+    let refused = |kind| {
+        let message = format!("{place}: {error}");
+        hinted(CliError::new(Exit::Refused, kind, message), hint.as_deref())
+    };
     match error {
         MigrateError::Refused(refusal) => of_refusal(&refusal),
-        MigrateError::Problems(_) => {
-            let message = format!("{place}: {error}");
-            hinted(CliError::new(Exit::Refused, "migrations_disagree", message), hint.as_deref())
-        }
-        MigrateError::HalfRestored => {
-            let message = format!("{place}: {error}");
-            hinted(CliError::new(Exit::Refused, "half_restored", message), hint.as_deref())
-        }
-        MigrateError::Overtaken { .. } => {
-            let message = format!("{place}: {error}");
-            hinted(CliError::new(Exit::Refused, "overtaken", message), hint.as_deref())
-        }
+        MigrateError::Problems(_) => refused("migrations_disagree"),
+        MigrateError::HalfRestored => refused("half_restored"),
+        MigrateError::Overtaken { .. } => refused("migrated_meanwhile"),
         MigrateError::Unknown(_) => {
             hinted(CliError::usage(format!("{place}: {error}")), hint.as_deref())
         }

@@ -62,6 +62,15 @@ pub fn unfinished(text: &str) -> Option<usize> {
     begin
 }
 
+/// A definition with its semicolon, which no comment at its end may hide. A line break that need not
+/// be there would become part of the definition in a copy; SQLite takes a comment that nobody closes for
+/// part of one, too.
+pub(crate) fn ended(sql: &str) -> String {
+    let ways = [format!("{sql};"), format!("{sql}\n;"), format!("{sql}*/;")];
+    let whole = ways.into_iter().find(|way| unfinished(way).is_none());
+    whole.unwrap_or_else(|| format!("{sql};"))
+}
+
 /// A statement with other text for each `?` outside of quotes and comments; they are numbered from 0.
 pub fn placeholders(sql: &str, mut each: impl FnMut(usize) -> &'static str) -> String {
     let bytes = sql.as_bytes();
@@ -279,6 +288,21 @@ mod tests {
         assert_eq!(texts(&text), [&format!("EXPLAIN {trigger}"), trigger, "SELECT 1"]);
         assert_eq!(texts("SELECT 1 -- end"), ["SELECT 1"]);
         assert_eq!(split("\u{feff}SELECT 1; x").nth(1).unwrap().offset, 13);
+    }
+
+    #[test]
+    fn only_a_comment_at_the_end_hides_the_semicolon() {
+        for sql in [
+            "CREATE TABLE \"t;--\" (x)",
+            "CREATE TABLE t (x -- why\n)",
+            "CREATE TRIGGER g AFTER INSERT ON \"--\" BEGIN SELECT 1; END",
+            "CREATE VIEW v AS SELECT '--' /* why */",
+        ] {
+            assert_eq!(ended(sql), format!("{sql};"));
+        }
+        let view = |end: &str| ended(&format!("CREATE VIEW v AS SELECT 1 {end}"));
+        assert_eq!(view("-- why"), "CREATE VIEW v AS SELECT 1 -- why\n;");
+        assert_eq!(view("/* why"), "CREATE VIEW v AS SELECT 1 /* why*/;");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use crate::{
-    binders::{Binder, binders},
+    binders::{Binder, FoundBinders, found_binders},
     code_reader::CodeReader,
-    load_error::chain,
+    load_error::{LoadError, chain},
     platform::CloudflarePlatform,
     project::Project,
 };
@@ -9,13 +9,10 @@ use async_trait::async_trait;
 use clodo_cf_api::d1::D1Database;
 use clodo_config::Platform;
 use clodo_db::{
-    MigrationFile, Migrations, Migrator, RunningCode, Schema, check_code, lint, may_break_code,
-    protect,
+    MigrateError, MigrationFile, Migrations, Migrator, RunningCode, Schema, check_code, lint,
+    may_break_code, protect_all,
 };
-use clodo_orchestrator::{
-    Action, DatabaseRef, Desired, Gate, Migration, Plan, PlatformError, PlatformErrorKind,
-    ResourceRef,
-};
+use clodo_orchestrator::{Action, DatabaseRef, Desired, Gate, Migration, Plan, ResourceRef};
 use clodo_types::{AccountName, Finding, Severity, TargetId, WorkerName};
 use futures_util::{StreamExt as _, stream};
 use std::{
@@ -30,11 +27,11 @@ const AT_ONCE: usize = 8;
 /// get them: each pending file is tried on that schema, without its rows, before anything is written.
 ///
 /// What Workers run as they are deployed has to work on the schema that comes out, too: new code comes
-/// after the migrations. These are the Workers of the plan's targets, and of all others in the project
-/// that bind the database.
+/// after the migrations. These are the Workers of the plan's targets, and [within](Self::within) a
+/// project all others that bind the database.
 ///
-/// It reads the schema and the records of each database that has pending files, in one call; and the
-/// code of each Worker that binds one, where files do more than add.
+/// It reads the schema and the records of each database that has pending files, in one call, or up to
+/// three where no migration was recorded yet; and the code of each Worker that binds one, where files do more than add.
 #[derive(Clone, Debug)]
 pub struct MigrationGate {
     platform: Arc<CloudflarePlatform>,
@@ -56,39 +53,49 @@ impl MigrationGate {
     }
 
     /// The database as it is now; one that is yet to be made holds nothing.
-    async fn read(&self, migration: &Migration) -> Result<Known, PlatformError> {
-        let known = match &migration.database {
+    async fn read(&self, files: &[&Migration]) -> Result<Known, Finding> {
+        let Some(first) = files.first() else { return Ok(Known::default()) };
+        let known = match &first.database {
             ResourceRef::Id(id) => Some(id.clone()),
-            ResourceRef::Name(name) => self.platform.database_named(&migration.account, name),
+            ResourceRef::Name(name) => self.platform.database_named(&first.account, name),
         };
         let Some(id) = known else { return Ok(Known::default()) };
-        let account = self.platform.account(&migration.account)?.clone();
-        let database = D1Database::new(self.platform.client().clone(), account, id);
-        let migrator = Migrator::new(&database).with_records(&migration.table);
-        let (applied, schema) = migrator.applied_and_schema().await.map_err(|error| {
-            let doing = "could not read the schema of a database with pending migrations";
-            PlatformError::new(PlatformErrorKind::Refused, doing).with_source(error)
-        })?;
-        Ok(Known { schema, applied: applied.into_iter().map(|done| done.name).collect() })
+        let account = self
+            .platform
+            .account(&first.account)
+            .map_err(|error| unread(first, &chain(&error), "the token needs to read D1"))?;
+        let database = D1Database::new(self.platform.client().clone(), account.clone(), id);
+        let of_migrate = |error: MigrateError| {
+            let hint = error.hint();
+            unread(first, &chain(&error), hint.as_deref().unwrap_or("the token needs to read D1"))
+        };
+        let mut known = Known::default();
+        // Services that share a database may record in tables of their own.
+        let tables: BTreeSet<&str> = files.iter().map(|one| one.table.as_str()).collect();
+        for table in tables {
+            let migrator = Migrator::new(&database).with_records(table);
+            let (applied, schema) = match known.applied.is_empty() {
+                true => migrator.applied_and_schema().await.map_err(of_migrate)?,
+                false => (migrator.applied().await.map_err(of_migrate)?, known.schema),
+            };
+            let names = applied.into_iter().map(|done| done.name).collect();
+            known.schema = schema;
+            known.applied.insert(table.to_owned(), names);
+        }
+        Ok(known)
     }
 
     /// What one database's files would be refused for, or break.
     async fn judge(&self, work: &Work<'_>, (account, database, files): Files<'_>) -> Vec<Finding> {
-        let Some(first) = files.first() else { return Vec::new() };
-        let known = match self.read(first).await {
+        let known = match self.read(&files).await {
             Ok(known) => known,
-            Err(error) => return vec![unread(&error)],
+            Err(finding) => return vec![finding],
         };
-        let (mut schema, mut pending) = (known.schema.clone(), Vec::new());
         // A deployment that takes over an interrupted one names files again that are applied already.
-        for migration in files.iter().filter(|one| !known.applied.contains(&one.file.name)) {
-            let file = file(&migration.file);
-            // What a file would find behind one that is refused, nobody knows.
-            match protect(&schema, &file) {
-                Ok(fits) => schema = fits.schema,
-                Err(refusal) => return vec![*refusal.0],
-            }
-            pending.push(file);
+        let pending: Vec<MigrationFile> =
+            files.iter().filter(|one| !known.has(one)).map(|one| file(&one.file)).collect();
+        if let Err(refusal) = protect_all(&known.schema, &pending) {
+            return vec![*refusal.0];
         }
         let pending: Vec<&MigrationFile> = pending.iter().collect();
         // Nothing works on a database of nothing.
@@ -115,15 +122,11 @@ impl MigrationGate {
         });
         let mut workers: BTreeMap<&WorkerName, &TargetId> =
             own.map(|target| (&target.worker, &target.id)).collect();
-        match work.others.get_or_init(|| self.binders()) {
-            Ok(all) => {
-                let binds =
-                    |one: &&Binder| one.target.account == *account && one.resource == *database;
-                for other in all.iter().filter(binds) {
-                    workers.entry(&other.worker).or_insert(&other.target);
-                }
-            }
-            Err(why) => findings.push(unfound(why)),
+        let (others, unread) = work.others.get_or_init(|| self.others());
+        findings.extend(unread.iter().cloned());
+        let binds = |one: &&Binder| one.target.account == *account && one.resource == *database;
+        for other in others.iter().filter(binds) {
+            workers.entry(&other.worker).or_insert(&other.target);
         }
         for (worker, target) in workers {
             match work.reader.read(id, target, worker).await {
@@ -134,9 +137,20 @@ impl MigrationGate {
         (code, findings)
     }
 
-    fn binders(&self) -> Result<Vec<Binder>, String> {
-        let Some((project, platform)) = &self.others else { return Ok(Vec::new()) };
-        binders(project, *platform).map_err(|error| chain(&error))
+    /// Who else binds databases, and which services' files do not say.
+    fn others(&self) -> (Vec<Binder>, Vec<Finding>) {
+        let Some((project, platform)) = &self.others else { return Default::default() };
+        match found_binders(project, *platform) {
+            Ok(FoundBinders { binders, unread }) => {
+                let unread = unread.iter().map(|(service, error)| {
+                    unfound(&format!("which databases service {service} binds"), error)
+                });
+                (binders, unread.collect())
+            }
+            Err(error) => {
+                (Vec::new(), vec![unfound("which other services bind databases", &error)])
+            }
+        }
     }
 }
 
@@ -145,7 +159,7 @@ struct Work<'a> {
     desired: &'a Desired,
     reader: CodeReader,
     /// Who binds databases, once somebody wants to know.
-    others: OnceLock<Result<Vec<Binder>, String>>,
+    others: OnceLock<(Vec<Binder>, Vec<Finding>)>,
 }
 
 /// A database and what is to be applied there, in this order.
@@ -155,7 +169,15 @@ type Files<'a> = (&'a AccountName, &'a DatabaseRef, Vec<&'a Migration>);
 #[derive(Debug, Default)]
 struct Known {
     schema: Schema,
-    applied: BTreeSet<String>,
+    /// The names of what was applied, by the table that says so.
+    applied: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Known {
+    fn has(&self, migration: &Migration) -> bool {
+        let recorded = self.applied.get(migration.table.as_str());
+        recorded.is_some_and(|names| names.contains(&migration.file.name))
+    }
 }
 
 #[async_trait]
@@ -192,22 +214,28 @@ fn add(findings: &mut Vec<Finding>, found: impl IntoIterator<Item = Finding>) {
     }
 }
 
-fn unread(error: &PlatformError) -> Finding {
+fn unread(migration: &Migration, why: &str, hint: &str) -> Finding {
+    let database = match &migration.database {
+        ResourceRef::Id(id) => id.to_string(),
+        ResourceRef::Name(name) => name.to_string(),
+    };
     Finding {
         rule: "migrations-unchecked".to_owned(),
         severity: Severity::Block,
         at: None,
-        message: chain(error),
-        hint: Some("the token needs to read D1".to_owned()),
+        message: format!(
+            "database `{database}`, which has pending migrations, was not looked at: {why}"
+        ),
+        hint: Some(hint.to_owned()),
     }
 }
 
-fn unfound(why: &str) -> Finding {
+fn unfound(what: &str, error: &LoadError) -> Finding {
     Finding {
         rule: "running-code-unread".to_owned(),
         severity: Severity::Note,
         at: None,
-        message: format!("which other services bind the databases could not be read: {why}"),
+        message: format!("{what} could not be read: {}", chain(error)),
         hint: Some("`clodo-deploy validate` shows what is wrong".to_owned()),
     }
 }
@@ -229,11 +257,7 @@ pub fn check_migrations(desired: &Desired) -> Vec<Finding> {
                 hint: Some(error.hint().to_owned()),
             }],
         };
-        for finding in found.into_iter().filter(|one| one.severity == Severity::Block) {
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
-        }
+        add(&mut findings, found.into_iter().filter(|one| one.severity == Severity::Block));
     }
     findings
 }

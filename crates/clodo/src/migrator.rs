@@ -20,8 +20,8 @@ use std::{
 /// table of records, with each file's checksum in the table `clodo_migrations` beside it.
 ///
 /// A file, its record and its checksum travel in one request, which D1 carries out as one
-/// transaction, together with the two tables when they are missing. The record comes first: its
-/// UNIQUE name stops a second runner before the file runs.
+/// transaction, together with the two tables when they are missing. The record comes before the file:
+/// its UNIQUE name stops a second runner before the file runs.
 #[derive(Debug)]
 pub struct D1Migrator {
     platform: Arc<CloudflarePlatform>,
@@ -98,7 +98,8 @@ impl Migrator for D1Migrator {
         let seam =
             D1Database::new(self.platform.client().clone(), account.clone(), database.id.clone());
         let migrator = clodo_db::Migrator::new(&seam).with_records(database.table.clone());
-        let request = migrator.request(&migration_gate::file(file), !tables).await;
+        let own = migration_gate::file(file);
+        let request = migrator.request(&own, !tables).await;
         let (script, _) = request.map_err(|error| unapplied(&doing, error))?;
         let request = d1::query(account, &database.id, &Sql::new(script));
         let Err(error) = self.platform.client().send(request).await else {
@@ -110,18 +111,15 @@ impl Migrator for D1Migrator {
         self.ready().remove(&database.id);
         // After a crash, or a lost answer, nobody knows whether the file had been applied. When the
         // database cannot be read either, the first error says more.
-        let applied = self.applied(database).await.unwrap_or_default();
-        let is_it = |done: &AppliedMigration| {
-            done.name == file.name && done.checksum.is_none_or(|known| known == file.checksum)
+        let applied = match migrator.applied().await {
+            // Somebody began to restore it after the gate had looked at it.
+            Err(half @ MigrateError::HalfRestored) => return Err(unapplied(&doing, half)),
+            applied => applied.unwrap_or_default(),
         };
-        if applied.iter().any(is_it) {
-            return Ok(());
-        }
-        // Of a database that somebody began to restore after the gate had looked at it.
-        if let Err(half @ MigrateError::HalfRestored) = migrator.applied().await {
-            return Err(unapplied(&doing, half));
-        }
-        Err(failed(doing)(error))
+        let is_it = |done: &clodo_db::AppliedMigration| {
+            done.name == own.name && done.checksum.is_none_or(|known| known == own.checksum)
+        };
+        if applied.iter().any(is_it) { Ok(()) } else { Err(failed(doing)(error)) }
     }
 
     async fn bookmark(&self, database: &MigrationTarget) -> Result<Option<String>, PlatformError> {

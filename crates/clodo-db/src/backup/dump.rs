@@ -8,7 +8,7 @@ use super::{
     text::{Hashed, Segment, Summary},
     virtuals::{self, Carry},
 };
-use crate::{database::Database, identifier::literal, split::unfinished, value::Value};
+use crate::{database::Database, identifier::literal, split::ended, value::Value};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -447,13 +447,6 @@ fn tail(layout: &Layout, out: &mut Hashed<'_>) -> io::Result<()> {
     rest.into_iter().try_for_each(|sql| writeln!(out, "{}", ended(sql)))
 }
 
-/// A definition with its semicolon, which no comment at its end may hide. A line break that need not
-/// be there would become part of the definition in the copy.
-pub(super) fn ended(sql: &str) -> String {
-    let whole = format!("{sql};");
-    if unfinished(&whole).is_some() { format!("{sql}\n;") } else { whole }
-}
-
 /// A folder that is gone when the work is.
 struct Scratch {
     path: PathBuf,
@@ -480,26 +473,5 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // What is left would only take room.
         let _ = std::fs::remove_dir_all(&self.path);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_comment_at_the_end_puts_the_semicolon_on_a_line_of_its_own() {
-        for sql in [
-            "CREATE TABLE \"t;--\" (x)",
-            "CREATE TABLE t (x -- why\n)",
-            "CREATE TRIGGER g AFTER INSERT ON \"--\" BEGIN SELECT 1; END",
-            "CREATE VIEW v AS SELECT '--' /* why */",
-        ] {
-            assert_eq!(ended(sql), format!("{sql};"));
-        }
-        assert_eq!(
-            ended("CREATE VIEW v AS SELECT 1 -- why"),
-            "CREATE VIEW v AS SELECT 1 -- why\n;"
-        );
     }
 }

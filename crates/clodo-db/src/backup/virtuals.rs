@@ -110,7 +110,7 @@ pub(super) async fn write(
 ) -> Result<u64, BackupError> {
     let database = origin.database;
     let carry = carry(database, layout, table).await?;
-    writeln!(out, "{}", super::dump::ended(&table.sql))?;
+    writeln!(out, "{}", crate::split::ended(&table.sql))?;
     let name = quoted(&table.name);
     let find = |part: &str| {
         let own = format!("{}_{part}", table.name);

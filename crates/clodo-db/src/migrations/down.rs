@@ -91,8 +91,7 @@ impl Migrator<'_> {
         if reversals.is_empty() {
             return Ok(Vec::new());
         }
-        let ready = self.recorded().await?.ready;
-        let mut schema = self.schema().await?;
+        let Records { ready, mut schema, .. } = self.recorded_with_schema(None).await?;
         let mut planned = Vec::new();
         for (at, Reversal { name, file }) in reversals.iter().enumerate() {
             schema.records.clone_from(&self.records);
@@ -100,7 +99,12 @@ impl Migrator<'_> {
             let Protected { sql, rebuilds, schema: after } = protected;
             let sql = if drops(file) { sql } else { file.sql.clone() };
             let sql = format!("{}{sql}", self.forget(name, ready || at > 0));
-            planned.push(PlannedMigration { name: name.clone(), sql, rebuilds });
+            planned.push(PlannedMigration {
+                name: name.clone(),
+                sql: sql.into(),
+                rebuilds,
+                checksum: file.checksum,
+            });
             schema = after;
         }
         Ok(planned)
@@ -126,13 +130,16 @@ impl Migrator<'_> {
         let script = format!("{}{sql}", self.forget(name, ready));
         let Err(source) = self.database().script(&script).await else { return Ok(rebuilds) };
         // After a lost answer the database knows.
-        if let Ok(Records { applied, ready: true, .. }) = self.recorded().await
-            && source.may_have_happened()
-            && applied.iter().all(|done| done.name != *name)
+        let found = match self.recorded().await {
+            Err(half @ MigrateError::HalfRestored) => return Err(half),
+            found => found.ok(),
+        };
+        let is_gone = |records: &Records| records.applied.iter().all(|done| done.name != *name);
+        if source.may_have_happened() && found.as_ref().is_some_and(|one| one.ready && is_gone(one))
         {
             return Ok(rebuilds);
         }
-        Err(MigrateError::Failed { path: file.path.clone(), source })
+        Err(self.failed(file, Some(name), found.as_ref(), source))
     }
 
     /// When a migration was recorded, as the database writes it: `2026-11-29 12:00:00`, in UTC.

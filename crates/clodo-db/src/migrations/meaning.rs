@@ -6,7 +6,7 @@ use sqlite3_parser::{
     Bump, FallibleIterator as _,
     ast::{
         AlterTableBody, Cmd, ColumnConstraint, InsertBody, Name, OneSelect, ResolveType, Select,
-        SelectTable, Stmt,
+        SelectTable, Stmt, TriggerCmd, TriggerEvent,
     },
     lexer::sql::Parser,
 };
@@ -54,6 +54,8 @@ pub(crate) enum Meaning {
     },
     Update {
         table: String,
+        /// Those that get values.
+        columns: Vec<String>,
         replaces: bool,
     },
     Pragma {
@@ -81,6 +83,22 @@ impl Meaning {
                 | Self::Pragma { .. }
                 | Self::Transaction
                 | Self::Forbidden(_)
+                | Self::Other
+        )
+    }
+
+    /// Whether what it does to rows depends on the schema.
+    pub(crate) fn is_hazard(&self) -> bool {
+        !matches!(
+            self,
+            Self::CreateTable { .. }
+                | Self::CreateIndex { .. }
+                | Self::CreateTrigger { .. }
+                | Self::AddColumn { .. }
+                | Self::Rename { .. }
+                | Self::Insert { replaces: false, .. }
+                | Self::Update { replaces: false, .. }
+                | Self::Schema
                 | Self::Other
         )
     }
@@ -204,6 +222,10 @@ fn offset_of(text: &str, line: usize, column: usize) -> usize {
 }
 
 fn of_statement(statement: &Stmt<'_>) -> Meaning {
+    // One could stand before a table of the same name.
+    if is_temporary(statement) {
+        return Meaning::Forbidden("something temporary");
+    }
     match statement {
         Stmt::CreateTable { tbl_name, if_not_exists, .. }
         | Stmt::CreateVirtualTable { tbl_name, if_not_exists, .. } => {
@@ -229,8 +251,9 @@ fn of_statement(statement: &Stmt<'_>) -> Meaning {
             table: plain(&tbl_name.name),
             all: where_clause.is_none() && limit.is_none(),
         },
-        Stmt::Update { tbl_name, or_conflict, .. } => Meaning::Update {
+        Stmt::Update { tbl_name, or_conflict, sets, .. } => Meaning::Update {
             table: plain(&tbl_name.name),
+            columns: sets.iter().flat_map(|set| set.col_names.iter().map(plain)).collect(),
             replaces: matches!(or_conflict, Some(ResolveType::Replace)),
         },
         Stmt::Pragma(name, body) => {
@@ -250,6 +273,50 @@ fn of_statement(statement: &Stmt<'_>) -> Meaning {
         | Stmt::DropView { .. } => Meaning::Schema,
         Stmt::Analyze(..) | Stmt::Reindex { .. } | Stmt::Select(..) => Meaning::Other,
     }
+}
+
+fn is_temporary(statement: &Stmt<'_>) -> bool {
+    let (temporary, name) = match statement {
+        Stmt::CreateTable { temporary, tbl_name: name, .. }
+        | Stmt::CreateView { temporary, view_name: name, .. }
+        | Stmt::CreateTrigger { temporary, trigger_name: name, .. } => (*temporary, name),
+        Stmt::CreateVirtualTable { tbl_name: name, .. } => (false, name),
+        _ => return false,
+    };
+    temporary || name.db_name.as_ref().is_some_and(|schema| plain(schema) == "temp")
+}
+
+/// What a trigger hears of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Delete,
+    Insert,
+    Update,
+}
+
+/// When a trigger acts, and the tables of which it deletes rows, but for its own.
+pub(crate) fn deleting(trigger: &str) -> Option<(Event, Vec<String>)> {
+    let bump = Bump::new();
+    let mut parser = Parser::new(&bump, trigger.as_bytes());
+    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, tbl_name, commands, .. }))) = parser.next()
+    else {
+        return None;
+    };
+    let own = plain(&tbl_name.name);
+    let deleted = commands.iter().filter_map(|command| match command {
+        TriggerCmd::Delete { tbl_name, .. }
+        | TriggerCmd::Insert { or_conflict: Some(ResolveType::Replace), tbl_name, .. }
+        | TriggerCmd::Update { or_conflict: Some(ResolveType::Replace), tbl_name, .. } => {
+            Some(plain(&tbl_name.name))
+        }
+        _ => None,
+    });
+    let event = match event {
+        TriggerEvent::Delete => Event::Delete,
+        TriggerEvent::Insert => Event::Insert,
+        TriggerEvent::Update | TriggerEvent::UpdateOf(_) => Event::Update,
+    };
+    Some((event, deleted.filter(|table| *table != own).collect()))
 }
 
 fn of_alter(table: String, body: &AlterTableBody<'_>) -> Meaning {

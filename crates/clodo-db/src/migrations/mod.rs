@@ -26,7 +26,7 @@ pub use folder::{FolderError, Migrations};
 pub use lint::{lint, lint_on, replay};
 pub use meaning::only_reads;
 pub use pending::{AppliedFile, Look, Pending, PlannedMigration, UpPlan};
-pub use protect::{Protected, Refusal, protect};
+pub use protect::{Protected, Refusal, protect, protect_all};
 pub use rebuild::Rebuild;
 pub use records::RECORDS;
 pub(crate) use records::SUMS;

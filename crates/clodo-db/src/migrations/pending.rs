@@ -1,5 +1,5 @@
 use super::{
-    file::MigrationFile,
+    file::{Checksum, MigrationFile},
     folder::Migrations,
     lint::lint_on,
     protect::{Refusal, Trial, Tried},
@@ -12,6 +12,10 @@ use super::{
 };
 use crate::database::Capabilities;
 use clodo_types::Finding;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 use tracing::Instrument as _;
 
 /// What becomes of one file.
@@ -21,18 +25,39 @@ pub struct PlannedMigration {
     /// Its name.
     pub name: String,
     /// All statements that run for it, in one transaction.
-    pub sql: String,
+    pub sql: Arc<str>,
     /// The tables that are made anew.
     pub rebuilds: Vec<Rebuild>,
+    /// Of the file that it was worked out for.
+    pub(super) checksum: Checksum,
 }
 
 /// What becomes of all files that are pending, on a database that is as it was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpPlan {
-    /// File by file.
-    pub files: Vec<PlannedMigration>,
+    files: Vec<PlannedMigration>,
+    records: String,
     seen: Seen,
+}
+
+impl UpPlan {
+    /// File by file, in the order in which they are applied.
+    #[must_use]
+    pub fn files(&self) -> &[PlannedMigration] {
+        &self.files
+    }
+
+    /// Keeps each text once, among those of other plans: in a fleet they are mostly the same.
+    pub fn share_texts(&mut self, texts: &mut BTreeSet<Arc<str>>) {
+        for file in &mut self.files {
+            match texts.get(&file.sql) {
+                Some(known) => file.sql = Arc::clone(known),
+                None => {
+                    texts.insert(Arc::clone(&file.sql));
+                }
+            }
+        }
+    }
 }
 
 /// A file that was applied.
@@ -49,9 +74,8 @@ pub struct AppliedFile {
 #[derive(Debug)]
 pub struct Pending<'a> {
     migrator: &'a Migrator<'a>,
-    files: std::vec::IntoIter<&'a MigrationFile>,
-    /// What was worked out for them before, if it was.
-    planned: std::vec::IntoIter<PlannedMigration>,
+    /// With what was worked out for each before, if it was.
+    files: VecDeque<(&'a MigrationFile, Option<PlannedMigration>)>,
     seen: Seen,
 }
 
@@ -59,24 +83,25 @@ impl Pending<'_> {
     /// The file that the next call applies.
     #[must_use]
     pub fn peek(&self) -> Option<&MigrationFile> {
-        self.files.as_slice().first().copied()
+        self.files.front().map(|(file, _)| *file)
     }
 
     /// Applies the next file; none when all are applied.
     ///
     /// # Errors
-    /// When it is refused or fails. What was applied before stays.
+    /// When it is refused or fails. What was applied before stays, and the file is still the next one.
     pub async fn next(&mut self) -> Result<Option<AppliedFile>, MigrateError> {
-        let Some(file) = self.files.next() else { return Ok(None) };
+        let Some((file, planned)) = self.files.front_mut() else { return Ok(None) };
+        let (file, planned) = (*file, planned.take());
         let span = tracing::info_span!(
             "migration",
             db.system.name = "sqlite",
             db.operation.name = "MIGRATE",
             db.operation.parameter.file = file.name
         );
-        let planned = self.planned.next().map(|planned| (planned.sql, planned.rebuilds));
         let applied = self.migrator.apply(file, &self.seen, planned);
         let rebuilds = applied.instrument(span).await?;
+        self.files.pop_front();
         self.seen.behind(file);
         Ok(Some(AppliedFile { name: file.name.clone(), rebuilds }))
     }
@@ -133,21 +158,33 @@ impl Migrator<'_> {
         if !status.problems.is_empty() {
             return Err(MigrateError::Problems(status.problems));
         }
-        let (files, planned) = (pending(files, &status).into_iter(), Vec::new().into_iter());
-        Ok(Pending { migrator: self, files, planned, seen: records.seen() })
+        let files = pending(files, &status).into_iter().map(|file| (file, None)).collect();
+        Ok(Pending { migrator: self, files, seen: records.seen() })
     }
 
     /// Carries a plan for these files out, statement by statement as it is: without another look at the
     /// database, and not if somebody else migrated it meanwhile ([`MigrateError::Overtaken`]). Where
     /// only its schema is another one, a file is tried anew on that.
-    #[must_use]
-    pub fn carry_out<'a>(&'a self, files: &'a Migrations, plan: UpPlan) -> Pending<'a> {
-        let file = |planned: &PlannedMigration| {
-            files.files().iter().find(|file| file.name == planned.name)
-        };
-        let of_plan: Vec<&MigrationFile> = plan.files.iter().filter_map(file).collect();
-        let (files, planned) = (of_plan.into_iter(), plan.files.into_iter());
-        Pending { migrator: self, files, planned, seen: plan.seen }
+    ///
+    /// # Errors
+    /// When one of the plan's files is not among these, as it was.
+    pub fn carry_out<'a>(
+        &'a self,
+        files: &'a Migrations,
+        plan: UpPlan,
+    ) -> Result<Pending<'a>, MigrateError> {
+        let is_own = plan.records == self.records;
+        let paired = plan.files.into_iter().map(|planned| {
+            let is_it = |file: &&MigrationFile| {
+                file.name == planned.name && file.checksum == planned.checksum
+            };
+            match files.files().iter().find(is_it) {
+                Some(file) => Ok((file, Some(planned).filter(|_| is_own))),
+                None => Err(MigrateError::Unknown(planned.name)),
+            }
+        });
+        let files = paired.collect::<Result<_, _>>()?;
+        Ok(Pending { migrator: self, files, seen: plan.seen })
     }
 
     /// Works out what [`Migrator::up`] would do, file by file; nothing is written.
@@ -162,7 +199,8 @@ impl Migrator<'_> {
         look.plan(self).map_err(MigrateError::Refused)
     }
 
-    /// Reads what is needed to judge the files that are pending, in one query.
+    /// Reads what is needed to judge the files that are pending, in one query; up to three where no
+    /// migration was recorded yet.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -184,18 +222,22 @@ impl Migrator<'_> {
         files: &[&MigrationFile],
         seen: Seen,
     ) -> Result<UpPlan, Refusal> {
-        let mut plan = UpPlan { files: Vec::with_capacity(files.len()), seen };
-        let mut seen = plan.seen.clone();
+        let (first, mut seen, mut planned) = (seen.clone(), seen, Vec::with_capacity(files.len()));
         schema.records.clone_from(&self.records);
         let mut trial = Trial::on(schema);
         for file in files {
             let Tried { sql, rebuilds, .. } = trial.protect(file)?;
             let sql = if drops(file) { sql } else { file.sql.clone() };
             let sql = format!("{}{sql}", self.head(file, &seen));
-            plan.files.push(PlannedMigration { name: file.name.clone(), sql, rebuilds });
+            planned.push(PlannedMigration {
+                name: file.name.clone(),
+                sql: sql.into(),
+                rebuilds,
+                checksum: file.checksum,
+            });
             seen.behind(file);
         }
-        Ok(plan)
+        Ok(UpPlan { files: planned, records: self.records.clone(), seen: first })
     }
 }
 

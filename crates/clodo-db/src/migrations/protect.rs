@@ -4,7 +4,6 @@ use super::{
     rebuild::{Open, Rebuild},
     replay::{Replay, said},
     schema::Schema,
-    up::is_hazard,
 };
 use crate::identifier::literal;
 use clodo_sqlite::rusqlite;
@@ -51,6 +50,22 @@ pub fn protect(schema: &Schema, file: &MigrationFile) -> Result<Protected, Refus
     let mut trial = Trial::on(schema.clone());
     let Tried { sql, rebuilds, .. } = trial.protect(file)?;
     Ok(Protected { sql, rebuilds, schema: trial.schema })
+}
+
+/// The schema that files make of one, each worked out on what those before it made, as [`protect`] does
+/// it.
+///
+/// # Errors
+/// As for [`protect`], for the first file that is refused.
+pub fn protect_all<'f>(
+    schema: &Schema,
+    files: impl IntoIterator<Item = &'f MigrationFile>,
+) -> Result<Schema, Refusal> {
+    let mut trial = Trial::on(schema.clone());
+    for file in files {
+        trial.protect(file)?;
+    }
+    Ok(trial.schema)
 }
 
 /// Files that are tried one after the other, each on what those before it made.
@@ -104,7 +119,7 @@ impl Trial {
             work.step(&mut script, at).map_err(|failed| failed.at(file, step))?;
         }
         let rebuilds = work.rebuilds;
-        let sql = match steps.iter().any(|step| is_hazard(&step.meaning)) {
+        let sql = match steps.iter().any(|step| step.meaning.is_hazard()) {
             true => script.guarded(&self.schema, !rebuilds.is_empty()),
             false => script.out.join("\n"),
         };
@@ -170,7 +185,8 @@ fn hint(rule: &str) -> &'static str {
             "leave the column where it is, or write `-- clodo:allow drop-column REASON` on the line \
              before when no version that serves reads it"
         }
-        "delete-all" | "delete-cascades" | "replace-cascades" => {
+        "reserved" => "leave it as it is: `clodo-db repair` and `baseline` write the records",
+        "delete-all" | "delete-cascades" | "replace-cascades" | "update-cascades" => {
             "say that it is meant on the line before: `-- clodo:allow RULE REASON`, with the rule that \
              this finding has"
         }
@@ -216,7 +232,7 @@ impl Script<'_> {
             self.proofs.push(what.to_owned());
             self.proofs.len() - 1
         });
-        self.out.push(format!("INSERT INTO {PROOFS} (p{at}) SELECT {condition};"));
+        self.out.push(format!("INSERT INTO {PROOFS} SELECT {at} WHERE ({condition}) IS NOT 1;"));
     }
 
     /// All of it, with the proofs, on the schema for which it was made. `defers` the references, which
@@ -225,16 +241,18 @@ impl Script<'_> {
         let inner = std::mem::take(&mut self.out);
         self.same_schema(schema);
         let guards = std::mem::take(&mut self.out);
-        let column = |(at, what): (usize, &String)| {
+        // Of one column: D1 takes tables of 100.
+        let proof = |(at, what): (usize, &String)| {
             let name = format!("clodo: {what}").replace('"', "'");
-            format!("p{at} CONSTRAINT \"{name}\" CHECK (p{at})")
+            format!(", CONSTRAINT \"{name}\" CHECK (p <> {at})")
         };
-        let tables: Vec<String> = self.proofs.iter().enumerate().map(column).collect();
-        let mut all = Vec::new();
+        let proofs: String = self.proofs.iter().enumerate().map(proof).collect();
+        // Whoever used the connection before may have switched them off.
+        let mut all = vec!["PRAGMA ignore_check_constraints = OFF;".to_owned()];
         if defers {
             all.push("PRAGMA defer_foreign_keys = ON;".to_owned());
         }
-        all.push(format!("CREATE TABLE {PROOFS} ({});", tables.join(", ")));
+        all.push(format!("CREATE TABLE {PROOFS} (p{proofs});"));
         all.extend(guards);
         all.extend(inner);
         all.push(format!("DROP TABLE {PROOFS};"));
@@ -244,17 +262,20 @@ impl Script<'_> {
     /// Somebody may have changed the schema since it was read.
     fn same_schema(&mut self, schema: &Schema) {
         let count = schema.objects.len();
-        let all = format!("FROM {}", Schema::listed(&schema.records));
+        let proofs = literal(PROOFS.trim_matches('"'));
+        let all = format!("FROM {} AND name <> {proofs}", Schema::listed(&schema.records));
         self.prove(OTHER_SCHEMA, &format!("(SELECT count(*) {all}) = {count}"));
         let (mut chunk, mut size) = (Vec::new(), 0);
         let mut chunks = Vec::new();
         for object in &schema.objects {
-            let row = format!(
-                "({}, {}, {})",
-                literal(&object.kind),
-                literal(&object.name),
-                literal(&object.sql)
-            );
+            let (kind, name) = (literal(&object.kind), literal(&object.name));
+            let sql = literal(&object.sql);
+            if sql.len() > CHUNK {
+                let it = format!("{all} AND type = {kind} AND name = {name}");
+                self.same_object(&it, &object.sql);
+                continue;
+            }
+            let row = format!("({kind}, {name}, {sql})");
             size += row.len();
             if size > CHUNK && !chunk.is_empty() {
                 chunks.push(std::mem::take(&mut chunk));
@@ -265,23 +286,37 @@ impl Script<'_> {
         chunks.push(chunk);
         for chunk in chunks.into_iter().filter(|chunk| !chunk.is_empty()) {
             let (count, rows) = (chunk.len(), chunk.join(", "));
-            self.prove(
-                OTHER_SCHEMA,
-                &format!(
-                    "(SELECT count(*) {all} AND (type, name, sql) IN (VALUES {rows})) = {count}"
-                ),
-            );
+            let same = format!("{all} AND (type, name, sql) IN (VALUES {rows})");
+            self.prove(OTHER_SCHEMA, &format!("(SELECT count(*) {same}) = {count}"));
         }
+    }
+
+    /// One whose statement is too long to be compared in one: `it` is what to select from.
+    fn same_object(&mut self, it: &str, sql: &str) {
+        let (mut from, mut rest) = (1, sql);
+        while !rest.is_empty() {
+            let end = rest.floor_char_boundary(PART);
+            let (part, more) = rest.split_at(end);
+            // SQLite counts characters, from 1.
+            let length = part.chars().count();
+            let same = format!("substr(sql, {from}, {length}) = {}", literal(part));
+            self.prove(OTHER_SCHEMA, &format!("(SELECT count(*) {it} AND {same}) = 1"));
+            (from, rest) = (from + length, more);
+        }
+        let length = format!("length(sql) = {}", from - 1);
+        self.prove(OTHER_SCHEMA, &format!("(SELECT count(*) {it} AND {length}) = 1"));
     }
 }
 
 /// What a file says that was tried on another schema than it finds.
 pub(super) const OTHER_SCHEMA: &str = "the schema has changed since it was read: run it again";
-/// Where proofs are given: a value that is not true breaks the constraint of its column, and the
-/// transaction with it.
+/// Where proofs fail: the number of one that does breaks its constraint, and the transaction with it.
 const PROOFS: &str = "\"_clodo_proofs\"";
-/// How much of a schema is compared in one statement, in bytes: D1 takes 100,000.
+/// How much of a schema is compared in one statement, in bytes: D1 takes 100,000, and each quote in a
+/// text takes two.
 const CHUNK: usize = 50_000;
+/// How much of a statement that is longer than that.
+const PART: usize = 40_000;
 
 /// How far a file is.
 struct Work<'a> {
@@ -297,6 +332,10 @@ impl Work<'_> {
         let step = &self.steps[at];
         let text = step.piece.text;
         let whole = if text.ends_with(';') { text.to_owned() } else { format!("{text}\n;") };
+        if let Some(name) = script.replay.reserved(&step.meaning) {
+            let why = format!("is about table {name}, in which Clodo keeps what it needs itself");
+            return Err(Failed::Refused { rule: "reserved", why });
+        }
         match &step.meaning {
             Meaning::Transaction => {
                 let why = "a migration is one transaction already".to_owned();
@@ -312,6 +351,11 @@ impl Work<'_> {
             }
             Meaning::Pragma { name, sets: true } if name == "writable_schema" => {
                 let why = "rewrites the schema behind SQLite's back".to_owned();
+                return Err(Failed::Refused { rule: "forbidden", why });
+            }
+            // Every proof is a constraint.
+            Meaning::Pragma { name, sets: true } if name == "ignore_check_constraints" => {
+                let why = "lets rows in that break the rules of their tables".to_owned();
                 return Err(Failed::Refused { rule: "forbidden", why });
             }
             Meaning::Pragma { .. } => script.push(whole),
@@ -346,14 +390,13 @@ impl Work<'_> {
         self.steps.iter().any(|step| matches!(step.meaning, Meaning::DropTable { .. }))
     }
 
-    /// Refuses what takes away rows that the statement does not name.
+    /// Refuses what takes away rows, or what they refer to, that the statement does not name.
     fn rows(&self, script: &Script<'_>, step: &Step<'_>) -> Result<(), Failed> {
-        let (table, rule, doing) = match &step.meaning {
-            Meaning::Delete { table, .. } => (table, "delete-cascades", "deletes rows of"),
-            Meaning::Insert { into: table, replaces: true, .. }
-            | Meaning::Update { table, replaces: true } => {
-                (table, "replace-cascades", "may replace, which deletes, rows of")
-            }
+        let replay = script.replay;
+        let (table, doing) = match &step.meaning {
+            Meaning::Delete { table, .. } => (table, "deletes rows of"),
+            Meaning::Insert { into: table, .. } => (table, "inserts rows into"),
+            Meaning::Update { table, .. } => (table, "updates rows of"),
             _ => return Ok(()),
         };
         if self.made.contains_key(table) {
@@ -363,13 +406,37 @@ impl Work<'_> {
             let why = format!("deletes all rows of table {table}");
             return Err(Failed::Refused { rule: "delete-all", why });
         }
-        match script.replay.follows(table)? {
-            Some(child) if !step.allows(rule) => {
-                let why = format!("{doing} table {table}, and rows of table {child} with them");
-                Err(Failed::Refused { rule, why })
-            }
-            _ => Ok(()),
+        let refuse = |rule: &'static str, why: String| match step.allows(rule) {
+            true => Ok(()),
+            false => Err(Failed::Refused { rule, why }),
+        };
+        if let Some((trigger, others)) = replay.deleting_trigger(&step.meaning)? {
+            let why = format!(
+                "{doing} table {table}, whose trigger {trigger} deletes rows of table {others}"
+            );
+            refuse("delete-cascades", why)?;
         }
+        let replaces = replay.replaces(&step.meaning)?;
+        if let Some(child) = replay.follows(table)? {
+            if matches!(step.meaning, Meaning::Delete { .. }) {
+                let why = format!("{doing} table {table}, and rows of table {child} with them");
+                refuse("delete-cascades", why)?;
+            } else if replaces {
+                let why = format!(
+                    "may replace, which deletes, rows of table {table}, and rows of table {child} \
+                     with them"
+                );
+                refuse("replace-cascades", why)?;
+            }
+        }
+        if let Meaning::Update { columns, .. } = &step.meaning
+            && let Some(child) = replay.loosened(table, columns)?
+        {
+            let why =
+                format!("{doing} table {table}, which takes the references of table {child} away");
+            refuse("update-cascades", why)?;
+        }
+        Ok(())
     }
 
     fn filled(&mut self, meaning: &Meaning) {
@@ -408,7 +475,7 @@ impl Work<'_> {
                 format!("drops table {name}, which it renamed: what refers to it goes with it");
             return Err(Failed::Refused { rule: "rebuild-by-renaming", why });
         }
-        if let Some(by) = self.taken_by(name).filter(|_| there && !own) {
+        if let Some(by) = self.taken_by(at, name).filter(|_| there && !own) {
             let rename = self.rename_after(at, &by, name)?;
             let number = self.rebuilds.len();
             let filters = step.allows("rebuild-filters");
@@ -432,9 +499,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The table of this file that was filled from a table and from no other.
-    fn taken_by(&self, name: &str) -> Option<String> {
-        let by = self.made.iter().find(|(_, from)| from.as_deref() == Some(name));
+    /// The table of this file that was filled from a table and from no other, and gets its name; if none
+    /// does, any that was filled from it.
+    fn taken_by(&self, at: usize, name: &str) -> Option<String> {
+        let filled = || self.made.iter().filter(|(_, from)| from.as_deref() == Some(name));
+        let renamed = |by: &str| {
+            self.steps[at..].iter().any(|step| {
+                matches!(&step.meaning, Meaning::Rename { from, to } if from == by && to == name)
+            })
+        };
+        let by = filled().find(|(by, _)| renamed(by)).or_else(|| filled().next());
         by.map(|(by, _)| by.clone())
     }
 

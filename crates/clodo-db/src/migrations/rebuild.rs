@@ -9,8 +9,10 @@ use super::{
     protect::{Failed, Script},
     replay::{Replay, listed},
 };
-use crate::identifier::{literal, quoted};
-use std::fmt::Write as _;
+use crate::{
+    identifier::{literal, quoted},
+    split::ended,
+};
 
 /// A table that a migration makes anew, and what is done for the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +141,7 @@ impl Open {
             one.put_back(script);
         }
         for sql in &self.again {
-            script.run(format!("{sql};"))?;
+            script.run(ended(sql))?;
         }
         for one in &self.kept {
             one.prove(script, &self.table);
@@ -233,13 +235,20 @@ impl Kept {
         let (aside, table) = (quoted(&self.aside), quoted(&self.table));
         let same_row = self.key.iter().map(|(there, kept)| format!("t.{there} IS k.{kept}"));
         let same_row = same_row.collect::<Vec<_>>().join(" AND ");
-        let mut same = String::from("1");
-        for (at, column) in self.columns.iter().enumerate() {
-            let column = quoted(column);
-            // The kept value stands first: its column has no collation that could make two texts alike.
-            let _ =
-                write!(same, " AND k.c{at} IS t.{column} AND typeof(k.c{at}) = typeof(t.{column})");
-        }
+        let of_all = |each: &dyn Fn(usize, &str) -> String| {
+            let each =
+                self.columns.iter().enumerate().map(|(at, column)| each(at, &quoted(column)));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        let (kept, kept_types) =
+            (of_all(&|at, _| format!("k.c{at}")), of_all(&|at, _| format!("typeof(k.c{at})")));
+        let (there, types) = (
+            of_all(&|_, column| format!("t.{column}")),
+            of_all(&|_, column| format!("typeof(t.{column})")),
+        );
+        // The kept value stands first: its column has no collation that could make two texts alike. As
+        // rows, since an `AND` for each column is deeper than the expressions that D1 takes.
+        let same = format!("({kept}) IS ({there}) AND ({kept_types}) IS ({types})");
         script.prove(
             &format!("the rebuild of table {rebuilt} would lose rows of table {}", self.table),
             &format!(

@@ -135,12 +135,7 @@ impl Migrator<'_> {
     }
 
     pub(super) fn tables(&self) -> String {
-        let (records, sums) = (quoted(&self.records), quoted(SUMS));
-        format!(
-            "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
-             name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
-             CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
-        )
+        tables(&self.records)
     }
 
     /// What comes before a file's own statements. It fails unless the records are as they were seen.
@@ -175,8 +170,20 @@ impl Migrator<'_> {
     }
 
     fn newest(&self) -> String {
-        format!("SELECT name FROM {} ORDER BY id DESC LIMIT 1", quoted(&self.records))
+        let records = quoted(&self.records);
+        // What is no name is no migration.
+        format!("SELECT name FROM {records} WHERE typeof(name) = 'text' ORDER BY id DESC LIMIT 1")
     }
+}
+
+/// What makes both tables where they are not there.
+pub(super) fn tables(records: &str) -> String {
+    let (records, sums) = (quoted(records), quoted(SUMS));
+    format!(
+        "CREATE TABLE IF NOT EXISTS {records} (id INTEGER PRIMARY KEY AUTOINCREMENT, \
+         name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+         CREATE TABLE IF NOT EXISTS {sums} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);\n"
+    )
 }
 
 /// Whether a restore did not come to its end.

@@ -1,30 +1,35 @@
 //! A schema in memory, without rows: SQLite itself says what a statement would do to it.
 
-use super::schema::{FOREIGN, Schema, SchemaObject};
-use crate::identifier::quoted;
+use super::{
+    meaning::{Event, Meaning, deleting},
+    records::{SUMS, tables},
+    schema::{Schema, SchemaObject},
+};
+use crate::{identifier::quoted, split::words};
 use clodo_sqlite::rusqlite::{self, Connection, Error, OptionalExtension as _, config::DbConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A schema that statements are tried on.
 #[derive(Debug)]
-pub(crate) struct Replay(Connection);
+pub(crate) struct Replay {
+    db: Connection,
+    /// The table of applied migrations, which is there and no part of the schema.
+    records: String,
+}
 
 impl Replay {
     /// A schema of nothing.
     pub(crate) fn empty() -> Result<Self, Error> {
         let db = Connection::open_in_memory()?;
         db.pragma_update(None, "foreign_keys", true)?;
-        Ok(Self(db))
+        Ok(Self { db, records: String::new() })
     }
 
-    /// The same as a database's.
+    /// The same as a database's, with the tables of records beside it.
     pub(crate) fn of(schema: &Schema) -> Result<Self, Error> {
-        let replay = Self::empty()?;
-        for object in &schema.objects {
-            // A virtual table brings its own tables along.
-            if !replay.has(&object.kind, &object.name)? {
-                replay.0.execute_batch(&object.sql)?;
-            }
+        let replay = Self::beside(&schema.records)?;
+        for object in in_order(schema) {
+            replay.make(object)?;
         }
         Ok(replay)
     }
@@ -35,56 +40,68 @@ impl Replay {
         schema: &Schema,
     ) -> Result<(Self, Vec<(String, String)>), Error> {
         let (replay, mut left_out) = (Self::empty()?, Vec::new());
-        for object in &schema.objects {
-            if replay.has(&object.kind, &object.name)? {
-                continue;
-            }
-            if let Err(error) = replay.0.execute_batch(&object.sql) {
+        for object in in_order(schema) {
+            if let Err(error) = replay.make(object) {
                 left_out.push((object.name.clone(), said(&error).0));
             }
         }
         Ok((replay, left_out))
     }
 
+    /// Nothing but the tables of records, which views may ask.
+    fn beside(records: &str) -> Result<Self, Error> {
+        let mut replay = Self::empty()?;
+        if !records.is_empty() {
+            replay.db.execute_batch(&tables(records))?;
+            records.clone_into(&mut replay.records);
+        }
+        Ok(replay)
+    }
+
+    fn make(&self, object: &SchemaObject) -> Result<(), Error> {
+        match self.has(&object.kind, &object.name)? {
+            true => Ok(()),
+            false => self.db.execute_batch(&object.sql),
+        }
+    }
+
     /// The database itself, for what is asked only once.
     pub(crate) fn connection(&self) -> &Connection {
-        &self.0
+        &self.db
     }
 
     /// Does what a statement does to the schema.
     pub(crate) fn run(&self, sql: &str) -> Result<(), Error> {
-        self.0.execute_batch(sql)
+        self.db.execute_batch(sql)
     }
 
     /// Sees whether a statement fits the schema; how many parameters it has.
     pub(crate) fn fits(&self, sql: &str) -> Result<usize, Error> {
-        Ok(self.0.prepare(sql)?.parameter_count())
+        Ok(self.db.prepare(sql)?.parameter_count())
     }
 
     /// Says whether `"text"` in double quotes that is no name is taken for text, as SQLite does from of
     /// old (<https://www.sqlite.org/quirks.html#dblquote>).
     pub(crate) fn take_names_for_text(&self, takes: bool) -> Result<(), Error> {
-        self.0.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, takes).map(|_| ())
+        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, takes).map(|_| ())
     }
 
     pub(crate) fn has(&self, kind: &str, name: &str) -> Result<bool, Error> {
         let sql = "SELECT 1 FROM sqlite_master WHERE type = ? AND name = ? COLLATE NOCASE";
-        self.0.prepare_cached(sql)?.exists([kind, name])
+        self.db.prepare_cached(sql)?.exists([kind, name])
     }
 
     /// All that it holds.
     pub(crate) fn schema(&self) -> Result<Schema, Error> {
-        let sql = format!(
-            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} \
-             ORDER BY rowid"
-        );
-        let mut statement = self.0.prepare(&sql)?;
+        let listed = Schema::listed(&self.records);
+        let sql = format!("SELECT type, name, tbl_name, sql FROM {listed} ORDER BY rowid");
+        let mut statement = self.db.prepare(&sql)?;
         let object = |row: &rusqlite::Row<'_>| {
             let (kind, name) = (row.get(0)?, row.get(1)?);
             Ok(SchemaObject { kind, name, table: row.get(2)?, sql: row.get(3)? })
         };
         let objects = statement.query_map([], object)?;
-        Ok(Schema::of(objects.collect::<Result<Vec<_>, _>>()?, ""))
+        Ok(Schema::of(objects.collect::<Result<Vec<_>, _>>()?, &self.records))
     }
 
     /// The tables that hold the data of virtual ones, and the virtual ones, all in lower case.
@@ -100,7 +117,7 @@ impl Replay {
     /// The statement that makes something.
     pub(crate) fn sql_of(&self, kind: &str, name: &str) -> Result<Option<String>, Error> {
         let sql = "SELECT sql FROM sqlite_master WHERE type = ? AND name = ? COLLATE NOCASE";
-        self.0.prepare_cached(sql)?.query_row([kind, name], |row| row.get(0)).optional()
+        self.db.prepare_cached(sql)?.query_row([kind, name], |row| row.get(0)).optional()
     }
 
     /// The columns that hold values of their own: no generated and no hidden ones.
@@ -159,7 +176,7 @@ impl Replay {
     pub(crate) fn references(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
         let sql = "SELECT m.name, f.\"table\" FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
                    WHERE m.type = 'table'";
-        let mut statement = self.0.prepare(sql)?;
+        let mut statement = self.db.prepare(sql)?;
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -206,6 +223,95 @@ impl Replay {
         Ok(self.texts(sql, table)?.pop())
     }
 
+    /// A table whose references are taken away when these columns of `table` get other values.
+    pub(crate) fn loosened(
+        &self,
+        table: &str,
+        columns: &[String],
+    ) -> Result<Option<String>, Error> {
+        let sql = "SELECT m.name, lower(f.\"to\") FROM sqlite_master m, \
+                   pragma_foreign_key_list(m.name) f WHERE m.type = 'table' \
+                   AND f.\"table\" = ? COLLATE NOCASE AND f.on_update IN ('SET NULL', 'SET DEFAULT') \
+                   ORDER BY 1";
+        let key: Vec<String> =
+            self.key(table)?.iter().map(|column| column.to_ascii_lowercase()).collect();
+        let is_number = |column: &str| ["rowid", "_rowid_", "oid"].contains(&column);
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query([table])?;
+        while let Some(row) = rows.next()? {
+            let (child, to): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+            let is_it = |column: &String| match &to {
+                Some(to) => to == column || key.contains(to) && is_number(column),
+                // Without a column it is the key that is referred to.
+                None => key.contains(column) || is_number(column),
+            };
+            if columns.iter().any(is_it) {
+                return Ok(Some(child));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a statement may replace rows of its table: by its own word, or by the table's.
+    pub(crate) fn replaces(&self, meaning: &Meaning) -> Result<bool, Error> {
+        let table = match meaning {
+            Meaning::Insert { replaces: true, .. } | Meaning::Update { replaces: true, .. } => {
+                return Ok(true);
+            }
+            Meaning::Insert { into: table, .. } | Meaning::Update { table, .. } => table,
+            _ => return Ok(false),
+        };
+        let sql = self.sql_of("table", table)?.unwrap_or_default();
+        let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+        Ok(words(&sql).windows(2).any(|two| is(two[0], "conflict") && is(two[1], "replace")))
+    }
+
+    /// The trigger that answers a statement by deleting rows of another table, and that table.
+    pub(crate) fn deleting_trigger(
+        &self,
+        meaning: &Meaning,
+    ) -> Result<Option<(String, String)>, Error> {
+        let (table, heard) = match meaning {
+            Meaning::Delete { table, .. } => (table, Event::Delete),
+            Meaning::Insert { into: table, .. } => (table, Event::Insert),
+            Meaning::Update { table, .. } => (table, Event::Update),
+            _ => return Ok(None),
+        };
+        let sql = "SELECT sql FROM sqlite_master WHERE type = 'trigger' \
+                   AND tbl_name = ? COLLATE NOCASE ORDER BY name";
+        for sql in self.texts(sql, table)? {
+            if let Some((event, mut tables)) = deleting(&sql)
+                && event == heard
+                && let Some(other) = tables.pop()
+            {
+                let name = words(&sql).get(2).map(|name| (*name).to_owned()).unwrap_or_default();
+                return Ok(Some((name, other)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The table of Clodo's own that a statement is about, if it is about one.
+    pub(crate) fn reserved(&self, meaning: &Meaning) -> Option<String> {
+        let (named, made) = match meaning {
+            Meaning::CreateTable { name, .. } => (Some(name), Some(name)),
+            Meaning::Rename { from, to } => (Some(from), Some(to)),
+            Meaning::CreateIndex { table, .. }
+            | Meaning::DropTable { name: table }
+            | Meaning::DropColumn { table, .. }
+            | Meaning::AddColumn { table, .. }
+            | Meaning::Insert { into: table, .. }
+            | Meaning::Delete { table, .. }
+            | Meaning::Update { table, .. } => (Some(table), None),
+            _ => (None, None),
+        };
+        let is_own =
+            |name: &&String| self.records.eq_ignore_ascii_case(name) || name.as_str() == SUMS;
+        let is_scratch = |name: &&String| name.starts_with("_clodo_");
+        let own = named.into_iter().chain(made).find(is_own);
+        own.or(made.filter(is_scratch)).cloned()
+    }
+
     /// The foreign keys of a table whose rows are found by reading all of them: the first column of each.
     pub(crate) fn unindexed(&self, table: &str) -> Result<Vec<String>, Error> {
         let sql = "SELECT f.\"from\" FROM pragma_foreign_key_list(?1) f WHERE f.seq = 0 AND NOT EXISTS \
@@ -217,10 +323,20 @@ impl Replay {
     }
 
     pub(crate) fn texts(&self, sql: &str, argument: &str) -> Result<Vec<String>, Error> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.db.prepare_cached(sql)?;
         let texts = statement.query_map([argument], |row| row.get(0))?;
         texts.collect()
     }
+}
+
+/// What a schema holds, in an order in which it can be made: virtual tables bring their own tables
+/// along, which a `VACUUM` puts before them.
+fn in_order(schema: &Schema) -> impl Iterator<Item = &SchemaObject> {
+    let is_virtual = |one: &&SchemaObject| {
+        words(&one.sql).get(1).is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
+    };
+    let (first, rest): (Vec<_>, Vec<_>) = schema.objects.iter().partition(is_virtual);
+    first.into_iter().chain(rest)
 }
 
 /// What SQLite says, without the statement, and where in it.

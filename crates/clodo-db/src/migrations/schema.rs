@@ -43,10 +43,9 @@ pub struct Schema {
     pub records: String,
 }
 
-/// What is no part of a schema: SQLite's own, D1's own, Clodo's scratch and its side table.
-pub(super) const FOREIGN: &str = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-    AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE '\\_clodo\\_%' ESCAPE '\\' \
-    AND name <> 'clodo_migrations'";
+/// What is no part of a schema: SQLite's own, D1's own, and Clodo's side table.
+const FOREIGN: &str = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+    AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND tbl_name <> 'clodo_migrations'";
 
 impl Schema {
     /// Reads it, in one query. `records` is the table of applied migrations, which is left out too.
@@ -63,7 +62,7 @@ impl Schema {
     /// Where all that is part of one is listed: what comes behind `FROM`.
     pub(super) fn listed(records: &str) -> String {
         let records = literal(records);
-        format!("sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} AND name <> {records}")
+        format!("sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} AND tbl_name <> {records}")
     }
 
     /// The schema that a file of `CREATE` statements describes.

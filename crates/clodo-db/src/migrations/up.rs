@@ -2,24 +2,26 @@ use super::{
     down::DOWN,
     file::{AppliedMigration, MigrationFile},
     folder::Migrations,
-    meaning::{Meaning, steps},
+    meaning::steps,
+    pending::PlannedMigration,
     protect::{OTHER_SCHEMA, Refusal, protect},
     rebuild::Rebuild,
-    records::{RECORDS, SUMS, Seen, sum},
+    records::{RECORDS, Records, SUMS, Seen, sum},
     schema::Schema,
     status::{Problem, Status},
 };
 use crate::{
     database::Database,
-    error::DatabaseError,
+    error::{DatabaseError, DatabaseErrorKind},
     identifier::{literal, quoted},
 };
 use std::path::PathBuf;
 
 /// Brings a database up to date.
 ///
-/// A file, its record in wrangler's table and its checksum beside it are one transaction. The record
-/// comes first: its unique name stops a second runner before the file runs.
+/// A file, its record in wrangler's table and its checksum beside it are one transaction. What was seen
+/// of the records is compared first, and the record's name is unique: both stop a second runner before
+/// the file runs.
 #[derive(Clone, Debug)]
 pub struct Migrator<'d> {
     database: &'d dyn Database,
@@ -56,12 +58,20 @@ pub enum MigrateError {
     #[error("the database is half restored")]
     HalfRestored,
     /// Somebody else migrated the database after it was looked at.
-    #[error("could not apply {}: {} was applied meanwhile", .path.display(), .last.as_deref().unwrap_or("nothing"))]
+    #[error(
+        "could not apply {}: the last migration of the database was {seen} and is {now} now",
+        .path.display()
+    )]
     Overtaken {
         /// The file that was not applied.
         path: PathBuf,
-        /// The last migration that the database has now.
-        last: Option<String>,
+        /// The last migration that the database had, or `none`.
+        seen: String,
+        /// That which it has now.
+        now: String,
+        /// What the database said.
+        #[source]
+        source: DatabaseError,
     },
     /// A file would lose rows, or does not fit the schema.
     #[error(transparent)]
@@ -135,7 +145,8 @@ impl<'d> Migrator<'d> {
         Ok(self.recorded().await?.applied)
     }
 
-    /// The same and what the database holds beside its records, in one query.
+    /// The same and what the database holds beside its records, in one query; up to three where no
+    /// migration was recorded yet.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -244,43 +255,54 @@ impl<'d> Migrator<'d> {
         &self,
         file: &MigrationFile,
         seen: &Seen,
-        mut planned: Option<(String, Vec<Rebuild>)>,
+        planned: Option<PlannedMigration>,
     ) -> Result<Vec<Rebuild>, MigrateError> {
-        loop {
-            let was_planned = planned.is_some();
-            let (script, rebuilds) = match planned.take() {
-                Some(planned) => planned,
-                None => {
-                    let (sql, rebuilds) = self.protected(file).await?;
-                    (format!("{}{sql}", self.head(file, seen)), rebuilds)
-                }
-            };
-            let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
-            let tried_on_another = source.message().contains(OTHER_SCHEMA);
-            match self.after_failure(file, seen, source).await {
+        if let Some(PlannedMigration { sql, rebuilds, .. }) = planned {
+            let Err(source) = self.database.script(&sql).await else { return Ok(rebuilds) };
+            let is_stale = is_about_another_schema(&source);
+            match self.after_failure(file, seen.last(), source).await {
                 Ok(()) => return Ok(rebuilds),
-                // Or two SQLites write the same change of a schema in different words.
-                Err(MigrateError::Failed { .. }) if was_planned && tried_on_another => {}
+                // Somebody changed it; or two SQLites write the same change in different words.
+                Err(MigrateError::Failed { .. }) if is_stale => {}
                 Err(error) => return Err(error),
             }
         }
+        let (sql, rebuilds) = self.protected(file).await?;
+        let script = format!("{}{sql}", self.head(file, seen));
+        let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
+        self.after_failure(file, seen.last(), source).await?;
+        Ok(rebuilds)
     }
 
     /// After a lost answer, or when somebody else was faster, the database knows what happened.
     async fn after_failure(
         &self,
         file: &MigrationFile,
-        seen: &Seen,
+        seen: Option<&str>,
         source: DatabaseError,
     ) -> Result<(), MigrateError> {
-        let path = file.path.clone();
         match self.recorded().await {
             Ok(records) if records.has(file) => Ok(()),
-            Ok(records) if records.last() != seen.last() => {
-                Err(MigrateError::Overtaken { path, last: records.last().map(str::to_owned) })
-            }
             Err(MigrateError::HalfRestored) => Err(MigrateError::HalfRestored),
-            _ => Err(MigrateError::Failed { path, source }),
+            found => Err(self.failed(file, seen, found.ok().as_ref(), source)),
+        }
+    }
+
+    /// Why a file was not carried out behind the migration that was seen as the last one.
+    pub(super) fn failed(
+        &self,
+        file: &MigrationFile,
+        seen: Option<&str>,
+        found: Option<&Records>,
+        source: DatabaseError,
+    ) -> MigrateError {
+        let path = file.path.clone();
+        match found.map(Records::last) {
+            Some(now) if now != seen => {
+                let name = |name: Option<&str>| name.unwrap_or("none").to_owned();
+                MigrateError::Overtaken { path, seen: name(seen), now: name(now), source }
+            }
+            _ => MigrateError::Failed { path, source },
         }
     }
 
@@ -317,21 +339,10 @@ impl<'d> Migrator<'d> {
 pub(super) fn drops(file: &MigrationFile) -> bool {
     let steps = steps(&file.sql);
     // What is no SQL is refused with its place.
-    steps.is_err() || steps.is_ok_and(|steps| steps.iter().any(|step| is_hazard(&step.meaning)))
+    steps.is_err() || steps.is_ok_and(|steps| steps.iter().any(|step| step.meaning.is_hazard()))
 }
 
-/// Whether what a statement does to rows depends on the schema.
-pub(super) fn is_hazard(meaning: &Meaning) -> bool {
-    !matches!(
-        meaning,
-        Meaning::CreateTable { .. }
-            | Meaning::CreateIndex { .. }
-            | Meaning::CreateTrigger { .. }
-            | Meaning::AddColumn { .. }
-            | Meaning::Rename { .. }
-            | Meaning::Insert { replaces: false, .. }
-            | Meaning::Update { replaces: false, .. }
-            | Meaning::Schema
-            | Meaning::Other
-    )
+/// Whether a request failed because the schema is not the one that it was worked out for.
+fn is_about_another_schema(error: &DatabaseError) -> bool {
+    error.kind() == DatabaseErrorKind::Constraint && error.message().contains(OTHER_SCHEMA)
 }

@@ -149,10 +149,11 @@ async fn a_plan_is_what_would_run_and_writes_nothing() {
     all.push(MigrationFile::new("0003_c.sql", "m/0003_c.sql", rebuild));
     let all = Migrations::new(all).unwrap();
 
-    let plan = migrator.plan(&all).await.unwrap().files;
+    let plan = migrator.plan(&all).await.unwrap();
+    let plan = plan.files();
     assert_eq!(migrator.status(&all).await.unwrap().pending().count(), 2, "nothing ran");
     assert_eq!((plan.len(), plan[1].rebuilds[0].keeps.as_slice()), (2, &["c".to_owned()][..]));
-    for planned in &plan {
+    for planned in plan {
         database.script(&planned.sql).await.unwrap();
     }
     assert_eq!(migrator.status(&all).await.unwrap().pending().count(), 0);
@@ -192,9 +193,12 @@ async fn what_is_not_as_it_was_seen_is_left_alone() {
     let late = migrator.plan(&ours).await.unwrap();
     migrator.up(&theirs).await.unwrap();
 
-    let overtaken = migrator.carry_out(&ours, late).next().await.unwrap_err();
-    assert_eq!(overtaken.to_string(), "could not apply m/2.sql: 3.sql was applied meanwhile");
-    let mut early = migrator.carry_out(&ours, early);
+    let overtaken = migrator.carry_out(&ours, late).unwrap().next().await.unwrap_err();
+    assert_eq!(
+        overtaken.to_string(),
+        "could not apply m/2.sql: the last migration of the database was 1.sql and is 3.sql now"
+    );
+    let mut early = migrator.carry_out(&ours, early).unwrap();
     // Somebody else was faster with the same file.
     assert_eq!(early.next().await.unwrap().unwrap().name, "1.sql");
     let overtaken = early.next().await.unwrap_err();
@@ -233,11 +237,75 @@ async fn a_look_finds_the_schema_that_files_are_pending_for() {
     let may_break = files(&[("1.sql", "ALTER TABLE b DROP COLUMN y;")]);
     assert!(migrator.look(&may_break).await.unwrap().may_break_code(), "without any records");
     migrator.up(&first).await.unwrap();
-    assert_eq!(migrator.look(&first).await.unwrap().plan(&migrator).unwrap().files, []);
+    assert_eq!(migrator.look(&first).await.unwrap().plan(&migrator).unwrap().files(), []);
     let spoiling = files(&[texts[0], ("2.sql", "ALTER TABLE a DROP COLUMN x;")]);
     assert!(migrator.look(&spoiling).await.unwrap().may_break_code());
     let plan = migrator.plan(&both).await.unwrap();
-    let mut pending = migrator.carry_out(&both, plan);
+    let mut pending = migrator.carry_out(&both, plan).unwrap();
     assert_eq!(pending.next().await.unwrap().unwrap().name, "2.sql");
     assert!(pending.next().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_plan_is_for_the_files_that_it_was_made_of() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let texts = [("1.sql", "CREATE TABLE a (x);"), ("2.sql", "INSERT INTO a VALUES (1);")];
+    let all = files(&texts);
+    let plan = migrator.plan(&all).await.unwrap();
+    let edited = files(&[texts[0], ("2.sql", "INSERT INTO a VALUES (2);")]);
+    for others in [files(&texts[..1]), edited] {
+        let refused = migrator.carry_out(&others, plan.clone()).unwrap_err();
+        assert!(matches!(&refused, MigrateError::Unknown(name) if name == "2.sql"), "{refused:?}");
+    }
+    let elsewhere = Migrator::new(&database).with_records("elsewhere");
+    elsewhere.carry_out(&all, plan).unwrap().next().await.unwrap();
+    assert_eq!(rows(&database, "SELECT name FROM elsewhere").await, [["1.sql".into()]]);
+}
+
+#[tokio::test]
+async fn a_file_that_failed_is_still_the_next_one() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let all = files(&[("1.sql", "INSERT INTO late VALUES (1);"), ("2.sql", "CREATE TABLE b (x);")]);
+    let mut pending = migrator.begin(&all).await.unwrap();
+    pending.next().await.unwrap_err();
+    database.script("CREATE TABLE late (x)").await.unwrap();
+    assert_eq!(pending.next().await.unwrap().unwrap().name, "1.sql");
+    assert_eq!(pending.next().await.unwrap().unwrap().name, "2.sql");
+}
+
+/// In a table of one's own, and where only wrangler's table is there.
+#[tokio::test]
+async fn rebuilds_are_carried_out_whatever_the_records_are() {
+    let rebuild = "CREATE TABLE n (id INTEGER PRIMARY KEY, y);\nINSERT INTO n (id) SELECT id FROM p;\n\
+                   DROP TABLE p;\nALTER TABLE n RENAME TO p;";
+    let texts = [
+        ("1.sql", "CREATE TABLE p (id INTEGER PRIMARY KEY);\nINSERT INTO p VALUES (7);"),
+        ("2.sql", "CREATE TABLE c (p REFERENCES p ON DELETE CASCADE);\nINSERT INTO c VALUES (7);"),
+        ("3.sql", rebuild),
+        ("4.sql", "-- clodo:allow drop-column nobody reads it\nALTER TABLE p DROP COLUMN y;"),
+    ];
+    let all = files(&texts);
+    for (records, theirs) in [("my \"own\"", ""), ("d1_migrations", "('1.sql'), (NULL)")] {
+        let database = SqliteDatabase::in_memory().await.unwrap();
+        let migrator = Migrator::new(&database).with_records(records);
+        if !theirs.is_empty() {
+            let by_wrangler = format!(
+                "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
+                 applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+                 INSERT INTO d1_migrations (name) VALUES {theirs};\n{}",
+                texts[0].1
+            );
+            database.script(&by_wrangler).await.unwrap();
+        }
+        let plan = migrator.plan(&all).await.unwrap();
+        let planned = plan.files().len();
+        let mut pending = migrator.carry_out(&all, plan).unwrap();
+        for _ in 0..planned {
+            pending.next().await.unwrap().unwrap();
+        }
+        assert_eq!(rows(&database, "SELECT p FROM c").await, [[7.into()]], "{records}");
+        assert_eq!(migrator.status(&all).await.unwrap().pending().count(), 0, "{records}");
+    }
 }

@@ -178,6 +178,7 @@ async fn what_loses_rows_is_refused_where_it_stands_before_anything_happens() {
         ("ALTER TABLE child DROP COLUMN n", "drop-column", "m/1.sql:1:1"),
         ("BEGIN; SELECT 1; COMMIT;", "transaction", "m/1.sql:1:1"),
         ("PRAGMA writable_schema = ON", "forbidden", "m/1.sql:1:1"),
+        ("PRAGMA ignore_check_constraints = ON", "forbidden", "m/1.sql:1:1"),
         ("VACUUM", "forbidden", "m/1.sql:1:1"),
         ("DELETE FROM log WHERE said = ?", "parameters", "m/1.sql:1:1"),
         ("CREATE TABLE x (a);\nDELETE FROM missing WHERE 1;", "migration-fails", "m/1.sql:2:1"),
@@ -218,7 +219,7 @@ async fn a_plan_for_another_schema_is_worked_out_anew() {
     let all = files(&[("1.sql", REBUILD)]);
     let plan = migrator.plan(&all).await.unwrap();
     database.script(more).await.unwrap();
-    let applied = migrator.carry_out(&all, plan).next().await.unwrap().unwrap();
+    let applied = migrator.carry_out(&all, plan).unwrap().next().await.unwrap().unwrap();
     assert!(applied.rebuilds[0].keeps.contains(&"late".to_owned()), "{applied:?}");
     assert_eq!(rows(&database, "SELECT count(*) FROM late").await, [[1.into()]]);
 
@@ -232,11 +233,34 @@ async fn a_plan_for_another_schema_is_worked_out_anew() {
         let all = files(&[("1.sql", dropping)]);
         let plan = migrator.plan(&all).await.unwrap();
         database.script(more).await.unwrap();
-        let refused = migrator.carry_out(&all, plan).next().await.unwrap_err();
+        let refused = migrator.carry_out(&all, plan).unwrap().next().await.unwrap_err();
         assert!(matches!(refused, MigrateError::Refused(_)), "{refused:?}");
         assert_eq!(rows(&database, "SELECT count(*) FROM late").await, [[1.into()]]);
         database.script("DROP TABLE late").await.unwrap();
     }
+}
+
+/// D1 takes statements of 100,000 bytes.
+#[tokio::test]
+async fn a_schema_is_compared_whatever_the_length_of_its_statements() {
+    let note = "it's ünusual ".repeat(6_000);
+    let long = format!("CREATE TABLE long (id INTEGER PRIMARY KEY /* {note} */)");
+    let database = with(&format!("{SCHEMA}{long};")).await;
+    let migrator = Migrator::new(&database);
+    let all = files(&[("1.sql", REBUILD)]);
+    let plan = migrator.plan(&all).await.unwrap();
+    for piece in clodo_db::split(&plan.files()[0].sql) {
+        assert!(piece.text.len() < 100_000, "{} bytes", piece.text.len());
+    }
+    migrator.carry_out(&all, plan).unwrap().next().await.unwrap();
+
+    // The very last character of it.
+    let all = files(&[("1.sql", REBUILD), ("2.sql", "DELETE FROM long WHERE id = 1")]);
+    let plan = migrator.plan(&all).await.unwrap();
+    let changed = long.replace("*/", "+*/").replacen("it's", "its", 1);
+    database.script(&format!("DROP TABLE long; {changed};")).await.unwrap();
+    let error = database.script(&plan.files()[0].sql).await.unwrap_err();
+    assert!(error.message().contains("the schema has changed since it was read"), "{error}");
 }
 
 /// What people try instead, in a transaction with foreign keys on: the reason for what is done here.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub(crate) struct Checked {
     /// Whether it is there.
     pub(crate) exists: bool,
-    /// What would run.
-    pub(crate) plan: UpPlan,
+    /// What would run, if nothing keeps it from running.
+    pub(crate) plan: Option<UpPlan>,
     /// What the files have to say.
     pub(crate) findings: Vec<Finding>,
     /// How many files are pending.
@@ -26,6 +26,11 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// How many files would run.
+    pub(crate) fn planned(&self) -> usize {
+        self.plan.as_ref().map_or(0, |plan| plan.files().len())
+    }
+
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.is_some() || blocks(&self.findings)
     }
@@ -65,7 +70,7 @@ async fn on_live(
     let look = migrator.look(&place.files).await.map_err(of_migrate)?;
     let mut checked = Checked {
         exists: true,
-        plan: UpPlan::default(),
+        plan: None,
         findings: Vec::new(),
         pending: 0,
         code: None,
@@ -88,7 +93,7 @@ async fn on_live(
     }
     if !blocks(&checked.findings) {
         let plan = look.plan(&migrator).map_err(MigrateError::Refused);
-        checked.plan = plan.map_err(of_migrate)?;
+        checked.plan = Some(plan.map_err(of_migrate)?);
     }
     Ok(checked)
 }

@@ -97,7 +97,8 @@ impl<'a> Fleet<'a> {
         }
         let migrator = place.migrator(&opened);
         let of_migrate = |error| failure::of_migrate(&place.shown(), error);
-        let mut pending = migrator.carry_out(&place.files, std::mem::take(&mut job.plan));
+        let pending = migrator.carry_out(&place.files, job.plan.clone());
+        let mut pending = pending.map_err(of_migrate)?;
         let line = ui.progress(place.shown());
         while let Some(file) = pending.peek() {
             let name = file.name.clone();

@@ -28,15 +28,14 @@ pub(crate) async fn run(
     for code in tried {
         session.ui.say(&code.text());
     }
-    let mut report = UpReport::new(&places, &mut checked, args.dry_run);
+    let mut report = UpReport::new(&places, &checked, args.dry_run);
     if let Some(refused) = refused(session, &mut checked, &mut report) {
         return conclude(session, &places, args, report, Some(refused));
     }
     if args.dry_run {
         return conclude(session, &places, args, report, None);
     }
-    let which: Vec<usize> =
-        (0..checked.len()).filter(|at| !checked[*at].plan.files.is_empty()).collect();
+    let which: Vec<usize> = (0..checked.len()).filter(|at| checked[*at].planned() > 0).collect();
     if which.is_empty() {
         return conclude(session, &places, args, report, None);
     }
@@ -45,7 +44,7 @@ pub(crate) async fn run(
     if let Err(refused) = allowed {
         return conclude(session, &places, args, report, Some(refused));
     }
-    let files: usize = checked.iter().map(|one| one.plan.files.len()).sum();
+    let files: usize = checked.iter().map(|one| one.planned()).sum();
     let doing = format!("Apply {}", counted(files, "migration"));
     places.confirm(session, &which, &doing, args.yes)?;
     let which: BTreeSet<usize> = which.into_iter().collect();
@@ -55,8 +54,8 @@ pub(crate) async fn run(
     let plans = checked.into_iter().map(|one| one.plan);
     let jobs = all.iter_mut().zip(&mut report.databases).zip(kept).zip(plans).enumerate();
     let jobs = jobs.filter(|(at, _)| which.contains(at));
-    let job = |(_, (((place, row), kept), plan))| Job { place, row, kept, plan };
-    let jobs = jobs.map(job).collect();
+    let job = |(_, (((place, row), kept), plan))| Some(Job { place, row, kept, plan: plan? });
+    let jobs = jobs.filter_map(job).collect();
     let done = Fleet::new(session, maker).run(jobs, args.at_once.concurrency).await;
     conclude(session, &places, args, report, done.err())
 }
@@ -72,7 +71,15 @@ async fn check_all(
     let running = places.running(session)?;
     let checks = places.all.iter().zip(&found);
     let checks = checks.map(|(place, opened)| check(place, opened.as_ref(), &running, create));
-    stream::iter(checks).buffered(args.at_once.concurrency.get()).try_collect().await
+    let checks = stream::iter(checks).buffered(args.at_once.concurrency.get());
+    let mut texts = BTreeSet::new();
+    let shared = checks.map_ok(|mut checked| {
+        if let Some(plan) = &mut checked.plan {
+            plan.share_texts(&mut texts);
+        }
+        checked
+    });
+    shared.try_collect().await
 }
 
 /// Why nothing may be applied, if so; findings are said.

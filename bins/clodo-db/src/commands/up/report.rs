@@ -6,7 +6,7 @@ use crate::{
     running::CodeDocument,
 };
 use clodo_cli::CliError;
-use clodo_db::{PlannedMigration, Rebuild};
+use clodo_db::{PlannedMigration, Rebuild, UpPlan};
 use clodo_types::Finding;
 use serde::Serialize;
 use serde_json::Value;
@@ -81,7 +81,7 @@ pub(crate) struct PlanDocument {
 impl From<PlannedMigration> for PlanDocument {
     fn from(planned: PlannedMigration) -> Self {
         let rebuilds = planned.rebuilds.into_iter().map(RebuildDocument::from).collect();
-        Self { name: planned.name, sql: planned.sql, rebuilds }
+        Self { name: planned.name, sql: planned.sql.as_ref().to_owned(), rebuilds }
     }
 }
 
@@ -96,12 +96,16 @@ impl PlanDocument {
     }
 }
 
+fn planned(checked: &Checked) -> impl Iterator<Item = &PlannedMigration> {
+    checked.plan.iter().flat_map(UpPlan::files)
+}
+
 impl UpReport {
     /// What is known before anything runs; of a dry run, all statements too.
-    pub(super) fn new(places: &Places<'_>, checked: &mut [Checked], dry_run: bool) -> Self {
-        let row = |(place, checked): (&Place, &mut Checked)| Row {
+    pub(super) fn new(places: &Places<'_>, checked: &[Checked], dry_run: bool) -> Self {
+        let row = |(place, checked): (&Place, &Checked)| Row {
             name: place.name.clone(),
-            fate: match (checked.is_refused(), checked.plan.files.is_empty()) {
+            fate: match (checked.is_refused(), checked.planned() == 0) {
                 (true, _) => Fate::Refused,
                 (_, true) => Fate::Unchanged,
                 (_, false) => Fate::Pending,
@@ -110,15 +114,10 @@ impl UpReport {
             bookmark: None,
             saved: None,
             applied: Vec::new(),
-            pending: checked.plan.files.iter().map(|file| file.name.clone()).collect(),
+            pending: planned(checked).map(|file| file.name.clone()).collect(),
             rebuilds: Vec::new(),
             code: checked.code.clone(),
-            plan: match dry_run {
-                true => {
-                    std::mem::take(&mut checked.plan.files).into_iter().map(Into::into).collect()
-                }
-                false => Vec::new(),
-            },
+            plan: planned(checked).filter(|_| dry_run).cloned().map(PlanDocument::from).collect(),
         };
         let databases = places.all.iter().zip(checked).map(row).collect();
         Self { databases, findings: Vec::new() }
