@@ -270,3 +270,34 @@ fn who_may_not_is_told_so_and_a_platform_that_is_gone_too() {
     assert!(gone.json()["error"]["hint"].is_string(), "{}", gone.stderr);
     let _ = cloudflare(&["up", "--yes"], &[]).exits(0);
 }
+
+/// D1 takes tables of 100 columns, expressions 100 deep, and statements of 100,000 bytes.
+#[test]
+fn a_rebuild_keeps_within_d1s_limits_whatever_refers_to_the_table() {
+    let sandbox = plain(&[("DB", "ours")]);
+    let columns = |count: usize| (0..count).map(|at| format!(", x{at}")).collect::<String>();
+    let child = |name: &str, more: &str| {
+        format!(
+            "CREATE TABLE {name} (id INTEGER PRIMARY KEY, \
+             parent INTEGER NOT NULL REFERENCES parents (id) ON DELETE CASCADE{more});\n\
+             INSERT INTO {name} (id, parent) SELECT id, id FROM parents;\n"
+        )
+    };
+    let mut family = FAMILY.to_owned();
+    for count in [14, 60, 97] {
+        family += &child(&format!("wide{count}"), &columns(count));
+    }
+    for at in 0..110 {
+        family += &child(&format!("many{at}"), "");
+    }
+    let note = "it's long ".repeat(9_000);
+    family += &child("noted", &format!(", note DEFAULT '{}'", note.replace('\'', "''")));
+    sandbox.write("migrations/0001_family.sql", family);
+    sandbox.write("migrations/0002_name.sql", REBUILD);
+    let done = up(&sandbox, &[]).exits(0).json();
+    let keeps = done["databases"][0]["rebuilds"][0]["keeps"].as_array().map(Vec::len);
+    assert_eq!(keeps, Some(1 + 3 + 110 + 1), "{done:#}");
+    for child in ["wide14", "wide97", "many109", "noted"] {
+        assert_eq!(value(&sandbox, "DB", &format!("SELECT count(*) FROM {child}")), 3, "{child}");
+    }
+}

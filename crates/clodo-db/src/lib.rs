@@ -116,8 +116,8 @@ pub use migrations::{
     Composed, DOWN, FolderError, Look, MigrateError, MigrationFile, Migrations, Migrator, Pending,
     PlannedMigration, Problem, ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal,
     RunningCode, Schema, SchemaDrift, SchemaDriftKind, SchemaObject, Standing, Status, UpPlan,
-    UpReport, check_code, compose, lint, lint_on, may_break_code, only_reads, protect, protect_all,
-    replay,
+    UpReport, check_code, checksum_prefix, compose, lint, lint_on, may_break_code, only_reads,
+    protect, protect_all, replay,
 };
 pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
 pub use seed::Seed;

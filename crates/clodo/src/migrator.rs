@@ -83,7 +83,7 @@ impl Migrator for D1Migrator {
                 }
             }
         };
-        Ok(merged(answer))
+        Ok(merged(answer, &clodo_db::checksum_prefix(&database.table)))
     }
 
     async fn apply(
@@ -149,7 +149,7 @@ fn unapplied(doing: &str, error: MigrateError) -> PlatformError {
 }
 
 /// Names in the order of application, each with the checksum that was recorded with it.
-fn merged(answer: Vec<Vec<Map<String, Value>>>) -> Vec<AppliedMigration> {
+fn merged(answer: Vec<Vec<Map<String, Value>>>, prefix: &str) -> Vec<AppliedMigration> {
     let mut answer = answer.into_iter();
     let text = |row: &Map<String, Value>, key: &str| row.get(key)?.as_str().map(str::to_owned);
     let names = answer.next().unwrap_or_default();
@@ -161,7 +161,8 @@ fn merged(answer: Vec<Vec<Map<String, Value>>>) -> Vec<AppliedMigration> {
         .collect();
     let applied = names.iter().filter_map(|row| {
         let (name, applied_at) = (text(row, "name")?, text(row, "applied_at"));
-        Some(AppliedMigration { checksum: sums.get(&name).copied(), name, applied_at })
+        let checksum = sums.get(&format!("{prefix}{name}")).copied();
+        Some(AppliedMigration { checksum, name, applied_at })
     });
     applied.collect()
 }
@@ -197,7 +198,7 @@ mod tests {
             ])),
             rows(json!([{ "name": "0001.sql", "sha256": sum.to_string() }])),
         ];
-        let applied = merged(answer);
+        let applied = merged(answer, "");
         let done = |name: &str, checksum, at: Option<&str>| AppliedMigration {
             name: name.into(),
             checksum,

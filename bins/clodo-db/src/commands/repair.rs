@@ -53,10 +53,10 @@ pub(crate) async fn run(
     }
     if !args.dry_run && !which.is_empty() {
         places.confirm(session, &which, "Record the files as they are now", args.yes)?;
-        for (at, opened, ..) in &found {
+        for (at, opened, mend, _) in &mut found {
             let place = &places.all[*at];
-            let mended = place.migrator(opened).repair(&place.files).await;
-            mended.map_err(|error| failure::of_migrate(&place.shown(), error))?;
+            let mended = place.migrator(opened).repair(&place.files, mend).await;
+            *mend = mended.map_err(|error| failure::of_migrate(&place.shown(), error))?;
         }
     }
     let documents = |problems: Vec<Problem>| problems.into_iter().map(Into::into).collect();

@@ -267,12 +267,13 @@ fn a_file_is_migrated_with_a_backup_and_taken_back() {
     app.db: 1 to take back
 
     -- 0002_b.sql
-    INSERT INTO "clodo_migrations" (name, sha256) SELECT 'not the last migration', NULL WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_clodo_restore') OR (SELECT name FROM "d1_migrations" ORDER BY id DESC LIMIT 1) IS NOT '0002_b.sql';
+    INSERT INTO "clodo_migrations" (name, sha256) SELECT 'not the last migration', NULL WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_clodo_restore') OR (SELECT name FROM "d1_migrations" WHERE typeof(name) = 'text' ORDER BY id DESC LIMIT 1) IS NOT '0002_b.sql';
     DELETE FROM "d1_migrations" WHERE name = '0002_b.sql';
     DELETE FROM "clodo_migrations" WHERE name = '0002_b.sql';
-    CREATE TABLE "_clodo_proofs" (p0 CONSTRAINT "clodo: the schema has changed since it was read: run it again" CHECK (p0));
-    INSERT INTO "_clodo_proofs" (p0) SELECT (SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND name NOT LIKE '/_clodo/_%' ESCAPE '/' AND name <> 'clodo_migrations' AND name <> 'd1_migrations') = 2;
-    INSERT INTO "_clodo_proofs" (p0) SELECT (SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND name NOT LIKE '/_clodo/_%' ESCAPE '/' AND name <> 'clodo_migrations' AND name <> 'd1_migrations' AND (type, name, sql) IN (VALUES ('table', 't', 'CREATE TABLE t (x)'), ('table', 'u', 'CREATE TABLE u (y)'))) = 2;
+    PRAGMA ignore_check_constraints = OFF;
+    CREATE TABLE "_clodo_proofs" (p, CONSTRAINT "clodo: the schema has changed since it was read: run it again" CHECK (p <> 0));
+    INSERT INTO "_clodo_proofs" SELECT 0 WHERE ((SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND tbl_name <> 'clodo_migrations' AND tbl_name <> 'd1_migrations' AND name <> '_clodo_proofs') = 2) IS NOT 1;
+    INSERT INTO "_clodo_proofs" SELECT 0 WHERE ((SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND tbl_name <> 'clodo_migrations' AND tbl_name <> 'd1_migrations' AND name <> '_clodo_proofs' AND (type, name, sql) IN (VALUES ('table', 't', 'CREATE TABLE t (x)'), ('table', 'u', 'CREATE TABLE u (y)'))) = 2) IS NOT 1;
     DROP TABLE u;
     DROP TABLE "_clodo_proofs";
     "#);

@@ -128,6 +128,9 @@ pub(crate) struct NoSql {
 
 /// The statements of a text.
 pub(crate) fn steps(text: &str) -> Result<Vec<Step<'_>>, NoSql> {
+    if let Some(offset) = text.find('\0') {
+        return Err(NoSql { offset, message: "a NUL, behind which SQL ends".to_owned() });
+    }
     let mut before = 0;
     split(text)
         .map(|piece| {
@@ -172,18 +175,20 @@ fn meaning(piece: &Piece<'_>) -> Result<Meaning, NoSql> {
 /// value. What is no SQL is not.
 #[must_use]
 pub fn only_reads(sql: &str) -> bool {
-    split(sql).all(|piece| {
-        let bump = Bump::new();
-        match Parser::new(&bump, piece.text.as_bytes()).next() {
-            Ok(Some(Cmd::Stmt(Stmt::Select(..)) | Cmd::Explain(_) | Cmd::ExplainQueryPlan(_))) => {
-                true
+    // The parser takes none in a name.
+    !sql.contains('\0')
+        && split(sql).all(|piece| {
+            let bump = Bump::new();
+            match Parser::new(&bump, piece.text.as_bytes()).next() {
+                Ok(Some(
+                    Cmd::Stmt(Stmt::Select(..)) | Cmd::Explain(_) | Cmd::ExplainQueryPlan(_),
+                )) => true,
+                Ok(Some(Cmd::Stmt(Stmt::Pragma(name, body)))) => {
+                    body.is_none() || READING.contains(&plain(&name.name).as_str())
+                }
+                _ => false,
             }
-            Ok(Some(Cmd::Stmt(Stmt::Pragma(name, body)))) => {
-                body.is_none() || READING.contains(&plain(&name.name).as_str())
-            }
-            _ => false,
-        }
-    })
+        })
 }
 
 /// Pragmas that take a name and set nothing.
@@ -202,6 +207,9 @@ const READING: [&str; 9] = [
 /// The table that an `INSERT` fills, and the columns that it has values for, where it says which: one
 /// without a list has values for all of them.
 pub(crate) fn inserted(sql: &str) -> Option<(String, Vec<String>)> {
+    if sql.contains('\0') {
+        return None;
+    }
     let bump = Bump::new();
     let mut parser = Parser::new(&bump, sql.as_bytes());
     let Ok(Some(Cmd::Stmt(Stmt::Insert { tbl_name, columns, body, .. }))) = parser.next() else {
@@ -296,6 +304,9 @@ pub(crate) enum Event {
 
 /// When a trigger acts, and the tables of which it deletes rows, but for its own.
 pub(crate) fn deleting(trigger: &str) -> Option<(Event, Vec<String>)> {
+    if trigger.contains('\0') {
+        return None;
+    }
     let bump = Bump::new();
     let mut parser = Parser::new(&bump, trigger.as_bytes());
     let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, tbl_name, commands, .. }))) = parser.next()
@@ -435,6 +446,7 @@ mod tests {
             "/* SELECT */ DROP TABLE t",
             "SELEC 1",
             "VACUUM",
+            "SELECT [a\0] FROM t",
         ] {
             assert!(!only_reads(sql), "{sql}");
         }
@@ -450,6 +462,8 @@ mod tests {
 
     #[test]
     fn what_is_no_sql_is_named_where_it_breaks() {
+        let error = steps("CREATE TABLE t (a, [b\0])").unwrap_err();
+        assert_eq!((error.offset, error.message.as_str()), (21, "a NUL, behind which SQL ends"));
         let error = steps("SELECT 1;\n  CREAT TABLE u (x);").unwrap_err();
         assert_eq!(error.message, "near \"CREAT\": syntax error");
         assert_eq!(error.offset, 12);

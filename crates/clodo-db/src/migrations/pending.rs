@@ -151,15 +151,9 @@ impl Migrator<'_> {
     /// The same for who wants to hear of each file, or to stop between two.
     ///
     /// # Errors
-    /// When files and database disagree, or the database cannot be read.
+    /// As for [`Migrator::plan`].
     pub async fn begin<'a>(&'a self, files: &'a Migrations) -> Result<Pending<'a>, MigrateError> {
-        let records = self.recorded().await?;
-        let status = Status::of(files, &records.applied);
-        if !status.problems.is_empty() {
-            return Err(MigrateError::Problems(status.problems));
-        }
-        let files = pending(files, &status).into_iter().map(|file| (file, None)).collect();
-        Ok(Pending { migrator: self, files, seen: records.seen() })
+        self.carry_out(files, self.plan(files).await?)
     }
 
     /// Carries a plan for these files out, statement by statement as it is: without another look at the

@@ -5,7 +5,10 @@ use super::{
     replay::{Replay, said},
     schema::Schema,
 };
-use crate::identifier::literal;
+use crate::{
+    identifier::literal,
+    split::{folded, words},
+};
 use clodo_sqlite::rusqlite;
 use clodo_types::{Finding, Location, Severity};
 use std::{collections::BTreeMap, fmt};
@@ -477,6 +480,7 @@ impl Work<'_> {
         }
         if let Some(by) = self.taken_by(at, name).filter(|_| there && !own) {
             let rename = self.rename_after(at, &by, name)?;
+            self.carries_all(script, at, (name, &by))?;
             let number = self.rebuilds.len();
             let filters = step.allows("rebuild-filters");
             let open = Open::begin(script, number, (name, &by), filters)?;
@@ -510,6 +514,38 @@ impl Work<'_> {
         };
         let by = filled().find(|(by, _)| renamed(by)).or_else(|| filled().next());
         by.map(|(by, _)| by.clone())
+    }
+
+    /// Refuses a new table that gets none of the values of an old one's column.
+    fn carries_all(
+        &self,
+        script: &Script<'_>,
+        at: usize,
+        (table, by): (&str, &str),
+    ) -> Result<(), Failed> {
+        let fills = |step: &&Step<'_>| {
+            matches!(&step.meaning, Meaning::Insert { into, from, .. }
+                if into == by && from.as_deref() == Some(table))
+        };
+        let Some(fill) = self.steps[..at].iter().rev().find(fills) else { return Ok(()) };
+        if fill.allows("drop-column") || self.steps[at].allows("drop-column") {
+            return Ok(());
+        }
+        let selected: Vec<String> = words(fill.piece.text)
+            .into_iter()
+            .skip_while(|word| !word.eq_ignore_ascii_case("select"))
+            .map(folded)
+            .collect();
+        let is_carried = |column: &String| {
+            selected.iter().any(|word| word == "*" || *word == column.to_ascii_lowercase())
+        };
+        match script.replay.columns(table)?.into_iter().find(|column| !is_carried(column)) {
+            Some(column) => {
+                let why = format!("makes table {table} anew without the values of column {column}");
+                Err(Failed::Refused { rule: "drop-column", why })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Where the new table gets the old one's name: nothing about rows may lie between.

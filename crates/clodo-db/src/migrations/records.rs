@@ -102,7 +102,11 @@ impl Migrator<'_> {
         let rest = format!("h.half, NULL, NULL, NULL, NULL FROM {half}");
         let joined = format!("LEFT JOIN {records} r ON 1");
         let both = format!(
-            "SELECT 0, r.id, r.name, s.sha256, {rest} {joined} LEFT JOIN {sums} s ON s.name = r.name"
+            "SELECT 0, r.id, r.name, s.sha256, {rest} {joined} LEFT JOIN {sums} s ON s.name = {}",
+            match checksum_prefix(&self.records).as_str() {
+                "" => "r.name".to_owned(),
+                prefix => format!("{} || r.name", literal(prefix)),
+            }
         );
         let only = format!("SELECT 0, r.id, r.name, NULL, {rest} {joined}");
         let none = format!("SELECT 0, NULL, NULL, NULL, {rest}");
@@ -154,25 +158,50 @@ impl Migrator<'_> {
 
     pub(super) fn record(&self, file: &MigrationFile) -> String {
         let (records, name) = (quoted(&self.records), literal(&file.name));
-        format!("INSERT INTO {records} (name) VALUES ({name});\n{}", sum(file))
+        format!("INSERT INTO {records} (name) VALUES ({name});\n{}", self.sum(file))
+    }
+
+    /// By which name the checksum of a migration is found.
+    fn key(&self, name: &str) -> String {
+        literal(&format!("{}{name}", checksum_prefix(&self.records)))
+    }
+
+    pub(super) fn sum(&self, file: &MigrationFile) -> String {
+        let (sums, key, checksum) = (quoted(SUMS), self.key(&file.name), file.checksum);
+        format!("INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({key}, '{checksum}');\n")
+    }
+
+    /// What removes a migration from both tables.
+    pub(super) fn removal(&self, name: &str) -> String {
+        let (records, sums) = (quoted(&self.records), quoted(SUMS));
+        let (key, name) = (self.key(name), literal(name));
+        format!(
+            "DELETE FROM {records} WHERE name = {name};\nDELETE FROM {sums} WHERE name = {key};\n"
+        )
     }
 
     /// Forgets a migration, and fails when it is not the last one.
     pub(super) fn forget(&self, name: &str, ready: bool) -> String {
         let tables = if ready { String::new() } else { self.tables() };
-        let (records, sums, name) = (quoted(&self.records), quoted(SUMS), literal(name));
-        let other = format!("({}) IS NOT {name}", self.newest());
+        let other = format!("({}) IS NOT {}", self.newest(), literal(name));
         let guard = fail_when("not the last migration", &format!("{} OR {other}", is_half()));
-        format!(
-            "{tables}{guard}DELETE FROM {records} WHERE name = {name};\n\
-             DELETE FROM {sums} WHERE name = {name};\n"
-        )
+        format!("{tables}{guard}{}", self.removal(name))
     }
 
     fn newest(&self) -> String {
         let records = quoted(&self.records);
         // What is no name is no migration.
         format!("SELECT name FROM {records} WHERE typeof(name) = 'text' ORDER BY id DESC LIMIT 1")
+    }
+}
+
+/// What stands before a migration's name in the table of checksums, for a table of records: nothing for
+/// wrangler's usual one. Services that share a database have files of the same name.
+#[must_use]
+pub fn checksum_prefix(records: &str) -> String {
+    match records {
+        RECORDS => String::new(),
+        other => format!("{other}/"),
     }
 }
 
@@ -195,11 +224,6 @@ fn is_half() -> String {
 fn fail_when(why: &str, condition: &str) -> String {
     let (sums, why) = (quoted(SUMS), literal(why));
     format!("INSERT INTO {sums} (name, sha256) SELECT {why}, NULL WHERE {condition};\n")
-}
-
-pub(super) fn sum(file: &MigrationFile) -> String {
-    let (sums, name) = (quoted(SUMS), literal(&file.name));
-    format!("INSERT OR REPLACE INTO {sums} (name, sha256) VALUES ({name}, '{}');\n", file.checksum)
 }
 
 /// Takes a name, a checksum and the mark of a half restored database; no migration when there is no

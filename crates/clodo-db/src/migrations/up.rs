@@ -6,14 +6,13 @@ use super::{
     pending::PlannedMigration,
     protect::{OTHER_SCHEMA, Refusal, protect},
     rebuild::Rebuild,
-    records::{RECORDS, Records, SUMS, Seen, sum},
+    records::{RECORDS, Records, Seen},
     schema::Schema,
     status::{Problem, Status},
 };
 use crate::{
     database::Database,
     error::{DatabaseError, DatabaseErrorKind},
-    identifier::{literal, quoted},
 };
 use std::path::PathBuf;
 
@@ -165,10 +164,11 @@ impl<'d> Migrator<'d> {
         Ok(Status::of(files, &self.applied().await?))
     }
 
-    /// Applies what is pending, file by file.
+    /// Applies what is pending, file by file. All files are tried on the schema before the first runs.
     ///
     /// # Errors
-    /// When files and database disagree, or a file is refused or fails; those before it stay applied.
+    /// When files and database disagree, or a file is refused: then nothing was applied. When a file
+    /// fails; those before it stay applied.
     pub async fn up(&self, files: &Migrations) -> Result<UpReport, MigrateError> {
         let mut report = UpReport::default();
         let mut pending = self.begin(files).await?;
@@ -214,26 +214,24 @@ impl<'d> Migrator<'d> {
     }
 
     /// Records applied files as they are now, and forgets those whose file is gone: for a database
-    /// that is as the files say. Gives the names.
+    /// that is as the files say. Only what is among these problems is mended, and given back: what somebody
+    /// else did since they were shown stays.
     ///
     /// # Errors
     /// When the database cannot be read or written.
-    pub async fn repair(&self, files: &Migrations) -> Result<Vec<Problem>, MigrateError> {
+    pub async fn repair(
+        &self,
+        files: &Migrations,
+        problems: &[Problem],
+    ) -> Result<Vec<Problem>, MigrateError> {
         let status = self.status(files).await?;
         let mut script = self.tables();
         let mut mended = Vec::new();
-        let (records, sums) = (quoted(&self.records), quoted(SUMS));
-        for problem in status.problems {
+        for problem in status.problems.into_iter().filter(|one| problems.contains(one)) {
             let file = files.files().iter().find(|file| file.name == problem.name);
-            let name = literal(&problem.name);
             match (problem.kind, file) {
-                (super::ProblemKind::Edited, Some(file)) => script += &sum(file),
-                (super::ProblemKind::Missing, _) => {
-                    script += &format!(
-                        "DELETE FROM {records} WHERE name = {name};\n\
-                         DELETE FROM {sums} WHERE name = {name};\n"
-                    );
-                }
+                (super::ProblemKind::Edited, Some(file)) => script += &self.sum(file),
+                (super::ProblemKind::Missing, _) => script += &self.removal(&problem.name),
                 _ => continue,
             }
             mended.push(problem);

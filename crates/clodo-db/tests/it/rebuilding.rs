@@ -2,7 +2,7 @@ use crate::applying::{files, rows};
 use clodo_db::{Database as _, MigrateError, Migrator, SqliteDatabase, Value};
 
 /// A schema with rows, and a rebuild of `parent` as the tools of this field write it.
-const SCHEMA: &str = "\
+pub(crate) const SCHEMA: &str = "\
 CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);
 CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent (id) ON DELETE CASCADE, n COLLATE NOCASE);
 CREATE TABLE grandchild (child INTEGER NOT NULL REFERENCES child ON DELETE CASCADE, b BLOB);
@@ -23,7 +23,7 @@ INSERT INTO words VALUES ('hello world');
 DELETE FROM log;
 ";
 
-const REBUILD: &str = "\
+pub(crate) const REBUILD: &str = "\
 PRAGMA foreign_keys=OFF;
 --> statement-breakpoint
 CREATE TABLE `__new_parent` (`id` INTEGER PRIMARY KEY AUTOINCREMENT, `name` TEXT NOT NULL);
@@ -56,13 +56,16 @@ async fn picture(database: &SqliteDatabase) -> Vec<Vec<Vec<Value>>> {
     all
 }
 
-async fn with(schema: &str) -> SqliteDatabase {
+pub(crate) async fn with(schema: &str) -> SqliteDatabase {
     let database = SqliteDatabase::in_memory().await.unwrap();
     database.script(schema).await.unwrap();
     database
 }
 
-async fn up(database: &SqliteDatabase, sql: &str) -> Result<clodo_db::UpReport, MigrateError> {
+pub(crate) async fn up(
+    database: &SqliteDatabase,
+    sql: &str,
+) -> Result<clodo_db::UpReport, MigrateError> {
     Migrator::new(database).up(&files(&[("1.sql", sql)])).await
 }
 

@@ -1,0 +1,177 @@
+//! What takes rows along that a file does not name, found by people who tried to lose some.
+
+use crate::{
+    applying::rows,
+    rebuilding::{REBUILD, SCHEMA, up, with},
+};
+use clodo_db::{Database as _, MigrateError, SqliteDatabase, Value};
+
+const BOTH: &str = "SELECT (SELECT group_concat(id || ' ' || a) FROM p), \
+    (SELECT group_concat(id || ' ' || ifnull(p, '-')) FROM c)";
+
+/// Rows of other tables that a statement takes along, however it does.
+#[tokio::test]
+async fn what_takes_rows_of_other_tables_along_is_refused_unless_it_is_said() {
+    let child = "CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE);";
+    let of = |p: &str, c: &str| {
+        format!(
+            "CREATE TABLE p ({p}); {c} INSERT INTO p VALUES (1, 1); INSERT INTO c VALUES (1, 1);"
+        )
+    };
+    let by_trigger = "CREATE TABLE c (id INTEGER PRIMARY KEY, p);\n\
+        CREATE TRIGGER gone AFTER DELETE ON p BEGIN DELETE FROM c WHERE p = old.id; END;\n\
+        CREATE TRIGGER moved AFTER UPDATE ON p BEGIN DELETE FROM c WHERE p = old.id; END;";
+    let loosely = "CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (a) ON UPDATE SET NULL);";
+    for (schema, sql, rule) in [
+        (
+            of("id INTEGER PRIMARY KEY ON CONFLICT REPLACE, a", child),
+            "INSERT INTO p VALUES (1, 5)",
+            "replace-cascades",
+        ),
+        (
+            of("id INTEGER PRIMARY KEY, a UNIQUE ON CONFLICT REPLACE", child),
+            "UPDATE p SET a = 3",
+            "replace-cascades",
+        ),
+        (
+            of("id INTEGER PRIMARY KEY, a", by_trigger),
+            "DELETE FROM p WHERE id = 1",
+            "delete-cascades",
+        ),
+        (of("id INTEGER PRIMARY KEY, a", by_trigger), "UPDATE p SET a = 3", "delete-cascades"),
+        (
+            of("id INTEGER PRIMARY KEY, a UNIQUE", loosely),
+            "UPDATE p SET a = a + 1",
+            "update-cascades",
+        ),
+    ] {
+        let database = with(&schema).await;
+        let before = rows(&database, BOTH).await;
+        let error = up(&database, sql).await.unwrap_err();
+        let MigrateError::Refused(refusal) = &error else { panic!("{sql}: {error:?}") };
+        assert_eq!(refusal.0.rule, rule, "{sql}: {}", refusal.0.message);
+        assert_eq!(rows(&database, BOTH).await, before, "{sql}");
+        let allowed = format!("-- clodo:allow {rule} it is meant\n{sql}");
+        up(&database, &allowed).await.unwrap();
+    }
+    // What nobody refers to may change.
+    let database = with(
+        &of("id INTEGER PRIMARY KEY, a UNIQUE, b DEFAULT 0", loosely)
+            .replace("(1, 1); INSERT INTO c", "(1, 1, 1); INSERT INTO c"),
+    )
+    .await;
+    up(&database, "UPDATE p SET b = 3, id = id").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_clodo_and_wrangler_record_is_not_for_migrations() {
+    for (sql, rule) in [
+        ("DROP TABLE IF EXISTS d1_migrations", "reserved"),
+        ("DELETE FROM D1_Migrations WHERE 1", "reserved"),
+        ("CREATE TABLE IF NOT EXISTS \"clodo_migrations\" (x)", "reserved"),
+        ("CREATE TABLE _clodo_restore (a)", "reserved"),
+        ("CREATE TABLE a (x); ALTER TABLE a RENAME TO _clodo_proofs", "reserved"),
+        ("CREATE TEMP TABLE parent AS SELECT 1; DROP TABLE main.parent", "forbidden"),
+        ("CREATE TABLE temp.parent (x)", "forbidden"),
+    ] {
+        let database = with(SCHEMA).await;
+        let error = up(&database, sql).await.unwrap_err();
+        let MigrateError::Refused(refusal) = &error else { panic!("{sql}: {error:?}") };
+        assert_eq!(refusal.0.rule, rule, "{sql}: {}", refusal.0.message);
+    }
+}
+
+/// Whatever its name, and whatever the database that is left of it.
+#[tokio::test]
+async fn odd_neighbours_keep_their_rows_and_are_in_nobody_s_way() {
+    let wide: String = (0..90).map(|at| format!(", x{at}")).collect();
+    let schema = format!(
+        "{SCHEMA}CREATE TABLE _clodo_notes (p REFERENCES parent (id) ON DELETE CASCADE);\n\
+         INSERT INTO _clodo_notes SELECT id FROM parent;\n\
+         CREATE TABLE wide (id INTEGER PRIMARY KEY, p REFERENCES parent (id) ON DELETE CASCADE{wide});\n\
+         INSERT INTO wide (id, p, x7) SELECT id, id, 'seven' FROM parent;\n\
+         CREATE VIRTUAL TABLE f USING fts5(v);\nINSERT INTO f VALUES ('words');\n\
+         CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
+         applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);\n\
+         CREATE INDEX when_applied ON d1_migrations (applied_at);\n\
+         CREATE VIEW applied AS SELECT name FROM d1_migrations;\n\
+         CREATE VIEW noted AS SELECT id FROM parent -- the ids\n;\n\
+         CREATE VIEW open AS SELECT id FROM parent /* the ids"
+    );
+    let database = with(&schema).await;
+    // The tables of the virtual one come before it then.
+    let path = tempfile::tempdir().unwrap();
+    let file = path.path().join("x.sqlite");
+    let copied = SqliteDatabase::open(&file, clodo_sqlite::OpenOptions::default()).await.unwrap();
+    copied.script(&schema).await.unwrap();
+    drop(copied);
+    clodo_sqlite::rusqlite::Connection::open(&file).unwrap().execute_batch("VACUUM").unwrap();
+    let copied = SqliteDatabase::open(&file, clodo_sqlite::OpenOptions::default()).await.unwrap();
+    for database in [&database, &copied] {
+        let report = up(database, REBUILD).await.unwrap();
+        let keeps = &report.rebuilds[0].keeps;
+        assert!(keeps.contains(&"_clodo_notes".to_owned()), "{keeps:?}");
+        let count = "SELECT (SELECT count(*) FROM _clodo_notes) - (SELECT count(*) FROM parent), \
+                     (SELECT count(x7) FROM wide) - (SELECT count(*) FROM parent), \
+                     (SELECT count(*) FROM noted) - (SELECT count(*) FROM open), \
+                     (SELECT count(*) FROM sqlite_master WHERE name LIKE '#_clodo#_%' ESCAPE '#')";
+        let zero = Value::Integer(0);
+        let one = Value::Integer(1);
+        assert_eq!(rows(database, count).await, [[zero.clone(), zero.clone(), zero, one]]);
+    }
+}
+
+/// D1 takes tables of 100 columns.
+#[tokio::test]
+async fn a_file_may_have_any_number_of_proofs() {
+    let mut schema = SCHEMA.to_owned();
+    for at in 0..120 {
+        schema += &format!(
+            "CREATE TABLE c{at} (p REFERENCES parent (id) ON DELETE CASCADE);\n\
+                            INSERT INTO c{at} SELECT id FROM parent;\n"
+        );
+    }
+    let database = with(&schema).await;
+    up(&database, REBUILD).await.unwrap();
+    let count = "SELECT (SELECT count(*) FROM c119) - (SELECT count(*) FROM parent)";
+    assert_eq!(rows(&database, count).await, [[Value::Integer(0)]]);
+}
+
+#[tokio::test]
+async fn a_table_that_is_split_takes_the_one_that_gets_its_name() {
+    for other in ["a_part", "z_part"] {
+        let database = with("CREATE TABLE t (id INTEGER PRIMARY KEY, name, street); INSERT INTO t VALUES (1, 'n', 's')").await;
+        let split = format!(
+            "CREATE TABLE {other} (id INTEGER PRIMARY KEY, street);\nINSERT INTO {other} SELECT id, street FROM t;\n\
+             CREATE TABLE t_new (id INTEGER PRIMARY KEY, name);\nINSERT INTO t_new SELECT id, name FROM t;\n\
+             -- clodo:allow drop-column it is in the other table\nDROP TABLE t;\nALTER TABLE t_new RENAME TO t;"
+        );
+        up(&database, &split).await.unwrap();
+        assert_eq!(
+            rows(&database, &format!("SELECT name, street FROM t JOIN {other} USING (id)")).await,
+            [["n".into(), "s".into()]]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_says_which_values_it_leaves_behind() {
+    let schema =
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, secret); INSERT INTO t VALUES (1, 2, 3)";
+    let rebuild = |select: &str, comment: &str| {
+        format!(
+            "CREATE TABLE n (id INTEGER PRIMARY KEY, a, b);\nINSERT INTO n {select};\n{comment}DROP TABLE t;\n\
+             ALTER TABLE n RENAME TO t;"
+        )
+    };
+    let refused =
+        up(&with(schema).await, &rebuild("SELECT id, a, NULL FROM t", "")).await.unwrap_err();
+    assert!(refused.to_string().ends_with("without the values of column secret"), "{refused}");
+    for (select, comment) in [
+        ("SELECT id, a, NULL FROM t", "-- clodo:allow drop-column nobody needs it\n"),
+        ("SELECT id, a, \"SECRET\" FROM t", ""),
+        ("SELECT * FROM t", ""),
+    ] {
+        up(&with(schema).await, &rebuild(select, comment)).await.unwrap();
+    }
+}
