@@ -162,6 +162,44 @@ fn many_share_the_limit_of_their_token_and_none_is_refused() {
     assert_eq!(refused, 0);
 }
 
+#[test]
+fn services_that_share_a_database_share_its_migrations() {
+    let sandbox = Sandbox::empty();
+    let mut toml = "[portfolio]\nname = \"two\"\nplatform = \"local\"\n[accounts.main]\n\
+                    [environments.development]\n"
+        .to_owned();
+    for (service, records) in [("one", "d1_migrations"), ("two", "d1_migrations"), ("own", "mine")]
+    {
+        toml += &format!("[services.{service}]\npath = \"{service}\"\n");
+        let folder = if service == "own" { "own" } else { "one" };
+        let config = format!(
+            "name = \"{service}\"\nmain = \"index.js\"\ncompatibility_date = \"2026-04-01\"\n\
+             [[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"shared\"\n\
+             migrations_dir = \"../{folder}/migrations\"\nmigrations_table = \"{records}\"\n"
+        );
+        sandbox.write(&format!("{service}/wrangler.toml"), config);
+    }
+    sandbox.write("clodo.toml", toml);
+    sandbox.write("one/migrations/0001_first.sql", "CREATE TABLE a (n);\n");
+    sandbox.write("own/migrations/0001_first.sql", "CREATE TABLE b (n);\n");
+    for more in ["", "0002_more.sql", "0003_more.sql"] {
+        if !more.is_empty() {
+            sandbox.write(&format!("one/migrations/{more}"), "INSERT INTO a VALUES (1);\n");
+            sandbox.write(&format!("own/migrations/{more}"), "INSERT INTO b VALUES (1);\n");
+        }
+        let done = sandbox.db(&["up", "--json"]).exits(0).json();
+        Schema::of("clodo-db").check("up", &done);
+        let rows = done["databases"].as_array().expect("databases").iter();
+        let fates = rows.clone().filter(|row| row["fate"] == "applied").count();
+        assert_eq!(fates, 2, "one for each set of files: {done:#}");
+        assert!(rows.clone().all(|row| row["pending"] == json!([])), "{done:#}");
+    }
+    let again = sandbox.db(&["up", "--json"]).exits(0).json();
+    assert_eq!(again["outcome"], "nothing_to_do");
+    let status = sandbox.db(&["status", "--exit-code"]).exits(0);
+    assert!(!status.stdout.contains("edited"), "{}", status.stdout);
+}
+
 /// How many calls of the API a run made.
 fn calls(run: Run) -> u64 {
     let calls = run.exits(0).json()["api_calls"].clone();

@@ -4,13 +4,13 @@ use super::{
     lint::lint_on,
     protect::{Refusal, Trial, Tried},
     rebuild::Rebuild,
-    records::Seen,
+    records::{Records, Seen},
     running::{CodeCheck, RunningCode, check_code, may_break_code},
     schema::Schema,
     status::Status,
-    up::{MigrateError, Migrator, drops},
+    up::{Applied, MigrateError, Migrator, drops},
 };
-use crate::database::Capabilities;
+use crate::{database::Capabilities, error::DatabaseError};
 use clodo_types::Finding;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -86,24 +86,44 @@ impl Pending<'_> {
         self.files.front().map(|(file, _)| *file)
     }
 
-    /// Applies the next file; none when all are applied.
+    /// Applies the next file; none when all are applied. What somebody else applies meanwhile is left to
+    /// them.
     ///
     /// # Errors
     /// When it is refused or fails. What was applied before stays, and the file is still the next one.
     pub async fn next(&mut self) -> Result<Option<AppliedFile>, MigrateError> {
-        let Some((file, planned)) = self.files.front_mut() else { return Ok(None) };
-        let (file, planned) = (*file, planned.take());
-        let span = tracing::info_span!(
-            "migration",
-            db.system.name = "sqlite",
-            db.operation.name = "MIGRATE",
-            db.operation.parameter.file = file.name
-        );
-        let applied = self.migrator.apply(file, &self.seen, planned);
-        let rebuilds = applied.instrument(span).await?;
-        self.files.pop_front();
-        self.seen.behind(file);
-        Ok(Some(AppliedFile { name: file.name.clone(), rebuilds }))
+        while let Some((file, planned)) = self.files.front_mut() {
+            let (file, planned) = (*file, planned.take());
+            let span = tracing::info_span!(
+                "migration",
+                db.system.name = "sqlite",
+                db.operation.name = "MIGRATE",
+                db.operation.parameter.file = file.name
+            );
+            let applied = self.migrator.apply(file, &self.seen, planned);
+            match applied.instrument(span).await? {
+                Applied::Now(rebuilds) => {
+                    self.files.pop_front();
+                    self.seen.behind(file);
+                    return Ok(Some(AppliedFile { name: file.name.clone(), rebuilds }));
+                }
+                Applied::Elsewhere(records, source) => self.leave(&records, source)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes on behind what somebody else has applied, if that is nothing but files of these.
+    fn leave(&mut self, records: &Records, source: DatabaseError) -> Result<(), MigrateError> {
+        while let Some((file, _)) = self.files.pop_front_if(|(file, _)| records.has(file)) {
+            self.seen.behind(file);
+        }
+        match self.files.front() {
+            Some((file, _)) if records.last() != self.seen.last() => {
+                Err(self.migrator.failed(file, self.seen.last(), Some(records), source))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -37,6 +37,15 @@ pub struct UpReport {
     pub rebuilds: Vec<Rebuild>,
 }
 
+/// What became of a file.
+#[derive(Debug)]
+pub(super) enum Applied {
+    /// It was applied, and made these tables anew.
+    Now(Vec<Rebuild>),
+    /// Somebody else had applied it: what the records say since, and what the database said here.
+    Elsewhere(Records, DatabaseError),
+}
+
 /// Nothing more was applied. Files before the one that is named were.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -254,33 +263,43 @@ impl<'d> Migrator<'d> {
         file: &MigrationFile,
         seen: &Seen,
         planned: Option<PlannedMigration>,
-    ) -> Result<Vec<Rebuild>, MigrateError> {
+    ) -> Result<Applied, MigrateError> {
         if let Some(PlannedMigration { sql, rebuilds, .. }) = planned {
-            let Err(source) = self.database.script(&sql).await else { return Ok(rebuilds) };
+            let Err(source) = self.database.script(&sql).await else {
+                return Ok(Applied::Now(rebuilds));
+            };
             let is_stale = is_about_another_schema(&source);
             match self.after_failure(file, seen.last(), source).await {
-                Ok(()) => return Ok(rebuilds),
                 // Somebody changed it; or two SQLites write the same change in different words.
                 Err(MigrateError::Failed { .. }) if is_stale => {}
+                Ok(None) => return Ok(Applied::Now(rebuilds)),
+                Ok(Some((records, source))) => return Ok(Applied::Elsewhere(records, source)),
                 Err(error) => return Err(error),
             }
         }
         let (sql, rebuilds) = self.protected(file).await?;
         let script = format!("{}{sql}", self.head(file, seen));
-        let Err(source) = self.database.script(&script).await else { return Ok(rebuilds) };
-        self.after_failure(file, seen.last(), source).await?;
-        Ok(rebuilds)
+        let Err(source) = self.database.script(&script).await else {
+            return Ok(Applied::Now(rebuilds));
+        };
+        match self.after_failure(file, seen.last(), source).await? {
+            None => Ok(Applied::Now(rebuilds)),
+            Some((records, source)) => Ok(Applied::Elsewhere(records, source)),
+        }
     }
 
-    /// After a lost answer, or when somebody else was faster, the database knows what happened.
+    /// After a lost answer, or when somebody else was faster, the database knows what happened: nothing is
+    /// given for what was applied here, and the records for what was applied by somebody else.
     async fn after_failure(
         &self,
         file: &MigrationFile,
         seen: Option<&str>,
         source: DatabaseError,
-    ) -> Result<(), MigrateError> {
+    ) -> Result<Option<(Records, DatabaseError)>, MigrateError> {
         match self.recorded().await {
-            Ok(records) if records.has(file) => Ok(()),
+            Ok(records) if records.has(file) => {
+                Ok((!source.may_have_happened()).then_some((records, source)))
+            }
             Err(MigrateError::HalfRestored) => Err(MigrateError::HalfRestored),
             found => Err(self.failed(file, seen, found.ok().as_ref(), source)),
         }

@@ -206,12 +206,31 @@ async fn what_is_not_as_it_was_seen_is_left_alone() {
         "could not apply m/2.sql: the last migration of the database was 1.sql and is 3.sql now"
     );
     let mut early = migrator.carry_out(&ours, early).unwrap();
-    // Somebody else was faster with the same file.
-    assert_eq!(early.next().await.unwrap().unwrap().name, "1.sql");
+    // Somebody else was faster with the first file, and then had another one.
     let overtaken = early.next().await.unwrap_err();
     assert!(matches!(overtaken, MigrateError::Overtaken { .. }), "{overtaken:?}");
     assert_eq!(rows(&database, "SELECT x FROM a").await, [[3.into()]]);
     assert_eq!(rows(&database, "SELECT count(*) FROM d1_migrations").await, [[2.into()]]);
+}
+
+/// Two services may share a database and its files.
+#[tokio::test]
+async fn what_somebody_else_applied_meanwhile_is_not_ours() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let migrator = Migrator::new(&database);
+    let texts = [
+        ("1.sql", "CREATE TABLE a (x);"),
+        ("2.sql", "INSERT INTO a VALUES (2);"),
+        ("3.sql", "INSERT INTO a VALUES (3);"),
+    ];
+    let (some, all) = (files(&texts[..2]), files(&texts));
+    let (plan, late) = (migrator.plan(&all).await.unwrap(), migrator.plan(&all).await.unwrap());
+    migrator.up(&some).await.unwrap();
+    let mut pending = migrator.carry_out(&all, plan).unwrap();
+    assert_eq!(pending.next().await.unwrap().unwrap().name, "3.sql");
+    assert!(pending.next().await.unwrap().is_none());
+    assert!(migrator.carry_out(&all, late).unwrap().next().await.unwrap().is_none());
+    assert_eq!(rows(&database, "SELECT group_concat(x) FROM a").await, [["2,3".into()]]);
 }
 
 #[tokio::test]

@@ -114,12 +114,14 @@ impl<'a> Fleet<'a> {
             }
             line.set(&name);
             ui.event(&Event::started(&place.name, &name))?;
-            let applied = pending.next().await.map_err(of_migrate)?;
-            ui.event(&Event::applied(&place.name, &name))?;
-            row.applied.push(name);
-            let rebuilds = applied.into_iter().flat_map(|applied| applied.rebuilds);
-            row.rebuilds.extend(rebuilds.map(RebuildDocument::from));
+            // None when somebody else has applied the rest.
+            let Some(applied) = pending.next().await.map_err(of_migrate)? else { break };
+            ui.event(&Event::applied(&place.name, &applied.name))?;
+            row.applied.push(applied.name);
+            row.rebuilds.extend(applied.rebuilds.into_iter().map(RebuildDocument::from));
         }
+        // What is left of it somebody else has applied.
+        row.pending.clear();
         row.fate = if row.applied.is_empty() { Fate::Unchanged } else { Fate::Applied };
         line.finish(&format!("{} applied", row.applied.len()));
         Ok(())
