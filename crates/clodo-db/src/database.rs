@@ -13,6 +13,8 @@ use std::fmt;
 ///   would change something is the caller's mistake, and an adapter that can tell refuses it.
 /// - `batch` and `script` are one transaction: all of it happens, or nothing. They are never
 ///   repeated: when an answer is lost, the error says so ([`DatabaseError::may_have_happened`]).
+/// - The error of a broken constraint is of kind [`Constraint`](crate::DatabaseErrorKind::Constraint),
+///   and its message holds the constraint's name, where it has one.
 /// - Text, whole numbers within [`Capabilities::integers`], fractions, bytes and nothing come back as
 ///   they went in.
 #[async_trait]

@@ -82,6 +82,11 @@ async fn transactions(database: &dyn Database) {
     let kind = broken.expect_err("foreign keys are enforced").kind();
     assert_eq!(kind, DatabaseErrorKind::Constraint);
     assert_eq!(count().await, 22, "a batch that fails changes nothing");
+    let named = "CREATE TABLE named (x CONSTRAINT \"x, which is small\" CHECK (x < 9));\n\
+                 INSERT INTO named SELECT 9;";
+    let broken = database.script(named).await.expect_err("nine is not small");
+    assert_eq!(broken.kind(), DatabaseErrorKind::Constraint);
+    assert!(broken.message().contains("x, which is small"), "{broken}");
     database.batch(&[delete]).await.expect("a row can be deleted");
     assert_eq!(count().await, 11, "a deleted row takes along those that follow it");
 }

@@ -112,7 +112,7 @@ impl Trial {
             None => Replay::of(&self.schema).map_err(|error| {
                 let why = said(&error).0;
                 let message = format!("the schema of the database cannot be read: {why}");
-                refusal(file, 0, "schema-unreadable", message, "run `PRAGMA quick_check` on it")
+                refusal(file, 0, "schema-unreadable", message, UNREADABLE)
             })?,
         };
         let mut script = Script { replay: &replay, out: Vec::new(), proofs: Vec::new() };
@@ -311,6 +311,8 @@ impl Script<'_> {
     }
 }
 
+const UNREADABLE: &str = "it uses what is not known here, such as a function or a collation of its program's; or \
+    it is damaged: `PRAGMA quick_check` tells";
 /// What a file says that was tried on another schema than it finds.
 pub(super) const OTHER_SCHEMA: &str = "the schema has changed since it was read: run it again";
 /// Where proofs fail: the number of one that does breaks its constraint, and the transaction with it.
