@@ -98,7 +98,7 @@ pub(crate) fn of_migrate(place: &str, error: MigrateError) -> CliError {
         MigrateError::Problems(_) => refused("migrations_disagree"),
         MigrateError::HalfRestored => refused("half_restored"),
         MigrateError::Overtaken { .. } => refused("migrated_meanwhile"),
-        MigrateError::Unknown(_) => {
+        MigrateError::Unknown(_) | MigrateError::Reserved(_) => {
             hinted(CliError::usage(format!("{place}: {error}")), hint.as_deref())
         }
         MigrateError::Database { source, .. } => {

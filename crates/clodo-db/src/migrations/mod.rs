@@ -15,8 +15,10 @@ mod records;
 pub(crate) mod replay;
 mod running;
 mod schema;
+mod script;
 mod status;
 mod up;
+mod work;
 
 pub use compose::{ComposeError, Composed, compose};
 pub use down::{Back, DOWN, Reversal};

@@ -6,8 +6,9 @@
 //! are put aside before, and back after; all in the same transaction.
 
 use super::{
-    protect::{Failed, Script},
+    protect::Failed,
     replay::{Replay, listed},
+    script::Script,
 };
 use crate::{
     identifier::{literal, quoted},

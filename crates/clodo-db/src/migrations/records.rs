@@ -97,6 +97,11 @@ impl Migrator<'_> {
     /// Reads the records, and what `also` adds to the query; it is told whether there is a table of
     /// them.
     async fn read(&self, also: impl Fn(bool) -> String) -> Result<Records, MigrateError> {
+        let name = self.records.to_ascii_lowercase();
+        let is_own = ["sqlite_", "_cf_", "_clodo_"].iter().any(|start| name.starts_with(start));
+        if is_own || name == SUMS {
+            return Err(MigrateError::Reserved(self.records.clone()));
+        }
         let (records, sums) = (quoted(&self.records), quoted(SUMS));
         let half = format!("(SELECT {} AS half) h", is_half());
         let rest = format!("h.half, NULL, NULL, NULL, NULL FROM {half}");

@@ -4,10 +4,11 @@ use super::{
     folder::Migrations,
     meaning::steps,
     pending::PlannedMigration,
-    protect::{OTHER_SCHEMA, Refusal, protect},
+    protect::{Refusal, protect},
     rebuild::Rebuild,
     records::{RECORDS, Records, Seen},
     schema::Schema,
+    script::OTHER_SCHEMA,
     status::{Problem, Status},
 };
 use crate::{
@@ -96,6 +97,9 @@ pub enum MigrateError {
     /// There is no such migration.
     #[error("there is no migration `{0}`")]
     Unknown(String),
+    /// The table of applied migrations would be one that is somebody's own.
+    #[error("`{0}` cannot be the table of applied migrations")]
+    Reserved(String),
     /// Nobody wrote how to take it back.
     #[error("there is no file that takes {0} back")]
     NoDown(String),
@@ -122,6 +126,7 @@ impl MigrateError {
                 Some("run the same command again: it looks at the database anew".to_owned())
             }
             Self::Unknown(_) => Some("`status` lists all".to_owned()),
+            Self::Reserved(_) => Some("choose another `migrations_table`".to_owned()),
             _ => None,
         }
     }

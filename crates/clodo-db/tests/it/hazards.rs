@@ -4,7 +4,7 @@ use crate::{
     applying::rows,
     rebuilding::{REBUILD, SCHEMA, up, with},
 };
-use clodo_db::{Database as _, MigrateError, SqliteDatabase, Value};
+use clodo_db::{Database as _, MigrateError, Migrator, SqliteDatabase, Value};
 
 const BOTH: &str = "SELECT (SELECT group_concat(id || ' ' || a) FROM p), \
     (SELECT group_concat(id || ' ' || ifnull(p, '-')) FROM c)";
@@ -78,6 +78,15 @@ async fn what_clodo_and_wrangler_record_is_not_for_migrations() {
         let error = up(&database, sql).await.unwrap_err();
         let MigrateError::Refused(refusal) = &error else { panic!("{sql}: {error:?}") };
         assert_eq!(refusal.0.rule, rule, "{sql}: {}", refusal.0.message);
+    }
+}
+
+#[tokio::test]
+async fn records_are_in_a_table_of_their_own() {
+    let database = with(SCHEMA).await;
+    for name in ["clodo_migrations", "_clodo_restore", "SQLITE_master", "_cf_x"] {
+        let refused = Migrator::new(&database).with_records(name).applied().await.unwrap_err();
+        assert!(matches!(refused, MigrateError::Reserved(_)), "{name}: {refused:?}");
     }
 }
 

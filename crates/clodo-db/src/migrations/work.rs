@@ -1,0 +1,269 @@
+//! Statement by statement: what each does to rows, and what is done in its place.
+
+use super::{
+    meaning::{Meaning, Step},
+    protect::Failed,
+    rebuild::{Open, Rebuild},
+    script::Script,
+};
+use crate::split::{folded, words};
+use std::collections::BTreeMap;
+
+/// How far a file is.
+pub(super) struct Work<'a> {
+    steps: &'a [Step<'a>],
+    /// Tables that the file made; those it filled from one other table, from which.
+    made: BTreeMap<String, Option<String>>,
+    open: Option<(Open, usize)>,
+    pub(super) rebuilds: Vec<Rebuild>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn of(steps: &'a [Step<'a>]) -> Self {
+        Self { steps, made: BTreeMap::new(), open: None, rebuilds: Vec::new() }
+    }
+
+    pub(super) fn step(&mut self, script: &mut Script<'_>, at: usize) -> Result<(), Failed> {
+        let step = &self.steps[at];
+        let text = step.piece.text;
+        let whole = if text.ends_with(';') { text.to_owned() } else { format!("{text}\n;") };
+        if let Some(name) = script.replay.reserved(&step.meaning) {
+            let why = format!("is about table {name}, in which Clodo keeps what it needs itself");
+            return Err(Failed::Refused { rule: "reserved", why });
+        }
+        match &step.meaning {
+            Meaning::Transaction => {
+                let why = "a migration is one transaction already".to_owned();
+                return Err(Failed::Refused { rule: "transaction", why });
+            }
+            Meaning::Forbidden(what) => {
+                let why = format!("{what} cannot be part of a migration");
+                return Err(Failed::Refused { rule: "forbidden", why });
+            }
+            Meaning::DropTable { name } => return self.drop(script, at, name, whole),
+            // Without effect in a transaction, or in the way of what is done instead.
+            Meaning::Pragma { name, .. } if name.ends_with("foreign_keys") && self.rebuilding() => {
+            }
+            Meaning::Pragma { name, sets: true } if name == "writable_schema" => {
+                let why = "rewrites the schema behind SQLite's back".to_owned();
+                return Err(Failed::Refused { rule: "forbidden", why });
+            }
+            // Every proof is a constraint.
+            Meaning::Pragma { name, sets: true } if name == "ignore_check_constraints" => {
+                let why = "lets rows in that break the rules of their tables".to_owned();
+                return Err(Failed::Refused { rule: "forbidden", why });
+            }
+            Meaning::Pragma { .. } => script.push(whole),
+            Meaning::Insert { .. }
+            | Meaning::Delete { .. }
+            | Meaning::Update { .. }
+            | Meaning::Other => {
+                self.rows(script, step)?;
+                if script.replay.fits(text)? > 0 {
+                    let why = "a migration has no values for parameters".to_owned();
+                    return Err(Failed::Refused { rule: "parameters", why });
+                }
+                self.filled(&step.meaning);
+                script.push(whole);
+            }
+            Meaning::DropColumn { table, column }
+                if !self.made.contains_key(table) && !step.allows("drop-column") =>
+            {
+                let why = format!("drops column {column} of table {table} and all its values");
+                return Err(Failed::Refused { rule: "drop-column", why });
+            }
+            _ => {
+                script.run(whole)?;
+                self.changed(&step.meaning);
+            }
+        }
+        self.close(script, at)
+    }
+
+    /// Whether the file makes a table anew.
+    fn rebuilding(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.meaning, Meaning::DropTable { .. }))
+    }
+
+    /// Refuses what takes away rows, or what they refer to, that the statement does not name.
+    fn rows(&self, script: &Script<'_>, step: &Step<'_>) -> Result<(), Failed> {
+        let replay = script.replay;
+        let (table, doing) = match &step.meaning {
+            Meaning::Delete { table, .. } => (table, "deletes rows of"),
+            Meaning::Insert { into: table, .. } => (table, "inserts rows into"),
+            Meaning::Update { table, .. } => (table, "updates rows of"),
+            _ => return Ok(()),
+        };
+        if self.made.contains_key(table) {
+            return Ok(());
+        }
+        if matches!(step.meaning, Meaning::Delete { all: true, .. }) && !step.allows("delete-all") {
+            let why = format!("deletes all rows of table {table}");
+            return Err(Failed::Refused { rule: "delete-all", why });
+        }
+        let refuse = |rule: &'static str, why: String| match step.allows(rule) {
+            true => Ok(()),
+            false => Err(Failed::Refused { rule, why }),
+        };
+        if let Some((trigger, others)) = replay.deleting_trigger(&step.meaning)? {
+            let why = format!(
+                "{doing} table {table}, whose trigger {trigger} deletes rows of table {others}"
+            );
+            refuse("delete-cascades", why)?;
+        }
+        let replaces = replay.replaces(&step.meaning)?;
+        if let Some(child) = replay.follows(table)? {
+            if matches!(step.meaning, Meaning::Delete { .. }) {
+                let why = format!("{doing} table {table}, and rows of table {child} with them");
+                refuse("delete-cascades", why)?;
+            } else if replaces {
+                let why = format!(
+                    "may replace, which deletes, rows of table {table}, and rows of table {child} \
+                     with them"
+                );
+                refuse("replace-cascades", why)?;
+            }
+        }
+        if let Meaning::Update { columns, .. } = &step.meaning
+            && let Some(child) = replay.loosened(table, columns)?
+        {
+            let why =
+                format!("{doing} table {table}, which takes the references of table {child} away");
+            refuse("update-cascades", why)?;
+        }
+        Ok(())
+    }
+
+    fn filled(&mut self, meaning: &Meaning) {
+        if let Meaning::Insert { into, from: Some(from), .. } = meaning
+            && let Some(filled) = self.made.get_mut(into)
+        {
+            *filled = Some(from.clone());
+        }
+    }
+
+    fn changed(&mut self, meaning: &Meaning) {
+        match meaning {
+            Meaning::CreateTable { name, may_exist: false } => {
+                self.made.insert(name.clone(), None);
+            }
+            Meaning::Rename { from, to } => {
+                if let Some(filled) = self.made.remove(from) {
+                    self.made.insert(to.clone(), filled);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn drop(
+        &mut self,
+        script: &mut Script<'_>,
+        at: usize,
+        name: &str,
+        whole: String,
+    ) -> Result<(), Failed> {
+        let step = &self.steps[at];
+        let (there, own) = (script.replay.has("table", name)?, self.made.contains_key(name));
+        if there && !own && self.renamed_away(at, name) {
+            let why =
+                format!("drops table {name}, which it renamed: what refers to it goes with it");
+            return Err(Failed::Refused { rule: "rebuild-by-renaming", why });
+        }
+        if let Some(by) = self.taken_by(at, name).filter(|_| there && !own) {
+            let rename = self.rename_after(at, &by, name)?;
+            self.carries_all(script, at, (name, &by))?;
+            let number = self.rebuilds.len();
+            let filters = step.allows("rebuild-filters");
+            let open = Open::begin(script, number, (name, &by), filters)?;
+            script.run(whole)?;
+            self.open = Some((open, rename));
+            return Ok(());
+        }
+        if there && !own {
+            if let Some(child) = script.replay.descendants(name)?.first() {
+                let why = format!("drops table {name}, to which table {child} refers");
+                return Err(Failed::Refused { rule: "drop-referenced", why });
+            }
+            if !step.allows("drop-table") {
+                let why = format!("drops table {name} and all its rows");
+                return Err(Failed::Refused { rule: "drop-table", why });
+            }
+        }
+        script.run(whole)?;
+        self.made.remove(name);
+        Ok(())
+    }
+
+    /// The table of this file that was filled from a table and from no other, and gets its name; if none
+    /// does, any that was filled from it.
+    fn taken_by(&self, at: usize, name: &str) -> Option<String> {
+        let filled = || self.made.iter().filter(|(_, from)| from.as_deref() == Some(name));
+        let renamed = |by: &str| {
+            self.steps[at..].iter().any(|step| {
+                matches!(&step.meaning, Meaning::Rename { from, to } if from == by && to == name)
+            })
+        };
+        let by = filled().find(|(by, _)| renamed(by)).or_else(|| filled().next());
+        by.map(|(by, _)| by.clone())
+    }
+
+    /// Refuses a new table that gets none of the values of an old one's column.
+    fn carries_all(
+        &self,
+        script: &Script<'_>,
+        at: usize,
+        (table, by): (&str, &str),
+    ) -> Result<(), Failed> {
+        let fills = |step: &&Step<'_>| {
+            matches!(&step.meaning, Meaning::Insert { into, from, .. }
+                if into == by && from.as_deref() == Some(table))
+        };
+        let Some(fill) = self.steps[..at].iter().rev().find(fills) else { return Ok(()) };
+        if fill.allows("drop-column") || self.steps[at].allows("drop-column") {
+            return Ok(());
+        }
+        let selected: Vec<String> = words(fill.piece.text)
+            .into_iter()
+            .skip_while(|word| !word.eq_ignore_ascii_case("select"))
+            .map(folded)
+            .collect();
+        let is_carried = |column: &String| {
+            selected.iter().any(|word| word == "*" || *word == column.to_ascii_lowercase())
+        };
+        match script.replay.columns(table)?.into_iter().find(|column| !is_carried(column)) {
+            Some(column) => {
+                let why = format!("makes table {table} anew without the values of column {column}");
+                Err(Failed::Refused { rule: "drop-column", why })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Where the new table gets the old one's name: nothing about rows may lie between.
+    fn rename_after(&self, at: usize, by: &str, name: &str) -> Result<usize, Failed> {
+        for (later, step) in self.steps.iter().enumerate().skip(at + 1) {
+            match &step.meaning {
+                Meaning::Rename { from, to } if from == by && to == name => return Ok(later),
+                Meaning::CreateIndex { .. } | Meaning::Pragma { .. } => {}
+                _ => break,
+            }
+        }
+        let why = format!("drops table {name}, and does not put table {by} in its place at once");
+        Err(Failed::Refused { rule: "rebuild-unfinished", why })
+    }
+
+    /// Whether the file itself gave the table the name under which it is dropped.
+    fn renamed_away(&self, at: usize, name: &str) -> bool {
+        let renames =
+            |step: &Step<'_>| matches!(&step.meaning, Meaning::Rename { to, .. } if to == name);
+        self.steps[..at].iter().any(renames)
+    }
+
+    fn close(&mut self, script: &mut Script<'_>, at: usize) -> Result<(), Failed> {
+        if let Some((open, _)) = self.open.take_if(|(_, rename)| *rename == at) {
+            self.rebuilds.push(open.finish(script)?);
+        }
+        Ok(())
+    }
+}
