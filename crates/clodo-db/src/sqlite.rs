@@ -3,7 +3,7 @@ use crate::{
     error::{DatabaseError, DatabaseErrorKind},
     held::Held,
     span::call_span,
-    split::first_word,
+    split::{first_word, split},
     statement::{Rows, Statement},
     transaction::{Transaction, Transactional},
     value::Value,
@@ -131,8 +131,17 @@ impl Database for SqliteDatabase {
     async fn script(&self, sql: &str) -> Result<(), DatabaseError> {
         let span = call_span(sql, 1);
         let sql = sql.to_owned();
-        self.write(move |db| db.execute_batch(&sql)).instrument(span).await
+        self.write(move |db| run_all(db, &sql)).instrument(span).await
     }
+}
+
+/// Statement by statement: SQLite copies all that is left of a text for each one that it cuts off.
+fn run_all(db: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    // SQL ends there, which is for SQLite to say.
+    if sql.contains('\0') {
+        return db.execute_batch(sql);
+    }
+    split(sql).try_for_each(|piece| db.execute_batch(piece.text))
 }
 
 #[async_trait]

@@ -111,12 +111,11 @@ impl<'a> Work<'a> {
             );
             refuse("delete-cascades", why)?;
         }
-        let replaces = replay.replaces(&step.meaning)?;
         if let Some(child) = replay.follows(table)? {
             if matches!(step.meaning, Meaning::Delete { .. }) {
                 let why = format!("{doing} table {table}, and rows of table {child} with them");
                 refuse("delete-cascades", why)?;
-            } else if replaces {
+            } else if replay.replaces(&step.meaning)? {
                 let why = format!(
                     "may replace, which deletes, rows of table {table}, and rows of table {child} \
                      with them"
