@@ -134,7 +134,7 @@ fn of_step(
             format!("PRAGMA {name} does nothing in a transaction, and a migration is one"),
             "leave it out: the rows of tables that refer to a table that is made anew are kept",
         ),
-        Meaning::CreateTrigger { name } if step.piece.text.contains("\r\n") => (
+        Meaning::CreateTrigger { name, .. } if step.piece.text.contains("\r\n") => (
             "crlf-in-trigger",
             format!(
                 "trigger {name} keeps the line ends of the file, which are not everywhere the same"

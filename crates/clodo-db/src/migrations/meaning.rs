@@ -24,6 +24,11 @@ pub(crate) enum Meaning {
     },
     CreateTrigger {
         name: String,
+        table: String,
+    },
+    /// Another change of a table.
+    Alter {
+        table: String,
     },
     DropTable {
         name: String,
@@ -96,6 +101,7 @@ impl Meaning {
                 | Self::CreateTrigger { .. }
                 | Self::AddColumn { .. }
                 | Self::Rename { .. }
+                | Self::Alter { .. }
                 | Self::Insert { replaces: false, .. }
                 | Self::Update { replaces: false, .. }
                 | Self::Schema
@@ -242,8 +248,8 @@ fn of_statement(statement: &Stmt<'_>) -> Meaning {
         Stmt::CreateIndex { tbl_name, unique, .. } => {
             Meaning::CreateIndex { table: plain(tbl_name), unique: *unique }
         }
-        Stmt::CreateTrigger { trigger_name, .. } => {
-            Meaning::CreateTrigger { name: plain(&trigger_name.name) }
+        Stmt::CreateTrigger { trigger_name, tbl_name, .. } => {
+            Meaning::CreateTrigger { name: plain(&trigger_name.name), table: plain(&tbl_name.name) }
         }
         Stmt::DropTable { tbl_name, .. } => Meaning::DropTable { name: plain(&tbl_name.name) },
         Stmt::AlterTable(table, body) => of_alter(plain(&table.name), body),
@@ -349,7 +355,7 @@ fn of_alter(table: String, body: &AlterTableBody<'_>) -> Meaning {
                 needs_value: not_null && !filled,
             }
         }
-        _ => Meaning::Schema,
+        _ => Meaning::Alter { table },
     }
 }
 

@@ -297,6 +297,8 @@ impl Replay {
             Meaning::CreateTable { name, .. } => (Some(name), Some(name)),
             Meaning::Rename { from, to } => (Some(from), Some(to)),
             Meaning::CreateIndex { table, .. }
+            | Meaning::CreateTrigger { table, .. }
+            | Meaning::Alter { table }
             | Meaning::DropTable { name: table }
             | Meaning::DropColumn { table, .. }
             | Meaning::AddColumn { table, .. }

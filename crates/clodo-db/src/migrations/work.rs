@@ -7,20 +7,29 @@ use super::{
     script::Script,
 };
 use crate::split::{folded, words};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a file is.
 pub(super) struct Work<'a> {
     steps: &'a [Step<'a>],
-    /// Tables that the file made; those it filled from one other table, from which.
+    /// Tables that the file made, and that took nobody's place; those it filled from one other table, from
+    /// which.
     made: BTreeMap<String, Option<String>>,
+    /// The tables of before that it dropped.
+    dropped: BTreeSet<String>,
     open: Option<(Open, usize)>,
     pub(super) rebuilds: Vec<Rebuild>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn of(steps: &'a [Step<'a>]) -> Self {
-        Self { steps, made: BTreeMap::new(), open: None, rebuilds: Vec::new() }
+        Self {
+            steps,
+            made: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+            open: None,
+            rebuilds: Vec::new(),
+        }
     }
 
     pub(super) fn step(&mut self, script: &mut Script<'_>, at: usize) -> Result<(), Failed> {
@@ -66,15 +75,20 @@ impl<'a> Work<'a> {
                 self.filled(&step.meaning);
                 script.push(whole);
             }
+            // What was copied into a new table comes from an old one.
             Meaning::DropColumn { table, column }
-                if !self.made.contains_key(table) && !step.allows("drop-column") =>
+                if self.made.get(table) != Some(&None) && !step.allows("drop-column") =>
             {
                 let why = format!("drops column {column} of table {table} and all its values");
                 return Err(Failed::Refused { rule: "drop-column", why });
             }
-            _ => {
+            meaning => {
+                let is_new = match meaning {
+                    Meaning::CreateTable { name, .. } => !script.replay.has("table", name)?,
+                    _ => false,
+                };
                 script.run(whole)?;
-                self.changed(&step.meaning);
+                self.changed(meaning, is_new);
             }
         }
         self.close(script, at)
@@ -94,7 +108,7 @@ impl<'a> Work<'a> {
             Meaning::Update { table, .. } => (table, "updates rows of"),
             _ => return Ok(()),
         };
-        if self.made.contains_key(table) {
+        if self.is_own(script, table)? {
             return Ok(());
         }
         if matches!(step.meaning, Meaning::Delete { all: true, .. }) && !step.allows("delete-all") {
@@ -133,6 +147,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Whether the file made a table, and no other table refers to it: nothing is lost with its rows.
+    fn is_own(&self, script: &Script<'_>, table: &str) -> Result<bool, Failed> {
+        Ok(self.made.contains_key(table) && script.replay.descendants(table)?.is_empty())
+    }
+
     fn filled(&mut self, meaning: &Meaning) {
         if let Meaning::Insert { into, from: Some(from), .. } = meaning
             && let Some(filled) = self.made.get_mut(into)
@@ -141,13 +160,16 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn changed(&mut self, meaning: &Meaning) {
+    fn changed(&mut self, meaning: &Meaning, is_new: bool) {
         match meaning {
-            Meaning::CreateTable { name, may_exist: false } => {
+            Meaning::CreateTable { name, .. } if is_new && !self.dropped.contains(name) => {
                 self.made.insert(name.clone(), None);
             }
             Meaning::Rename { from, to } => {
-                if let Some(filled) = self.made.remove(from) {
+                // In the place of one of before it is no new one any more.
+                if let Some(filled) = self.made.remove(from)
+                    && !self.dropped.contains(to)
+                {
                     self.made.insert(to.clone(), filled);
                 }
             }
@@ -163,20 +185,23 @@ impl<'a> Work<'a> {
         whole: String,
     ) -> Result<(), Failed> {
         let step = &self.steps[at];
-        let (there, own) = (script.replay.has("table", name)?, self.made.contains_key(name));
-        if there && !own && self.renamed_away(at, name) {
+        let (there, own) = (script.replay.has("table", name)?, self.is_own(script, name)?);
+        let by = self.taken_by(at, name);
+        let is_replaced = by.as_ref().is_some_and(|by| self.renames(at, by, name));
+        if there && !own && !is_replaced && self.renamed_away(at, name) {
             let why =
                 format!("drops table {name}, which it renamed: what refers to it goes with it");
             return Err(Failed::Refused { rule: "rebuild-by-renaming", why });
         }
-        if let Some(by) = self.taken_by(at, name).filter(|_| there && !own) {
+        if let Some(by) = by.filter(|_| there && !own) {
             let rename = self.rename_after(at, &by, name)?;
             self.carries_all(script, at, (name, &by))?;
             let number = self.rebuilds.len();
             let filters = step.allows("rebuild-filters");
             let open = Open::begin(script, number, (name, &by), filters)?;
             script.run(whole)?;
-            self.open = Some((open, rename));
+            self.dropped.insert(name.to_owned());
+            self.open = Some((open, self.end_of_rebuild(rename, name)));
             return Ok(());
         }
         if there && !own {
@@ -190,7 +215,9 @@ impl<'a> Work<'a> {
             }
         }
         script.run(whole)?;
-        self.made.remove(name);
+        if self.made.remove(name).is_none() {
+            self.dropped.insert(name.to_owned());
+        }
         Ok(())
     }
 
@@ -198,13 +225,15 @@ impl<'a> Work<'a> {
     /// does, any that was filled from it.
     fn taken_by(&self, at: usize, name: &str) -> Option<String> {
         let filled = || self.made.iter().filter(|(_, from)| from.as_deref() == Some(name));
-        let renamed = |by: &str| {
-            self.steps[at..].iter().any(|step| {
-                matches!(&step.meaning, Meaning::Rename { from, to } if from == by && to == name)
-            })
-        };
-        let by = filled().find(|(by, _)| renamed(by)).or_else(|| filled().next());
+        let by = filled().find(|(by, _)| self.renames(at, by, name)).or_else(|| filled().next());
         by.map(|(by, _)| by.clone())
+    }
+
+    /// Whether a table gets a name from here on.
+    fn renames(&self, at: usize, by: &str, name: &str) -> bool {
+        self.steps[at..].iter().any(|step| {
+            matches!(&step.meaning, Meaning::Rename { from, to } if from == by && to == name)
+        })
     }
 
     /// Refuses a new table that gets none of the values of an old one's column.
@@ -252,6 +281,18 @@ impl<'a> Work<'a> {
         Err(Failed::Refused { rule: "rebuild-unfinished", why })
     }
 
+    /// The last step that belongs to a rebuild: its indexes come behind its new name, and others may refer
+    /// to what they make unique.
+    fn end_of_rebuild(&self, rename: usize, name: &str) -> usize {
+        let belongs = |step: &Step<'_>| match &step.meaning {
+            Meaning::CreateIndex { table, .. } => table == name,
+            Meaning::Pragma { .. } => true,
+            _ => false,
+        };
+        let more = self.steps[rename + 1..].iter().take_while(|step| belongs(step)).count();
+        rename + more
+    }
+
     /// Whether the file itself gave the table the name under which it is dropped.
     fn renamed_away(&self, at: usize, name: &str) -> bool {
         let renames =
@@ -260,7 +301,7 @@ impl<'a> Work<'a> {
     }
 
     fn close(&mut self, script: &mut Script<'_>, at: usize) -> Result<(), Failed> {
-        if let Some((open, _)) = self.open.take_if(|(_, rename)| *rename == at) {
+        if let Some((open, _)) = self.open.take_if(|(_, end)| *end == at) {
             self.rebuilds.push(open.finish(script)?);
         }
         Ok(())

@@ -73,6 +73,8 @@ async fn what_clodo_and_wrangler_record_is_not_for_migrations() {
         ("CREATE TABLE a (x); ALTER TABLE a RENAME TO _clodo_proofs", "reserved"),
         ("CREATE TEMP TABLE parent AS SELECT 1; DROP TABLE main.parent", "forbidden"),
         ("CREATE TABLE temp.parent (x)", "forbidden"),
+        ("ALTER TABLE d1_migrations RENAME COLUMN name TO nom", "reserved"),
+        ("CREATE TRIGGER z BEFORE INSERT ON d1_migrations BEGIN SELECT 1; END", "reserved"),
     ] {
         let database = with(SCHEMA).await;
         let error = up(&database, sql).await.unwrap_err();
@@ -182,5 +184,57 @@ async fn a_rebuild_says_which_values_it_leaves_behind() {
         ("SELECT * FROM t", ""),
     ] {
         up(&with(schema).await, &rebuild(select, comment)).await.unwrap();
+    }
+}
+
+const USERS: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, name TEXT);\n\
+    CREATE TABLE posts (id INTEGER PRIMARY KEY, uid INTEGER REFERENCES users (id) ON DELETE CASCADE);\n\
+    INSERT INTO users VALUES (1, 'a', 'A'), (2, 'b', 'B'); INSERT INTO posts VALUES (10, 1), (11, 2);";
+const USERS_ANEW: &str = "CREATE TABLE IF NOT EXISTS n (id INTEGER PRIMARY KEY, email TEXT, name TEXT);\n\
+    INSERT INTO n SELECT * FROM users;\nDROP TABLE users;\nALTER TABLE n RENAME TO users;\n";
+
+/// A table that was made anew is one of before, with all that refers to it.
+#[tokio::test]
+async fn what_was_made_anew_is_no_table_of_the_file_s_own() {
+    let posts = "SELECT group_concat(id || ' ' || uid) FROM posts";
+    let database = with(USERS).await;
+    let report = up(&database, &format!("{USERS_ANEW}{USERS_ANEW}")).await.unwrap();
+    assert_eq!(report.rebuilds.len(), 2);
+    assert_eq!(rows(&database, posts).await, [["10 1,11 2".into()]]);
+    let new = "CREATE TABLE g (id INTEGER PRIMARY KEY);\nINSERT INTO g SELECT id FROM users;\n\
+               ALTER TABLE posts ADD COLUMN gid INT REFERENCES g (id) ON DELETE CASCADE;\n\
+               UPDATE posts SET gid = uid;\nDELETE FROM g WHERE id > 0;";
+    for (more, rule) in [
+        ("DELETE FROM users WHERE id = 1;", "delete-cascades"),
+        ("DELETE FROM users;", "delete-all"),
+        ("DROP TABLE users;", "rebuild-by-renaming"),
+        ("ALTER TABLE users DROP COLUMN name;", "drop-column"),
+        (new, "delete-cascades"),
+    ] {
+        let database = with(USERS).await;
+        let error = up(&database, &format!("{USERS_ANEW}{more}")).await.unwrap_err();
+        let MigrateError::Refused(refusal) = &error else { panic!("{more}: {error:?}") };
+        assert_eq!(refusal.0.rule, rule, "{more}: {}", refusal.0.message);
+    }
+}
+
+/// As drizzle and Prisma write it: the index behind the new name, and what was renamed before.
+#[tokio::test]
+async fn a_reference_to_what_an_index_makes_unique_stays() {
+    let schema = "CREATE TABLE acc (id INTEGER PRIMARY KEY, email TEXT NOT NULL);\n\
+        CREATE UNIQUE INDEX ae ON acc (email);\n\
+        CREATE TABLE ord (id INTEGER PRIMARY KEY, em TEXT REFERENCES acc (email) ON DELETE CASCADE);\n\
+        INSERT INTO acc VALUES (1, 'a'); INSERT INTO ord VALUES (1, 'a');";
+    for (name, rename) in [("acc", ""), ("accounts", "ALTER TABLE acc RENAME TO accounts;\n")] {
+        let database = with(schema).await;
+        let file = format!(
+            "{rename}CREATE TABLE n (id INTEGER PRIMARY KEY, email TEXT NOT NULL, x INT);\n\
+             INSERT INTO n (id, email) SELECT id, email FROM {name};\nDROP TABLE {name};\n\
+             ALTER TABLE n RENAME TO {name};\nPRAGMA foreign_keys=ON;\n\
+             CREATE UNIQUE INDEX anew ON {name} (email);"
+        );
+        up(&database, &file).await.unwrap();
+        let joined = format!("SELECT em FROM ord JOIN {name} ON email = em");
+        assert_eq!(rows(&database, &joined).await, [["a".into()]]);
     }
 }
