@@ -574,3 +574,40 @@ fn a_database_goes_back_to_a_moment() {
     let early = sandbox.db(&words("rewind", &["2001-01-01T00:00:00Z", "--yes"])).exits(1);
     assert!(early.stderr.contains("before the database was created"), "{}", early.stderr);
 }
+
+/// Short rows are what most join tables have: D1 takes programs of 25,000 steps.
+#[test]
+fn many_short_rows_come_back_into_d1() {
+    let sandbox = with(
+        "CREATE TABLE votes (id INTEGER PRIMARY KEY, post INTEGER, value INTEGER);\n\
+         CREATE TABLE pairs (a INTEGER, b INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID;\n\
+         CREATE TABLE ones (a);\n\
+         CREATE TABLE texts (a, b, c, d, e);\n\
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)\n\
+         INSERT INTO votes SELECT i, i % 100, 1 FROM n;\n\
+         INSERT INTO pairs SELECT id, 1 FROM votes;\nINSERT INTO ones SELECT 1 FROM votes;\n\
+         INSERT INTO texts SELECT char(10), char(13), NULL, 1.5, x'00' FROM votes;\n",
+    );
+    let _ = back_up(&sandbox, &[]);
+    let count = "SELECT (SELECT sum(id + post) FROM votes) || ' ' || (SELECT count(*) FROM pairs) || ' ' || \
+                 (SELECT count(*) FROM ones) || ' ' || (SELECT sum(length(a || b)) FROM texts)";
+    let before = value(&sandbox, count);
+    let _ = sandbox.db(&words("restore", &["latest", "--over", "--yes"])).exits(0);
+    assert_eq!(value(&sandbox, count), before);
+}
+
+/// An application may call its tables so, too.
+#[test]
+fn tables_that_are_called_like_clodo_s_own_are_kept() {
+    let sandbox = with("CREATE TABLE plain (a);\n");
+    write(&sandbox, "CREATE TABLE _clodo_notes (a)");
+    write(&sandbox, "INSERT INTO _clodo_notes VALUES ('precious')");
+    write(&sandbox, "CREATE UNIQUE INDEX _clodo_mail ON plain (a)");
+    let _ = back_up(&sandbox, &[]);
+    write(&sandbox, "DROP TABLE _clodo_notes");
+    write(&sandbox, "DROP INDEX _clodo_mail");
+    let _ = sandbox.db(&words("restore", &["latest", "--over", "--yes"])).exits(0);
+    assert_eq!(value(&sandbox, "SELECT a FROM _clodo_notes"), "precious");
+    let index = "SELECT count(*) FROM sqlite_master WHERE name = '_clodo_mail'";
+    assert_eq!(value(&sandbox, index), 1);
+}

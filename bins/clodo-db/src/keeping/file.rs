@@ -31,9 +31,8 @@ pub(crate) fn no_remains(to: &Path) -> Result<(), CliError> {
 
 /// Tables that no backup holds would be gone for good.
 pub(crate) async fn no_others(place: &Place, live: &SqliteDatabase) -> Result<(), CliError> {
-    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '_clodo_restore' \
-               AND (lower(name) GLOB '_cf_*' OR lower(name) GLOB '_clodo_*') \
-               AND name NOT GLOB '_clodo_stage_*' AND name NOT GLOB '_clodo_pieces*' LIMIT 1";
+    let sql =
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND lower(name) GLOB '_cf_*' LIMIT 1";
     let rows = live.query(&Statement::new(sql)).await;
     let name = place.shown();
     let rows = rows.map_err(|error| failure::of_database(&name, "it cannot be read", error))?.rows;
@@ -71,13 +70,36 @@ pub(crate) async fn page_size(place: &Place, live: &SqliteDatabase) -> Result<i6
     size.await.map_err(failed)
 }
 
+/// What holds while a file is filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// References and checks.
+    Enforced,
+    /// What was written when they were not: references are not enforced in files of SQLite unless their
+    /// programs want it, and a backup gives back what there was.
+    AsItWas,
+}
+
+impl Rules {
+    pub(crate) fn apply(self, options: OpenOptions) -> OpenOptions {
+        match self {
+            Self::Enforced => options,
+            Self::AsItWas => options.with_init(|db| {
+                db.pragma_update(None, "foreign_keys", false)?;
+                db.pragma_update(None, "ignore_check_constraints", true)
+            }),
+        }
+    }
+}
+
 /// A file for the new content, which is synced as a whole once it is there.
 pub(crate) async fn scratch(
     path: &Path,
     page_size: Option<i64>,
+    rules: Rules,
 ) -> Result<SqliteDatabase, DatabaseError> {
     let options = OpenOptions::default().with_keep_journal().with_durability(Durability::Normal);
-    let database = SqliteDatabase::open(path, options).await?;
+    let database = SqliteDatabase::open(path, rules.apply(options)).await?;
     if let Some(size) = page_size {
         let set = move |db: &mut rusqlite::Connection| db.pragma_update(None, "page_size", size);
         database.sqlite().call(set).await.map_err(|error| said(&error))?;

@@ -14,7 +14,7 @@ pub(crate) use claim::Claim;
 pub(crate) use dump::Dump;
 pub(crate) use failed::{of_backup, of_io, of_restore};
 pub(crate) use file::{
-    beside, close, fill_file, in_the_way, live, moment as moment_of, no_others, no_remains,
+    Rules, beside, close, fill_file, in_the_way, live, moment as moment_of, no_others, no_remains,
     page_size, put, scratch, written_meanwhile,
 };
 pub(crate) use fill::{Saved, fill, save};

@@ -314,9 +314,30 @@ fn a_drill_says_of_a_file_what_has_changed_since() {
     );
     let fresh = folder.json(&with(&["drill", "--fresh", "--compare"]), 0);
     assert_eq!(fresh["databases"][0]["compared"], json!({ "unchanged": true, "differences": [] }));
-    // Rows that refer to nothing do not come back, and that is found before it is needed.
+    // Rows that refer to nothing come back into a file, and are told.
     database.execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO children VALUES (77)").unwrap();
     folder.run(&with(&["backup"]), 0);
     let orphaned = folder.json(&with(&["drill"]), 4);
-    assert_eq!(orphaned["databases"][0]["verdict"], "not-restored", "{orphaned:#}");
+    assert_eq!(orphaned["databases"][0]["verdict"], "not-sound", "{orphaned:#}");
+}
+
+/// References and checks are not enforced in every file.
+#[test]
+fn a_file_whose_rows_break_its_rules_comes_back_as_it_was() {
+    let folder = folder();
+    let database = folder.database();
+    let broken = "PRAGMA foreign_keys = OFF; INSERT INTO children VALUES (99);
+        CREATE TABLE lost (a REFERENCES nowhere (id)); INSERT INTO lost VALUES (1);
+        PRAGMA ignore_check_constraints = ON;
+        CREATE TABLE checked (a CHECK (a > 1)); INSERT INTO checked VALUES (0);";
+    database.execute_batch(broken).unwrap();
+    folder.run(&with(&["backup"]), 0);
+    let (told, _) = folder.run(&with(&["drill", "--compare"]), 4);
+    assert!(told.contains("a row of children refers to one of parents that is not there"), "{told}");
+    database.execute_batch("DELETE FROM children; DELETE FROM checked").unwrap();
+    drop(database);
+    folder.run(&with(&["restore", "latest", "--over", "--yes"]), 0);
+    let count = "SELECT (SELECT count(*) FROM children) * 10 + (SELECT count(*) FROM checked)";
+    let count: i64 = folder.database().query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 21);
 }

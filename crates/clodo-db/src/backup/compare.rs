@@ -1,7 +1,7 @@
 use super::{
     copy::Origin,
     error::BackupError,
-    layout::{Layout, OWN, Table, ask, texts},
+    layout::{Layout, Table, ask, texts, users},
     rows,
     text::Hashed,
     virtuals::{self, Carry},
@@ -78,8 +78,9 @@ async fn definitions(
 ) -> Result<Vec<Difference>, BackupError> {
     // Tables of virtual tables are made as the version of SQLite makes them.
     let sql = format!(
-        "SELECT m.type || ' ' || m.name, m.sql FROM sqlite_master m WHERE m.sql IS NOT NULL AND {OWN} \
-         AND m.name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')"
+        "SELECT m.type || ' ' || m.name, m.sql FROM sqlite_master m WHERE m.sql IS NOT NULL AND {} \
+         AND m.name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')",
+        users("m.tbl_name")
     );
     let read = async |database: &dyn Database| -> Result<BTreeMap<String, String>, BackupError> {
         let rows = texts(&ask(database, &sql).await?, 2);

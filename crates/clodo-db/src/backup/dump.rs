@@ -84,7 +84,7 @@ pub struct BackupReport {
 ///
 /// The text is whole only with its last line; what was written before an error is no backup. Read it
 /// back with [`restore`](super::restore). Left out are statistics of `ANALYZE`, the sign of zero, and
-/// tables whose names begin with `_cf_` (D1's) or `_clodo_` (Clodo's scratch).
+/// tables whose names begin with `_cf_` (D1's), and what a restore leaves where it was stopped.
 ///
 /// # Errors
 /// When the database cannot be read, holds something that would not come back, or `out` fails.

@@ -6,7 +6,7 @@ use crate::{
     statement::{Rows, Statement},
     value::Value,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a database holds, as far as a backup needs to know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,8 @@ pub(super) struct Table {
     /// Those with values of their own.
     pub(super) columns: Vec<String>,
     pub(super) key: Key,
+    /// How the columns of [`Key::Columns`] are compared, which need not be as the columns are.
+    pub(super) collations: Vec<String>,
     /// It refers to itself, or to a table that refers back to it: this group of tables.
     pub(super) cycle: Option<usize>,
 }
@@ -50,9 +52,21 @@ pub(super) enum Key {
     None,
 }
 
-/// Names that a database keeps to itself: SQLite's, D1's, Clodo's scratch.
-pub(super) const OWN: &str = "m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-    AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND m.name NOT LIKE '\\_clodo\\_%' ESCAPE '\\'";
+/// What a database keeps to itself, by the name of the table: SQLite's, D1's, Clodo's scratch.
+pub(super) fn users(table: &str) -> String {
+    format!(
+        "{table} NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND {table} NOT LIKE '\\_cf\\_%' ESCAPE '\\' \
+         AND NOT ({})",
+        scratch(table)
+    )
+}
+
+/// Tables that a restore leaves only where it was stopped.
+pub(super) fn scratch(table: &str) -> String {
+    format!(
+        "({table} IN ('{MARKER}', '_clodo_pieces', '_clodo_probe') OR {table} GLOB '_clodo_stage_[0-9]*')"
+    )
+}
 
 /// The table that says how far a restore is.
 pub(crate) const MARKER: &str = "_clodo_restore";
@@ -63,11 +77,15 @@ impl Layout {
         let columns = Self::columns(database).await?;
         let kinds = "SELECT m.name, m.type || m.wr FROM pragma_table_list m \
                      WHERE m.schema = 'main' AND m.type IN ('table', 'virtual', 'shadow') AND ";
-        let kinds = texts(&ask(database, &format!("{kinds}{OWN}")).await?, 2);
-        let own_keys = "SELECT m.name, 'k' FROM sqlite_master m, pragma_index_list(m.name) i \
-                        WHERE m.type = 'table' AND i.origin = 'pk' AND ";
-        let own_keys = texts(&ask(database, &format!("{own_keys}{OWN}")).await?, 2);
-        let own_keys: BTreeSet<&String> = own_keys.iter().map(|row| &row[0]).collect();
+        let kinds = texts(&ask(database, &format!("{kinds}{}", users("m.name"))).await?, 2);
+        let own_keys = "SELECT m.name, c.name, c.coll FROM sqlite_master m, \
+                        pragma_index_list(m.name) i, pragma_index_xinfo(i.name) c \
+                        WHERE m.type = 'table' AND i.origin = 'pk' AND c.key = 1 AND ";
+        let own_keys = texts(&ask(database, &format!("{own_keys}{}", users("m.name"))).await?, 3);
+        let mut of_tables: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+        for row in &own_keys {
+            of_tables.entry(&row[0]).or_default().push((&row[1], &row[2]));
+        }
         let kinds: BTreeMap<&str, &str> =
             kinds.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
         let mut layout = Self::default();
@@ -84,7 +102,8 @@ impl Layout {
                     };
                     let kind = kinds.get(name.as_str()).copied().unwrap_or_default();
                     let has_rowid = !kind.ends_with('1') || kind.starts_with("virtual");
-                    let own_key = own_keys.contains(&name);
+                    let own_key = of_tables.get(name.as_str());
+                    let own_key = own_key.map(Vec::as_slice).unwrap_or_default();
                     let table = Table::new(name, sql, found, (has_rowid, own_key));
                     match kind.trim_end_matches(['0', '1']) {
                         "virtual" => layout.virtuals.push(table),
@@ -103,7 +122,7 @@ impl Layout {
         let sql = "SELECT m.type, m.name, m.sql, EXISTS (SELECT 1 FROM pragma_index_list(m.tbl_name) i \
              WHERE m.type = 'index' AND i.name = m.name AND i.\"unique\"), hex(m.sql) \
              FROM sqlite_master m WHERE m.sql IS NOT NULL AND ";
-        let rows = ask(database, &format!("{sql}{OWN} ORDER BY m.rowid")).await?;
+        let rows = ask(database, &format!("{sql}{} ORDER BY m.rowid", users("m.tbl_name"))).await?;
         let object = |row: Vec<Value>| {
             let mut row = row.into_iter();
             let mut text = || match row.next() {
@@ -134,7 +153,8 @@ impl Layout {
     ) -> Result<BTreeMap<String, Vec<Column>>, BackupError> {
         let sql = "SELECT m.name, c.name, c.type, c.pk, c.hidden FROM sqlite_master m, \
                    pragma_table_xinfo(m.name) c WHERE m.type = 'table' AND ";
-        let rows = ask(database, &format!("{sql}{OWN} ORDER BY m.rowid, c.cid")).await?;
+        let rows =
+            ask(database, &format!("{sql}{} ORDER BY m.rowid, c.cid", users("m.name"))).await?;
         let mut columns: BTreeMap<String, Vec<Column>> = BTreeMap::new();
         for row in rows.rows {
             let [
@@ -161,7 +181,7 @@ impl Layout {
     async fn references(database: &dyn Database) -> Result<Vec<(String, String)>, BackupError> {
         let sql = "SELECT m.name, f.\"table\" FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
                    WHERE m.type = 'table' AND ";
-        let rows = texts(&ask(database, &format!("{sql}{OWN}")).await?, 2);
+        let rows = texts(&ask(database, &format!("{sql}{}", users("m.name"))).await?, 2);
         let pair = |row: Vec<String>| {
             let mut row = row.into_iter();
             Some((row.next()?, row.next()?))
@@ -193,7 +213,12 @@ struct Column {
 }
 
 impl Table {
-    fn new(name: String, sql: String, all: &[Column], (has_rowid, own_key): (bool, bool)) -> Self {
+    fn new(
+        name: String,
+        sql: String,
+        all: &[Column],
+        (has_rowid, own_key): (bool, &[(&str, &str)]),
+    ) -> Self {
         let shown: Vec<&Column> = all.iter().filter(|column| !column.hidden).collect();
         let mut keys: Vec<(i64, usize)> = shown
             .iter()
@@ -208,12 +233,21 @@ impl Table {
         let key = match (&keys[..], free) {
             _ if !has_rowid => Key::Columns(keys),
             // One with an index of its own is a column like others: `INTEGER PRIMARY KEY DESC`.
-            ([one], _) if shown[*one].whole && !own_key => Key::Alias(*one),
+            ([one], _) if shown[*one].whole && own_key.is_empty() => Key::Alias(*one),
             (_, Some(free)) => Key::Hidden(free),
             (_, None) => Key::None,
         };
+        let collation = |at: &usize| {
+            let name = &shown[*at].name;
+            let known = own_key.iter().find(|(column, _)| column == name);
+            known.map_or("BINARY", |(_, collation)| collation).to_owned()
+        };
+        let collations = match &key {
+            Key::Columns(all) => all.iter().map(collation).collect(),
+            _ => Vec::new(),
+        };
         let columns = shown.into_iter().map(|column| column.name.clone()).collect();
-        Self { name, sql, columns, key, cycle: None }
+        Self { name, sql, columns, key, collations, cycle: None }
     }
 
     /// `"table" ("a", "b")`, with the number of the row in front when no column shows it.
@@ -247,7 +281,11 @@ impl Table {
             Key::Hidden(name) => Some(format!("t.{name}")),
             Key::Alias(at) => Some(column(at)),
             Key::Columns(all) => {
-                Some(format!("({})", all.iter().map(column).collect::<Vec<_>>().join(", ")))
+                let collated = |(at, collation): (&usize, &String)| {
+                    format!("{} COLLATE {}", column(at), quoted(collation))
+                };
+                let all: Vec<String> = all.iter().zip(&self.collations).map(collated).collect();
+                Some(format!("({})", all.join(", ")))
             }
             Key::None => None,
         }

@@ -1,6 +1,6 @@
 use super::{
     error::BackupError,
-    layout::{Key, Layout, MARKER, Table, ask, texts},
+    layout::{Key, Layout, MARKER, Table, ask, scratch, texts},
     pack::{BUFFER, unpacked},
     restore_error::RestoreError,
     rows::PIECES,
@@ -228,11 +228,14 @@ async fn takes_shadows(database: &dyn Database) -> Result<bool, DatabaseError> {
 
 /// `DROP` of everything that somebody made.
 async fn drops(database: &dyn Database, layout: &Layout) -> Result<Vec<String>, DatabaseError> {
-    let sql = "SELECT 'DROP ' || type || ' ' || '\"' || replace(name, '\"', '\"\"') || '\";' \
-               FROM sqlite_master m WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND \
-               (type IN ('trigger', 'view') OR type = 'table' AND name LIKE '\\_clodo\\_%' ESCAPE '\\') \
-               ORDER BY type = 'table', type";
-    let mut all: Vec<String> = texts(&ask(database, sql).await?, 1).into_iter().flatten().collect();
+    let sql = format!(
+        "SELECT 'DROP ' || type || ' ' || '\"' || replace(name, '\"', '\"\"') || '\";' \
+         FROM sqlite_master m WHERE tbl_name NOT LIKE '\\_cf\\_%' ESCAPE '\\' \
+         AND (type IN ('trigger', 'view') OR type = 'table' AND {}) ORDER BY type = 'table', type",
+        scratch("name")
+    );
+    let mut all: Vec<String> =
+        texts(&ask(database, &sql).await?, 1).into_iter().flatten().collect();
     // What others refer to goes last.
     let tables = layout.virtuals.iter().chain(layout.tables.iter().rev());
     all.extend(tables.map(|table| format!("DROP TABLE {};", quoted(&table.name))));

@@ -11,6 +11,9 @@ use std::io::Write;
 
 /// The longest statement of a dump, in bytes: D1 takes 100,000.
 pub(super) const STATEMENT: usize = 90_000;
+/// How many steps SQLite may need for the rows of one statement: workerd takes programs of 25,000
+/// (`SQLITE_LIMIT_VDBE_OP`), and some steps are for the table and its indexes.
+const STEPS: usize = 20_000;
 /// What is shorter stays in its row, however long that is: 100 columns of it fit a statement.
 const SHORT: usize = 400;
 /// So many bytes of a large value come with one statement, so that D1 takes it.
@@ -33,6 +36,7 @@ pub(super) async fn write(
         head: format!("INSERT INTO {} VALUES", table.target()),
         sql: String::new(),
         tuple: String::new(),
+        steps: 0,
         pieces: false,
     };
     let mut rows = 0;
@@ -59,6 +63,8 @@ struct Inserts {
     sql: String,
     /// The row that is being written.
     tuple: String,
+    /// How many steps the statement needs so far.
+    steps: usize,
     /// The table for large values was made.
     pieces: bool,
 }
@@ -85,7 +91,7 @@ impl Inserts {
             tuple(row, &[], &mut self.tuple);
             let large = large(row, self.tuple.len());
             if large.is_empty() {
-                self.push(out)?;
+                self.push(row, out)?;
                 continue;
             }
             self.end(out)?;
@@ -96,17 +102,21 @@ impl Inserts {
             Long { database, table, read, row }.write(&large, out).await?;
             self.tuple.clear();
             tuple(row, &large, &mut self.tuple);
-            self.push(out)?;
+            self.push(row, out)?;
             self.end(out)?;
             writeln!(out, "DELETE FROM {PIECES};")?;
         }
         Ok(())
     }
 
-    fn push(&mut self, out: &mut (dyn Write + Send)) -> Result<(), BackupError> {
-        if !self.sql.is_empty() && self.sql.len() + self.tuple.len() > STATEMENT {
+    fn push(&mut self, row: &Row, out: &mut (dyn Write + Send)) -> Result<(), BackupError> {
+        // A value is one step, and two where it is cast; the row and its number are some more.
+        let steps = 2 * row.cells.len() + 4;
+        let is_full = self.sql.len() + self.tuple.len() > STATEMENT || self.steps + steps > STEPS;
+        if !self.sql.is_empty() && is_full {
             self.end(out)?;
         }
+        self.steps += steps;
         match self.sql.is_empty() {
             true => self.sql.push_str(&self.head),
             false => self.sql.push(','),
@@ -121,6 +131,7 @@ impl Inserts {
             self.sql.push_str(";\n");
             out.write_all(self.sql.as_bytes())?;
             self.sql.clear();
+            self.steps = 0;
         }
         Ok(())
     }

@@ -402,3 +402,24 @@ async fn an_index_without_texts_is_refused_where_it_cannot_be_written() {
     restore(&into, &out, &RestoreOptions::default()).await.unwrap();
     same(&rest, &into, &out).await;
 }
+
+/// The key of a table without row numbers may tell apart what its columns do not.
+#[tokio::test]
+async fn rows_are_read_by_the_collation_of_their_key() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let sql = "CREATE TABLE t (k TEXT COLLATE NOCASE, v, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID;\n\
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)\n\
+        INSERT INTO t SELECT 'a' || i, i FROM n;\n\
+        INSERT INTO t SELECT upper(k), -v FROM t; INSERT INTO t VALUES ('0', 0);\n\
+        CREATE TABLE large (k TEXT COLLATE NOCASE, v, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID;\n\
+        INSERT INTO large VALUES ('a', zeroblob(1200000)), ('A', randomblob(1200000));\n\
+        CREATE TABLE trimmed (k TEXT COLLATE RTRIM, v, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID;\n\
+        INSERT INTO trimmed VALUES ('a', zeroblob(200000)), ('a ', randomblob(200000)), ('b', 1);";
+    database.script(sql).await.unwrap();
+    for page in [1, 5_000, 2 << 20] {
+        comes_back(&database, &BackupOptions::default().with_page_bytes(page)).await;
+    }
+    let mut dump = Vec::new();
+    let summary = backup(&database, &database, &mut dump, &BackupOptions::default()).await.unwrap();
+    assert_eq!(summary.summary.rows["t"], 601);
+}

@@ -1,7 +1,7 @@
 use super::report::{Compared, DifferenceRow, Drilled, Verdict};
 use crate::{
     failure::{self, interrupted},
-    keeping::{Claim, Dump, Found, Watched, of_backup},
+    keeping::{Claim, Dump, Found, Rules, Watched, of_backup},
     places::{Opened, Place},
 };
 use clodo_cli::{CliError, Exit, Session};
@@ -93,6 +93,8 @@ pub(super) async fn prove(
     let scratch = claim.scratch()?.join("drill.sqlite");
     let failed = |error| failure::of_database(&place.shown(), "the drill has no file", error);
     let options = OpenOptions::default().with_durability(Durability::Normal).with_keep_journal();
+    let rules = if place.file().is_some() { Rules::AsItWas } else { Rules::Enforced };
+    let options = rules.apply(options);
     let again = SqliteDatabase::open(&scratch, options).await.map_err(failed)?;
     let began = SystemClock.now();
     let total = Some(dump.text_bytes);

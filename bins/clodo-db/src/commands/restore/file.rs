@@ -3,7 +3,7 @@
 use super::{Into, RestoreReport, Work};
 use crate::{
     failure::interrupted,
-    keeping::{self, Claim, Watched, of_restore, shown},
+    keeping::{self, Claim, Rules, Watched, of_restore, shown},
     places::open_file,
 };
 use clodo_cli::CliError;
@@ -137,7 +137,7 @@ async fn into_scratch(
     page_size: Option<i64>,
 ) -> Result<clodo_db::RestoreReport, clodo_db::RestoreError> {
     let look = |error| clodo_db::RestoreError::Look(clodo_db::BackupError::Database(error));
-    let database = keeping::scratch(scratch, page_size).await.map_err(look)?;
+    let database = keeping::scratch(scratch, page_size, Rules::AsItWas).await.map_err(look)?;
     let name = &work.places.all[0].name;
     let total = Some(work.dump.text_bytes);
     let watched = Watched::new(&database, work.session, name, "written", total);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     backup::{
         error::BackupError,
-        layout::{OWN, ask, texts},
+        layout::{ask, texts, users},
     },
     database::Database,
 };
@@ -35,14 +35,15 @@ impl Facts {
     pub(super) async fn read(source: &dyn Database) -> Result<Self, BackupError> {
         let generated = "SELECT lower(m.name), lower(c.name) FROM sqlite_master m, \
                          pragma_table_xinfo(m.name) c WHERE m.type = 'table' AND c.hidden IN (2, 3) AND ";
-        let generated = texts(&ask(source, &format!("{generated}{OWN}")).await?, 2);
+        let generated = texts(&ask(source, &format!("{generated}{}", users("m.name"))).await?, 2);
         let generated = generated.into_iter().filter_map(pair).collect();
         // A key that names no columns of its parent means the primary key.
         let keys = "SELECT lower(m.name), f.id || '', lower(f.\"table\"), lower(f.\"from\"), \
                     lower(coalesce(f.\"to\", (SELECT p.name FROM pragma_table_info(f.\"table\") p \
                     WHERE p.pk = f.seq + 1), '')) FROM sqlite_master m, \
                     pragma_foreign_key_list(m.name) f WHERE m.type = 'table' AND ";
-        let rows = texts(&ask(source, &format!("{keys}{OWN} ORDER BY 1, f.id, f.seq")).await?, 5);
+        let keys = format!("{keys}{} ORDER BY 1, f.id, f.seq", users("m.name"));
+        let rows = texts(&ask(source, &keys).await?, 5);
         let mut references: Vec<(String, Reference)> = Vec::new();
         for row in rows {
             let Ok([child, id, parent, from, to]) = <[String; 5]>::try_from(row) else { continue };

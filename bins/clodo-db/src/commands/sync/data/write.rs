@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     failure::{self, interrupted},
-    keeping::{self, Claim, Dump, Watched, of_backup, of_io, of_restore},
+    keeping::{self, Claim, Dump, Rules, Watched, of_backup, of_io, of_restore},
     places::Place,
 };
 use clodo_cli::{CliError, Exit};
@@ -140,7 +140,7 @@ async fn tried(
 
 async fn fill_scratch(path: &Path, size: Option<i64>, dump: &Dump) -> Result<(), MisfitError> {
     let look = |error| clodo_db::RestoreError::Look(clodo_db::BackupError::Database(error));
-    let scratch = keeping::scratch(path, size).await;
+    let scratch = keeping::scratch(path, size, Rules::Enforced).await;
     let scratch = scratch.map_err(|error| MisfitError::Trial(look(error)))?;
     let tried = try_copy(&dump.file.path, &scratch, &RestoreOptions::default()).await;
     keeping::close(scratch).await;
