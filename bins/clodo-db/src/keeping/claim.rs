@@ -14,7 +14,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Claim {
     folder: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 const LOCK: &str = ".lock";
@@ -43,7 +43,7 @@ impl Claim {
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => false,
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         };
-        let claim = Self { folder: folder.to_owned(), _lock: lock };
+        let claim = Self { folder: folder.to_owned(), lock };
         if alone {
             claim.sweep(ui).map_err(failed)?;
         }
@@ -96,6 +96,8 @@ impl Drop for Claim {
     fn drop(&mut self) {
         // What stays would only take room, and goes with the next claim.
         let _ = remove_all(&self.folder.join(SCRATCH));
+        // A process that is being started at this moment holds the file for an instant more.
+        let _ = self.lock.unlock();
     }
 }
 

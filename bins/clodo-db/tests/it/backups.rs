@@ -333,7 +333,10 @@ fn a_file_whose_rows_break_its_rules_comes_back_as_it_was() {
     database.execute_batch(broken).unwrap();
     folder.run(&with(&["backup"]), 0);
     let (told, _) = folder.run(&with(&["drill", "--compare"]), 4);
-    assert!(told.contains("a row of children refers to one of parents that is not there"), "{told}");
+    assert!(
+        told.contains("a row of children refers to one of parents that is not there"),
+        "{told}"
+    );
     database.execute_batch("DELETE FROM children; DELETE FROM checked").unwrap();
     drop(database);
     folder.run(&with(&["restore", "latest", "--over", "--yes"]), 0);
