@@ -372,7 +372,7 @@ fn only_table(select: &Select<'_>) -> Option<String> {
 }
 
 /// A name as SQLite compares it.
-fn plain(name: &Name<'_>) -> String {
+pub(super) fn plain(name: &Name<'_>) -> String {
     let text = name.0;
     let inner = |open: char, close: char| text.strip_prefix(open)?.strip_suffix(close);
     let unquoted = match text.chars().next() {

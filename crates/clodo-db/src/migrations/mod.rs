@@ -5,6 +5,7 @@ mod compose;
 mod down;
 mod drift;
 mod file;
+mod fill;
 mod folder;
 mod lint;
 pub(crate) mod meaning;

@@ -176,6 +176,11 @@ fn hint(rule: &str) -> &'static str {
             "leave the column where it is, or write `-- clodo:allow drop-column REASON` on the line \
              before when no version that serves reads it"
         }
+        "quoted-text" => "write a text in single quotes, and a column that is there in double ones",
+        "rebuild-mixes-columns" => "name the columns on both sides in the same order",
+        "rebuild-renumbers" => {
+            "copy `rowid`, too: `INSERT INTO new (rowid, …) SELECT rowid, … FROM old`"
+        }
         "reserved" => "leave it as it is: `clodo-db repair` and `baseline` write the records",
         "delete-all" | "delete-cascades" | "replace-cascades" | "update-cascades" => {
             "say that it is meant on the line before: `-- clodo:allow RULE REASON`, with the rule that \

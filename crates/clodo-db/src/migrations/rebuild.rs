@@ -44,8 +44,8 @@ pub(super) struct Open {
     by: String,
     number: usize,
     kept: Vec<Kept>,
-    /// The columns of the new table whose rows had to be put aside as well.
-    own: Option<Vec<String>>,
+    /// What of the new table had to be put aside as well, as its rows name it.
+    own: Option<String>,
     /// It has a sequence that must not begin anew.
     sequence: bool,
     /// Views and triggers to make again, in that order.
@@ -118,20 +118,23 @@ impl Open {
 
     fn put_own_aside(&mut self, script: &mut Script<'_>) -> Result<(), Failed> {
         let columns = script.replay.columns(&self.by)?;
+        let rowid = script.replay.rowid(&self.by)?.filter(|_| columns.len() < MOST_COLUMNS);
+        let rowid = rowid.map(|word| format!("{word}, "));
+        let count = columns.len() + usize::from(rowid.is_some());
+        let all = format!("{}{}", rowid.unwrap_or_default(), listed(&columns, ""));
         let (by, aside) = (quoted(&self.by), quoted(&self.aside("own")));
-        script.run(format!("CREATE TABLE {aside} ({});", numbered(columns.len(), "c")))?;
-        script.push(format!("INSERT INTO {aside} SELECT {} FROM {by};", listed(&columns, "")));
+        script.run(format!("CREATE TABLE {aside} ({});", numbered(count, "c")))?;
+        script.push(format!("INSERT INTO {aside} SELECT {all} FROM {by};"));
         script.push(format!("DELETE FROM {by};"));
-        self.own = Some(columns);
+        self.own = Some(all);
         Ok(())
     }
 
     /// Everything behind the `RENAME`.
     pub(super) fn finish(self, script: &mut Script<'_>) -> Result<Rebuild, Failed> {
         let table = quoted(&self.table);
-        if let Some(columns) = &self.own {
+        if let Some(into) = &self.own {
             let aside = quoted(&self.aside("own"));
-            let into = listed(columns, "");
             script.push(format!("INSERT INTO {table} ({into}) SELECT * FROM {aside};"));
             script.run(format!("DROP TABLE {aside};"))?;
         }

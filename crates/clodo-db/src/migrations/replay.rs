@@ -2,10 +2,14 @@
 
 use super::{
     meaning::{Event, Meaning, deleting},
+    protect::Failed,
     records::{SUMS, tables},
     schema::{Schema, SchemaObject},
 };
-use crate::{identifier::quoted, split::words};
+use crate::{
+    identifier::quoted,
+    split::{folded, words},
+};
 use clodo_sqlite::rusqlite::{self, Connection, Error, OptionalExtension as _, config::DbConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +84,17 @@ impl Replay {
         Ok(self.db.prepare(sql)?.parameter_count())
     }
 
+    /// The same where `"text"` in double quotes has to be a name.
+    pub(super) fn fits_by_name(&self, sql: &str) -> Result<(), Failed> {
+        self.take_names_for_text(false)?;
+        let tried = self.db.prepare(sql).map(|_| ());
+        self.take_names_for_text(true)?;
+        tried.map_err(|error| {
+            let why = format!("takes a text in double quotes for a value: {}", said(&error).0);
+            Failed::Refused { rule: "quoted-text", why }
+        })
+    }
+
     /// Says whether `"text"` in double quotes that is no name is taken for text, as SQLite does from of
     /// old (<https://www.sqlite.org/quirks.html#dblquote>).
     pub(crate) fn take_names_for_text(&self, takes: bool) -> Result<(), Error> {
@@ -123,6 +138,32 @@ impl Replay {
     /// The columns that hold values of their own: no generated and no hidden ones.
     pub(crate) fn columns(&self, table: &str) -> Result<Vec<String>, Error> {
         self.texts("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", table)
+    }
+
+    /// All columns that `*` stands for, in lower case.
+    pub(crate) fn visible_columns(&self, table: &str) -> Result<Vec<String>, Error> {
+        self.texts("SELECT lower(name) FROM pragma_table_xinfo(?) WHERE hidden <> 1", table)
+    }
+
+    /// A full-text index that finds rows of a table by their numbers, where no column shows those.
+    pub(crate) fn searched_by_number(&self, table: &str) -> Result<Option<String>, Error> {
+        if self.rowid(table)?.is_none() {
+            return Ok(None);
+        }
+        let sql =
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = ? ORDER BY name";
+        for name in self.texts(sql, "virtual")? {
+            let sql = self.sql_of("table", &name)?.unwrap_or_default();
+            let is_of = |three: &[&str]| {
+                three[0].eq_ignore_ascii_case("content")
+                    && three[1] == "="
+                    && folded(three[2]).trim_matches('\'').eq_ignore_ascii_case(table)
+            };
+            if words(&sql).windows(3).any(is_of) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// The columns of a table without a value in which no row gets in, in lower case. None for a table

@@ -1,12 +1,12 @@
 //! Statement by statement: what each does to rows, and what is done in its place.
 
 use super::{
+    fill::{Fill, FillColumn},
     meaning::{Meaning, Step},
     protect::Failed,
     rebuild::{Open, Rebuild},
     script::Script,
 };
-use crate::split::{folded, words};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a file is.
@@ -71,6 +71,11 @@ impl<'a> Work<'a> {
                 if script.replay.fits(text)? > 0 {
                     let why = "a migration has no values for parameters".to_owned();
                     return Err(Failed::Refused { rule: "parameters", why });
+                }
+                if matches!(step.meaning, Meaning::Insert { from: Some(_), .. })
+                    && !step.allows("quoted-text")
+                {
+                    script.replay.fits_by_name(text)?;
                 }
                 self.filled(&step.meaning);
                 script.push(whole);
@@ -236,36 +241,64 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Refuses a new table that gets none of the values of an old one's column.
+    /// Refuses a new table that gets none of the values of an old one's column, or another one's; and one
+    /// whose rows get other numbers, where these are known elsewhere.
     fn carries_all(
         &self,
         script: &Script<'_>,
         at: usize,
         (table, by): (&str, &str),
     ) -> Result<(), Failed> {
-        let fills = |step: &&Step<'_>| {
-            matches!(&step.meaning, Meaning::Insert { into, from, .. }
-                if into == by && from.as_deref() == Some(table))
-        };
-        let Some(fill) = self.steps[..at].iter().rev().find(fills) else { return Ok(()) };
-        if fill.allows("drop-column") || self.steps[at].allows("drop-column") {
-            return Ok(());
-        }
-        let selected: Vec<String> = words(fill.piece.text)
-            .into_iter()
-            .skip_while(|word| !word.eq_ignore_ascii_case("select"))
-            .map(folded)
-            .collect();
-        let is_carried = |column: &String| {
-            selected.iter().any(|word| word == "*" || *word == column.to_ascii_lowercase())
-        };
-        match script.replay.columns(table)?.into_iter().find(|column| !is_carried(column)) {
-            Some(column) => {
-                let why = format!("makes table {table} anew without the values of column {column}");
-                Err(Failed::Refused { rule: "drop-column", why })
+        let drop = &self.steps[at];
+        let fills = self.steps[..at].iter().filter_map(|step| match &step.meaning {
+            Meaning::Insert { into, from: Some(from), .. } if into == by && from == table => {
+                Some((step, Fill::of(step.piece.text)?))
             }
-            None => Ok(()),
+            _ => None,
+        });
+        let (own, old, new) = (
+            script.replay.columns(table)?,
+            script.replay.visible_columns(table)?,
+            script.replay.columns(by)?.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        );
+        let new: Vec<String> = new;
+        let searched = script.replay.searched_by_number(table)?;
+        for (step, fill) in fills {
+            let refuse =
+                |rule: &'static str, why: String| match step.allows(rule) || drop.allows(rule) {
+                    true => Ok(()),
+                    false => Err(Failed::Refused { rule, why }),
+                };
+            let pairs: Vec<(FillColumn, &String)> = fill.pairs(&old, &new).collect();
+            let is_lost = |column: &&String| {
+                let name = column.to_ascii_lowercase();
+                !pairs.iter().any(|(source, _)| source.has(&name))
+            };
+            if let Some(column) = own.iter().find(is_lost) {
+                let why = format!("makes table {table} anew without the values of column {column}");
+                refuse("drop-column", why)?;
+            }
+            let is_mixed = |(source, target): &&(FillColumn, &String)| match source {
+                FillColumn::Plain(source) => {
+                    source != *target && old.contains(target) && new.contains(source)
+                }
+                _ => false,
+            };
+            if let Some((FillColumn::Plain(source), target)) = pairs.iter().find(is_mixed) {
+                let why = format!("fills column {target} of table {table} from column {source}");
+                refuse("rebuild-mixes-columns", why)?;
+            }
+            let numbered = ["rowid", "_rowid_", "oid"];
+            if let Some(index) = &searched
+                && !pairs.iter().any(|(source, _)| numbered.iter().any(|name| source.has(name)))
+            {
+                let why = format!(
+                    "gives the rows of table {table} other numbers, by which {index} finds them"
+                );
+                refuse("rebuild-renumbers", why)?;
+            }
         }
+        Ok(())
     }
 
     /// Where the new table gets the old one's name: nothing about rows may lie between.

@@ -238,3 +238,55 @@ async fn a_reference_to_what_an_index_makes_unique_stays() {
         assert_eq!(rows(&database, &joined).await, [["a".into()]]);
     }
 }
+
+/// What goes where is read from the statement, not from its words.
+#[tokio::test]
+async fn a_rebuild_carries_each_value_where_it_belongs() {
+    let schema =
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES (1, 'a', 'b');";
+    for (fill, rule) in [
+        ("INSERT INTO n SELECT id, NULL AS a, b FROM t", "drop-column"),
+        ("INSERT INTO n (id, b) SELECT id, b*1 FROM t ORDER BY a", "drop-column"),
+        (
+            "INSERT INTO n (id, a) SELECT id, a FROM t WHERE 0; INSERT INTO n SELECT * FROM t",
+            "drop-column",
+        ),
+        ("INSERT INTO n SELECT * FROM t; ALTER TABLE n DROP COLUMN b", "drop-column"),
+        ("INSERT INTO n (id, b, a) SELECT * FROM t", "rebuild-mixes-columns"),
+        ("INSERT INTO n SELECT id, b, a FROM t", "rebuild-mixes-columns"),
+        ("INSERT INTO n (id, a, b, c) SELECT id, a, b, \"role\" FROM t", "quoted-text"),
+    ] {
+        let file = |allowed: &str| {
+            format!(
+                "CREATE TABLE n (id INTEGER PRIMARY KEY, a, b{});\n{fill};\nDROP TABLE t;\n\
+                 ALTER TABLE n RENAME TO t;\n{allowed}",
+                if fill.contains(" c") || fill.contains("role") { ", c" } else { "" }
+            )
+        };
+        let error = up(&with(schema).await, &file("")).await.unwrap_err();
+        let MigrateError::Refused(refusal) = &error else { panic!("{fill}: {error:?}") };
+        assert_eq!(refusal.0.rule, rule, "{fill}: {}", refusal.0.message);
+    }
+}
+
+/// A full-text index finds rows by their numbers.
+#[tokio::test]
+async fn rows_keep_the_numbers_by_which_others_find_them() {
+    let schema = "CREATE TABLE docs (k TEXT PRIMARY KEY, up TEXT REFERENCES docs (k), body TEXT);\n\
+        CREATE VIRTUAL TABLE f USING fts5(body, content=docs);\n\
+        INSERT INTO docs VALUES ('a', NULL, 'apple'), ('b', NULL, 'banana'), ('c', 'b', 'cherry');\n\
+        DELETE FROM docs WHERE k = 'a'; INSERT INTO f(f) VALUES ('rebuild');";
+    let file = |columns: &str| {
+        format!(
+            "CREATE TABLE n (k TEXT PRIMARY KEY, up TEXT REFERENCES n (k), body TEXT, x INT);\n\
+             INSERT INTO n ({columns}) SELECT {columns} FROM docs;\nDROP TABLE docs;\n\
+             ALTER TABLE n RENAME TO docs;\n"
+        )
+    };
+    let refused = up(&with(schema).await, &file("k, up, body")).await.unwrap_err();
+    assert!(refused.to_string().contains("by which f finds them"), "{refused}");
+    let database = with(schema).await;
+    up(&database, &file("rowid, k, up, body")).await.unwrap();
+    let found = "SELECT group_concat(body) FROM f WHERE f MATCH 'banana'";
+    assert_eq!(rows(&database, found).await, [["banana".into()]]);
+}
