@@ -6,13 +6,13 @@ use sqlite3_parser::{
     Bump, FallibleIterator as _,
     ast::{
         AlterTableBody, Cmd, ColumnConstraint, InsertBody, Name, OneSelect, ResolveType, Select,
-        SelectTable, Stmt, TriggerCmd, TriggerEvent,
+        SelectTable, Stmt, TriggerCmd, TriggerEvent, Upsert, UpsertDo,
     },
     lexer::sql::Parser,
 };
 
 /// What a statement does. Names are as SQLite compares them: unquoted and in lower case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Meaning {
     CreateTable {
         name: String,
@@ -52,6 +52,8 @@ pub(crate) enum Meaning {
         into: String,
         from: Option<String>,
         replaces: bool,
+        /// The columns that get values where a row is there already: `ON CONFLICT DO UPDATE`.
+        upsert: Vec<String>,
     },
     Delete {
         table: String,
@@ -260,6 +262,10 @@ fn of_statement(statement: &Stmt<'_>) -> Meaning {
                 _ => None,
             },
             replaces: matches!(or_conflict, Some(ResolveType::Replace)),
+            upsert: match body {
+                InsertBody::Select(_, upsert) => updated(*upsert),
+                InsertBody::DefaultValues => Vec::new(),
+            },
         },
         Stmt::Delete { tbl_name, where_clause, limit, .. } => Meaning::Delete {
             table: plain(&tbl_name.name),
@@ -308,32 +314,68 @@ pub(crate) enum Event {
     Update,
 }
 
-/// When a trigger acts, and the tables of which it deletes rows, but for its own.
-pub(crate) fn deleting(trigger: &str) -> Option<(Event, Vec<String>)> {
-    if trigger.contains('\0') {
-        return None;
-    }
-    let bump = Bump::new();
-    let mut parser = Parser::new(&bump, trigger.as_bytes());
-    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, tbl_name, commands, .. }))) = parser.next()
-    else {
-        return None;
-    };
-    let own = plain(&tbl_name.name);
-    let deleted = commands.iter().filter_map(|command| match command {
-        TriggerCmd::Delete { tbl_name, .. }
-        | TriggerCmd::Insert { or_conflict: Some(ResolveType::Replace), tbl_name, .. }
-        | TriggerCmd::Update { or_conflict: Some(ResolveType::Replace), tbl_name, .. } => {
-            Some(plain(&tbl_name.name))
+/// What a trigger hears of, and what it does then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trigger {
+    pub(crate) event: Event,
+    /// Of an `UPDATE OF`, which columns.
+    pub(crate) of: Vec<String>,
+    pub(crate) acts: Vec<Meaning>,
+}
+
+impl Trigger {
+    /// Out of the statement that makes it.
+    pub(crate) fn read(sql: &str) -> Option<Self> {
+        if sql.contains('\0') {
+            return None;
         }
-        _ => None,
-    });
-    let event = match event {
-        TriggerEvent::Delete => Event::Delete,
-        TriggerEvent::Insert => Event::Insert,
-        TriggerEvent::Update | TriggerEvent::UpdateOf(_) => Event::Update,
-    };
-    Some((event, deleted.filter(|table| *table != own).collect()))
+        let bump = Bump::new();
+        let mut parser = Parser::new(&bump, sql.as_bytes());
+        let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, commands, .. }))) = parser.next() else {
+            return None;
+        };
+        let (event, of) = match event {
+            TriggerEvent::Delete => (Event::Delete, Vec::new()),
+            TriggerEvent::Insert => (Event::Insert, Vec::new()),
+            TriggerEvent::Update => (Event::Update, Vec::new()),
+            TriggerEvent::UpdateOf(columns) => (Event::Update, columns.iter().map(plain).collect()),
+        };
+        Some(Self { event, of, acts: commands.iter().filter_map(act).collect() })
+    }
+}
+
+fn act(command: &TriggerCmd<'_>) -> Option<Meaning> {
+    let replaces =
+        |or_conflict: &Option<ResolveType>| matches!(or_conflict, Some(ResolveType::Replace));
+    match command {
+        TriggerCmd::Update { or_conflict, tbl_name, sets, .. } => Some(Meaning::Update {
+            table: plain(&tbl_name.name),
+            columns: sets.iter().flat_map(|set| set.col_names.iter().map(plain)).collect(),
+            replaces: replaces(or_conflict),
+        }),
+        TriggerCmd::Insert { or_conflict, tbl_name, upsert, .. } => Some(Meaning::Insert {
+            into: plain(&tbl_name.name),
+            from: None,
+            replaces: replaces(or_conflict),
+            upsert: updated(*upsert),
+        }),
+        TriggerCmd::Delete { tbl_name, .. } => {
+            Some(Meaning::Delete { table: plain(&tbl_name.name), all: false })
+        }
+        TriggerCmd::Select(_) => None,
+    }
+}
+
+/// The columns that an upsert gives values.
+fn updated(mut upsert: Option<&Upsert<'_>>) -> Vec<String> {
+    let mut columns = Vec::new();
+    while let Some(one) = upsert {
+        if let UpsertDo::Set { sets, .. } = &one.do_clause {
+            columns.extend(sets.iter().flat_map(|set| set.col_names.iter().map(plain)));
+        }
+        upsert = one.next;
+    }
+    columns
 }
 
 fn of_alter(table: String, body: &AlterTableBody<'_>) -> Meaning {
@@ -404,6 +446,7 @@ mod tests {
             into: "n".into(),
             from: from.map(str::to_owned),
             replaces,
+            upsert: Vec::new(),
         };
         assert_eq!(means("INSERT INTO n (x) SELECT x FROM T"), insert(Some("t"), false));
         assert_eq!(means("REPLACE INTO n SELECT x FROM t WHERE x"), insert(Some("t"), true));

@@ -4,6 +4,7 @@ mod column;
 mod compose;
 mod down;
 mod drift;
+mod effects;
 mod file;
 mod fill;
 mod folder;

@@ -1,7 +1,7 @@
 //! A schema in memory, without rows: SQLite itself says what a statement would do to it.
 
 use super::{
-    meaning::{Event, Meaning, deleting},
+    meaning::{Meaning, Trigger},
     protect::Failed,
     records::{SUMS, tables},
     schema::{Schema, SchemaObject},
@@ -19,6 +19,17 @@ pub(crate) struct Replay {
     db: Connection,
     /// The table of applied migrations, which is there and no part of the schema.
     records: String,
+}
+
+/// A reference to a table; names of columns are in lower case.
+#[derive(Clone, Debug)]
+pub(super) struct Child {
+    pub(super) table: String,
+    pub(super) from: String,
+    /// None for the key.
+    pub(super) to: Option<String>,
+    pub(super) on_delete: String,
+    pub(super) on_update: String,
 }
 
 impl Replay {
@@ -256,80 +267,61 @@ impl Replay {
         Ok(order)
     }
 
-    /// A table whose rows go or change when a row of `table` is deleted.
-    pub(crate) fn follows(&self, table: &str) -> Result<Option<String>, Error> {
-        let sql = "SELECT m.name FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
-                   WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE \
-                   AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY 1 LIMIT 1";
-        Ok(self.texts(sql, table)?.pop())
+    /// Who refers to a table.
+    pub(super) fn children(&self, table: &str) -> Result<Vec<Child>, Error> {
+        let sql = "SELECT m.name, lower(f.\"from\"), lower(f.\"to\"), f.on_delete, f.on_update \
+                   FROM sqlite_master m, pragma_foreign_key_list(m.name) f \
+                   WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE ORDER BY 1";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let child = |row: &rusqlite::Row<'_>| {
+            Ok(Child {
+                table: row.get(0)?,
+                from: row.get(1)?,
+                to: row.get(2)?,
+                on_delete: row.get(3)?,
+                on_update: row.get(4)?,
+            })
+        };
+        statement.query_map([table], child)?.collect()
     }
 
-    /// A table whose references are taken away when these columns of `table` get other values.
-    pub(crate) fn loosened(
+    /// Whether a reference to a column of `table`, or to its key, is to one of these.
+    pub(super) fn is_referred(
         &self,
         table: &str,
         columns: &[String],
-    ) -> Result<Option<String>, Error> {
-        let sql = "SELECT m.name, lower(f.\"to\") FROM sqlite_master m, \
-                   pragma_foreign_key_list(m.name) f WHERE m.type = 'table' \
-                   AND f.\"table\" = ? COLLATE NOCASE AND f.on_update IN ('SET NULL', 'SET DEFAULT') \
-                   ORDER BY 1";
+        to: Option<&str>,
+    ) -> Result<bool, Error> {
         let key: Vec<String> =
             self.key(table)?.iter().map(|column| column.to_ascii_lowercase()).collect();
         let is_number = |column: &str| ["rowid", "_rowid_", "oid"].contains(&column);
-        let mut statement = self.db.prepare_cached(sql)?;
-        let mut rows = statement.query([table])?;
-        while let Some(row) = rows.next()? {
-            let (child, to): (String, Option<String>) = (row.get(0)?, row.get(1)?);
-            let is_it = |column: &String| match &to {
-                Some(to) => to == column || key.contains(to) && is_number(column),
-                // Without a column it is the key that is referred to.
-                None => key.contains(column) || is_number(column),
-            };
-            if columns.iter().any(is_it) {
-                return Ok(Some(child));
-            }
-        }
-        Ok(None)
+        let is_it = |column: &String| match to {
+            Some(to) => to == column || key.iter().any(|one| one == to) && is_number(column),
+            // Without a column it is the key that is referred to.
+            None => key.contains(column) || is_number(column),
+        };
+        Ok(columns.iter().any(is_it))
     }
 
-    /// Whether a statement may replace rows of its table: by its own word, or by the table's.
-    pub(crate) fn replaces(&self, meaning: &Meaning) -> Result<bool, Error> {
-        let table = match meaning {
-            Meaning::Insert { replaces: true, .. } | Meaning::Update { replaces: true, .. } => {
-                return Ok(true);
-            }
-            Meaning::Insert { into: table, .. } | Meaning::Update { table, .. } => table,
-            _ => return Ok(false),
-        };
+    /// Whether a table replaces rows on its own: `ON CONFLICT REPLACE`.
+    pub(super) fn replaces(&self, table: &str) -> Result<bool, Error> {
         let sql = self.sql_of("table", table)?.unwrap_or_default();
         let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
         Ok(words(&sql).windows(2).any(|two| is(two[0], "conflict") && is(two[1], "replace")))
     }
 
-    /// The trigger that answers a statement by deleting rows of another table, and that table.
-    pub(crate) fn deleting_trigger(
-        &self,
-        meaning: &Meaning,
-    ) -> Result<Option<(String, String)>, Error> {
-        let (table, heard) = match meaning {
-            Meaning::Delete { table, .. } => (table, Event::Delete),
-            Meaning::Insert { into: table, .. } => (table, Event::Insert),
-            Meaning::Update { table, .. } => (table, Event::Update),
-            _ => return Ok(None),
-        };
-        let sql = "SELECT sql FROM sqlite_master WHERE type = 'trigger' \
+    /// The triggers on a table or view, with their names.
+    pub(super) fn triggers(&self, table: &str) -> Result<Vec<(String, Trigger)>, Error> {
+        let sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' \
                    AND tbl_name = ? COLLATE NOCASE ORDER BY name";
-        for sql in self.texts(sql, table)? {
-            if let Some((event, mut tables)) = deleting(&sql)
-                && event == heard
-                && let Some(other) = tables.pop()
-            {
-                let name = words(&sql).get(2).map(|name| (*name).to_owned()).unwrap_or_default();
-                return Ok(Some((name, other)));
-            }
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query([table])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (name, sql): (String, String) = (row.get(0)?, row.get(1)?);
+            found.extend(Trigger::read(&sql).map(|trigger| (name, trigger)));
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// The table of Clodo's own that a statement is about, if it is about one.

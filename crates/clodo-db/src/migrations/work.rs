@@ -1,6 +1,7 @@
 //! Statement by statement: what each does to rows, and what is done in its place.
 
 use super::{
+    effects::{Effect, effects},
     fill::{Fill, FillColumn},
     meaning::{Meaning, Step},
     protect::Failed,
@@ -15,6 +16,9 @@ pub(super) struct Work<'a> {
     /// Tables that the file made, and that took nobody's place; those it filled from one other table, from
     /// which.
     made: BTreeMap<String, Option<String>>,
+    /// Statements that do nothing to other rows, on the schema as it is: a file may have thousands of one
+    /// kind.
+    harmless: BTreeSet<Meaning>,
     /// The tables of before that it dropped.
     dropped: BTreeSet<String>,
     open: Option<(Open, usize)>,
@@ -26,6 +30,7 @@ impl<'a> Work<'a> {
         Self {
             steps,
             made: BTreeMap::new(),
+            harmless: BTreeSet::new(),
             dropped: BTreeSet::new(),
             open: None,
             rebuilds: Vec::new(),
@@ -60,6 +65,11 @@ impl<'a> Work<'a> {
             // Every proof is a constraint.
             Meaning::Pragma { name, sets: true } if name == "ignore_check_constraints" => {
                 let why = "lets rows in that break the rules of their tables".to_owned();
+                return Err(Failed::Refused { rule: "forbidden", why });
+            }
+            // Then replacing a row would set off what deleting it does.
+            Meaning::Pragma { name, sets: true } if name == "recursive_triggers" => {
+                let why = "changes what every later statement does".to_owned();
                 return Err(Failed::Refused { rule: "forbidden", why });
             }
             Meaning::Pragma { .. } => script.push(whole),
@@ -105,51 +115,29 @@ impl<'a> Work<'a> {
     }
 
     /// Refuses what takes away rows, or what they refer to, that the statement does not name.
-    fn rows(&self, script: &Script<'_>, step: &Step<'_>) -> Result<(), Failed> {
-        let replay = script.replay;
-        let (table, doing) = match &step.meaning {
-            Meaning::Delete { table, .. } => (table, "deletes rows of"),
-            Meaning::Insert { into: table, .. } => (table, "inserts rows into"),
-            Meaning::Update { table, .. } => (table, "updates rows of"),
-            _ => return Ok(()),
+    fn rows(&mut self, script: &Script<'_>, step: &Step<'_>) -> Result<(), Failed> {
+        let (Meaning::Delete { table, .. }
+        | Meaning::Insert { into: table, .. }
+        | Meaning::Update { table, .. }) = &step.meaning
+        else {
+            return Ok(());
         };
-        if self.is_own(script, table)? {
+        if self.harmless.contains(&step.meaning) {
             return Ok(());
         }
-        if matches!(step.meaning, Meaning::Delete { all: true, .. }) && !step.allows("delete-all") {
+        let is_all = matches!(step.meaning, Meaning::Delete { all: true, .. });
+        if is_all && !step.allows("delete-all") && !self.is_own(script, table)? {
             let why = format!("deletes all rows of table {table}");
             return Err(Failed::Refused { rule: "delete-all", why });
         }
-        let refuse = |rule: &'static str, why: String| match step.allows(rule) {
-            true => Ok(()),
-            false => Err(Failed::Refused { rule, why }),
-        };
-        if let Some((trigger, others)) = replay.deleting_trigger(&step.meaning)? {
-            let why = format!(
-                "{doing} table {table}, whose trigger {trigger} deletes rows of table {others}"
-            );
-            refuse("delete-cascades", why)?;
+        let effects = effects(script.replay, &step.meaning)?;
+        if effects.is_empty() && !is_all {
+            self.harmless.insert(step.meaning.clone());
         }
-        if let Some(child) = replay.follows(table)? {
-            if matches!(step.meaning, Meaning::Delete { .. }) {
-                let why = format!("{doing} table {table}, and rows of table {child} with them");
-                refuse("delete-cascades", why)?;
-            } else if replay.replaces(&step.meaning)? {
-                let why = format!(
-                    "may replace, which deletes, rows of table {table}, and rows of table {child} \
-                     with them"
-                );
-                refuse("replace-cascades", why)?;
-            }
+        match effects.into_iter().find(|effect| !step.allows(effect.rule)) {
+            Some(Effect { rule, why }) => Err(Failed::Refused { rule, why }),
+            None => Ok(()),
         }
-        if let Meaning::Update { columns, .. } = &step.meaning
-            && let Some(child) = replay.loosened(table, columns)?
-        {
-            let why =
-                format!("{doing} table {table}, which takes the references of table {child} away");
-            refuse("update-cascades", why)?;
-        }
-        Ok(())
     }
 
     /// Whether the file made a table, and no other table refers to it: nothing is lost with its rows.
@@ -166,6 +154,7 @@ impl<'a> Work<'a> {
     }
 
     fn changed(&mut self, meaning: &Meaning, is_new: bool) {
+        self.harmless.clear();
         match meaning {
             Meaning::CreateTable { name, .. } if is_new && !self.dropped.contains(name) => {
                 self.made.insert(name.clone(), None);
@@ -189,6 +178,7 @@ impl<'a> Work<'a> {
         name: &str,
         whole: String,
     ) -> Result<(), Failed> {
+        self.harmless.clear();
         let step = &self.steps[at];
         let (there, own) = (script.replay.has("table", name)?, self.is_own(script, name)?);
         let by = self.taken_by(at, name);

@@ -290,3 +290,52 @@ async fn rows_keep_the_numbers_by_which_others_find_them() {
     let found = "SELECT group_concat(body) FROM f WHERE f MATCH 'banana'";
     assert_eq!(rows(&database, found).await, [["banana".into()]]);
 }
+
+/// Triggers set off triggers, and references others.
+#[tokio::test]
+async fn what_a_statement_sets_off_is_followed_to_its_end() {
+    let of = |more: &str| format!("{USERS}{more}");
+    let stage = "CREATE TABLE stage (id INTEGER PRIMARY KEY, e TEXT);\n\
+        CREATE TRIGGER g AFTER INSERT ON stage BEGIN INSERT INTO users VALUES (new.id, new.e, 'x'); END;";
+    let sessions = "CREATE TABLE sess (uid); INSERT INTO sess VALUES (1); CREATE TABLE logs (x);\n\
+        CREATE TRIGGER u AFTER UPDATE ON users BEGIN INSERT INTO logs VALUES (1); END;\n\
+        CREATE TRIGGER l AFTER INSERT ON logs BEGIN DELETE FROM sess; END;";
+    let view = "CREATE VIEW v AS SELECT id, email FROM users;\n\
+        CREATE TRIGGER i INSTEAD OF DELETE ON v BEGIN DELETE FROM users WHERE id = old.id; END;";
+    let chain = "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (aid INTEGER PRIMARY KEY REFERENCES a (id) ON UPDATE CASCADE);\n\
+        CREATE TABLE d (b REFERENCES b (aid) ON UPDATE SET NULL);";
+    let moves = "CREATE TABLE w (x); CREATE TRIGGER m AFTER INSERT ON w BEGIN UPDATE users SET id = id + 10; END;\n\
+        CREATE TABLE loose (uid REFERENCES users (id) ON UPDATE SET NULL);";
+    let ring = "CREATE TABLE ring (id INTEGER PRIMARY KEY);\n\
+        CREATE TRIGGER r AFTER INSERT ON ring BEGIN DELETE FROM ring WHERE id < new.id - 3; END;";
+    for (schema, sql, rule) in [
+        (of(stage), "INSERT OR REPLACE INTO stage VALUES (1, 'n')", "replace-cascades"),
+        (of(sessions), "UPDATE users SET name = 'z'", "delete-cascades"),
+        (
+            of(sessions),
+            "INSERT INTO users VALUES (1, 'a', 'b') ON CONFLICT (id) DO UPDATE SET name = 'z'",
+            "delete-cascades",
+        ),
+        (
+            of(sessions),
+            "CREATE TABLE own (x); CREATE TRIGGER o AFTER INSERT ON own BEGIN DELETE FROM sess; END; INSERT INTO own VALUES (1)",
+            "delete-cascades",
+        ),
+        (of(view), "DELETE FROM v WHERE id = 1", "delete-cascades"),
+        (of(chain), "UPDATE a SET id = 5", "update-cascades"),
+        (of(moves), "INSERT INTO w VALUES (1)", "update-cascades"),
+        (of(""), "PRAGMA recursive_triggers = ON", "forbidden"),
+    ] {
+        let error = up(&with(&schema).await, sql).await.unwrap_err();
+        let MigrateError::Refused(refusal) = &error else { panic!("{sql}: {error:?}") };
+        assert_eq!(refusal.0.rule, rule, "{sql}: {}", refusal.0.message);
+    }
+    for (schema, sql) in [
+        (of(stage), "INSERT INTO stage VALUES (3, 'n')"),
+        (of(sessions), "INSERT INTO users VALUES (1, 'a', 'b') ON CONFLICT DO NOTHING"),
+        (of(chain), "INSERT INTO a VALUES (1); UPDATE d SET b = NULL"),
+        (of(ring), "INSERT INTO ring VALUES (1), (2), (3), (4), (5)"),
+    ] {
+        up(&with(&schema).await, sql).await.unwrap();
+    }
+}
