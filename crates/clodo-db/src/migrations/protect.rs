@@ -100,6 +100,35 @@ impl Trial {
         self.replay.as_ref()
     }
 
+    /// Refuses a file behind which a view or a trigger fails that worked before.
+    fn still_works(
+        &self,
+        replay: &Replay,
+        file: &MigrationFile,
+        steps: &[Step<'_>],
+    ) -> Result<(), Refusal> {
+        const RULE: &str = "breaks-schema";
+        let changes = |step: &&Step<'_>| step.meaning.changes_schema();
+        let Some(last) = steps.iter().rev().find(changes) else { return Ok(()) };
+        if steps.iter().any(|step| step.allows(RULE)) {
+            return Ok(());
+        }
+        let failed = |error: rusqlite::Error| Failed::Sql(error).at(file, last);
+        let broken = replay.broken().map_err(failed)?;
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let before = Replay::of(&self.schema).map_err(failed)?.broken().map_err(failed)?;
+        let is_new = |(what, _): &&(String, String)| before.iter().all(|(known, _)| known != what);
+        match broken.iter().find(is_new) {
+            Some((what, why)) => {
+                let why = format!("{what} no longer works behind it: {why}");
+                Err(refusal(file, last.piece.offset, RULE, why, hint(RULE)))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The next file, as [`protect`] does it. After a refusal there is no next one.
     pub(super) fn protect(&mut self, file: &MigrationFile) -> Result<Tried, Refusal> {
         let steps = steps(&file.sql).map_err(|NoSql { offset, message }| {
@@ -119,6 +148,7 @@ impl Trial {
             work.step(&mut script, at).map_err(|failed| failed.at(file, step))?;
         }
         let rebuilds = work.rebuilds;
+        self.still_works(&replay, file, &steps)?;
         let sql = match steps.iter().any(|step| step.meaning.is_hazard()) {
             true => script.guarded(&self.schema, !rebuilds.is_empty()),
             false => script.plain(),
@@ -176,6 +206,7 @@ fn hint(rule: &str) -> &'static str {
             "leave the column where it is, or write `-- clodo:allow drop-column REASON` on the line \
              before when no version that serves reads it"
         }
+        "breaks-schema" => "make it anew in the same file, or drop it",
         "quoted-text" => "write a text in single quotes, and a column that is there in double ones",
         "rebuild-mixes-columns" => "name the columns on both sides in the same order",
         "rebuild-renumbers" => {

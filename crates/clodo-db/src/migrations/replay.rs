@@ -1,7 +1,7 @@
 //! A schema in memory, without rows: SQLite itself says what a statement would do to it.
 
 use super::{
-    meaning::{Meaning, Trigger},
+    meaning::{Event, Meaning, Trigger},
     protect::Failed,
     records::{SUMS, tables},
     schema::{Schema, SchemaObject},
@@ -322,6 +322,37 @@ impl Replay {
             found.extend(Trigger::read(&sql).map(|trigger| (name, trigger)));
         }
         Ok(found)
+    }
+
+    /// Views that cannot be read and triggers that cannot run, each with what SQLite says.
+    pub(super) fn broken(&self) -> Result<Vec<(String, String)>, Error> {
+        let mut asked = Vec::new();
+        let schema = self.schema()?;
+        for object in &schema.objects {
+            let table = quoted(&object.table);
+            let sql = match object.kind.as_str() {
+                "view" => format!("SELECT * FROM {table}"),
+                "trigger" => match Trigger::read(&object.sql) {
+                    Some(Trigger { event: Event::Delete, .. }) => format!("DELETE FROM {table}"),
+                    Some(Trigger { event: Event::Insert, .. }) => {
+                        format!("INSERT INTO {table} DEFAULT VALUES")
+                    }
+                    Some(Trigger { event: Event::Update, of, .. }) => {
+                        let first = self.visible_columns(&object.table)?.into_iter().next();
+                        let column = of.into_iter().next().or(first).unwrap_or_default();
+                        format!("UPDATE {table} SET {0} = {0}", quoted(&column))
+                    }
+                    None => continue,
+                },
+                _ => continue,
+            };
+            asked.push((format!("{} {}", object.kind, object.name), sql));
+        }
+        let failed = asked.into_iter().filter_map(|(what, sql)| {
+            let error = self.db.prepare(&sql).err()?;
+            Some((what, said(&error).0))
+        });
+        Ok(failed.collect())
     }
 
     /// The table of Clodo's own that a statement is about, if it is about one.

@@ -339,3 +339,27 @@ async fn what_a_statement_sets_off_is_followed_to_its_end() {
         up(&with(&schema).await, sql).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_view_or_a_trigger_that_worked_works_behind_a_file_too() {
+    let anew = "CREATE TABLE n (id INTEGER PRIMARY KEY, email TEXT, full_name TEXT);\n\
+        INSERT INTO n SELECT id, email, name FROM users;\nDROP TABLE users;\n\
+        ALTER TABLE n RENAME TO users;\n";
+    let trigger = "CREATE TRIGGER g AFTER INSERT ON posts BEGIN UPDATE users SET name = name; END;";
+    let view = "CREATE VIEW names AS SELECT name FROM users;";
+    for (more, mended) in [
+        (trigger, "DROP TRIGGER g;"),
+        (view, "DROP VIEW names; CREATE VIEW names AS SELECT full_name FROM users;"),
+    ] {
+        let schema = format!("{USERS}{more}");
+        let refused = up(&with(&schema).await, anew).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("no longer works behind it: no such column"),
+            "{refused}"
+        );
+        up(&with(&schema).await, &format!("{anew}{mended}")).await.unwrap();
+    }
+    // What was broken before is not this file's.
+    let schema = format!("{USERS}{view}CREATE VIEW old AS SELECT 1 FROM nowhere;");
+    up(&with(&schema).await, "CREATE TABLE more (x)").await.unwrap();
+}
