@@ -452,6 +452,12 @@ fn of_file(
     migrations: Option<&Path>,
 ) -> Result<Place, CliError> {
     let (folder, shown) = folder(session, global, migrations);
+    if migrations.is_some() && !folder.is_dir() {
+        let message = format!("there is no folder {}", shown.display());
+        return Err(
+            CliError::usage(message).with_hint("`clodo-db new` makes it with its first file")
+        );
+    }
     let files = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
     Ok(Place {
         name: DatabaseName::of_file(file.to_owned(), shown),

@@ -137,7 +137,8 @@ async fn one(
         let mut all = kept.list().await?;
         let name = kept.free_name(SystemClock.now()).await?;
         all.push(StoredBackup::new(&name, 0));
-        row.removed = retention.map(|rule| rule.expired(&all)).unwrap_or_default();
+        row.removed =
+            retention.map(|rule| rule.expired(&all, SystemClock.now())).unwrap_or_default();
         return Ok(());
     }
     let claim = kept.claim(session)?;
@@ -149,7 +150,7 @@ async fn one(
         && taken.summary.consistent
     {
         let store = kept.store()?;
-        for name in rule.expired(&kept.list().await?) {
+        for name in rule.expired(&kept.list().await?, SystemClock.now()) {
             // With a clock that was set back, the new one looks old.
             if name == taken.name {
                 continue;

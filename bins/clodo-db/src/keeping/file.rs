@@ -125,6 +125,34 @@ pub(crate) async fn fill_file(
         .map_err(|error| failure::of_database(&place.shown(), "it cannot be written", said(&error)))
 }
 
+/// Gives the content to come the numbers by which a program knows its file, which no backup holds.
+pub(crate) async fn keep_numbers(
+    place: &Place,
+    live: &SqliteDatabase,
+    scratch: &Path,
+) -> Result<(), CliError> {
+    const NUMBERS: [&str; 2] = ["user_version", "application_id"];
+    let failed = |error: DatabaseError| {
+        failure::of_database(&place.shown(), "its numbers cannot be kept", error)
+    };
+    let read = live.sqlite().call(|db| {
+        let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        NUMBERS.iter().map(|name| number(name)).collect::<rusqlite::Result<Vec<i64>>>()
+    });
+    let numbers = read.await.map_err(|error| failed(said(&error)))?;
+    let options = OpenOptions::default().with_create(false).with_keep_journal();
+    let copy = SqliteDatabase::open(scratch, options).await.map_err(failed)?;
+    let write = copy.sqlite().call(move |db| {
+        NUMBERS
+            .iter()
+            .zip(numbers)
+            .try_for_each(|(name, number)| db.pragma_update(None, name, number))
+    });
+    let written = write.await.map_err(|error| failed(said(&error)));
+    close(copy).await;
+    written
+}
+
 fn said(error: &clodo_sqlite::SqliteError) -> DatabaseError {
     let kind = match error.kind() {
         SqliteErrorKind::Busy => DatabaseErrorKind::Busy,

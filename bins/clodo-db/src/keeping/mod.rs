@@ -14,8 +14,8 @@ pub(crate) use claim::Claim;
 pub(crate) use dump::Dump;
 pub(crate) use failed::{of_backup, of_io, of_restore};
 pub(crate) use file::{
-    Rules, beside, close, fill_file, in_the_way, live, moment as moment_of, no_others, no_remains,
-    page_size, put, scratch, written_meanwhile,
+    Rules, beside, close, fill_file, in_the_way, keep_numbers, live, moment as moment_of,
+    no_others, no_remains, page_size, put, scratch, written_meanwhile,
 };
 pub(crate) use fill::{Saved, fill, save};
 pub(crate) use kept::{Found, Kept, shown};

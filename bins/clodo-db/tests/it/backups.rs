@@ -344,3 +344,25 @@ fn a_file_whose_rows_break_its_rules_comes_back_as_it_was() {
     let count: i64 = folder.database().query_row(count, [], |row| row.get(0)).unwrap();
     assert_eq!(count, 21);
 }
+
+#[test]
+fn a_file_that_rows_come_into_keeps_the_numbers_of_its_program() {
+    let folder = folder();
+    let other = folder.database_named("other.db");
+    other.execute_batch("CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT);").unwrap();
+    other.execute_batch("PRAGMA user_version = 42; PRAGMA application_id = 77;").unwrap();
+    drop(other);
+    let sync =
+        ["sync", "data", "--from", "app.db", "--to", "other.db", "--table", "parents", "--yes"];
+    folder.run(&sync, 0);
+    let other = folder.database_named("other.db");
+    let number = |name| other.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((number("user_version"), number("application_id")), (42, 77));
+}
+
+#[test]
+fn a_folder_of_migrations_that_is_not_there_is_a_mistake() {
+    let folder = folder();
+    let (_, said) = folder.run(&with(&["up", "--yes", "--migrations", "migratoins"]), 2);
+    assert!(said.contains("there is no folder migratoins"), "{said}");
+}

@@ -53,7 +53,11 @@ impl Folder {
     }
 
     fn database(&self) -> Connection {
-        Connection::open(self.path().join("app.db")).unwrap()
+        self.database_named("app.db")
+    }
+
+    fn database_named(&self, name: &str) -> Connection {
+        Connection::open(self.path().join(name)).unwrap()
     }
 }
 

@@ -284,14 +284,17 @@ impl Retention {
         self
     }
 
-    /// The names of those that need not be kept. One whose name says no time is kept, and the newest
-    /// is kept in any case.
+    /// The names of those that need not be kept `now`. One whose name says no time is kept, and the newest
+    /// is kept in any case. One of the future, which a clock that was wrong has named, is kept and takes
+    /// nobody's place.
     #[must_use]
-    pub fn expired(&self, all: &[StoredBackup]) -> Vec<String> {
+    pub fn expired(&self, all: &[StoredBackup], now: Timestamp) -> Vec<String> {
         const DAY: i64 = 86_400_000;
         let mut known: Vec<(i64, &str)> = all
             .iter()
-            .filter_map(|one| Some((one.taken()?.as_millis(), one.name.as_str())))
+            .filter_map(|one| Some((one.taken()?, one.name.as_str())))
+            .filter(|(taken, _)| *taken <= now)
+            .map(|(taken, name)| (taken.as_millis(), name))
             .collect();
         known.sort_unstable_by(|one, other| other.cmp(one));
         let mut kept = vec![false; known.len()];
@@ -328,7 +331,7 @@ mod tests {
         };
         let all: Vec<StoredBackup> = (0..21 * 4).map(|number| at(number * 6)).collect();
         let kept = |rule: Retention| {
-            let expired = rule.expired(&all);
+            let expired = rule.expired(&all, Timestamp::from_millis(monday + 1_000 * HOUR));
             let kept = all.iter().filter(|one| !expired.contains(&one.name));
             let hours = |one: &StoredBackup| (one.taken().unwrap().as_millis() - monday) / HOUR;
             kept.map(hours).collect::<Vec<_>>()
@@ -337,8 +340,14 @@ mod tests {
         assert_eq!(kept(Retention::last(2)), [492, 498]);
         assert_eq!(kept(Retention::last(1).with_daily(3)), [450, 474, 498]);
         assert_eq!(kept(Retention::last(2).with_weekly(3)), [162, 330, 492, 498]);
+        let early = Timestamp::from_millis(monday + 7 * HOUR);
+        assert_eq!(
+            Retention::last(1).expired(&all, early).len(),
+            1,
+            "of three, one is of the future"
+        );
         let strange = StoredBackup { name: "mine.sql.zst".into(), bytes: 1 };
-        assert!(Retention::last(1).expired(&[strange]).is_empty());
+        assert!(Retention::last(1).expired(&[strange], early).is_empty());
         assert_eq!(
             backup_name("a/b c", Timestamp::from_millis(5)),
             "a_b_c-000000000000005.sql.zst"

@@ -63,8 +63,8 @@ impl Input {
                 let text = String::from_utf8(bytes).map_err(|_| {
                     CliError::new(Exit::Failed, "input", "the line is not UTF-8 text")
                 })?;
-                let text = text.strip_suffix('\n').unwrap_or(&text);
-                Ok(Typed::Line(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+                // A CR before the end of the line may be within a text.
+                Ok(Typed::Line(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
             }
         }
     }

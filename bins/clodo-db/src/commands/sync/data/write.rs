@@ -214,7 +214,10 @@ async fn over(
         return Err(keeping::written_meanwhile(to));
     }
     if let (Some((claim, scratch)), Some(live)) = (ready.file, &side.file) {
-        let filled = keeping::fill_file(to, live, &scratch).await;
+        let filled = match keeping::keep_numbers(to, live, &scratch).await {
+            Ok(()) => keeping::fill_file(to, live, &scratch).await,
+            Err(error) => Err(error),
+        };
         claim.end();
         return filled;
     }
