@@ -51,6 +51,10 @@ pub(crate) async fn save(
     match take(session, place, opened, (&kept.before(), claim)).await {
         Ok(taken) => {
             session.ui.say(&format!("{}: kept as {}", place.name, taken.shown.display()));
+            // What others wrote while it was taken is in no backup: the way back leads behind that.
+            if let Some(d1) = &opened.d1 {
+                saved.bookmark = Some(d1.bookmark().await.map_err(failure::of_platform)?);
+            }
             saved.taken = Some(taken);
             Ok(saved)
         }
