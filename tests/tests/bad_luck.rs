@@ -29,21 +29,24 @@ fn of_several_first_deployments_at_once_one_is_done_and_the_others_find_it_locke
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
     };
     let children: Vec<_> = (0..3).map(start).collect();
-    let outcomes: Vec<(Option<i32>, String)> = children
+    let outcomes: Vec<(Option<i32>, String, String)> = children
         .into_iter()
         .map(|child| {
             let run = Run::from(child.wait_with_output().expect("it ends"));
-            (run.code, run.json()["outcome"].as_str().unwrap_or_default().to_owned())
+            let outcome = run.json()["outcome"].as_str().unwrap_or_default().to_owned();
+            (run.code, outcome, run.stderr)
         })
         .collect();
     // One that comes late finds the work done.
-    let fits = |(code, outcome): &&(Option<i32>, String)| match code {
-        Some(0) => outcome == "done" || outcome == "nothing_to_do",
-        Some(6) => outcome == "failed",
-        _ => false,
-    };
-    assert_eq!(outcomes.iter().filter(fits).count(), outcomes.len(), "{outcomes:?}");
-    let done = outcomes.iter().filter(|(_, outcome)| outcome == "done").count();
+    for (code, outcome, said) in &outcomes {
+        let fits = match code {
+            Some(0) => outcome == "done" || outcome == "nothing_to_do",
+            Some(6) => outcome == "failed",
+            _ => false,
+        };
+        assert!(fits, "{code:?}: {outcome}\n{said}");
+    }
+    let done = outcomes.iter().filter(|(_, outcome, _)| outcome == "done").count();
     assert_eq!(done, 1, "{outcomes:?}");
     assert_eq!(sandbox.deploy(&DEPLOY).exits(0).json()["outcome"], "nothing_to_do");
 }
