@@ -45,32 +45,11 @@ impl<'a> Work<'a> {
             let why = format!("is about table {name}, in which Clodo keeps what it needs itself");
             return Err(Failed::Refused { rule: "reserved", why });
         }
+        never(&step.meaning)?;
         match &step.meaning {
-            Meaning::Transaction => {
-                let why = "a migration is one transaction already".to_owned();
-                return Err(Failed::Refused { rule: "transaction", why });
-            }
-            Meaning::Forbidden(what) => {
-                let why = format!("{what} cannot be part of a migration");
-                return Err(Failed::Refused { rule: "forbidden", why });
-            }
             Meaning::DropTable { name } => return self.drop(script, at, name, whole),
             // Without effect in a transaction, or in the way of what is done instead.
             Meaning::Pragma { name, .. } if name.ends_with("foreign_keys") && self.rebuilding() => {
-            }
-            Meaning::Pragma { name, sets: true } if name == "writable_schema" => {
-                let why = "rewrites the schema behind SQLite's back".to_owned();
-                return Err(Failed::Refused { rule: "forbidden", why });
-            }
-            // Every proof is a constraint.
-            Meaning::Pragma { name, sets: true } if name == "ignore_check_constraints" => {
-                let why = "lets rows in that break the rules of their tables".to_owned();
-                return Err(Failed::Refused { rule: "forbidden", why });
-            }
-            // Then replacing a row would set off what deleting it does.
-            Meaning::Pragma { name, sets: true } if name == "recursive_triggers" => {
-                let why = "changes what every later statement does".to_owned();
-                return Err(Failed::Refused { rule: "forbidden", why });
             }
             Meaning::Pragma { .. } => script.push(whole),
             Meaning::Insert { .. }
@@ -329,4 +308,27 @@ impl<'a> Work<'a> {
         }
         Ok(())
     }
+}
+
+/// Refuses what no migration may do.
+fn never(meaning: &Meaning) -> Result<(), Failed> {
+    let (rule, why) = match meaning {
+        Meaning::Transaction => {
+            ("transaction", "a migration is one transaction already".to_owned())
+        }
+        Meaning::Forbidden(what) => ("forbidden", format!("{what} cannot be part of a migration")),
+        Meaning::Pragma { name, sets: true } => {
+            let why = match name.as_str() {
+                "writable_schema" => "rewrites the schema behind SQLite's back",
+                // Every proof is a constraint.
+                "ignore_check_constraints" => "lets rows in that break the rules of their tables",
+                // Then replacing a row would set off what deleting it does.
+                "recursive_triggers" => "changes what every later statement does",
+                _ => return Ok(()),
+            };
+            ("forbidden", why.to_owned())
+        }
+        _ => return Ok(()),
+    };
+    Err(Failed::Refused { rule, why })
 }

@@ -119,15 +119,8 @@ pub(super) async fn prove(
         return Ok(());
     }
     drilled.unsound = unsound(&again).await.map_err(failed)?;
-    let came = held(&again).await.map_err(|error| of_backup(&place.shown(), error))?.rows;
-    let virtuals = virtuals(&again).await.map_err(failed)?;
-    // Of those the tables that hold their data were counted, or what they index.
-    for (table, said) in dump.summary.rows.iter().filter(|(table, _)| !virtuals.contains(*table)) {
-        let came = came.get(table).copied().unwrap_or_default();
-        if came != *said {
-            drilled.unsound.push(format!("table {table} has {came} rows, and {said} were written"));
-        }
-    }
+    let miscounted = miscounted(&again, &dump).await;
+    drilled.unsound.extend(miscounted.map_err(|error| of_backup(&place.shown(), error))?);
     drilled.verdict = if drilled.unsound.is_empty() { Verdict::Good } else { Verdict::NotSound };
     if let Some(live) = live
         && drilled.verdict.is_good()
@@ -143,11 +136,20 @@ pub(super) async fn prove(
     Ok(())
 }
 
-async fn virtuals(database: &SqliteDatabase) -> Result<BTreeSet<String>, DatabaseError> {
+/// Tables that have another number of rows than were written.
+async fn miscounted(database: &SqliteDatabase, dump: &Dump) -> Result<Vec<String>, BackupError> {
+    let came = held(database).await?.rows;
+    // Of virtual ones the tables that hold their data were counted, or what they index.
     let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'";
     let rows = database.query(&Statement::new(sql)).await?.rows;
     let name = |row: Vec<Value>| row.first()?.as_text().map(str::to_owned);
-    Ok(rows.into_iter().filter_map(name).collect())
+    let virtuals: BTreeSet<String> = rows.into_iter().filter_map(name).collect();
+    let differs = |(table, said): (&String, &u64)| {
+        let came = came.get(table).copied().unwrap_or_default();
+        (came != *said && !virtuals.contains(table))
+            .then(|| format!("table {table} has {came} rows, and {said} were written"))
+    };
+    Ok(dump.summary.rows.iter().filter_map(differs).collect())
 }
 
 /// What SQLite itself finds wrong.
