@@ -6,7 +6,10 @@ use clodo_cli::{CliError, Exit, Ui};
 use clodo_db::{
     Database as _, DatabaseError, DatabaseErrorKind, Moments as _, SqliteDatabase, Statement,
 };
-use clodo_sqlite::{Durability, OpenOptions, SqliteErrorKind, rusqlite};
+use clodo_sqlite::{
+    Durability, OpenOptions, SqliteErrorKind,
+    rusqlite::{self, limits::Limit},
+};
 use std::{
     ffi::OsString,
     fs::{self, File},
@@ -70,10 +73,14 @@ pub(crate) async fn page_size(place: &Place, live: &SqliteDatabase) -> Result<i6
     size.await.map_err(failed)
 }
 
+/// `SQLITE_LIMIT_VDBE_OP`, as workerd sets it.
+const STEPS_ON_D1: i32 = 25_000;
+
 /// What holds while a file is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
-    /// References and checks.
+    /// References and checks, and how many steps a statement may have on D1: what comes into a file so
+    /// comes into D1, too.
     Enforced,
     /// What was written when they were not: references are not enforced in files of SQLite unless their
     /// programs want it, and a backup gives back what there was.
@@ -83,7 +90,8 @@ pub(crate) enum Rules {
 impl Rules {
     pub(crate) fn apply(self, options: OpenOptions) -> OpenOptions {
         match self {
-            Self::Enforced => options,
+            Self::Enforced => options
+                .with_init(|db| db.set_limit(Limit::SQLITE_LIMIT_VDBE_OP, STEPS_ON_D1).map(|_| ())),
             Self::AsItWas => options.with_init(|db| {
                 db.pragma_update(None, "foreign_keys", false)?;
                 db.pragma_update(None, "ignore_check_constraints", true)
@@ -204,4 +212,22 @@ fn put_whole(scratch: &Path, to: &Path) -> io::Result<()> {
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_d1_would_not_take_does_not_come_into_a_file_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = vec!["(1, 2, 3)"; 6_000].join(", ");
+        let sql = format!("CREATE TABLE t (a, b, c); INSERT INTO t VALUES {rows};");
+        for (rules, comes) in [(Rules::Enforced, false), (Rules::AsItWas, true)] {
+            let path = folder.path().join(format!("{rules:?}.sqlite"));
+            let file = scratch(&path, None, rules).await.unwrap();
+            assert_eq!(file.script(&sql).await.is_ok(), comes, "{rules:?}");
+            close(file).await;
+        }
+    }
 }
