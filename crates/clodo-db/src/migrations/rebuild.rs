@@ -67,11 +67,7 @@ impl Open {
         if !may_filter {
             script.prove(
                 &format!("the new table {table} has other rows than the old one"),
-                &format!(
-                    "(SELECT count(*) FROM {}) = (SELECT count(*) FROM {})",
-                    quoted(by),
-                    quoted(table)
-                ),
+                &same_rows(replay, table, by)?,
             );
         }
         let children = replay.descendants(table)?;
@@ -170,6 +166,22 @@ impl Open {
         ));
         script.run(format!("DROP TABLE {aside};"))
     }
+}
+
+/// As many rows, and one of the same key for each, where the key is among the columns of both.
+fn same_rows(replay: &Replay, table: &str, by: &str) -> Result<String, Failed> {
+    let (key, new) = (replay.key(table)?, replay.columns(by)?);
+    let has = |column: &String| new.iter().any(|one| one.eq_ignore_ascii_case(column));
+    let (table, by) = (quoted(table), quoted(by));
+    let mut same = format!("(SELECT count(*) FROM {by}) = (SELECT count(*) FROM {table})");
+    if !key.is_empty() && key.iter().all(has) {
+        let same_key = |column: &String| format!("n.{0} IS o.{0}", quoted(column));
+        let same_key = key.iter().map(same_key).collect::<Vec<_>>().join(" AND ");
+        same += &format!(
+            " AND NOT EXISTS (SELECT 1 FROM {table} o WHERE NOT EXISTS (SELECT 1 FROM {by} n WHERE {same_key}))"
+        );
+    }
+    Ok(same)
 }
 
 /// Drops views and triggers, since SQLite refuses to rename a table while one of them names a table

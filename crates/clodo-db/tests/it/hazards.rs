@@ -363,3 +363,15 @@ async fn a_view_or_a_trigger_that_worked_works_behind_a_file_too() {
     let schema = format!("{USERS}{view}CREATE VIEW old AS SELECT 1 FROM nowhere;");
     up(&with(&schema).await, "CREATE TABLE more (x)").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_rebuild_does_not_exchange_one_row_for_another() {
+    let exchanged = "CREATE TABLE n (id INTEGER PRIMARY KEY, email TEXT, name TEXT);\n\
+        INSERT INTO n SELECT * FROM users WHERE id < 2; INSERT INTO n VALUES (0, NULL, 'nobody');\n\
+        DROP TABLE users;\nALTER TABLE n RENAME TO users;\n";
+    let database = with(USERS).await;
+    let failed = up(&database, exchanged).await.unwrap_err();
+    let MigrateError::Failed { source, .. } = &failed else { panic!("{failed:?}") };
+    assert!(source.message().contains("has other rows than the old one"), "{source}");
+    assert_eq!(rows(&database, "SELECT group_concat(id) FROM users").await, [["1,2".into()]]);
+}
