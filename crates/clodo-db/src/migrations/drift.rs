@@ -76,7 +76,17 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
 
 /// A statement without what does not count.
 fn canonical(sql: &str) -> Vec<String> {
-    words(sql).into_iter().map(folded).collect()
+    let mut all: Vec<String> = Vec::new();
+    for word in words(sql) {
+        // Behind this one no name can stand, whatever the quotes.
+        let is_text = all.last().is_some_and(|last| last == "default");
+        let inner = word.strip_prefix('"').and_then(|word| word.strip_suffix('"'));
+        all.push(match inner.filter(|_| is_text) {
+            Some(inner) => format!("'{inner}'"),
+            None => folded(word),
+        });
+    }
+    all
 }
 
 /// SQLite does not tell capitals in names apart.
@@ -118,6 +128,11 @@ mod tests {
         let one = "CREATE TABLE t (a TEXT DEFAULT 'a  b', b); CREATE INDEX i ON t (a);";
         let same = "create table \"t\" (\n  a text DEFAULT 'a  b', -- why\n  [B]\n); CREATE INDEX i ON t(a);";
         assert_eq!(drifts(one, same), []);
+        let text = "CREATE TABLE t (a DEFAULT \"Active\")";
+        assert_eq!(drifts(text, "CREATE TABLE t (a DEFAULT 'Active')"), []);
+        assert_eq!(drifts(text, "CREATE TABLE t (a DEFAULT \"active\")").len(), 1);
+        let null = "CREATE TABLE t (a DEFAULT null)";
+        assert_eq!(drifts("CREATE TABLE t (a DEFAULT \"null\")", null).len(), 1);
         let other = "CREATE TABLE t (a TEXT DEFAULT 'a b', b); CREATE VIEW v AS SELECT 1;";
         assert_eq!(
             drifts(one, other),
