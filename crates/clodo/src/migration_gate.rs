@@ -31,7 +31,8 @@ const AT_ONCE: usize = 8;
 /// project all others that bind the database.
 ///
 /// It reads the schema and the records of each database that has pending files, in one call, or up to
-/// three where no migration was recorded yet; and the code of each Worker that binds one, where files do more than add.
+/// three where no migration was recorded yet; and the code of each Worker that binds one, where files do
+/// more than add.
 #[derive(Clone, Debug)]
 pub struct MigrationGate {
     platform: Arc<CloudflarePlatform>,

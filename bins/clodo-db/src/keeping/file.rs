@@ -79,8 +79,8 @@ const STEPS_ON_D1: i32 = 25_000;
 /// What holds while a file is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
-    /// References and checks, and how many steps a statement may have on D1: what comes into a file so
-    /// comes into D1, too.
+    /// References and checks hold, and a statement has no more steps than D1 takes: a trial of what is
+    /// meant for D1.
     Enforced,
     /// What was written when they were not: references are not enforced in files of SQLite unless their
     /// programs want it, and a backup gives back what there was.

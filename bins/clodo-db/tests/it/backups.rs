@@ -366,3 +366,21 @@ fn a_folder_of_migrations_that_is_not_there_is_a_mistake() {
     let (_, said) = folder.run(&with(&["up", "--yes", "--migrations", "migratoins"]), 2);
     assert!(said.contains("there is no folder migratoins"), "{said}");
 }
+
+/// Such an index shows the rows of its table, whatever it holds itself.
+#[test]
+fn a_drill_of_an_index_over_a_part_of_a_table_is_good() {
+    let folder = folder();
+    let sql = "CREATE TABLE doc (id INTEGER PRIMARY KEY, t TEXT, pub INTEGER);
+        CREATE VIRTUAL TABLE found USING fts5(t, content='doc', content_rowid='id');
+        CREATE TRIGGER ai AFTER INSERT ON doc WHEN new.pub BEGIN
+            INSERT INTO found (rowid, t) VALUES (new.id, new.t); END;
+        INSERT INTO doc VALUES (1, 'one', 1), (2, 'two', 0);
+        CREATE VIRTUAL TABLE bare USING fts5(t, content='');
+        INSERT INTO bare (rowid, t) VALUES (5, 'five');
+        CREATE VIRTUAL TABLE words USING fts5vocab(found, row);
+        CREATE VIRTUAL TABLE own USING fts5(t); INSERT INTO own VALUES ('mine');";
+    folder.database().execute_batch(sql).unwrap();
+    folder.run(&with(&["backup"]), 0);
+    folder.run(&with(&["drill", "--compare"]), 0);
+}

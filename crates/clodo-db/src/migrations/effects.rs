@@ -48,13 +48,13 @@ struct Walk<'a> {
     replay: &'a Replay,
     root: Root<'a>,
     /// What was looked at already: triggers may go round in circles.
-    seen: BTreeSet<String>,
+    seen: BTreeSet<(Meaning, bool)>,
     found: Vec<Effect>,
 }
 
 impl Walk<'_> {
     fn act(&mut self, act: &Meaning, way: &Way) -> Result<(), Error> {
-        if !self.seen.insert(format!("{act:?} {}", way.replacing)) {
+        if !self.seen.insert((act.clone(), way.replacing)) {
             return Ok(());
         }
         match act {

@@ -114,12 +114,18 @@ impl Migrator<'_> {
             }
         );
         let only = format!("SELECT 0, r.id, r.name, NULL, {rest} {joined}");
-        let none = format!("SELECT 0, NULL, NULL, NULL, {rest}");
-        for (sql, ready, there) in [(both, true, true), (only, false, true), (none, false, false)] {
-            let sql = format!("{sql}{} ORDER BY 1, 2", also(there));
+        // Whether somebody else made the table since the question before.
+        let made =
+            format!("SELECT name FROM sqlite_master WHERE name = {}", literal(&self.records));
+        let none = format!("SELECT 0, NULL, NULL, ({made}), {rest}");
+        let ways = [(both, true, true), (only, false, true), (none, false, false)];
+        let mut way = 0;
+        while let Some((sql, ready, there)) = ways.get(way) {
+            let sql = format!("{sql}{} ORDER BY 1, 2", also(*there));
             match self.database().query(&Statement::new(sql)).await {
-                Ok(rows) => return self.found(rows, ready),
-                Err(error) if is_missing_table(&error) => {}
+                Ok(rows) if !there && is_made(&rows) => way = 0,
+                Ok(rows) => return self.found(rows, *ready),
+                Err(error) if is_missing_table(&error) => way += 1,
                 Err(source) => {
                     let doing = "read which migrations the database has";
                     return Err(MigrateError::Database { doing, source });
@@ -238,6 +244,11 @@ fn applied_migration(values: &mut impl Iterator<Item = Value>) -> Option<Applied
     let Value::Text(name) = name else { return None };
     let checksum: Option<Checksum> = sum.as_text().and_then(|text| text.parse().ok());
     Some(AppliedMigration { name, checksum })
+}
+
+/// Whether the table of records is there after all.
+fn is_made(rows: &Rows) -> bool {
+    rows.rows.first().and_then(|row| row.get(3)?.as_text()).is_some()
 }
 
 /// A database that is new, or wrangler's own, lacks one table or both.

@@ -270,43 +270,35 @@ impl<'d> Migrator<'d> {
         planned: Option<PlannedMigration>,
     ) -> Result<Applied, MigrateError> {
         if let Some(PlannedMigration { sql, rebuilds, .. }) = planned {
-            let Err(source) = self.database.script(&sql).await else {
-                return Ok(Applied::Now(rebuilds));
-            };
-            let is_stale = is_about_another_schema(&source);
-            match self.after_failure(file, seen.last(), source).await {
+            match self.run(file, seen, (&sql, rebuilds)).await {
                 // Somebody changed it; or two SQLites write the same change in different words.
-                Err(MigrateError::Failed { .. }) if is_stale => {}
-                Ok(None) => return Ok(Applied::Now(rebuilds)),
-                Ok(Some((records, source))) => return Ok(Applied::Elsewhere(records, source)),
-                Err(error) => return Err(error),
+                Err(MigrateError::Failed { source, .. }) if is_about_another_schema(&source) => {}
+                done => return done,
             }
         }
         let (sql, rebuilds) = self.protected(file).await?;
         let script = format!("{}{sql}", self.head(file, seen));
-        let Err(source) = self.database.script(&script).await else {
-            return Ok(Applied::Now(rebuilds));
-        };
-        match self.after_failure(file, seen.last(), source).await? {
-            None => Ok(Applied::Now(rebuilds)),
-            Some((records, source)) => Ok(Applied::Elsewhere(records, source)),
-        }
+        self.run(file, seen, (&script, rebuilds)).await
     }
 
-    /// After a lost answer, or when somebody else was faster, the database knows what happened: nothing is
-    /// given for what was applied here, and the records for what was applied by somebody else.
-    async fn after_failure(
+    /// Runs all statements of a file. After a lost answer, or when somebody else was faster, the database
+    /// knows what happened.
+    async fn run(
         &self,
         file: &MigrationFile,
-        seen: Option<&str>,
-        source: DatabaseError,
-    ) -> Result<Option<(Records, DatabaseError)>, MigrateError> {
+        seen: &Seen,
+        (script, rebuilds): (&str, Vec<Rebuild>),
+    ) -> Result<Applied, MigrateError> {
+        let Err(source) = self.database.script(script).await else {
+            return Ok(Applied::Now(rebuilds));
+        };
         match self.recorded().await {
-            Ok(records) if records.has(file) => {
-                Ok((!source.may_have_happened()).then_some((records, source)))
-            }
+            Ok(records) if records.has(file) => match source.may_have_happened() {
+                true => Ok(Applied::Now(rebuilds)),
+                false => Ok(Applied::Elsewhere(records, source)),
+            },
             Err(MigrateError::HalfRestored) => Err(MigrateError::HalfRestored),
-            found => Err(self.failed(file, seen, found.ok().as_ref(), source)),
+            found => Err(self.failed(file, seen.last(), found.ok().as_ref(), source)),
         }
     }
 

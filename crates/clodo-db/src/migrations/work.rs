@@ -225,12 +225,9 @@ impl<'a> Work<'a> {
             }
             _ => None,
         });
-        let (own, old, new) = (
-            script.replay.columns(table)?,
-            script.replay.visible_columns(table)?,
-            script.replay.columns(by)?.iter().map(|name| name.to_ascii_lowercase()).collect(),
-        );
-        let new: Vec<String> = new;
+        let (own, old) = (script.replay.columns(table)?, script.replay.visible_columns(table)?);
+        let new = script.replay.columns(by)?;
+        let new: Vec<String> = new.iter().map(|name| name.to_ascii_lowercase()).collect();
         let searched = script.replay.searched_by_number(table)?;
         for (step, fill) in fills {
             let refuse =

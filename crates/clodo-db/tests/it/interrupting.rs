@@ -1,10 +1,11 @@
 //! Others who write, requests that fail and answers that are lost, at every place where they can.
 
+use crate::applying::files;
 use async_trait::async_trait;
 use clodo_db::{
     BackupError, BackupFolder, BackupOptions, Capabilities, Database, DatabaseError,
-    DatabaseErrorKind, Existing, Keeper, RestoreError, RestoreOptions, Rows, SqliteDatabase,
-    Statement, backup, compare, restore, verify_text,
+    DatabaseErrorKind, Existing, Keeper, Migrator, RestoreError, RestoreOptions, Rows,
+    SqliteDatabase, Statement, backup, compare, restore, verify_text,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -103,6 +104,26 @@ async fn dumped(database: &SqliteDatabase) -> Vec<u8> {
     let mut out = Vec::new();
     backup(database, database, &mut out, &BackupOptions::default()).await.unwrap();
     out
+}
+
+/// A database without records is asked three times what it has.
+#[tokio::test]
+async fn a_first_migration_of_somebody_else_s_is_seen_whenever_it_comes() {
+    const THEIRS: &str = "
+        CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,
+            applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);
+        CREATE TABLE clodo_migrations (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
+        INSERT INTO d1_migrations (name) VALUES ('1.sql'); CREATE TABLE a (x);";
+    let all = files(&[("1.sql", "CREATE TABLE a (x);"), ("2.sql", "INSERT INTO a VALUES (2);")]);
+    let moments: [fn(usize) -> bool; 3] = [|call| call == 0, |call| call == 1, |call| call == 2];
+    for when in moments {
+        let inner = SqliteDatabase::in_memory().await.unwrap();
+        let database = Meddled::new(&inner, Meddling::Writes(when, THEIRS));
+        let migrator = Migrator::new(&database);
+        let plan = migrator.plan(&all).await.unwrap();
+        assert_eq!(plan.files().len(), 1, "{:?}", plan.files());
+        assert_eq!(migrator.up(&all).await.unwrap().applied, ["2.sql"]);
+    }
 }
 
 #[tokio::test]
