@@ -55,6 +55,17 @@ fn steady(text: &str, path: &Path) -> String {
 }
 
 #[test]
+fn a_shell_keeps_the_line_ends_that_are_within_a_text() {
+    let sandbox = Sandbox::empty();
+    let path = sandbox.project().join("app.db");
+    let input = b"CREATE TABLE t (a);\r\nINSERT INTO t VALUES ('x\r\ny');\r\n.tables\r\n";
+    std::fs::write(&path, "").unwrap();
+    let _ = typed(&sandbox, &path, &["--write", "--yes"], input).exits(0);
+    let found = typed(&sandbox, &path, &["--json"], b"SELECT hex(a) FROM t;\n").exits(0);
+    assert_eq!(found.json()["results"][0]["rows"], json!([["780D0A79"]]), "{}", found.stdout);
+}
+
+#[test]
 fn the_storefront_and_its_programs_are_looked_at_on_d1() {
     let schema = schema();
     let sandbox = Sandbox::storefront();
