@@ -2,7 +2,7 @@
 
 use super::{
     column::{Column, columns, renamed},
-    drift::{SchemaDrift, is_same},
+    drift::{Names, SchemaDrift},
     file::MigrationFile,
     protect::{Refusal, protect},
     replay::{Replay, listed, said},
@@ -69,6 +69,7 @@ impl From<rusqlite::Error> for ComposeError {
 pub fn compose(from: &Schema, desired: &Schema) -> Result<Composed, ComposeError> {
     let (replay, wanted) = (Replay::of(from)?, Replay::of(desired)?);
     let mut work = Work {
+        names: Names::of([from, desired]),
         shadows: replay.virtuals()?.0.into_iter().chain(wanted.virtuals()?.0).collect(),
         virtuals: replay.virtuals()?.1.into_iter().chain(wanted.virtuals()?.1).collect(),
         replay,
@@ -93,6 +94,7 @@ pub fn compose(from: &Schema, desired: &Schema) -> Result<Composed, ComposeError
 struct Work<'a> {
     /// The schema after all that is written so far.
     replay: Replay,
+    names: Names,
     from: &'a Schema,
     desired: &'a Schema,
     shadows: BTreeSet<String>,
@@ -136,7 +138,7 @@ impl<'a> Work<'a> {
         let mut changes = Vec::new();
         for table in self.tables(self.desired) {
             let Some(old) = twin(self.from, table) else { continue };
-            if is_same(&old.sql, &table.sql) {
+            if self.names.make_same(&old.sql, &table.sql) {
                 continue;
             }
             if self.virtuals.contains(&table.name.to_ascii_lowercase()) {
@@ -151,7 +153,7 @@ impl<'a> Work<'a> {
             let dropped = before.iter().filter(|one| lacks(&after, one));
             let drops: Vec<String> = dropped.map(|one| one.name.clone()).collect();
             let added: Vec<&str> = added.iter().map(|one| one.definition).collect();
-            let adds = drops.is_empty() && addable(self.from, table, &added)?;
+            let adds = drops.is_empty() && addable(self.from, table, &added, &self.names)?;
             changes.push(Change { table, added, adds, drops });
         }
         Ok(changes)
@@ -173,7 +175,8 @@ impl<'a> Work<'a> {
         loop {
             let before = aside.len();
             for one in self.from.objects.iter().filter(|one| one.kind != "table") {
-                let same = twin(self.desired, one).is_some_and(|twin| is_same(&twin.sql, &one.sql));
+                let same = twin(self.desired, one)
+                    .is_some_and(|twin| self.names.make_same(&twin.sql, &one.sql));
                 let in_the_way = one.kind != "index" && mentions(&one.sql, &names);
                 // It goes with its table.
                 let goes = gone.contains(&one.table.to_ascii_lowercase()) && one.kind == "index";
@@ -240,7 +243,8 @@ impl<'a> Work<'a> {
                  REASON` before it{renamed}"
             ));
         }
-        if change.adds || addable(&self.replay.schema()?, change.table, &change.added)? {
+        if change.adds || addable(&self.replay.schema()?, change.table, &change.added, &self.names)?
+        {
             return self.add(change);
         }
         self.rebuild(change.table)
@@ -374,7 +378,12 @@ impl<'a> Work<'a> {
 }
 
 /// Whether a table becomes what it is to be when columns are added to it.
-fn addable(base: &Schema, table: &SchemaObject, added: &[&str]) -> Result<bool, ComposeError> {
+fn addable(
+    base: &Schema,
+    table: &SchemaObject,
+    added: &[&str],
+    names: &Names,
+) -> Result<bool, ComposeError> {
     let scratch = Replay::of(base)?;
     let name = quoted(&table.name);
     let before = scratch.sql_of("table", &table.name)?.unwrap_or_default();
@@ -393,7 +402,7 @@ fn addable(base: &Schema, table: &SchemaObject, added: &[&str]) -> Result<bool, 
         }
     }
     let made = scratch.sql_of("table", &table.name)?.unwrap_or_default();
-    Ok(is_same(&made, &table.sql))
+    Ok(names.make_same(&made, &table.sql))
 }
 
 /// Whether rows that are there would have to get a value that nobody gave.

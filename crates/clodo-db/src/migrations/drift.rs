@@ -1,10 +1,11 @@
 use super::{
+    column::columns,
     file::Checksum,
     schema::{Schema, SchemaObject},
 };
 use crate::split::{folded, words};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something in which a database differs from what its migrations make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,11 +42,14 @@ impl Schema {
     #[must_use]
     pub fn drift(&self, live: &Self) -> Vec<SchemaDrift> {
         let (expected, found) = (by_name(self), by_name(live));
+        let names = Names::of([self, live]);
         let mut drifts = Vec::new();
         for (key, object) in &expected {
             let kind = match found.get(key) {
                 None => SchemaDriftKind::Lacking,
-                Some(live) if !is_same(&live.sql, &object.sql) => SchemaDriftKind::Different,
+                Some(live) if !names.make_same(&live.sql, &object.sql) => {
+                    SchemaDriftKind::Different
+                }
                 Some(_) => continue,
             };
             drifts.push(drift(kind, Some(object), found.get(key).copied()));
@@ -60,33 +64,55 @@ impl Schema {
     #[must_use]
     pub fn fingerprint(&self) -> Checksum {
         let mut text = String::new();
+        let names = Names::of([self]);
         for ((kind, name), object) in by_name(self) {
             // No word of SQL and no name holds this character: SQLite ends a statement at it.
             text.extend([kind, "\0", &name, "\0"]);
-            canonical(&object.sql).iter().for_each(|word| text.extend([word, "\0"]));
+            names.canonical(&object.sql).iter().for_each(|word| text.extend([word, "\0"]));
         }
         Checksum::of(text.as_bytes())
     }
 }
 
-/// Whether two statements make the same. SQLite puts quotes around the name of a table that it renames.
-pub(super) fn is_same(one: &str, other: &str) -> bool {
-    canonical(one) == canonical(other)
-}
+/// What stands for a name in some schemas, in lower case: SQLite takes every other word in double quotes
+/// for text (<https://www.sqlite.org/quirks.html#dblquote>).
+#[derive(Debug)]
+pub(super) struct Names(BTreeSet<String>);
 
-/// A statement without what does not count.
-fn canonical(sql: &str) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for word in words(sql) {
-        // Behind this one no name can stand, whatever the quotes.
-        let is_text = all.last().is_some_and(|last| last == "default");
-        let inner = word.strip_prefix('"').and_then(|word| word.strip_suffix('"'));
-        all.push(match inner.filter(|_| is_text) {
-            Some(inner) => format!("'{inner}'"),
-            None => folded(word),
-        });
+impl Names {
+    pub(super) fn of<'s>(schemas: impl IntoIterator<Item = &'s Schema>) -> Self {
+        let mut names = BTreeSet::new();
+        for object in schemas.into_iter().flat_map(|schema| &schema.objects) {
+            names.insert(object.name.to_ascii_lowercase());
+            // A view's list of columns has the same form.
+            names.extend(columns(&object.sql).into_iter().map(|column| column.name));
+            let all = words(&object.sql);
+            let given = all.windows(2).filter(|two| two[0].eq_ignore_ascii_case("as"));
+            names.extend(given.map(|two| folded(two[1])));
+        }
+        Self(names)
     }
-    all
+
+    /// Whether two statements make the same. SQLite puts quotes around the name of a table that it renames.
+    pub(super) fn make_same(&self, one: &str, other: &str) -> bool {
+        self.canonical(one) == self.canonical(other)
+    }
+
+    /// A statement without what does not count.
+    fn canonical(&self, sql: &str) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for word in words(sql) {
+            let name = folded(word);
+            // Behind this one no name can stand, whatever the quotes.
+            let no_name = all.last().is_some_and(|last| last == "default");
+            let inner = word.strip_prefix('"').and_then(|word| word.strip_suffix('"'));
+            all.push(match inner.filter(|_| no_name || !self.0.contains(&name)) {
+                Some(inner) => format!("'{inner}'"),
+                None => name,
+            });
+        }
+        all
+    }
 }
 
 /// SQLite does not tell capitals in names apart.
@@ -133,6 +159,14 @@ mod tests {
         assert_eq!(drifts(text, "CREATE TABLE t (a DEFAULT \"active\")").len(), 1);
         let null = "CREATE TABLE t (a DEFAULT null)";
         assert_eq!(drifts("CREATE TABLE t (a DEFAULT \"null\")", null).len(), 1);
+        let checked = |text: &str| {
+            format!(
+                "CREATE TABLE t (\"s\" CHECK (\"s\" IN ({text})), \"at\"); \
+                 CREATE VIEW v AS SELECT \"AT\" AS n FROM \"T\" WHERE \"N\" = {text};"
+            )
+        };
+        assert_eq!(drifts(&checked("\"Active\""), &checked("'Active'")), []);
+        assert_eq!(drifts(&checked("\"Active\""), &checked("\"active\"")).len(), 2);
         let other = "CREATE TABLE t (a TEXT DEFAULT 'a b', b); CREATE VIEW v AS SELECT 1;";
         assert_eq!(
             drifts(one, other),

@@ -145,7 +145,10 @@ impl Trial {
         let mut script = Script::on(&replay);
         let mut work = Work::of(&steps);
         for (at, step) in steps.iter().enumerate() {
-            work.step(&mut script, at).map_err(|failed| failed.at(file, step))?;
+            work.step(&mut script, at).map_err(|failed| replay.explained(failed).at(file, step))?;
+        }
+        if let Some(last) = steps.last() {
+            work.end(&mut script).map_err(|failed| failed.at(file, last))?;
         }
         let rebuilds = work.rebuilds;
         self.still_works(&replay, file, &steps)?;
@@ -219,6 +222,7 @@ fn hint(rule: &str) -> &'static str {
         }
         "transaction" => "leave it out: a file is applied whole or not at all",
         "parameters" => "write the values",
+        "unknown-module" => "change it with the program that brings the module",
         _ => "write another migration that does it in smaller steps",
     }
 }
@@ -239,5 +243,5 @@ fn refusal(
     }))
 }
 
-const UNREADABLE: &str = "it uses what is not known here, such as a function or a collation of its program's; or \
-    it is damaged: `PRAGMA quick_check` tells";
+const UNREADABLE: &str =
+    "it uses what is not known here, or it is damaged: `PRAGMA quick_check` tells";

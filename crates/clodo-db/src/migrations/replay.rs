@@ -10,7 +10,10 @@ use crate::{
     identifier::quoted,
     split::{folded, words},
 };
-use clodo_sqlite::rusqlite::{self, Connection, Error, OptionalExtension as _, config::DbConfig};
+use clodo_sqlite::rusqlite::{
+    self, Connection, Error, OptionalExtension as _, config::DbConfig, functions::FunctionFlags,
+    types::Null,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A schema that statements are tried on.
@@ -19,6 +22,10 @@ pub(crate) struct Replay {
     db: Connection,
     /// The table of applied migrations, which is there and no part of the schema.
     records: String,
+    /// Collations and functions of the database's program, for which something stands in here.
+    stand_ins: BTreeSet<String>,
+    /// Virtual tables whose module is not known here.
+    left_out: Vec<SchemaObject>,
 }
 
 /// A reference to a table; names of columns are in lower case.
@@ -37,14 +44,21 @@ impl Replay {
     pub(crate) fn empty() -> Result<Self, Error> {
         let db = Connection::open_in_memory()?;
         db.pragma_update(None, "foreign_keys", true)?;
-        Ok(Self { db, records: String::new() })
+        let (stand_ins, left_out) = (BTreeSet::new(), Vec::new());
+        Ok(Self { db, records: String::new(), stand_ins, left_out })
     }
 
-    /// The same as a database's, with the tables of records beside it.
+    /// The same as a database's, with the tables of records beside it. What its program brings along is
+    /// not needed: no row is compared here.
     pub(crate) fn of(schema: &Schema) -> Result<Self, Error> {
-        let replay = Self::beside(&schema.records)?;
+        let mut replay = Self::beside(&schema.records)?;
         for object in in_order(schema) {
-            replay.make(object)?;
+            match replay.make(object) {
+                Err(error) if said(&error).0.starts_with("no such module") => {
+                    replay.left_out.push(object.clone());
+                }
+                made => made?,
+            }
         }
         Ok(replay)
     }
@@ -54,7 +68,7 @@ impl Replay {
     pub(crate) fn as_far_as_possible(
         schema: &Schema,
     ) -> Result<(Self, Vec<(String, String)>), Error> {
-        let (replay, mut left_out) = (Self::empty()?, Vec::new());
+        let (mut replay, mut left_out) = (Self::empty()?, Vec::new());
         for object in in_order(schema) {
             if let Err(error) = replay.make(object) {
                 left_out.push((object.name.clone(), said(&error).0));
@@ -73,10 +87,49 @@ impl Replay {
         Ok(replay)
     }
 
-    fn make(&self, object: &SchemaObject) -> Result<(), Error> {
-        match self.has(&object.kind, &object.name)? {
-            true => Ok(()),
-            false => self.db.execute_batch(&object.sql),
+    fn make(&mut self, object: &SchemaObject) -> Result<(), Error> {
+        if self.has(&object.kind, &object.name)? {
+            return Ok(());
+        }
+        while let Err(error) = self.db.execute_batch(&object.sql) {
+            if !self.stand_in(&said(&error).0)? {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the collation or function that SQLite misses, if it is one that is missed for the first time.
+    fn stand_in(&mut self, said: &str) -> Result<bool, Error> {
+        if !self.stand_ins.insert(said.to_owned()) {
+            return Ok(false);
+        }
+        if let Some(name) = said.strip_prefix("no such collation sequence: ") {
+            self.db.create_collation(name, str::cmp)?;
+            return Ok(true);
+        }
+        let Some(name) = said.strip_prefix("no such function: ") else { return Ok(false) };
+        // An index takes no other.
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+        self.db.create_scalar_function(name, -1, flags, |_| Ok(Null))?;
+        Ok(true)
+    }
+
+    /// What is left out here is there in the database.
+    pub(super) fn explained(&self, failed: Failed) -> Failed {
+        let Failed::Sql(error) = &failed else { return failed };
+        let is_it = |one: &&SchemaObject| {
+            let (message, _) = said(error);
+            message.strip_prefix("no such table: ").is_some_and(|name| {
+                name.trim_start_matches("main.").eq_ignore_ascii_case(&one.name)
+            })
+        };
+        match self.left_out.iter().find(is_it) {
+            Some(one) => {
+                let why = format!("is about table {}, whose module is not known here", one.name);
+                Failed::Refused { rule: "unknown-module", why }
+            }
+            None => failed,
         }
     }
 
@@ -126,8 +179,9 @@ impl Replay {
             let (kind, name) = (row.get(0)?, row.get(1)?);
             Ok(SchemaObject { kind, name, table: row.get(2)?, sql: row.get(3)? })
         };
-        let objects = statement.query_map([], object)?;
-        Ok(Schema::of(objects.collect::<Result<Vec<_>, _>>()?, &self.records))
+        let mut objects = statement.query_map([], object)?.collect::<Result<Vec<_>, _>>()?;
+        objects.extend(self.left_out.iter().cloned());
+        Ok(Schema::of(objects, &self.records))
     }
 
     /// The tables that hold the data of virtual ones, and the virtual ones, all in lower case.

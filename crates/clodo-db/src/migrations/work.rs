@@ -10,6 +10,9 @@ use super::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Lets `ALTER TABLE … RENAME` leave views and triggers as they are.
+const LEGACY: &str = "legacy_alter_table";
+
 /// How far a file is.
 pub(super) struct Work<'a> {
     steps: &'a [Step<'a>],
@@ -51,6 +54,8 @@ impl<'a> Work<'a> {
             // Without effect in a transaction, or in the way of what is done instead.
             Meaning::Pragma { name, .. } if name.ends_with("foreign_keys") && self.rebuilding() => {
             }
+            // What renames do to views and triggers hangs on it.
+            Meaning::Pragma { name, .. } if name == LEGACY => script.run(whole)?,
             Meaning::Pragma { .. } => script.push(whole),
             Meaning::Insert { .. }
             | Meaning::Delete { .. }
@@ -86,6 +91,15 @@ impl<'a> Work<'a> {
             }
         }
         self.close(script, at)
+    }
+
+    /// Sets back what would last for whoever uses the connection next.
+    pub(super) fn end(&self, script: &mut Script<'_>) -> Result<(), Failed> {
+        let is_legacy = |step: &Step<'_>| matches!(&step.meaning, Meaning::Pragma { name, sets: true } if name == LEGACY);
+        match self.steps.iter().any(is_legacy) {
+            true => script.run(format!("PRAGMA {LEGACY} = OFF;")),
+            false => Ok(()),
+        }
     }
 
     /// Whether the file makes a table anew.

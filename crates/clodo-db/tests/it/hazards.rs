@@ -1,10 +1,11 @@
 //! What takes rows along that a file does not name, found by people who tried to lose some.
 
 use crate::{
-    applying::rows,
+    applying::{files, rows},
     rebuilding::{REBUILD, SCHEMA, up, with},
 };
 use clodo_db::{Database as _, MigrateError, Migrator, SqliteDatabase, Value};
+use clodo_sqlite::{OpenOptions, rusqlite::functions::FunctionFlags};
 
 const BOTH: &str = "SELECT (SELECT group_concat(id || ' ' || a) FROM p), \
     (SELECT group_concat(id || ' ' || ifnull(p, '-')) FROM c)";
@@ -374,4 +375,59 @@ async fn a_rebuild_does_not_exchange_one_row_for_another() {
     let MigrateError::Failed { source, .. } = &failed else { panic!("{failed:?}") };
     assert!(source.message().contains("has other rows than the old one"), "{source}");
     assert_eq!(rows(&database, "SELECT group_concat(id) FROM users").await, [["1,2".into()]]);
+}
+
+/// A database's program may bring what this one does not know: it stands in nobody's way.
+#[tokio::test]
+async fn a_schema_with_its_programs_own_collations_functions_and_modules_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.db");
+    let own = clodo_sqlite::rusqlite::Connection::open(&path).unwrap();
+    own.create_collation("german", str::cmp).unwrap();
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    own.create_scalar_function("slug", 1, flags, |call| call.get::<String>(0)).unwrap();
+    own.execute_batch(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY, a TEXT COLLATE german);
+         CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE,
+             CHECK (slug(p) <> ''));
+         CREATE INDEX i ON p (slug(a));
+         CREATE TABLE free (id INTEGER PRIMARY KEY);
+         INSERT INTO free VALUES (7);
+         PRAGMA writable_schema = ON;
+         INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql)
+             VALUES ('table', 'near', 'near', 0, 'CREATE VIRTUAL TABLE near USING vec0(e)');",
+    )
+    .unwrap();
+    drop(own);
+    let database = SqliteDatabase::open(&path, OpenOptions::default()).await.unwrap();
+    let rebuilt = "CREATE TABLE n (id INTEGER PRIMARY KEY, b); INSERT INTO n SELECT * FROM free; \
+        DROP TABLE free; ALTER TABLE n RENAME TO free;";
+    let two = files(&[("0.sql", "ALTER TABLE free ADD COLUMN b"), ("1.sql", rebuilt)]);
+    let applied = Migrator::new(&database).up(&two).await.unwrap().applied;
+    assert_eq!(applied.len(), 2);
+    assert_eq!(rows(&database, "SELECT id FROM free").await, [[7.into()]]);
+    for (sql, rule) in [
+        ("-- clodo:allow drop-table gone\nDROP TABLE near", "unknown-module"),
+        ("CREATE TABLE x (a COLLATE germann); DROP TABLE x", "migration-fails"),
+        ("DROP TABLE p", "drop-referenced"),
+    ] {
+        let three =
+            [("0.sql", "ALTER TABLE free ADD COLUMN b"), ("1.sql", rebuilt), ("2.sql", sql)];
+        let error = Migrator::new(&database).up(&files(&three)).await.unwrap_err();
+        let MigrateError::Refused(refusal) = &error else { panic!("{sql}: {error:?}") };
+        assert_eq!(refusal.0.rule, rule, "{sql}: {}", refusal.0.message);
+    }
+}
+
+/// With `PRAGMA legacy_alter_table` a rename leaves the views that name the table behind.
+#[tokio::test]
+async fn a_rename_that_leaves_a_view_behind_is_refused_and_the_pragma_ends_with_the_file() {
+    let schema = "CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t; INSERT INTO t VALUES (1);";
+    let database = with(schema).await;
+    let legacy = "PRAGMA legacy_alter_table = ON; ALTER TABLE t RENAME TO u;";
+    let error = up(&database, legacy).await.unwrap_err();
+    let MigrateError::Refused(refusal) = &error else { panic!("{error:?}") };
+    assert_eq!(refusal.0.rule, "breaks-schema", "{}", refusal.0.message);
+    up(&database, &format!("{legacy} DROP VIEW v;")).await.unwrap();
+    assert_eq!(rows(&database, "PRAGMA legacy_alter_table").await, [[0.into()]]);
 }
