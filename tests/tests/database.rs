@@ -168,6 +168,77 @@ fn a_rebuilt_table_keeps_the_children_that_wrangler_loses() {
     assert!(nothing.stdout.contains("No migrations to apply"), "{}", nothing.stdout);
 }
 
+/// Drizzle writes a folder for each migration, and wrangler takes a pattern for such.
+#[test]
+fn files_that_a_pattern_means_are_those_that_wrangler_applies() {
+    let sandbox = plain(&[("DB", "ours"), ("THEIRS", "theirs")]);
+    sandbox.write("migrations/9_init/migration.sql", "CREATE TABLE log (n);\n");
+    sandbox.write("migrations/10_one/migration.sql", "INSERT INTO log VALUES (1);\n");
+    sandbox.write("migrations/10_one/snapshot.json", "{}");
+    let refused = sandbox.db(&["up", "--platform=local", "--yes"]).exits(3);
+    assert!(refused.stderr.contains("9_init/migration.sql"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("migrations_pattern = "), "{}", refused.stderr);
+
+    let wrangler = Wrangler::v4_164();
+    let project = sandbox.project();
+    let created = wrangler.run(&sandbox, &project, &["d1", "create", "theirs"]).exits(0).stdout;
+    let is_id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
+    let id = created.split(|c: char| !(c.is_ascii_hexdigit() || c == '-')).find(is_id);
+    let pattern =
+        "migrations_dir = \"migrations\"\nmigrations_pattern = \"./migrations/*/migration.sql\"\n";
+    let ours = "database_name = \"ours\"\n";
+    sandbox.edit("wrangler.toml", ours, &format!("{ours}{pattern}"));
+    let theirs = "database_name = \"theirs\"\n";
+    let id = format!("{theirs}{pattern}database_id = \"{}\"\n", id.expect("it prints the id"));
+    sandbox.edit("wrangler.toml", theirs, &id);
+    let apply = ["d1", "migrations", "apply", "theirs", "--remote"];
+    let _ = wrangler.run(&sandbox, &project, &apply).exits(0);
+
+    let done = up(&sandbox, &["--binding", "DB"]).exits(0).json();
+    assert_eq!(done["databases"][0]["applied"].as_array().map(Vec::len), Some(2), "{done:#}");
+    let nothing = up(&sandbox, &[]).exits(0).json();
+    assert_eq!(nothing["outcome"], "nothing_to_do");
+    let names = "SELECT group_concat(name, ' ') FROM (SELECT name FROM d1_migrations ORDER BY id)";
+    for binding in ["DB", "THEIRS"] {
+        let expected = "9_init/migration.sql 10_one/migration.sql";
+        assert_eq!(value(&sandbox, binding, names), expected, "{binding}");
+    }
+    // What takes them back lies in folders alike, and a new one is called alike.
+    sandbox.write("migrations/down/10_one/migration.sql", "DELETE FROM log WHERE n = 1;\n");
+    let down = ["down", "--binding=DB", "--platform=local", "--yes"];
+    let _ = sandbox.db(&down).exits(0);
+    assert_eq!(value(&sandbox, "DB", "SELECT count(*) FROM log"), 0);
+    let new = sandbox.db(&["new", "two", "--binding=DB"]).exits(0).stdout;
+    assert!(new.trim().ends_with("migrations/0011_two/migration.sql"), "{new}");
+
+    let (file, all) = (project.join("app.db"), project.join("migrations"));
+    let into_file = |files: String| {
+        sandbox.db(&["up", &format!("--sqlite={}", file.display()), &files, "--create", "--yes"])
+    };
+    let _ = into_file(format!("--migrations={}/*/migration.sql", all.display())).exits(0);
+    let refused = into_file(format!("--migrations={}", all.display())).exits(3);
+    assert!(refused.stderr.contains("migrations/9_init/migration.sql"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_folder_of_migrations_that_a_config_names_has_to_be_there() {
+    let sandbox = plain(&[("DB", "ours")]);
+    let name = "database_name = \"ours\"\n";
+    sandbox.edit("wrangler.toml", name, &format!("{name}migrations_dir = \"db/migratoins\"\n"));
+    for command in ["up", "status"] {
+        let refused = sandbox.db(&[command, "--platform=local"]).exits(2);
+        let said = "db/migratoins` of migrations";
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    let new = sandbox.db(&["new", "first"]).exits(0).stdout;
+    assert!(new.trim().ends_with("db/migratoins/0001_first.sql"), "{new}");
+    let _ = up(&sandbox, &[]).exits(0);
+    let wrong = "migrations_dir = \"db\"\nmigrations_pattern = \"other/*.sql\"\n";
+    sandbox.edit("wrangler.toml", "migrations_dir = \"db/migratoins\"\n", wrong);
+    let refused = sandbox.db(&["status", "--platform=local"]).exits(2);
+    assert!(refused.stderr.contains("does not begin with `db/`"), "{}", refused.stderr);
+}
+
 #[test]
 fn two_runners_at_once_apply_each_file_once() {
     let sandbox = plain(&[("DB", "ours")]);

@@ -165,7 +165,8 @@ pub(crate) struct WhereArgs {
         conflicts_with_all = ["services", "environments", "customers", "binding", "platform"]
     )]
     pub(crate) sqlite: Option<PathBuf>,
-    /// The folder of the SQLite file's migrations [default: migrations]
+    /// The folder of the SQLite file's migrations, or a pattern such as 'DIR/*/migration.sql'
+    /// [default: migrations]
     #[arg(long, value_name = "DIR", requires = "sqlite")]
     pub(crate) migrations: Option<PathBuf>,
 }
@@ -189,7 +190,7 @@ pub(crate) struct NewArgs {
     /// The database's binding; needed where there are several
     #[arg(long, value_name = "NAME")]
     pub(crate) binding: Option<String>,
-    /// The folder of the migrations, for a database that no wrangler config names
+    /// The folder of the migrations, or a pattern, for a database that no wrangler config names
     #[arg(long, value_name = "DIR", conflicts_with_all = ["service", "binding"])]
     pub(crate) migrations: Option<PathBuf>,
 }
@@ -241,7 +242,7 @@ pub(crate) struct LintArgs {
     /// Only databases with this binding
     #[arg(long, value_name = "NAME")]
     pub(crate) binding: Option<String>,
-    /// A folder of migrations, for databases that no wrangler config names
+    /// A folder of migrations, or a pattern, for databases that no wrangler config names
     #[arg(long, value_name = "DIR", conflicts_with_all = ["services", "binding"])]
     pub(crate) migrations: Option<PathBuf>,
     /// Files up to and with this one are applied everywhere: only later ones are checked, and what they

@@ -13,14 +13,15 @@ use clodo::{Binder, CodeReader, DatabaseFinder, FoundDatabase, TargetDatabase};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::{Platform, Protection, Rules};
 use clodo_db::{
-    Capabilities, Checksum, Database, Migrations, Migrator, RECORDS, SqliteDatabase, folder_name,
+    Capabilities, Checksum, Database, MigrationFolder, MigrationPattern, Migrations, Migrator,
+    RECORDS, SqliteDatabase, folder_name,
 };
 use clodo_orchestrator::ResourceRef;
 use clodo_sqlite::OpenOptions;
 use clodo_types::{AccountId, AccountName, DatabaseName as DbName};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 use tokio::sync::Mutex;
@@ -39,8 +40,8 @@ pub(crate) struct Place {
     pub(crate) name: DatabaseName,
     pub(crate) files: Arc<Migrations>,
     records: String,
-    /// The folder of the files.
-    folder: PathBuf,
+    /// Where the files are.
+    folder: MigrationFolder,
     protection: Protection,
     /// Real people's data is in it.
     in_production: bool,
@@ -346,8 +347,8 @@ impl Place {
         self.name.folder()
     }
 
-    /// The same folder, wherever the program was started.
-    pub(crate) fn folder_on_disk(&self) -> &Path {
+    /// Where its migrations are.
+    pub(crate) fn migrations(&self) -> &MigrationFolder {
         &self.folder
     }
 
@@ -412,13 +413,10 @@ impl Place {
         self.in_production || self.protection != Protection::None
     }
 
-    /// The folder of its seeds, beside that of its migrations, and as messages show it.
-    pub(crate) fn seeds(&self, session: &Session) -> (PathBuf, PathBuf) {
-        let shown = self.name.folder().with_file_name("seeds");
-        match &self.source {
-            Source::D1(database) => (database.folder.with_file_name("seeds"), shown),
-            Source::File(_) => (session.directory.join(&shown), shown),
-        }
+    /// The folder of its seeds, beside that of its migrations.
+    pub(crate) fn seeds(&self) -> MigrationFolder {
+        let beside = |folder: &Path| folder.with_file_name("seeds");
+        MigrationFolder::new(beside(&self.folder.path), beside(&self.folder.shown))
     }
 
     pub(crate) fn missing(&self) -> CliError {
@@ -451,16 +449,16 @@ fn of_file(
     file: &Path,
     migrations: Option<&Path>,
 ) -> Result<Place, CliError> {
-    let (folder, shown) = folder(session, global, migrations);
-    if migrations.is_some() && !folder.is_dir() {
-        let message = format!("there is no folder {}", shown.display());
+    let folder = folder(session, global, migrations)?;
+    if migrations.is_some() && !folder.path.is_dir() {
+        let message = format!("there is no folder {}", folder.shown.display());
         return Err(
             CliError::usage(message).with_hint("`clodo-db new` makes it with its first file")
         );
     }
-    let files = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
+    let files = folder.read().map_err(failure::of_folder)?;
     Ok(Place {
-        name: DatabaseName::of_file(file.to_owned(), shown),
+        name: DatabaseName::of_file(file.to_owned(), folder.shown.clone()),
         folder,
         files: Arc::new(files),
         records: RECORDS.to_owned(),
@@ -470,16 +468,28 @@ fn of_file(
     })
 }
 
-/// A folder of migrations that no config names, and as messages should show it: as it was given, else
-/// `migrations` in the project.
+/// A folder of migrations that no config names: as it was given, else `migrations` in the project. What is
+/// given may end in a pattern: `prisma/migrations/*/migration.sql`.
 pub(crate) fn folder(
     session: &Session,
     global: &GlobalArgs,
     given: Option<&Path>,
-) -> (PathBuf, PathBuf) {
+) -> Result<MigrationFolder, CliError> {
     let project = global.project.as_deref().unwrap_or(Path::new(""));
-    let shown = given.map_or_else(|| project.join("migrations"), Path::to_owned);
-    (session.directory.join(&shown), shown)
+    let given = given.map_or_else(|| project.join("migrations"), Path::to_owned);
+    let is_pattern = |part: &Component<'_>| {
+        part.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte))
+    };
+    let at = given.components().position(|part| is_pattern(&part));
+    let (Some(at), false) = (at, session.directory.join(&given).is_dir()) else {
+        return Ok(MigrationFolder::new(session.directory.join(&given), given));
+    };
+    let shown: PathBuf = given.components().take(at).collect();
+    let glob: PathBuf = given.components().skip(at).collect();
+    let pattern = MigrationPattern::new(glob.to_string_lossy()).map_err(|error| {
+        CliError::usage(error.to_string()).with_hint("give a folder, or `DIR/*/migration.sql`")
+    })?;
+    Ok(MigrationFolder::new(session.directory.join(&shown), shown).with_pattern(pattern))
 }
 
 /// The databases of the selected targets, as the files describe them.
@@ -522,7 +532,7 @@ fn of_targets(
         let own = database.name.as_ref().map(ToString::to_string);
         let described = environments.get(&target.environment);
         Place {
-            name: DatabaseName::of_target(target, binding, database.shown.clone())
+            name: DatabaseName::of_target(target, binding, database.folder.shown.clone())
                 .called(own, id)
                 .on(given.clone()),
             files: Arc::clone(&database.migrations),
@@ -533,5 +543,7 @@ fn of_targets(
             source: Source::D1(Box::new(database)),
         }
     };
-    Ok(described(context, args, platform)?.into_iter().map(place).collect())
+    let databases = described(context, args, platform)?;
+    databases.iter().try_for_each(TargetDatabase::expect_folder).map_err(failure::of_load)?;
+    Ok(databases.into_iter().map(place).collect())
 }

@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for Checksum {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MigrationFile {
-    /// The file's name without folders, as `d1_migrations` records it: `0001_init.sql`.
+    /// The file's name below the folder, as `d1_migrations` records it: `0001_init.sql`.
     pub name: String,
     /// Where it is, as a message should show it.
     pub path: PathBuf,

@@ -113,6 +113,9 @@ pub struct D1Database {
     pub database_id: Option<DatabaseId>,
     /// The folder of migrations, relative to the config file; wrangler's default is `migrations`.
     pub migrations_dir: PathBuf,
+    /// Which files are migrations: a glob that is relative to the config file and begins with that folder;
+    /// without one, all `*.sql` of it.
+    pub migrations_pattern: Option<String>,
     /// The table that records applied migrations; wrangler's default is `d1_migrations`.
     pub migrations_table: String,
 }

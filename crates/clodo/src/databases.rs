@@ -1,5 +1,6 @@
 use crate::{
     load_error::{LoadError, LoadErrorKind},
+    migrations,
     naming::Naming,
     platform::failed,
     project::{Project, ServiceConfig},
@@ -10,17 +11,13 @@ use clodo_cf_api::{
     r2::R2Backups,
 };
 use clodo_config::{Platform, Selection};
-use clodo_db::Migrations;
+use clodo_db::{MigrationFolder, Migrations};
 use clodo_orchestrator::{DatabaseRef, PlatformError, PlatformErrorKind, ResourceRef};
 use clodo_types::{
     AccountId, AccountName, BindingName, BucketName, DatabaseId, DatabaseName, EnvironmentName,
     ServiceName, TargetId,
 };
-use std::{
-    collections::BTreeMap,
-    path::{Component, Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// A D1 database that a target binds, with the migrations that belong to it.
 #[derive(Clone, Debug)]
@@ -36,10 +33,10 @@ pub struct TargetDatabase {
     pub name: Option<DatabaseName>,
     /// The folder of the service that binds it.
     pub home: PathBuf,
-    /// The folder of its migrations.
-    pub folder: PathBuf,
-    /// The same as messages should show it.
-    pub shown: PathBuf,
+    /// Where its migrations are.
+    pub folder: MigrationFolder,
+    /// The same as the config has it.
+    named: PathBuf,
     /// The table that records applied migrations.
     pub records: String,
     /// The files.
@@ -47,6 +44,16 @@ pub struct TargetDatabase {
     /// Databases of a lower number come first: as `[[waves]]` in clodo.toml say, then environment
     /// after environment.
     pub wave: usize,
+}
+
+impl TargetDatabase {
+    /// Refuses a folder of migrations that the config names and that is not there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn expect_folder(&self) -> Result<(), LoadError> {
+        migrations::expect(&self.folder, &self.named)
+    }
 }
 
 /// The databases of the selected targets, in the order of those: only files are read, nothing is
@@ -95,7 +102,7 @@ pub fn databases(
 struct Files<'p> {
     project: &'p Project,
     configs: BTreeMap<(ServiceName, EnvironmentName), ServiceConfig>,
-    folders: BTreeMap<PathBuf, Arc<Migrations>>,
+    folders: BTreeMap<MigrationFolder, Arc<Migrations>>,
 }
 
 impl Files<'_> {
@@ -122,18 +129,16 @@ impl Files<'_> {
             let own = database.database_name.as_ref();
             let named = naming.database(&database.binding, own).map_err(unnamable)?;
             let id = database.database_id.clone().filter(|_| ids_count);
-            let shown = files.shown.parent().unwrap_or(Path::new(""));
-            let shown = plain(&shown.join(&database.migrations_dir));
-            let folder = files.folder.join(&database.migrations_dir);
+            let folder = migrations::folder(&files, database)?;
             found.push(TargetDatabase {
                 target: target.clone(),
                 binding: database.binding.clone(),
                 name: if id.is_some() { own.cloned() } else { Some(named.clone()) },
                 resource: id.map_or(ResourceRef::Name(named), ResourceRef::Id),
-                migrations: self.migrations(&folder, &shown)?,
+                migrations: self.migrations(&folder)?,
                 home: files.folder.clone(),
                 folder,
-                shown,
+                named: database.migrations_dir.clone(),
                 records: database.migrations_table.clone(),
                 wave: 0,
             });
@@ -142,18 +147,14 @@ impl Files<'_> {
         Ok(found)
     }
 
-    fn migrations(&mut self, folder: &Path, shown: &Path) -> Result<Arc<Migrations>, LoadError> {
+    fn migrations(&mut self, folder: &MigrationFolder) -> Result<Arc<Migrations>, LoadError> {
         if let Some(known) = self.folders.get(folder) {
             return Ok(Arc::clone(known));
         }
-        let read = Arc::new(Migrations::read(folder, shown)?);
-        self.folders.insert(folder.to_owned(), Arc::clone(&read));
+        let read = Arc::new(folder.read()?);
+        self.folders.insert(folder.clone(), Arc::clone(&read));
         Ok(read)
     }
-}
-
-fn plain(path: &Path) -> PathBuf {
-    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 /// Finds D1 databases of a platform. The databases of an account are listed once, when the first one is

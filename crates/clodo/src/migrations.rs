@@ -1,60 +1,94 @@
-use clodo_orchestrator::MigrationFile;
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
+//! The migration files of a service, as its wrangler config says.
+
+use crate::{
+    load_error::{LoadError, LoadErrorKind},
+    project::ServiceConfig,
 };
+use clodo_db::{MigrationFolder, MigrationPattern};
+use clodo_orchestrator::MigrationFile;
+use clodo_wrangler::D1Database;
+use std::path::{Component, Path, PathBuf};
 
-/// The migration files could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum MigrationsError {
-    /// The folder or a file cannot be read.
-    #[error("could not read {}", .path.display())]
-    Unreadable {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A file is not UTF-8, and SQL for D1 is sent as text.
-    #[error("{} is not UTF-8 text", .path.display())]
-    NotText {
-        /// Which one.
-        path: PathBuf,
-    },
-}
-
-/// Reads a service's migration files in the order in which wrangler applies them: all `*.sql` of
-/// the folder, sorted by name. A folder that does not exist holds none.
-///
-/// `shown` is the folder as messages should name it.
+/// Where the migrations of a database are.
 ///
 /// # Errors
-/// When a file cannot be read or is not text.
-pub(crate) fn read(folder: &Path, shown: &Path) -> Result<Vec<MigrationFile>, MigrationsError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(MigrationsError::Unreadable { path: shown.into(), source }),
+/// When its pattern is none.
+pub(crate) fn folder(
+    files: &ServiceConfig,
+    database: &D1Database,
+) -> Result<MigrationFolder, LoadError> {
+    let parent = files.shown.parent().unwrap_or(Path::new(""));
+    let shown = plain(&parent.join(&database.migrations_dir));
+    let folder = MigrationFolder::new(files.folder.join(&database.migrations_dir), shown);
+    let Some(given) = &database.migrations_pattern else { return Ok(folder) };
+    let refused = |why: &str| {
+        let message = format!("{}: {why}", files.shown.display());
+        let hint = "write `migrations_pattern` as `FOLDER/*.sql` or `FOLDER/*/migration.sql`, with the \
+                    folder of `migrations_dir`";
+        LoadError::new(LoadErrorKind::Config, message).with_hint(hint)
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        let unreadable = |source| MigrationsError::Unreadable { path: shown.to_owned(), source };
-        let name = entry.map_err(unreadable)?.file_name();
-        // A name that is not UTF-8 cannot be recorded in the database, and wrangler skips it too.
-        names.extend(name.into_string().ok().filter(|name| name.ends_with(".sql")));
-    }
-    names.sort();
-    names.into_iter().map(|name| read_file(folder, shown, name)).collect()
+    let (glob, dir) = (normal(given), normal(&database.migrations_dir.to_string_lossy()));
+    let below = match dir.as_str() {
+        "" => Some(glob.as_str()),
+        dir => glob.strip_prefix(dir).and_then(|rest| rest.strip_prefix('/')),
+    };
+    let below = below.ok_or_else(|| {
+        refused(&format!("`migrations_pattern` `{given}` does not begin with `{dir}/`"))
+    })?;
+    let pattern = MigrationPattern::new(below).map_err(|error| refused(&error.to_string()))?;
+    Ok(folder.with_pattern(pattern))
 }
 
-fn read_file(folder: &Path, shown: &Path, name: String) -> Result<MigrationFile, MigrationsError> {
-    let path = shown.join(&name);
-    let bytes = fs::read(folder.join(&name))
-        .map_err(|source| MigrationsError::Unreadable { path: path.clone(), source })?;
-    let sql =
-        String::from_utf8(bytes).map_err(|_| MigrationsError::NotText { path: path.clone() })?;
-    Ok(MigrationFile::new(name, path, sql))
+/// What is wrong where a config names a folder that is not there.
+///
+/// # Errors
+/// When there is none, and it is not wrangler's usual one.
+pub(crate) fn expect(folder: &MigrationFolder, named: &Path) -> Result<(), LoadError> {
+    if named == Path::new("migrations") || folder.path.is_dir() {
+        return Ok(());
+    }
+    let message = format!("there is no folder `{}` of migrations", folder.shown.display());
+    Err(LoadError::new(LoadErrorKind::Config, message)
+        .with_hint("correct `migrations_dir`; `clodo-db new` makes the folder with its first file"))
+}
+
+/// A folder and which files of it, as a config says them.
+pub(crate) type Wanted = (PathBuf, Option<String>);
+
+/// Those that a database has.
+pub(crate) fn wanted(database: &D1Database) -> Wanted {
+    (database.migrations_dir.clone(), database.migrations_pattern.clone())
+}
+
+/// The files of a folder, in the order in which they are applied.
+///
+/// # Errors
+/// When one cannot be read or is no text.
+pub(crate) fn read(folder: &MigrationFolder) -> Result<Vec<MigrationFile>, LoadError> {
+    let whole = |file: clodo_db::MigrationFile| {
+        let (name, path) = (file.name.clone(), file.path.clone());
+        MigrationFile::new(name, path, file.into_text())
+    };
+    Ok(folder.files()?.into_iter().map(whole).collect())
+}
+
+/// A relative path without `.` and `..`, as far as it says; empty for the folder of the config itself.
+fn normal(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split(['/', '\\']) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 #[cfg(test)]
@@ -62,23 +96,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_come_in_the_order_of_their_names() {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, sql) in [("0002_b.sql", "b"), ("0001_a.sql", "a"), ("notes.md", "c")] {
-            fs::write(folder.path().join(name), sql).unwrap();
+    fn a_path_is_compared_without_its_detours() {
+        for (path, is) in [
+            ("./migrations/", "migrations"),
+            ("a//b/./c", "a/b/c"),
+            ("a/../b", "b"),
+            ("../../db\\m", "../../db/m"),
+            (".", ""),
+        ] {
+            assert_eq!(normal(path), is, "{path}");
         }
-        let files = read(folder.path(), Path::new("migrations")).unwrap();
-        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(names, ["0001_a.sql", "0002_b.sql"]);
-        assert_eq!(files[0].path, Path::new("migrations/0001_a.sql"));
-        assert!(read(&folder.path().join("none"), Path::new("none")).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_file_that_is_not_text_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("0001_a.sql"), [0xff]).unwrap();
-        let error = read(folder.path(), Path::new("migrations")).unwrap_err();
-        assert_eq!(error.to_string(), "migrations/0001_a.sql is not UTF-8 text");
     }
 }

@@ -1,4 +1,8 @@
-use crate::{naming::Naming, services::Service};
+use crate::{
+    migrations::{self, Wanted},
+    naming::Naming,
+    services::Service,
+};
 use clodo_config::Platform;
 use clodo_types::{Finding, Severity, TargetId};
 use std::collections::BTreeMap;
@@ -43,11 +47,12 @@ pub(crate) fn of_service(service: &Service) -> Vec<Finding> {
     let (shown, config) = (service.files.shown.display(), &service.files.config);
     let mut folders: BTreeMap<_, Vec<&str>> = BTreeMap::new();
     for database in &config.d1_databases {
-        folders.entry(&database.migrations_dir).or_default().push(database.binding.as_str());
+        folders.entry(migrations::wanted(database)).or_default().push(database.binding.as_str());
     }
-    let filled = |folder| service.migrations.get(folder).is_some_and(|files| !files.is_empty());
-    let shared = folders.into_iter().filter(|(folder, all)| all.len() > 1 && filled(*folder));
-    let note = |(folder, all): (&std::path::PathBuf, Vec<&str>)| {
+    let filled =
+        |wanted: &Wanted| service.migrations.get(wanted).is_some_and(|files| !files.is_empty());
+    let shared = folders.into_iter().filter(|(wanted, all)| all.len() > 1 && filled(wanted));
+    let note = |((folder, _), all): (Wanted, Vec<&str>)| {
         note(
             "migrations-shared",
             format!(

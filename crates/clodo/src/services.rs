@@ -13,7 +13,6 @@ use clodo_types::{EnvironmentName, ServiceName, TargetId, WorkerName};
 use futures_util::future::try_join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -23,7 +22,7 @@ pub(crate) struct Service {
     /// Of selected services.
     pub(crate) bundle: Option<Arc<Bundle>>,
     /// By folder; of selected services.
-    pub(crate) migrations: BTreeMap<PathBuf, Vec<MigrationFile>>,
+    pub(crate) migrations: BTreeMap<migrations::Wanted, Vec<MigrationFile>>,
 }
 
 /// The services of a portfolio, as one environment sees them.
@@ -195,11 +194,10 @@ impl Service {
     fn read_migrations(&mut self) -> Result<(), LoadError> {
         let files = &self.files;
         for database in &files.config.d1_databases {
-            let folder = &database.migrations_dir;
-            let shown = files.shown.parent().map(|parent| parent.join(folder));
-            let read = migrations::read(&files.folder.join(folder), &shown.unwrap_or_default());
-            let read = read.map_err(|e| LoadError::new(LoadErrorKind::Files, chain(&e)))?;
-            self.migrations.insert(folder.clone(), read);
+            let folder = migrations::folder(files, database)?;
+            migrations::expect(&folder, &database.migrations_dir)?;
+            let read = migrations::read(&folder)?;
+            self.migrations.insert(migrations::wanted(database), read);
         }
         Ok(())
     }

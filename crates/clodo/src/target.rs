@@ -2,6 +2,7 @@ mod workflows;
 
 use crate::{
     load_error::{LoadError, LoadErrorKind},
+    migrations::{self, Wanted},
     naming::Naming,
     plain_bindings::plain_bindings,
     project::ServiceConfig,
@@ -16,7 +17,7 @@ use clodo_orchestrator::{
 use clodo_types::{NameError, SecretName, WorkerName};
 use clodo_wrangler::{Assets, NotFoundHandling, RunWorkerFirst};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Finds the Worker that a name in a wrangler config means.
 type WorkerOf<'a> = &'a (dyn Fn(&WorkerName, Option<&str>) -> Result<WorkerName, LoadError> + Sync);
@@ -25,7 +26,7 @@ type WorkerOf<'a> = &'a (dyn Fn(&WorkerName, Option<&str>) -> Result<WorkerName,
 pub(crate) struct Parts<'a> {
     pub(crate) spec: &'a TargetSpec,
     pub(crate) files: &'a ServiceConfig,
-    pub(crate) migrations: &'a BTreeMap<PathBuf, Vec<MigrationFile>>,
+    pub(crate) migrations: &'a BTreeMap<Wanted, Vec<MigrationFile>>,
     pub(crate) naming: &'a Naming,
     /// Whether ids in the wrangler config count; else resources are found by name.
     pub(crate) ids_count: bool,
@@ -89,7 +90,7 @@ impl Parts<'_> {
                 resource: id.map_or(ResourceRef::Name(named), ResourceRef::Id),
                 migrations: self
                     .migrations
-                    .get(&database.migrations_dir)
+                    .get(&migrations::wanted(database))
                     .cloned()
                     .unwrap_or_default(),
                 migrations_table: database.migrations_table.clone(),

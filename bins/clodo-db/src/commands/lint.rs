@@ -9,7 +9,7 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, OutputMode, Session};
 use clodo_config::Platform;
-use clodo_db::{MigrationFile, Migrations, check_code, may_break_code, replay};
+use clodo_db::{MigrationFile, MigrationFolder, Migrations, check_code, may_break_code, replay};
 use clodo_types::{Finding, ServiceName, Severity};
 use serde::Serialize;
 use serde_json::Value;
@@ -186,12 +186,12 @@ fn folders(
     args: &LintArgs,
 ) -> Result<Vec<Folder>, CliError> {
     if let Some(given) = &args.migrations {
-        let (folder, shown) = places::folder(session, global, Some(given));
-        let files = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
+        let folder = places::folder(session, global, Some(given))?;
+        let files = folder.read().map_err(failure::of_folder)?;
         return Ok(vec![Folder { files: Arc::new(files), services: BTreeMap::new() }]);
     }
     let context = Context::open(session, global)?;
-    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut seen: Vec<MigrationFolder> = Vec::new();
     let mut folders: Vec<Folder> = Vec::new();
     for database in places::described(&context, &wanted(args), Platform::Local)? {
         let known = seen.iter().position(|folder| *folder == database.folder);

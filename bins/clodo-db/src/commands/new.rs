@@ -6,7 +6,7 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::Platform;
-use clodo_db::Migrations;
+use clodo_db::MigrationFolder;
 use serde::Serialize;
 use std::{
     fmt, fs,
@@ -37,38 +37,37 @@ pub(crate) fn run(
     args: &NewArgs,
 ) -> Result<Exit, CliError> {
     let words = words(&args.name)?;
-    let (folder, shown) = match &args.migrations {
-        Some(given) => places::folder(session, global, Some(given)),
+    let folder = match &args.migrations {
+        Some(given) => places::folder(session, global, Some(given))?,
         None => of_service(&Context::open(session, global)?, args)?,
     };
-    let path = next(&folder, &shown, &words, "")?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = next(&folder, &words, "")?;
+    let path = folder.shown.join(&name);
     session.ui.report(&NewDocument { version: FORMAT, outcome: "done", name, path })?;
     Ok(Exit::Done)
 }
 
-/// Writes the next file of a folder, which begins with its number; gives its path as messages show it.
-pub(crate) fn next(
-    folder: &Path,
-    shown: &Path,
-    words: &str,
-    text: &str,
-) -> Result<PathBuf, CliError> {
+/// Writes the next file of a folder, which begins with its number; gives its name.
+pub(crate) fn next(folder: &MigrationFolder, words: &str, text: &str) -> Result<String, CliError> {
     // Two at once would take the same number. Where a folder cannot be locked, the next look tells.
-    let alone = File::open(folder).ok().filter(|folder| folder.lock().is_ok());
-    let files = Migrations::read(folder, shown).map_err(failure::of_folder)?;
+    let alone = File::open(&folder.path).ok().filter(|folder| folder.lock().is_ok());
+    let files = folder.read().map_err(failure::of_folder)?;
     let last = files.files().iter().filter_map(|file| file.number()).max().unwrap_or(0);
     let number = format!("{:04}", last.saturating_add(1));
-    let name = format!("{number}_{words}.sql");
-    let path = shown.join(&name);
-    write(folder, &name, &format!("-- Migration number: {number}\n{text}")).map_err(|error| {
-        let message = format!("could not write {}", path.display());
+    let name = folder.pattern.name_of(&format!("{number}_{words}")).ok_or_else(|| {
+        let message = format!("`{}` does not say what a new file is called", folder.pattern);
+        CliError::usage(message)
+            .with_hint("write the file by hand, or with the tool that makes them")
+    })?;
+    let text = format!("-- Migration number: {number}\n{text}");
+    write(&folder.path.join(&name), &text).map_err(|error| {
+        let message = format!("could not write {}", folder.shown.join(&name).display());
         CliError::new(Exit::Failed, "files", message)
             .with_source(error)
             .with_hint("check the folder's permissions, and whether the file is there already")
     })?;
     drop(alone);
-    Ok(path)
+    Ok(name)
 }
 
 /// The name of a file, as wrangler makes it of a message.
@@ -84,7 +83,7 @@ pub(crate) fn words(text: &str) -> Result<String, CliError> {
 }
 
 /// The one folder of the chosen service.
-fn of_service(context: &Context<'_>, args: &NewArgs) -> Result<(PathBuf, PathBuf), CliError> {
+fn of_service(context: &Context<'_>, args: &NewArgs) -> Result<MigrationFolder, CliError> {
     let wanted = WhereArgs {
         services: args.service.iter().cloned().collect(),
         binding: args.binding.clone(),
@@ -97,20 +96,19 @@ fn of_service(context: &Context<'_>, args: &NewArgs) -> Result<(PathBuf, PathBuf
 pub(crate) fn only_folder(
     context: &Context<'_>,
     wanted: &WhereArgs,
-) -> Result<(PathBuf, PathBuf), CliError> {
+) -> Result<MigrationFolder, CliError> {
     // Customers and platforms share the files.
-    let mut found: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let mut found: Vec<MigrationFolder> = Vec::new();
     for database in places::described(context, wanted, Platform::Local)? {
-        let folder = (database.folder, database.shown);
-        if !found.contains(&folder) {
-            found.push(folder);
+        if !found.contains(&database.folder) {
+            found.push(database.folder);
         }
     }
     match <[_; 1]>::try_from(found) {
         Ok([folder]) => Ok(folder),
         Err(several) => {
             let names: Vec<String> =
-                several.iter().map(|(_, shown)| shown.display().to_string()).collect();
+                several.iter().map(|folder| folder.shown.display().to_string()).collect();
             let message = format!("there are several folders: {}", names.join(", "));
             Err(CliError::usage(message)
                 .with_hint("name the service behind the name, or give --binding"))
@@ -119,7 +117,8 @@ pub(crate) fn only_folder(
 }
 
 /// The file appears whole, and never in the place of another one.
-fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -131,6 +130,6 @@ fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let mut file = builder.prefix(".new-").tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(folder.join(name)).map_err(|error| error.error)?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
     Ok(())
 }

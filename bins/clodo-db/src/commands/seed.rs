@@ -5,7 +5,7 @@ use crate::{
     report::{ApiCalls, DatabaseName, FORMAT, visible},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
-use clodo_db::{MigrationFile, Migrations, Seed};
+use clodo_db::{MigrationFile, Seed};
 use serde::Serialize;
 use serde_json::Value;
 use std::{fmt::Write as _, fs};
@@ -70,7 +70,7 @@ pub(crate) async fn run(
         // What is half restored is left alone.
         let known = place.migrator(&opened).applied().await;
         known.map_err(|error| failure::of_migrate(&place.shown(), error))?;
-        let seeds = check(session, place, &opened, &given).await?;
+        let seeds = check(place, &opened, &given).await?;
         work.push((opened, seeds));
     }
     let row = |(at, (_, seeds)): (usize, &(Opened, Vec<Seed>))| Seeded {
@@ -120,15 +120,13 @@ fn refuse_protected(place: &Place, args: &SeedArgs) -> Result<(), CliError> {
 
 /// The files for a database, each of which fits it.
 async fn check(
-    session: &Session,
     place: &Place,
     opened: &Opened,
     given: &[MigrationFile],
 ) -> Result<Vec<Seed>, CliError> {
     let read;
     let files = if given.is_empty() {
-        let (folder, shown) = place.seeds(session);
-        read = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
+        read = place.seeds().read().map_err(failure::of_folder)?;
         read.files()
     } else {
         given

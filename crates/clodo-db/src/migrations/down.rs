@@ -1,6 +1,6 @@
 use super::{
     file::{AppliedMigration, MigrationFile},
-    folder::{FolderError, Migrations},
+    folder::Migrations,
     pending::PlannedMigration,
     protect::{Protected, protect},
     rebuild::Rebuild,
@@ -9,7 +9,6 @@ use super::{
     up::{MigrateError, Migrator, drops},
 };
 use crate::{error::DatabaseError, identifier::quoted, statement::Statement};
-use std::path::Path;
 
 /// The folder within that of the migrations whose files take them back: `down/0003_stock.sql` takes
 /// back `0003_stock.sql`. wrangler applies the files of the upper folder only.
@@ -33,16 +32,6 @@ pub struct Reversal {
     pub name: String,
     /// What takes it back.
     pub file: MigrationFile,
-}
-
-impl Migrations {
-    /// Reads the files that take migrations back, out of the folder [`DOWN`] in theirs.
-    ///
-    /// # Errors
-    /// As for [`Migrations::read`].
-    pub fn read_down(folder: &Path, shown: &Path) -> Result<Self, FolderError> {
-        Self::read(&folder.join(DOWN), &shown.join(DOWN))
-    }
 }
 
 impl Migrator<'_> {

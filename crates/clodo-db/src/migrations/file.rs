@@ -1,3 +1,4 @@
+use super::pattern::number;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{fmt, path::PathBuf, str::FromStr};
@@ -59,7 +60,12 @@ pub struct MigrationFile {
     pub sql: String,
     /// The checksum of the file's bytes.
     pub checksum: Checksum,
+    /// A byte order mark stands before the text.
+    marked: bool,
 }
+
+/// For SQLite it would be part of the first word.
+const MARK: char = '\u{feff}';
 
 impl MigrationFile {
     /// Takes a file's text; `name` is what the database will record.
@@ -67,16 +73,24 @@ impl MigrationFile {
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>, sql: impl Into<String>) -> Self {
         let sql = sql.into();
         let checksum = Checksum::of(sql.as_bytes());
-        // For SQLite it would be part of the first word.
-        let sql = sql.strip_prefix('\u{feff}').map_or(sql.clone(), str::to_owned);
-        Self { name: name.into(), path: path.into(), sql, checksum }
+        let marked = sql.starts_with(MARK);
+        let sql = sql.strip_prefix(MARK).map_or(sql.clone(), str::to_owned);
+        Self { name: name.into(), path: path.into(), sql, checksum, marked }
+    }
+
+    /// The file as it is, with its byte order mark if it has one: what the checksum is of.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        match self.marked {
+            true => format!("{MARK}{}", self.sql),
+            false => self.sql,
+        }
     }
 
     /// The number that the name begins with: wrangler applies files in the order of these.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
-        let digits = self.name.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.name.len());
-        self.name[..digits].parse().ok()
+        number(&self.name)
     }
 }
 
@@ -106,6 +120,7 @@ mod tests {
         let file = MigrationFile::new("0012_a.sql", "m/0012_a.sql", "\u{feff}SELECT 1");
         assert_eq!((file.sql.as_str(), file.number()), ("SELECT 1", Some(12)));
         assert_eq!(file.checksum, Checksum::of("\u{feff}SELECT 1".as_bytes()));
+        assert_eq!(file.into_text(), "\u{feff}SELECT 1");
         assert_eq!(MigrationFile::new("init.sql", "init.sql", "").number(), None);
     }
 }

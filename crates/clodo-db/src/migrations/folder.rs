@@ -1,4 +1,8 @@
-use super::file::MigrationFile;
+use super::{
+    down::DOWN,
+    file::MigrationFile,
+    pattern::{MigrationPattern, have_same_number, in_order},
+};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -41,6 +45,14 @@ pub enum FolderError {
         /// The other.
         second: PathBuf,
     },
+    /// The folder itself holds none, and those in it do.
+    #[error("{} holds no .sql files itself, but {}", .folder.display(), .found.display())]
+    Nested {
+        /// The folder.
+        folder: PathBuf,
+        /// A file below it.
+        found: PathBuf,
+    },
     /// Two files have one name.
     #[error("{} is there twice", .path.display())]
     SameName {
@@ -60,6 +72,10 @@ impl FolderError {
                 "give the one that no database has yet the next free number: two branches may have \
                  made them at the same time"
             }
+            Self::Nested { .. } => {
+                "say which files are migrations: `migrations_pattern = \"migrations/*/migration.sql\"` in \
+                 the wrangler config, or the same behind `--migrations`"
+            }
             Self::SameName { .. } => "give one of them the next free number",
         }
     }
@@ -72,14 +88,13 @@ impl Migrations {
     /// # Errors
     /// When two have one number or one name.
     pub fn new(mut files: Vec<MigrationFile>) -> Result<Self, FolderError> {
-        let place = |file: &MigrationFile| (file.number().is_none(), file.number());
-        files.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name)));
+        files.sort_by(|a, b| in_order(&a.name, &b.name));
         for two in files.windows(2) {
             let [first, second] = two else { continue };
             if first.name == second.name {
                 return Err(FolderError::SameName { path: second.path.clone() });
             }
-            if first.number().is_some() && first.number() == second.number() {
+            if have_same_number(&first.name, &second.name) {
                 let (first, second) = (first.path.clone(), second.path.clone());
                 return Err(FolderError::SameNumber { first, second });
             }
@@ -93,28 +108,79 @@ impl Migrations {
     /// # Errors
     /// When a file cannot be read or is no text, or two have one number.
     pub fn read(folder: &Path, shown: &Path) -> Result<Self, FolderError> {
-        let unreadable = |source| FolderError::Unreadable { path: shown.to_owned(), source };
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(unreadable(source)),
-        };
-        let mut files = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(unreadable)?.file_name();
-            // A name that is not UTF-8 cannot be recorded in the database, and wrangler skips it too.
-            let Ok(name) = name.into_string() else { continue };
-            if name.ends_with(".sql") {
-                files.push(read_file(folder, shown, name)?);
-            }
-        }
-        Self::new(files)
+        MigrationFolder::new(folder, shown).read()
     }
 
     /// The files in order.
     #[must_use]
     pub fn files(&self) -> &[MigrationFile] {
         &self.0
+    }
+}
+
+/// Where migrations are, and which files they are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct MigrationFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// The same as messages should name it.
+    pub shown: PathBuf,
+    /// Which of its files.
+    pub pattern: MigrationPattern,
+}
+
+impl MigrationFolder {
+    /// A folder all of whose `*.sql` are migrations.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, shown: impl Into<PathBuf>) -> Self {
+        let (path, shown) = (path.into(), shown.into());
+        Self { path, shown, pattern: MigrationPattern::default() }
+    }
+
+    /// The same where a pattern says which.
+    #[must_use]
+    pub fn with_pattern(mut self, pattern: MigrationPattern) -> Self {
+        self.pattern = pattern;
+        self
+    }
+
+    /// Its files in order, whatever their numbers. A folder that does not exist holds none.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is no text; when only folders in it hold some, and nobody said that
+    /// these are meant.
+    pub fn files(&self) -> Result<Vec<MigrationFile>, FolderError> {
+        let mut names = match self.pattern.names(&self.path) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => {
+                return Err(FolderError::Unreadable { path: self.shown.clone(), source });
+            }
+        };
+        if let Some(found) = self.pattern.overlooked(&self.path).filter(|_| names.is_empty()) {
+            let (folder, found) = (self.shown.clone(), self.shown.join(found));
+            return Err(FolderError::Nested { folder, found });
+        }
+        names.sort_by(|a, b| in_order(a, b));
+        names.into_iter().map(|name| read_file(&self.path, &self.shown, name)).collect()
+    }
+
+    /// Its migrations.
+    ///
+    /// # Errors
+    /// As for [`MigrationFolder::files`], and when two files have one number.
+    pub fn read(&self) -> Result<Migrations, FolderError> {
+        Migrations::new(self.files()?)
+    }
+
+    /// The files that take migrations back, out of the folder [`DOWN`] in it.
+    ///
+    /// # Errors
+    /// As for [`MigrationFolder::read`].
+    pub fn read_down(&self) -> Result<Migrations, FolderError> {
+        let down = Self::new(self.path.join(DOWN), self.shown.join(DOWN));
+        down.with_pattern(self.pattern.clone()).read()
     }
 }
 
@@ -147,6 +213,10 @@ mod tests {
         let twice = order(&["0002_b.sql", "2_a.sql"]).unwrap_err();
         assert_eq!(twice, "0002_b.sql and 2_a.sql have the same number");
         assert_eq!(order(&["a.sql", "a.sql"]).unwrap_err(), "a.sql is there twice");
+        let nested = ["10_c/m.sql", "2_b/10.sql", "2_b/9.sql", "1.sql"];
+        assert_eq!(order(&nested).unwrap(), ["1.sql", "2_b/9.sql", "2_b/10.sql", "10_c/m.sql"]);
+        let twice = order(&["2_b/m.sql", "0002_a/m.sql"]).unwrap_err();
+        assert_eq!(twice, "0002_a/m.sql and 2_b/m.sql have the same number");
     }
 
     #[test]
@@ -159,6 +229,15 @@ mod tests {
         assert_eq!(read().unwrap_err().to_string(), "migrations/0001_a.sql is not UTF-8 text");
         fs::write(folder.path().join("0001_a.sql"), "SELECT 1;\0 DROP").unwrap();
         assert!(matches!(read().unwrap_err(), FolderError::Nul { .. }));
+        fs::remove_file(folder.path().join("0001_a.sql")).unwrap();
+        fs::create_dir(folder.path().join("0001_init")).unwrap();
+        fs::write(folder.path().join("0001_init/migration.sql"), "SELECT 1").unwrap();
+        let message =
+            "migrations holds no .sql files itself, but migrations/0001_init/migration.sql";
+        assert_eq!(read().unwrap_err().to_string(), message);
+        let pattern = MigrationPattern::new("*.sql").unwrap();
+        let asked = MigrationFolder::new(folder.path(), "migrations").with_pattern(pattern);
+        assert_eq!(asked.read().unwrap().files(), [], "somebody said that no others are meant");
         fs::remove_dir_all(folder.path()).unwrap();
         assert_eq!(read().unwrap().files(), []);
     }

@@ -114,11 +114,11 @@ async fn odd_neighbours_keep_their_rows_and_are_in_nobody_s_way() {
     // The tables of the virtual one come before it then.
     let path = tempfile::tempdir().unwrap();
     let file = path.path().join("x.sqlite");
-    let copied = SqliteDatabase::open(&file, clodo_sqlite::OpenOptions::default()).await.unwrap();
+    let copied = SqliteDatabase::open(&file, OpenOptions::default()).await.unwrap();
     copied.script(&schema).await.unwrap();
     drop(copied);
     clodo_sqlite::rusqlite::Connection::open(&file).unwrap().execute_batch("VACUUM").unwrap();
-    let copied = SqliteDatabase::open(&file, clodo_sqlite::OpenOptions::default()).await.unwrap();
+    let copied = SqliteDatabase::open(&file, OpenOptions::default()).await.unwrap();
     for database in [&database, &copied] {
         let report = up(database, REBUILD).await.unwrap();
         let keeps = &report.rebuilds[0].keeps;

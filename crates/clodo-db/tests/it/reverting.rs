@@ -1,7 +1,10 @@
 //! Migrations that are taken back.
 
 use crate::applying::{files, rows};
-use clodo_db::{Back, Database as _, MigrateError, Migrations, Migrator, Reversal, SqliteDatabase};
+use clodo_db::{
+    Back, Database as _, MigrateError, MigrationFolder, Migrations, Migrator, Reversal,
+    SqliteDatabase,
+};
 
 const UP: [(&str, &str); 3] = [
     (
@@ -147,11 +150,10 @@ fn the_files_lie_in_a_folder_that_wrangler_does_not_look_into() {
     std::fs::create_dir(folder.path().join("down")).unwrap();
     std::fs::write(folder.path().join("1.sql"), "SELECT 1").unwrap();
     std::fs::write(folder.path().join("down/1.sql"), "SELECT 2").unwrap();
-    let shown = std::path::Path::new("m");
+    let all = MigrationFolder::new(folder.path(), "m");
     let names = |files: Migrations| -> Vec<String> {
         files.files().iter().map(|file| file.path.display().to_string()).collect()
     };
-    assert_eq!(names(Migrations::read(folder.path(), shown).unwrap()), ["m/1.sql"]);
-    let down = names(Migrations::read_down(folder.path(), shown).unwrap());
-    assert_eq!(down, [shown.join("down").join("1.sql").display().to_string()]);
+    assert_eq!(names(all.read().unwrap()), ["m/1.sql"]);
+    assert_eq!(names(all.read_down().unwrap()), ["m/down/1.sql"]);
 }

@@ -33,11 +33,9 @@ pub(super) fn resources(reader: &mut Reader<'_>, config: &Record, worker: &mut W
 }
 
 fn database(reader: &mut Reader<'_>, item: &Node) -> Option<D1Database> {
-    for key in ["migrations_pattern", "jurisdiction"] {
-        if let Some(value) = item.get(key) {
-            let message = format!("`{key}` of a D1 database has no effect in Clodo yet");
-            reader.note(Severity::Note, value.at, &message, "remove it, or use wrangler for this");
-        }
+    if let Some(value) = item.get("jurisdiction") {
+        let message = "`jurisdiction` of a D1 database has no effect in Clodo yet";
+        reader.note(Severity::Note, value.at, message, "remove it, or use wrangler for this");
     }
     let name = "use letters, digits, `-` and `_`, at most 64";
     let database_name = reader.name(item.get("database_name"), name);
@@ -45,6 +43,7 @@ fn database(reader: &mut Reader<'_>, item: &Node) -> Option<D1Database> {
     let filled = |key| item.get(key).filter(|value| value.text() != Some(""));
     Some(D1Database {
         binding: reader.binding(item.get("binding"))?,
+        migrations_pattern: text(filled("migrations_pattern")),
         database_name,
         database_id,
         migrations_dir: path(filled("migrations_dir")).unwrap_or_else(|| "migrations".into()),

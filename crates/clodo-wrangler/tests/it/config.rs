@@ -105,7 +105,7 @@ fn an_environment_without_a_section_is_the_top_level_under_another_name() {
 
 #[test]
 fn what_clodo_cannot_do_is_said_where_it_stands() {
-    let text = "name = \"a\"\npages_build_output_dir = \"dist\"\n[site]\nbucket = \"x\"\n[[d1_databases]]\nbinding = \"DB\"\nmigrations_pattern = \"*.sql\"\n";
+    let text = "name = \"a\"\npages_build_output_dir = \"dist\"\n[site]\nbucket = \"x\"\n[[d1_databases]]\nbinding = \"DB\"\njurisdiction = \"eu\"\n";
     let found = read("wrangler.toml", text, None).unwrap().warnings;
     let ours: Vec<_> = found.iter().filter(|f| f.rule == "unsupported-setting").collect();
     let places: Vec<_> = ours.iter().map(|f| (f.at.as_ref().unwrap().line, f.severity)).collect();

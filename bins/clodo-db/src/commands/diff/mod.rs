@@ -112,12 +112,11 @@ fn write(
         };
         refused.with_hint("`clodo-db new` makes a file to write it into by hand")
     })?;
-    let (folder, shown) =
-        from.folder.as_ref().ok_or_else(|| CliError::usage("FROM is no folder"))?;
+    let folder = from.folder.as_ref().ok_or_else(|| CliError::usage("FROM is no folder"))?;
     let head = "-- Written by `clodo-db diff`: read it before it is applied.\n";
-    let written = new::next(folder, shown, name, &format!("{head}{}", composed.sql))?;
+    let written = new::next(folder, name, &format!("{head}{}", composed.sql))?;
     document.outcome = "done";
-    document.written = Some(written);
+    document.written = Some(folder.shown.join(written));
     document.sql = Some(composed.sql);
     document.notes = composed.notes;
     Ok(())

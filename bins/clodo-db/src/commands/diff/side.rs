@@ -9,7 +9,7 @@ use crate::{
     report::ApiCalls,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_db::{MigrationFile, Migrations, RECORDS, Schema, SqliteDatabase, replay};
+use clodo_db::{MigrationFile, MigrationFolder, RECORDS, Schema, SqliteDatabase, replay};
 use clodo_sqlite::OpenOptions;
 use std::{
     fs,
@@ -36,8 +36,8 @@ pub(super) struct Found {
     pub(super) schema: Schema,
     /// How messages call it.
     pub(super) shown: String,
-    /// The migrations that it comes from: their folder, and as messages show it.
-    pub(super) folder: Option<(PathBuf, PathBuf)>,
+    /// Where the migrations are that it comes from.
+    pub(super) folder: Option<MigrationFolder>,
     /// Some of them cannot be carried out again, so that the schema lacks what they made.
     pub(super) unclear: bool,
     pub(super) calls: ApiCalls,
@@ -81,11 +81,13 @@ impl Side {
                         let context = Context::open(session, global)?;
                         new::only_folder(&context, args)?
                     }
-                    (_, given) => places::folder(session, global, given.as_deref()),
+                    (_, given) => places::folder(session, global, given.as_deref())?,
                 };
                 of_folder(session, folder)
             }
-            Self::Folder(path) => of_folder(session, (session.directory.join(path), path.clone())),
+            Self::Folder(path) => {
+                of_folder(session, MigrationFolder::new(session.directory.join(path), path))
+            }
             Self::File(path) => {
                 let text = fs::read_to_string(session.directory.join(path));
                 let text = text.map_err(|error| unreadable(path, error))?;
@@ -117,13 +119,13 @@ async fn live(session: &Session, global: &GlobalArgs, args: &WhereArgs) -> Resul
     Ok(Found { calls: places.calls(), ..Found::new(schema, place.shown()) })
 }
 
-fn of_folder(session: &Session, (folder, shown): (PathBuf, PathBuf)) -> Result<Found, CliError> {
-    let files = Migrations::read(&folder, &shown).map_err(failure::of_folder)?;
+fn of_folder(session: &Session, folder: MigrationFolder) -> Result<Found, CliError> {
+    let files = folder.read().map_err(failure::of_folder)?;
     let (schema, unclear) = replay(files.files());
     findings::say(&session.ui, &unclear);
-    let name = shown.display().to_string();
+    let name = folder.shown.display().to_string();
     let unclear = !unclear.is_empty();
-    Ok(Found { folder: Some((folder, shown)), unclear, ..Found::new(schema, name) })
+    Ok(Found { folder: Some(folder), unclear, ..Found::new(schema, name) })
 }
 
 async fn of_sqlite(session: &Session, path: &Path) -> Result<Found, CliError> {

@@ -7,8 +7,8 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_db::{
-    Back, DumpSource as _, Keeper, MigrateError, MigrationFile, Migrations, PlannedMigration,
-    Reversal, StoredBackup, lint_on, literal,
+    Back, DumpSource as _, Keeper, MigrateError, MigrationFile, PlannedMigration, Reversal,
+    StoredBackup, lint_on, literal,
 };
 use clodo_types::{Finding, Timestamp};
 use std::io::BufRead as _;
@@ -38,8 +38,7 @@ pub(super) async fn check(
 ) -> Result<Checked, CliError> {
     let opened = places.expect(at).await?;
     let place = &places.all[at];
-    let downs = Migrations::read_down(place.folder_on_disk(), place.folder());
-    let downs = downs.map_err(failure::of_folder)?;
+    let downs = place.migrations().read_down().map_err(failure::of_folder)?;
     let back = match &args.to {
         Some(name) => Back::To(name.clone()),
         None => Back::Steps(args.steps),

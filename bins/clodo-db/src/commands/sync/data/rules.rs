@@ -14,7 +14,7 @@ pub(super) fn of(work: &Work<'_>, from: &Place) -> Result<MasksFile, CliError> {
     if let Some(path) = &work.args.mask {
         return MasksFile::read(&work.session.directory.join(path), path.clone());
     }
-    let path = from.folder_on_disk().with_file_name("masks.toml");
+    let path = from.migrations().path.with_file_name("masks.toml");
     match from.is_protected() && path.exists() {
         true => MasksFile::read(&path, from.folder().with_file_name("masks.toml")),
         false => Ok(MasksFile::default()),
