@@ -104,11 +104,14 @@ pub(crate) fn of_migrate(place: &str, error: MigrateError) -> CliError {
         MigrateError::Database { source, .. } => {
             of_database(place, "its migrations could not be read or recorded", source)
         }
-        MigrateError::Failed { path, source } => {
-            let doubt = source.may_have_happened();
+        MigrateError::Failed { path, at, source } => {
             let doing = format!("could not apply {}", path.display());
             let failed = of_database(place, &doing, source);
-            if doubt { failed.with_hint(hint.unwrap_or_default()) } else { failed }
+            let failed = match at {
+                Some(at) => failed.with_location(at),
+                None => failed,
+            };
+            hinted(failed, hint.as_deref())
         }
         other => CliError::new(Exit::Failed, "failed", format!("{place}: {other}")),
     }

@@ -32,6 +32,7 @@ pub struct DatabaseError {
     kind: DatabaseErrorKind,
     message: String,
     may_have_happened: bool,
+    place: Option<usize>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -39,7 +40,8 @@ impl DatabaseError {
     /// An error that an adapter tells of.
     #[must_use]
     pub fn new(kind: DatabaseErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), may_have_happened: false, source: None }
+        let (may_have_happened, place, source) = (false, None, None);
+        Self { kind, message: message.into(), may_have_happened, place, source }
     }
 
     /// Adds its cause.
@@ -56,6 +58,13 @@ impl DatabaseError {
         self
     }
 
+    /// Says where in the text of a script the statement begins that failed, in bytes.
+    #[must_use]
+    pub fn with_place(mut self, offset: usize) -> Self {
+        self.place = Some(offset);
+        self
+    }
+
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> DatabaseErrorKind {
@@ -66,6 +75,13 @@ impl DatabaseError {
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         self.may_have_happened
+    }
+
+    /// Where in the text of a script the statement begins that failed, in bytes; none where the database
+    /// does not say.
+    #[must_use]
+    pub fn place(&self) -> Option<usize> {
+        self.place
     }
 
     /// What the database said.

@@ -131,17 +131,30 @@ impl Database for SqliteDatabase {
     async fn script(&self, sql: &str) -> Result<(), DatabaseError> {
         let span = call_span(sql, 1);
         let sql = sql.to_owned();
-        self.write(move |db| run_all(db, &sql)).instrument(span).await
+        let done = self.sqlite.call(move |db| {
+            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            match run_all(&transaction, &sql) {
+                Ok(()) => transaction.commit().map(Ok),
+                Err(failed) => Ok(Err(failed)),
+            }
+        });
+        let (error, place) = match done.instrument(span).await.map_err(failed)? {
+            Ok(()) => return Ok(()),
+            Err(failed) => failed,
+        };
+        Err(refused(error).with_place(place))
     }
 }
 
-/// Statement by statement: SQLite copies all that is left of a text for each one that it cuts off.
-fn run_all(db: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+/// Statement by statement: SQLite copies all that is left of a text for each one that it cuts off. Where it
+/// fails, the place of the statement is given too.
+fn run_all(db: &Connection, sql: &str) -> Result<(), (rusqlite::Error, usize)> {
     // SQL ends there, which is for SQLite to say.
     if sql.contains('\0') {
-        return db.execute_batch(sql);
+        return db.execute_batch(sql).map_err(|error| (error, 0));
     }
-    split(sql).try_for_each(|piece| db.execute_batch(piece.text))
+    split(sql)
+        .try_for_each(|piece| db.execute_batch(piece.text).map_err(|error| (error, piece.offset)))
 }
 
 #[async_trait]

@@ -137,12 +137,12 @@ pub(crate) fn failed(error: ApiError) -> DatabaseError {
     };
     let doubt = error.may_have_happened();
     let error = match (kind, said) {
+        // The call's own text says the same again.
         (DatabaseErrorKind::Sql | DatabaseErrorKind::Constraint, Some(said)) => {
             DatabaseError::new(kind, said)
         }
-        _ => DatabaseError::new(kind, error.to_string()),
-    }
-    .with_source(error);
+        _ => DatabaseError::new(kind, error.to_string()).with_source(error),
+    };
     if doubt { error.with_doubt() } else { error }
 }
 

@@ -128,7 +128,7 @@ impl Migrator<'_> {
         {
             return Ok(rebuilds);
         }
-        Err(self.failed(file, Some(name), found.as_ref(), source))
+        Err(self.failed((file, &script), Some(name), found.as_ref(), source))
     }
 
     /// When a migration was recorded, as the database writes it: `2026-11-29 12:00:00`, in UTC.

@@ -120,7 +120,7 @@ impl Pending<'_> {
         }
         match self.files.front() {
             Some((file, _)) if records.last() != self.seen.last() => {
-                Err(self.migrator.failed(file, self.seen.last(), Some(records), source))
+                Err(self.migrator.failed((file, ""), self.seen.last(), Some(records), source))
             }
             _ => Ok(()),
         }

@@ -14,7 +14,9 @@ use super::{
 use crate::{
     database::Database,
     error::{DatabaseError, DatabaseErrorKind},
+    split::{Piece, split},
 };
+use clodo_types::Location;
 use std::path::PathBuf;
 
 /// Brings a database up to date.
@@ -90,6 +92,8 @@ pub enum MigrateError {
     Failed {
         /// Which file.
         path: PathBuf,
+        /// The statement that failed, where the database says which.
+        at: Option<Location>,
         /// Why.
         #[source]
         source: DatabaseError,
@@ -115,6 +119,17 @@ impl MigrateError {
             Self::Failed { source, .. } if source.may_have_happened() => {
                 Some("run `status`: it says whether the file was applied".to_owned())
             }
+            Self::Failed { source, .. } => match source.kind() {
+                DatabaseErrorKind::Constraint => Some(
+                    "nothing of the file was applied: rows that are there do not fit it, so change those \
+                     first, or the file"
+                        .to_owned(),
+                ),
+                DatabaseErrorKind::Sql => {
+                    Some("nothing of the file was applied: correct the statement".to_owned())
+                }
+                _ => None,
+            },
             Self::NoDown(name) => {
                 Some(format!("write `{DOWN}/{name}` in the folder of the migrations"))
             }
@@ -298,14 +313,14 @@ impl<'d> Migrator<'d> {
                 false => Ok(Applied::Elsewhere(records, source)),
             },
             Err(MigrateError::HalfRestored) => Err(MigrateError::HalfRestored),
-            found => Err(self.failed(file, seen.last(), found.ok().as_ref(), source)),
+            found => Err(self.failed((file, script), seen.last(), found.ok().as_ref(), source)),
         }
     }
 
-    /// Why a file was not carried out behind the migration that was seen as the last one.
+    /// Why a file was not carried out, as this script, behind the migration that was seen as the last one.
     pub(super) fn failed(
         &self,
-        file: &MigrationFile,
+        (file, script): (&MigrationFile, &str),
         seen: Option<&str>,
         found: Option<&Records>,
         source: DatabaseError,
@@ -316,7 +331,10 @@ impl<'d> Migrator<'d> {
                 let name = |name: Option<&str>| name.unwrap_or("none").to_owned();
                 MigrateError::Overtaken { path, seen: name(seen), now: name(now), source }
             }
-            _ => MigrateError::Failed { path, source },
+            _ => {
+                let at = place_in(file, script, &source);
+                MigrateError::Failed { path, at, source }
+            }
         }
     }
 
@@ -354,6 +372,20 @@ pub(super) fn drops(file: &MigrationFile) -> bool {
     let steps = steps(&file.sql);
     // What is no SQL is refused with its place.
     steps.is_err() || steps.is_ok_and(|steps| steps.iter().any(|step| step.meaning.is_hazard()))
+}
+
+/// Where in a file the statement is that failed in a script which holds the file's own statements.
+fn place_in(file: &MigrationFile, script: &str, error: &DatabaseError) -> Option<Location> {
+    let bare = |piece: Piece<'_>| {
+        let text = piece.text.trim_end().trim_end_matches(';').trim_end();
+        (piece.offset, text.to_owned())
+    };
+    let (before, rest) = script.split_at_checked(error.place()?)?;
+    let (_, failed) = split(rest).next().map(bare)?;
+    let is_it = |(_, text): &(usize, String)| *text == failed;
+    let earlier = split(before).map(bare).filter(is_it).count();
+    let (offset, _) = split(&file.sql).map(bare).filter(is_it).nth(earlier)?;
+    Some(Location::of_offset(&file.path, &file.sql, offset))
 }
 
 /// Whether a request failed because the schema is not the one that it was worked out for.

@@ -61,6 +61,32 @@ async fn what_wrangler_applied_is_known_and_goes_on() {
     assert_eq!(migrator.status(&all).await.unwrap().migrations[1].1, Standing::Applied);
 }
 
+/// The statement that rows do not fit is shown where it stands, whatever the file's own statements became.
+#[tokio::test]
+async fn a_statement_that_fails_is_named_with_its_place() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let first = "CREATE TABLE t (a INTEGER PRIMARY KEY, b NOT NULL); INSERT INTO t VALUES (1, 2);";
+    let same = "-- twice\nUPDATE t SET b = 1 / b;";
+    for (second, at) in [
+        ("INSERT INTO t VALUES (2, 2);\n  INSERT INTO t VALUES (1, 2) -- no semicolon", "2:3"),
+        (&*format!("UPDATE t SET b = 0;\n{same}\n{same}"), "3:1"),
+        ("UPDATE t SET b = 0;\nSELECT 1;\nUPDATE t SET b = 1;\nUPDATE t SET b = NULL;", "4:1"),
+        (
+            "CREATE TABLE n (a INTEGER PRIMARY KEY, b CHECK (b > 2));\n\
+             INSERT INTO n SELECT a, b FROM t;\nDROP TABLE t;\nALTER TABLE n RENAME TO t;",
+            "2:1",
+        ),
+    ] {
+        let two = files(&[("1.sql", first), ("2.sql", second)]);
+        let error = Migrator::new(&database).up(&two).await.unwrap_err();
+        let MigrateError::Failed { at: Some(place), source, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(place.to_string(), format!("m/2.sql:{at}"), "{second}: {source}");
+        assert!(error.hint().unwrap().contains("nothing of the file was applied"));
+    }
+}
+
 #[tokio::test]
 async fn files_that_disagree_with_the_database_stop_it_and_repair_mends_them() {
     let database = SqliteDatabase::in_memory().await.unwrap();
