@@ -199,7 +199,9 @@ fn hint(rule: &str) -> &'static str {
             "leave the table where it is, or write `-- clodo:allow drop-table REASON` on the line \
              before when nothing needs it any more"
         }
-        "drop-referenced" => "make the tables that refer to it anew without the reference first",
+        "drop-referenced" => {
+            "drop the tables that refer to it first, or make them anew without the reference"
+        }
         "rebuild-by-renaming" => {
             "make the new table under another name, fill it from the old one, drop the old one and \
              rename the new one"

@@ -6,6 +6,7 @@
 //! are put aside before, and back after; all in the same transaction.
 
 use super::{
+    column::moved,
     protect::Failed,
     replay::{Replay, listed},
     script::Script,
@@ -80,7 +81,7 @@ impl Open {
         for one in &kept {
             one.put_aside(script)?;
         }
-        let again = set_aside_code(script, table)?;
+        let again = set_aside_code(script, (table, by))?;
         let mut open = Self {
             table: table.to_owned(),
             by: by.to_owned(),
@@ -186,8 +187,12 @@ fn same_rows(replay: &Replay, table: &str, by: &str) -> Result<String, Failed> {
 
 /// Drops views and triggers, since SQLite refuses to rename a table while one of them names a table
 /// that is not there, and no trigger may hear of rows that only move; gives what makes them again.
-/// The triggers of the table itself go with it, as the file wants.
-fn set_aside_code(script: &mut Script<'_>, table: &str) -> Result<Vec<String>, Failed> {
+/// The triggers of the table itself go with it, as the file wants; those that the new one has already are
+/// on the table that it becomes.
+fn set_aside_code(
+    script: &mut Script<'_>,
+    (table, by): (&str, &str),
+) -> Result<Vec<String>, Failed> {
     let schema = script.replay.schema()?;
     let of_kind = |kind: &'static str| schema.objects.iter().filter(move |one| one.kind == kind);
     for trigger in of_kind("trigger") {
@@ -197,7 +202,11 @@ fn set_aside_code(script: &mut Script<'_>, table: &str) -> Result<Vec<String>, F
         script.run(format!("DROP VIEW {};", quoted(&view.name)))?;
     }
     let triggers = of_kind("trigger").filter(|one| !one.table.eq_ignore_ascii_case(table));
-    Ok(of_kind("view").chain(triggers).map(|one| one.sql.clone()).collect())
+    let triggers = triggers.map(|one| match one.table.eq_ignore_ascii_case(by) {
+        true => moved(&one.sql, table).unwrap_or_else(|| one.sql.clone()),
+        false => one.sql.clone(),
+    });
+    Ok(of_kind("view").map(|one| one.sql.clone()).chain(triggers).collect())
 }
 
 impl Kept {

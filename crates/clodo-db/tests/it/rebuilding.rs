@@ -70,6 +70,18 @@ pub(crate) async fn up(
 }
 
 #[tokio::test]
+async fn a_trigger_that_the_new_table_has_before_its_rename_is_on_the_table_that_it_becomes() {
+    let schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 2); \
+        CREATE TABLE log (w);";
+    let database = with(schema).await;
+    let sql = "CREATE TABLE n (id INTEGER PRIMARY KEY, v NOT NULL); INSERT INTO n SELECT * FROM t; \
+        CREATE TRIGGER heard AFTER INSERT ON n BEGIN INSERT INTO log VALUES (new.id); END; \
+        DROP TABLE t; ALTER TABLE n RENAME TO t; INSERT INTO t VALUES (3, 4);";
+    up(&database, sql).await.unwrap();
+    assert_eq!(rows(&database, "SELECT w FROM log").await, [[3.into()]]);
+}
+
+#[tokio::test]
 async fn a_plain_rebuild_in_a_transaction_loses_the_children() {
     let database = with(SCHEMA).await;
     // RESTRICT would stop it.
