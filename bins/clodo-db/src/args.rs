@@ -222,6 +222,10 @@ pub(crate) struct UpArgs {
     /// Back each database up before it is changed; of D1 a bookmark is noted in any case
     #[arg(long)]
     pub(crate) backup: bool,
+    /// Nobody else writes meanwhile: read all values before and behind, and fail where some changed that no
+    /// file names
+    #[arg(long)]
+    pub(crate) freeze: bool,
     #[command(flatten)]
     pub(crate) at_once: AtOnceArgs,
 }

@@ -28,7 +28,10 @@ pub enum DatabaseErrorKind {
 
 /// A statement did not run. The message never holds values of parameters.
 #[derive(Debug)]
-pub struct DatabaseError {
+pub struct DatabaseError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     kind: DatabaseErrorKind,
     message: String,
     may_have_happened: bool,
@@ -41,64 +44,65 @@ impl DatabaseError {
     #[must_use]
     pub fn new(kind: DatabaseErrorKind, message: impl Into<String>) -> Self {
         let (may_have_happened, place, source) = (false, None, None);
-        Self { kind, message: message.into(), may_have_happened, place, source }
+        let message = message.into();
+        Self(Box::new(Inner { kind, message, may_have_happened, place, source }))
     }
 
     /// Adds its cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// Says that nobody knows whether it happened: the answer was lost.
     #[must_use]
     pub fn with_doubt(mut self) -> Self {
-        self.may_have_happened = true;
+        self.0.may_have_happened = true;
         self
     }
 
     /// Says where in the text of a script the statement begins that failed, in bytes.
     #[must_use]
     pub fn with_place(mut self, offset: usize) -> Self {
-        self.place = Some(offset);
+        self.0.place = Some(offset);
         self
     }
 
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> DatabaseErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Whether the statements may have run although there is no answer.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
-        self.may_have_happened
+        self.0.may_have_happened
     }
 
     /// Where in the text of a script the statement begins that failed, in bytes; none where the database
     /// does not say.
     #[must_use]
     pub fn place(&self) -> Option<usize> {
-        self.place
+        self.0.place
     }
 
     /// What the database said.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 
 impl fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl Error for DatabaseError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.source.as_deref()?)
+        Some(self.0.source.as_deref()?)
     }
 }

@@ -113,11 +113,12 @@ pub use inspect::{
 };
 pub use migrations::{
     AppliedFile, AppliedMigration, Back, Checksum, ChecksumError, CodeCheck, ComposeError,
-    Composed, DOWN, FolderError, Look, MigrateError, MigrationFile, MigrationFolder,
+    Composed, DOWN, FolderError, Frozen, Look, MigrateError, MigrationFile, MigrationFolder,
     MigrationPattern, Migrations, Migrator, PatternError, Pending, PlannedMigration, Problem,
     ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal, RunningCode, Schema, SchemaDrift,
-    SchemaDriftKind, SchemaObject, Standing, Status, UpPlan, UpReport, check_code, checksum_prefix,
-    compose, lint, lint_on, may_break_code, only_reads, protect, protect_all, replay,
+    SchemaDriftKind, SchemaObject, Standing, Status, Untouched, UpPlan, UpReport, check_code,
+    checksum_prefix, compose, lint, lint_on, may_break_code, only_reads, protect, protect_all,
+    replay,
 };
 pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
 pub use seed::Seed;

@@ -5,6 +5,7 @@ mod compare;
 mod copy;
 mod dump;
 mod error;
+mod fingerprint;
 mod held;
 mod keep;
 mod layout;
@@ -30,6 +31,7 @@ pub use copy::{
 };
 pub use dump::{BackupOptions, BackupReport, backup};
 pub use error::BackupError;
+pub(crate) use fingerprint::{Columns, Fingerprint, fingerprints};
 pub use held::{HalfRestored, Held, folder_name, held};
 pub use keep::{Keeper, KeptDump};
 pub(crate) use layout::MARKER;

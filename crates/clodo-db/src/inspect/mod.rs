@@ -17,6 +17,6 @@ pub use diagnose::{DiagnoseOptions, DiagnoseReport, Diagnosis, SourceStatement, 
 pub use health::{HealthOptions, check_health};
 pub use lines::{Line, compare_lines};
 pub use literals::sql_literals;
-pub(crate) use scans::is_statement_about_rows;
+pub(crate) use scans::{is_statement_about_rows, scanned};
 
 pub use report::{CheckName, HealthCheck, HealthReport, Verdict, Violation};

@@ -65,6 +65,16 @@ pub(super) fn plan(replay: &Replay, sql: &str) -> Result<Vec<PlanStep>, Error> {
     Ok(found)
 }
 
+/// The tables that a statement reads in full, as it calls them, in lower case.
+pub(crate) fn scanned(replay: &Replay, sql: &str) -> Result<Vec<String>, Error> {
+    let steps = plan(replay, sql)?;
+    Ok(steps
+        .iter()
+        .filter(|step| step.scans())
+        .map(|step| step.of().to_ascii_lowercase())
+        .collect())
+}
+
 pub(super) struct Scans<'a> {
     replay: &'a Replay,
     tables: &'a [Table],

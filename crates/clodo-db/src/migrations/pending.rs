@@ -3,14 +3,19 @@ use super::{
     folder::Migrations,
     lint::lint_on,
     protect::{Refusal, Trial, Tried},
+    reads::Reads,
     rebuild::Rebuild,
     records::{Records, Seen},
     running::{CodeCheck, RunningCode, check_code, may_break_code},
     schema::Schema,
     status::Status,
+    untouched::Untouched,
     up::{Applied, MigrateError, Migrator, drops},
 };
-use crate::{database::Capabilities, error::DatabaseError};
+use crate::{
+    database::{Capabilities, Database},
+    error::DatabaseError,
+};
 use clodo_types::Finding;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -38,6 +43,8 @@ pub struct UpPlan {
     files: Vec<PlannedMigration>,
     records: String,
     seen: Seen,
+    untouched: Untouched,
+    reads: Reads,
 }
 
 impl UpPlan {
@@ -45,6 +52,25 @@ impl UpPlan {
     #[must_use]
     pub fn files(&self) -> &[PlannedMigration] {
         &self.files
+    }
+
+    /// The values that its files have no business with.
+    #[must_use]
+    pub fn untouched(&self) -> &Untouched {
+        &self.untouched
+    }
+
+    /// A note for each statement that reads more than `big` rows of tables that are there: what that is
+    /// billed as. One question, if any, which costs a row of each table.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn costs(
+        &self,
+        database: &dyn Database,
+        big: u64,
+    ) -> Result<Vec<Finding>, DatabaseError> {
+        self.reads.costs(database, big).await
     }
 
     /// Keeps each text once, among those of other plans: in a fleet they are mostly the same.
@@ -238,7 +264,7 @@ impl Migrator<'_> {
     ) -> Result<UpPlan, Refusal> {
         let (first, mut seen, mut planned) = (seen.clone(), seen, Vec::with_capacity(files.len()));
         schema.records.clone_from(&self.records);
-        let mut trial = Trial::on(schema);
+        let mut trial = Trial::watching(schema);
         for file in files {
             let Tried { sql, rebuilds, .. } = trial.protect(file)?;
             let sql = if drops(file) { sql } else { file.sql.clone() };
@@ -251,7 +277,9 @@ impl Migrator<'_> {
             });
             seen.behind(file);
         }
-        Ok(UpPlan { files: planned, records: self.records.clone(), seen: first })
+        let (untouched, reads) = trial.watched();
+        let records = self.records.clone();
+        Ok(UpPlan { files: planned, records, seen: first, untouched, reads })
     }
 }
 

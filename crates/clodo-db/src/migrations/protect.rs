@@ -1,10 +1,12 @@
 use super::{
     file::MigrationFile,
     meaning::{NoSql, Step, steps},
+    reads::Reads,
     rebuild::Rebuild,
     replay::{Replay, said},
     schema::Schema,
     script::Script,
+    untouched::{Tracing, Untouched},
     work::Work,
 };
 use clodo_sqlite::rusqlite;
@@ -74,6 +76,22 @@ pub fn protect_all<'f>(
 pub(super) struct Trial {
     schema: Schema,
     replay: Option<Replay>,
+    /// Somebody asks what becomes of the values that are there, and what is read of them.
+    watches: bool,
+    watch: Option<Watch>,
+}
+
+/// What is seen of the rows that are there while files are tried.
+#[derive(Debug)]
+struct Watch {
+    tracing: Tracing,
+    reads: Reads,
+}
+
+impl Watch {
+    fn on(replay: &Replay) -> Result<Self, rusqlite::Error> {
+        Ok(Self { tracing: Tracing::on(replay)?, reads: Reads::on(replay)? })
+    }
 }
 
 /// A file that fits.
@@ -87,7 +105,17 @@ pub(super) struct Tried {
 
 impl Trial {
     pub(super) fn on(schema: Schema) -> Self {
-        Self { schema, replay: None }
+        Self { schema, replay: None, watches: false, watch: None }
+    }
+
+    /// The same for who asks what becomes of the values that are there.
+    pub(super) fn watching(schema: Schema) -> Self {
+        Self { watches: true, ..Self::on(schema) }
+    }
+
+    /// What became of them; nothing where nobody asked, or before the first file.
+    pub(super) fn watched(self) -> (Untouched, Reads) {
+        self.watch.map(|Watch { tracing, reads }| (tracing.end(), reads)).unwrap_or_default()
     }
 
     /// The schema that the files so far make.
@@ -142,15 +170,32 @@ impl Trial {
                 refusal(file, 0, "schema-unreadable", message, UNREADABLE)
             })?,
         };
+        let unreadable = |error: rusqlite::Error| {
+            refusal(file, 0, "schema-unreadable", said(&error).0, UNREADABLE)
+        };
+        if self.watches && self.watch.is_none() {
+            self.watch = Some(Watch::on(&replay).map_err(unreadable)?);
+        }
         let mut script = Script::on(&replay);
         let mut work = Work::of(&steps);
         for (at, step) in steps.iter().enumerate() {
+            let failed = |error: rusqlite::Error| Failed::Sql(error).at(file, step);
+            if let Some(watch) = &mut self.watch {
+                watch.reads.before(&replay, file, step);
+                watch.tracing.before(&replay, step).map_err(failed)?;
+            }
             work.step(&mut script, at).map_err(|failed| replay.explained(failed).at(file, step))?;
+            if let Some(watch) = &mut self.watch {
+                watch.tracing.behind(&replay, step).map_err(failed)?;
+            }
         }
         if let Some(last) = steps.last() {
             work.end(&mut script).map_err(|failed| failed.at(file, last))?;
         }
         let rebuilds = work.rebuilds;
+        if let Some(watch) = &mut self.watch {
+            watch.reads.behind(file, &steps, &rebuilds);
+        }
         self.still_works(&replay, file, &steps)?;
         let sql = match steps.iter().any(|step| step.meaning.is_hazard()) {
             true => script.guarded(&self.schema, !rebuilds.is_empty()),

@@ -200,6 +200,24 @@ impl Replay {
         self.db.prepare_cached(sql)?.query_row([kind, name], |row| row.get(0)).optional()
     }
 
+    /// The tables with rows of their own, which no virtual one keeps its data in.
+    pub(super) fn ordinary_tables(&self) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "SELECT l.name FROM pragma_table_list l WHERE l.schema = 'main' AND l.type = ? \
+             AND l.name IN (SELECT name FROM {})",
+            Schema::listed(&self.records)
+        );
+        self.texts(&sql, "table")
+    }
+
+    /// The columns that hold values of their own, each with its type.
+    pub(super) fn declared(&self, table: &str) -> Result<Vec<(String, String)>, Error> {
+        let sql = "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden = 0";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let columns = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        columns.collect()
+    }
+
     /// The columns that hold values of their own: no generated and no hidden ones.
     pub(crate) fn columns(&self, table: &str) -> Result<Vec<String>, Error> {
         self.texts("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", table)
@@ -267,6 +285,17 @@ impl Replay {
         let hidden = |word: &str| all.iter().any(|column| column.eq_ignore_ascii_case(word));
         let word = ["rowid", "_rowid_", "oid"].into_iter().find(|word| !hidden(word));
         Ok(word.filter(|_| !is_alias))
+    }
+
+    /// The word by which the rows' numbers can be read, whether a column shows them or not.
+    pub(super) fn row_number(&self, table: &str) -> Result<Option<&'static str>, Error> {
+        let sql = "SELECT name FROM pragma_table_list(?) WHERE schema = 'main' AND wr = 0";
+        if self.texts(sql, table)?.is_empty() {
+            return Ok(None);
+        }
+        let all = self.texts("SELECT name FROM pragma_table_xinfo(?)", table)?;
+        let hidden = |word: &str| all.iter().any(|column| column.eq_ignore_ascii_case(word));
+        Ok(["rowid", "_rowid_", "oid"].into_iter().find(|word| !hidden(word)))
     }
 
     /// Whether a table never gives the number of a row that is gone to another one.

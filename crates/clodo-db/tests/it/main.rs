@@ -8,6 +8,7 @@ mod building;
 mod composing;
 mod constructs;
 mod diagnosing;
+mod freezing;
 mod hazards;
 mod health;
 mod interrupting;

@@ -1,7 +1,7 @@
 //! Random schemas with rows, and migrations of them: nothing is lost that the file does not name.
 
 use clodo_db::{
-    MigrateError, SqliteDatabase,
+    Database as _, MigrateError, Migrator, SqliteDatabase,
     conformance::{Migrated, answers, migration},
 };
 use clodo_schema_fixture::{Case, Kind, case};
@@ -12,6 +12,10 @@ async fn check(case: &Case) {
     let (schema, file) = (case.schema(), case.migration());
     let questions = case.questions().into_iter().map(|one| (one.before, one.after));
     let questions: Vec<(String, String)> = questions.collect();
+    let twin = SqliteDatabase::in_memory().await.unwrap();
+    twin.script(&schema).await.unwrap();
+    let all = crate::applying::files(&[("1.sql", &file)]);
+    let plan = Migrator::new(&twin).plan(&all).await;
     let Migrated { result, before, after } =
         migration(&database, (&schema, &file), &questions).await;
     let verdict = case.judge(&before, &after);
@@ -23,6 +27,12 @@ async fn check(case: &Case) {
         // What takes rows along is refused, or breaks a reference.
         Err(MigrateError::Refused(_) | MigrateError::Failed { .. }) if case.kind.is_careless() => {}
         Err(_) => panic!("{}", told()),
+    }
+    // What no statement names is found to be so, and all that is found is compared.
+    if let (Ok(plan), Ok(_)) = (plan, &result) {
+        let frozen = plan.untouched().freeze(&twin).await.unwrap();
+        let changed = plan.untouched().changed(&database, &frozen).await.unwrap();
+        assert!(changed.is_empty(), "{changed:?}\n{}", told());
     }
     let sound = answers(&database, ["PRAGMA integrity_check"].into_iter()).await;
     assert_eq!(sound, [Ok(vec!["ok".to_owned()])], "{}", told());

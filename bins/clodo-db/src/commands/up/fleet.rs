@@ -1,13 +1,13 @@
 //! Many databases: wave after wave, and the first of each kind alone.
 
-use super::report::{Event, Fate, RebuildDocument, Row};
+use super::report::{Event, Fate, FrozenDocument, RebuildDocument, Row};
 use crate::{
     failure,
     keeping::{self, Kept},
-    places::{Maker, Place},
+    places::{Maker, Opened, Place},
 };
 use clodo_cli::{CliError, Exit, Session};
-use clodo_db::UpPlan;
+use clodo_db::{BackupError, Frozen, Untouched, UpPlan};
 use futures_util::{StreamExt as _, stream};
 use std::{
     collections::BTreeSet,
@@ -32,11 +32,18 @@ pub(super) struct Fleet<'a> {
     maker: Maker<'a>,
     /// One has failed: the others stop before their next file.
     failed: AtomicBool,
+    /// Values that no file names are compared.
+    freezes: bool,
 }
 
 impl<'a> Fleet<'a> {
     pub(super) fn new(session: &'a Session, maker: Maker<'a>) -> Self {
-        Self { session, maker, failed: AtomicBool::new(false) }
+        Self { session, maker, failed: AtomicBool::new(false), freezes: false }
+    }
+
+    /// Says whether values that no file names are read before and behind.
+    pub(super) fn freezing(self, freezes: bool) -> Self {
+        Self { freezes, ..self }
     }
 
     /// Carries out all jobs, or those up to the first that fails. The first database of each folder
@@ -95,6 +102,11 @@ impl<'a> Fleet<'a> {
             let taken = keeping::take(self.session, place, &opened, before).await?;
             row.saved = Some((&taken).into());
         }
+        let untouched = job.plan.untouched();
+        let frozen = match self.freezes && row.existed {
+            true => Some(self.freeze(place, &opened, untouched).await?),
+            false => None,
+        };
         let migrator = place.migrator(&opened);
         let of_migrate = |error| failure::of_migrate(&place.shown(), error);
         let pending = migrator.carry_out(&place.files, job.plan.clone());
@@ -120,10 +132,45 @@ impl<'a> Fleet<'a> {
             row.applied.push(applied.name);
             row.rebuilds.extend(applied.rebuilds.into_iter().map(RebuildDocument::from));
         }
+        if let Some(frozen) = frozen {
+            line.set("comparing");
+            let changed = untouched.changed(&*opened.database, &frozen).await;
+            let changed = changed.map_err(|error| unread(place, error))?;
+            if !changed.is_empty() {
+                return Err(thawed(place, &changed));
+            }
+            let rows = usize::try_from(frozen.rows()).unwrap_or(usize::MAX);
+            row.frozen = Some(FrozenDocument { tables: untouched.tables(), rows });
+        }
         // What is left of it somebody else has applied.
         row.pending.clear();
         row.fate = if row.applied.is_empty() { Fate::Unchanged } else { Fate::Applied };
         line.finish(&format!("{} applied", row.applied.len()));
         Ok(())
     }
+
+    /// Reads what no file names.
+    async fn freeze(
+        &self,
+        place: &Place,
+        opened: &Opened,
+        untouched: &Untouched,
+    ) -> Result<Frozen, CliError> {
+        let line = self.session.ui.progress(place.shown());
+        line.set("reading what no file names");
+        let frozen = untouched.freeze(&*opened.database).await;
+        frozen.map_err(|error| unread(place, error))
+    }
+}
+
+fn unread(place: &Place, error: BackupError) -> CliError {
+    keeping::of_backup(&place.shown(), error)
+}
+
+fn thawed(place: &Place, changed: &[String]) -> CliError {
+    let message =
+        format!("{}: values changed that no file names, in {}", place.name, changed.join(", "));
+    CliError::new(Exit::Failed, "changed_meanwhile", message).with_hint(
+        "somebody else wrote meanwhile, or a file did more than it says: compare with what was before",
+    )
 }

@@ -56,7 +56,8 @@ pub(crate) async fn run(
     let jobs = jobs.filter(|(at, _)| which.contains(at));
     let job = |(_, (((place, row), kept), plan))| Some(Job { place, row, kept, plan: plan? });
     let jobs = jobs.filter_map(job).collect();
-    let done = Fleet::new(session, maker).run(jobs, args.at_once.concurrency).await;
+    let done =
+        Fleet::new(session, maker).freezing(args.freeze).run(jobs, args.at_once.concurrency).await;
     conclude(session, &places, args, report, done.err())
 }
 

@@ -5,7 +5,7 @@ use crate::{
     report::{ApiCalls, DatabaseName, FORMAT},
     running::CodeDocument,
 };
-use clodo_cli::CliError;
+use clodo_cli::{CliError, counted};
 use clodo_db::{PlannedMigration, Rebuild, UpPlan};
 use clodo_types::Finding;
 use serde::Serialize;
@@ -50,11 +50,21 @@ pub(super) struct Row {
     pub(super) applied: Vec<String>,
     pub(super) pending: Vec<String>,
     pub(super) rebuilds: Vec<RebuildDocument>,
+    /// What was compared with how it was before, and is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) frozen: Option<FrozenDocument>,
     /// The code that was tried on what the files make.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<CodeDocument>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) plan: Vec<PlanDocument>,
+}
+
+/// Values that no file names, and that are as they were.
+#[derive(Serialize)]
+pub(super) struct FrozenDocument {
+    pub(super) tables: usize,
+    pub(super) rows: usize,
 }
 
 /// A table that is made anew.
@@ -116,6 +126,7 @@ impl UpReport {
             applied: Vec::new(),
             pending: planned(checked).map(|file| file.name.clone()).collect(),
             rebuilds: Vec::new(),
+            frozen: None,
             code: checked.code.clone(),
             plan: planned(checked).filter(|_| dry_run).cloned().map(PlanDocument::from).collect(),
         };
@@ -153,6 +164,10 @@ impl UpReport {
             }
             for RebuildDocument { table, keeps } in &row.rebuilds {
                 let _ = writeln!(text, "  made table {table} anew{}", kept(keeps));
+            }
+            if let Some(FrozenDocument { tables, rows }) = &row.frozen {
+                let (tables, rows) = (counted(*tables, "table"), counted(*rows, "row"));
+                let _ = writeln!(text, "  what no file names is as it was: {rows} of {tables}");
             }
         }
         text
