@@ -1,3 +1,12 @@
+/// A condition: whether a name is one of a database's platform. D1 keeps names that begin with `_cf_` to
+/// itself, and has tables of these names; elsewhere they are names like others.
+pub(crate) fn platforms(name: &str) -> String {
+    format!(
+        "({name} LIKE '\\_cf\\_%' ESCAPE '\\' AND EXISTS (SELECT 1 FROM sqlite_master own \
+         WHERE lower(own.name) IN ('_cf_kv', '_cf_metadata', '_cf_alarm')))"
+    )
+}
+
 /// A name as SQL text: in double quotes, those in it doubled.
 #[must_use]
 pub fn quoted(name: &str) -> String {

@@ -1,6 +1,7 @@
 //! Where one statement ends and the next begins, without parsing any.
 
 use memchr::{memchr, memmem};
+use std::borrow::Cow;
 
 /// A statement of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,24 @@ pub(crate) fn words_with_places(sql: &str) -> Vec<(usize, &str)> {
         at = end;
     }
     words
+}
+
+/// The same text with blanks for the byte order marks that SQLite takes for blanks, for a parser that takes
+/// them for letters. All other text stays where it is.
+pub(crate) fn without_marks(sql: &str) -> Cow<'_, str> {
+    if !sql.contains('\u{feff}') {
+        return Cow::Borrowed(sql);
+    }
+    let (bytes, mut at, mut text) = (sql.as_bytes(), 0, String::with_capacity(sql.len()));
+    while let Some(&byte) = bytes.get(at) {
+        let (end, _) = token(bytes, at, byte);
+        match &sql[at..end] {
+            "\u{feff}" => text.push_str("   "),
+            other => text.push_str(other),
+        }
+        at = end;
+    }
+    Cow::Owned(text)
 }
 
 /// The word that a statement begins with, behind blanks, comments and semicolons.
@@ -303,6 +322,14 @@ mod tests {
         let view = |end: &str| ended(&format!("CREATE VIEW v AS SELECT 1 {end}"));
         assert_eq!(view("-- why"), "CREATE VIEW v AS SELECT 1 -- why\n;");
         assert_eq!(view("/* why"), "CREATE VIEW v AS SELECT 1 /* why*/;");
+    }
+
+    #[test]
+    fn a_mark_is_blanks_where_sqlite_takes_it_for_one() {
+        let text = "DROP\u{feff}TABLE \u{feff}t\u{feff}; -- \u{feff}\n SELECT '\u{feff}'";
+        let bare = without_marks(text);
+        // Behind a letter it is a letter.
+        assert_eq!(bare, "DROP\u{feff}TABLE    t\u{feff}; -- \u{feff}\n SELECT '\u{feff}'");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use super::{cell::Cell, error::BackupError, order};
 use crate::{
     database::Database,
     error::DatabaseError,
-    identifier::quoted,
+    identifier::{platforms, quoted},
     statement::{Rows, Statement},
     value::Value,
 };
@@ -55,8 +55,8 @@ pub(super) enum Key {
 /// What a database keeps to itself, by the name of the table: SQLite's, D1's, Clodo's scratch.
 pub(super) fn users(table: &str) -> String {
     format!(
-        "{table} NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND {table} NOT LIKE '\\_cf\\_%' ESCAPE '\\' \
-         AND NOT ({})",
+        "{table} NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND NOT {} AND NOT ({})",
+        platforms(table),
         scratch(table)
     )
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     database::Database,
     identifier::{literal, quoted},
+    split::without_marks,
     value::Value,
 };
 use sqlite3_parser::{
@@ -78,6 +79,7 @@ pub(super) fn is_of(shadow: &Table, table: &Table) -> bool {
 /// The module in lower case, and its options.
 fn definition(sql: &str) -> Option<(String, Vec<(String, String)>)> {
     let bump = Bump::new();
+    let sql = without_marks(sql);
     let mut parser = Parser::new(&bump, sql.as_bytes());
     let Ok(Some(Cmd::Stmt(Stmt::CreateVirtualTable { module_name, args, .. }))) = parser.next()
     else {

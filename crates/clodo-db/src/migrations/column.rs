@@ -74,14 +74,6 @@ pub(super) fn renamed(sql: &str, name: &str) -> Option<String> {
     Some(format!("{}{}{}", &sql[..at], quoted(name), &sql[at + word.len()..]))
 }
 
-/// The same trigger on a table of another name.
-pub(super) fn moved(sql: &str, name: &str) -> Option<String> {
-    let mut rest = tokens(sql).into_iter().skip_while(|(_, word)| !word.eq_ignore_ascii_case("on"));
-    // A trigger and its table are of one schema, so that nothing stands before the name.
-    let (at, word) = rest.nth(1)?;
-    Some(format!("{}{}{}", &sql[..at], quoted(name), &sql[at + word.len()..]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,8 +100,5 @@ mod tests {
         );
         let renamed = renamed("CREATE TABLE \"a(\"\"b\"(id)", "n\"").unwrap();
         assert_eq!(renamed, "CREATE TABLE \"n\"\"\"(id)");
-        let sql = "CREATE TRIGGER \"on\" AFTER UPDATE OF \"on\" ON \"a\"\"b\" BEGIN SELECT 1; END";
-        let moved = moved(sql, "t").unwrap();
-        assert_eq!(moved, sql.replace("\"a\"\"b\"", "\"t\""));
     }
 }

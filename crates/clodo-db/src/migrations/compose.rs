@@ -422,7 +422,7 @@ fn twin<'s>(schema: &'s Schema, one: &SchemaObject) -> Option<&'s SchemaObject> 
 }
 
 /// Whether a statement may be about one of these, all in lower case.
-fn mentions(sql: &str, names: &BTreeSet<String>) -> bool {
+pub(super) fn mentions(sql: &str, names: &BTreeSet<String>) -> bool {
     let sql = sql.to_ascii_lowercase();
     // A name with quotes in it is more than one word.
     words(&sql).into_iter().any(|word| names.contains(&folded(word)))

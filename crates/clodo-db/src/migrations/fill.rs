@@ -1,6 +1,7 @@
 //! What an `INSERT … SELECT` puts where: which values of an old table a new one gets.
 
 use super::meaning::plain;
+use crate::split::without_marks;
 use sqlite3_parser::{
     Bump, FallibleIterator as _,
     ast::{Cmd, Expr, InsertBody, Name, OneSelect, ResultColumn, Stmt},
@@ -31,6 +32,7 @@ impl Fill {
     /// None for any other statement.
     pub(super) fn of(sql: &str) -> Option<Self> {
         let bump = Bump::new();
+        let sql = without_marks(sql);
         let mut parser = Parser::new(&bump, sql.as_bytes());
         let Ok(Some(Cmd::Stmt(Stmt::Insert { columns, body, .. }))) = parser.next() else {
             return None;

@@ -1,7 +1,7 @@
 //! What a statement does, read from SQLite's own grammar, so that neither comments nor quoting nor
 //! line breaks hide it.
 
-use crate::split::{Piece, split};
+use crate::split::{Piece, split, without_marks};
 use sqlite3_parser::{
     Bump, FallibleIterator as _,
     ast::{
@@ -94,6 +94,25 @@ impl Meaning {
         )
     }
 
+    /// The tables that it names as those that it is about.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &String> {
+        let (first, second) = match self {
+            Self::Rename { from, to } => (Some(from), Some(to)),
+            Self::CreateTable { name: table, .. }
+            | Self::CreateIndex { table, .. }
+            | Self::CreateTrigger { table, .. }
+            | Self::Alter { table }
+            | Self::DropTable { name: table }
+            | Self::DropColumn { table, .. }
+            | Self::AddColumn { table, .. }
+            | Self::Insert { into: table, .. }
+            | Self::Delete { table, .. }
+            | Self::Update { table, .. } => (Some(table), None),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+
     /// Whether what it does to rows depends on the schema.
     pub(crate) fn is_hazard(&self) -> bool {
         !matches!(
@@ -142,7 +161,11 @@ pub(crate) fn steps(text: &str) -> Result<Vec<Step<'_>>, NoSql> {
     let mut before = 0;
     split(text)
         .map(|piece| {
-            let allows = allows(&text[before..piece.offset]);
+            let gap = &text[before..piece.offset];
+            // What stands on the line where another statement ends is about that one.
+            let own =
+                if before == 0 { gap } else { gap.split_once('\n').map_or("", |(_, own)| own) };
+            let allows = allows(own);
             before = piece.offset + piece.text.len();
             Ok(Step { meaning: meaning(&piece)?, piece, allows })
         })
@@ -162,7 +185,8 @@ fn allows(comments: &str) -> Vec<(String, String)> {
 
 fn meaning(piece: &Piece<'_>) -> Result<Meaning, NoSql> {
     let bump = Bump::new();
-    let mut parser = Parser::new(&bump, piece.text.as_bytes());
+    let text = without_marks(piece.text);
+    let mut parser = Parser::new(&bump, text.as_bytes());
     match parser.next() {
         Ok(Some(Cmd::Stmt(statement))) => Ok(of_statement(&statement)),
         Ok(_) => Ok(Meaning::Other),
@@ -187,7 +211,8 @@ pub fn only_reads(sql: &str) -> bool {
     !sql.contains('\0')
         && split(sql).all(|piece| {
             let bump = Bump::new();
-            match Parser::new(&bump, piece.text.as_bytes()).next() {
+            let text = without_marks(piece.text);
+            match Parser::new(&bump, text.as_bytes()).next() {
                 Ok(Some(
                     Cmd::Stmt(Stmt::Select(..)) | Cmd::Explain(_) | Cmd::ExplainQueryPlan(_),
                 )) => true,
@@ -219,6 +244,7 @@ pub(crate) fn inserted(sql: &str) -> Option<(String, Vec<String>)> {
         return None;
     }
     let bump = Bump::new();
+    let sql = without_marks(sql);
     let mut parser = Parser::new(&bump, sql.as_bytes());
     let Ok(Some(Cmd::Stmt(Stmt::Insert { tbl_name, columns, body, .. }))) = parser.next() else {
         return None;
@@ -330,6 +356,7 @@ impl Trigger {
             return None;
         }
         let bump = Bump::new();
+        let sql = without_marks(sql);
         let mut parser = Parser::new(&bump, sql.as_bytes());
         let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, commands, .. }))) = parser.next() else {
             return None;
@@ -507,6 +534,9 @@ mod tests {
         let steps = steps(text).unwrap();
         assert!(steps[0].allows("drop-table") && !steps[0].allows("x"));
         assert!(!steps[1].allows("drop-table") && !steps[1].allows("x"), "no reason is given");
+        let behind = "DROP TABLE t; -- clodo:allow drop-table it is old\nDROP TABLE u;";
+        let behind = super::steps(behind).unwrap();
+        assert!(!behind[0].allows("drop-table") && !behind[1].allows("drop-table"));
     }
 
     #[test]

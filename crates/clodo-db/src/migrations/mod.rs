@@ -23,6 +23,7 @@ mod script;
 mod status;
 mod untouched;
 mod up;
+mod witness;
 mod work;
 
 pub use compose::{ComposeError, Composed, compose};

@@ -146,12 +146,18 @@ impl Trial {
         if broken.is_empty() {
             return Ok(());
         }
-        let before = Replay::of(&self.schema).map_err(failed)?.broken().map_err(failed)?;
+        let earlier = Replay::of(&self.schema).map_err(failed)?;
+        let before = earlier.broken().map_err(failed)?;
         let is_new = |(what, _): &&(String, String)| before.iter().all(|(known, _)| known != what);
         match broken.iter().find(is_new) {
             Some((what, why)) => {
-                let why = format!("{what} no longer works behind it: {why}");
-                Err(refusal(file, last.piece.offset, RULE, why, hint(RULE)))
+                let (kind, name) = what.split_once(' ').unwrap_or_default();
+                let (says, hint) = match earlier.has(kind, name).map_err(failed)? {
+                    true => ("no longer works", hint(RULE)),
+                    false => ("does not work", "make what it names first, or in the same file"),
+                };
+                let why = format!("{what} {says} behind it: {why}");
+                Err(refusal(file, last.piece.offset, RULE, why, hint))
             }
             None => Ok(()),
         }
@@ -188,9 +194,6 @@ impl Trial {
             if let Some(watch) = &mut self.watch {
                 watch.tracing.behind(&replay, step).map_err(failed)?;
             }
-        }
-        if let Some(last) = steps.last() {
-            work.end(&mut script).map_err(|failed| failed.at(file, last))?;
         }
         let rebuilds = work.rebuilds;
         if let Some(watch) = &mut self.watch {

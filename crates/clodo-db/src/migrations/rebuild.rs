@@ -6,15 +6,18 @@
 //! are put aside before, and back after; all in the same transaction.
 
 use super::{
-    column::moved,
+    compose::mentions,
     protect::Failed,
     replay::{Replay, listed},
+    schema::{Schema, SchemaObject},
     script::Script,
 };
 use crate::{
     identifier::{literal, quoted},
     split::ended,
 };
+use clodo_sqlite::rusqlite::Error;
+use std::collections::BTreeSet;
 
 /// A table that a migration makes anew, and what is done for the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub(super) struct Open {
     again: Vec<String>,
 }
 
+/// What a proof says of a new table that lacks rows, or has others.
+pub(super) const OTHER_ROWS: &str = "has other rows than the old one";
 /// What the most columns of a table on D1 are.
 const MOST_COLUMNS: usize = 100;
 
@@ -67,7 +72,7 @@ impl Open {
         let replay = script.replay;
         if !may_filter {
             script.prove(
-                &format!("the new table {table} has other rows than the old one"),
+                &format!("the new table {table} {OTHER_ROWS}"),
                 &same_rows(replay, table, by)?,
             );
         }
@@ -185,6 +190,22 @@ fn same_rows(replay: &Replay, table: &str, by: &str) -> Result<String, Failed> {
     Ok(same)
 }
 
+/// What makes a view or a trigger that names the new table, behind that one's rename: SQLite writes it.
+fn moved(
+    schema: &Schema,
+    object: &SchemaObject,
+    (table, by): (&str, &str),
+) -> Result<String, Error> {
+    let is_code = |one: &SchemaObject| one.kind == "view" || one.kind == "trigger";
+    let mut alone = schema.clone();
+    alone.objects.retain(|one| !is_code(one) || one == object);
+    let scratch = Replay::of(&alone)?;
+    scratch.run("PRAGMA foreign_keys = OFF")?;
+    scratch.run(&format!("DROP TABLE {}", quoted(table)))?;
+    scratch.run(&format!("ALTER TABLE {} RENAME TO {}", quoted(by), quoted(table)))?;
+    Ok(scratch.sql_of(&object.kind, &object.name)?.unwrap_or_else(|| object.sql.clone()))
+}
+
 /// Drops views and triggers, since SQLite refuses to rename a table while one of them names a table
 /// that is not there, and no trigger may hear of rows that only move; gives what makes them again.
 /// The triggers of the table itself go with it, as the file wants; those that the new one has already are
@@ -202,11 +223,12 @@ fn set_aside_code(
         script.run(format!("DROP VIEW {};", quoted(&view.name)))?;
     }
     let triggers = of_kind("trigger").filter(|one| !one.table.eq_ignore_ascii_case(table));
-    let triggers = triggers.map(|one| match one.table.eq_ignore_ascii_case(by) {
-        true => moved(&one.sql, table).unwrap_or_else(|| one.sql.clone()),
+    let names = BTreeSet::from([by.to_owned()]);
+    let again = of_kind("view").chain(triggers).map(|one| match mentions(&one.sql, &names) {
+        true => moved(&schema, one, (table, by)).unwrap_or_else(|_| one.sql.clone()),
         false => one.sql.clone(),
     });
-    Ok(of_kind("view").map(|one| one.sql.clone()).chain(triggers).collect())
+    Ok(again.collect())
 }
 
 impl Kept {

@@ -5,6 +5,7 @@ use super::{
     protect::Failed,
     records::{SUMS, tables},
     schema::{Schema, SchemaObject},
+    witness::Witness,
 };
 use crate::{
     identifier::quoted,
@@ -26,6 +27,7 @@ pub(crate) struct Replay {
     stand_ins: BTreeSet<String>,
     /// Virtual tables whose module is not known here.
     left_out: Vec<SchemaObject>,
+    witness: Witness,
 }
 
 /// A reference to a table; names of columns are in lower case.
@@ -42,10 +44,11 @@ pub(super) struct Child {
 impl Replay {
     /// A schema of nothing.
     pub(crate) fn empty() -> Result<Self, Error> {
-        let db = Connection::open_in_memory()?;
+        let mut db = Connection::open_in_memory()?;
         db.pragma_update(None, "foreign_keys", true)?;
         let (stand_ins, left_out) = (BTreeSet::new(), Vec::new());
-        Ok(Self { db, records: String::new(), stand_ins, left_out })
+        let witness = Witness::on(&mut db)?;
+        Ok(Self { db, records: String::new(), stand_ins, left_out, witness })
     }
 
     /// The same as a database's, with the tables of records beside it. What its program brings along is
@@ -54,9 +57,8 @@ impl Replay {
         let mut replay = Self::beside(&schema.records)?;
         for object in in_order(schema) {
             match replay.make(object) {
-                Err(error) if said(&error).0.starts_with("no such module") => {
-                    replay.left_out.push(object.clone());
-                }
+                // Its module, or something that only its program brings, is not known here.
+                Err(_) if is_virtual(object) => replay.left_out.push(object.clone()),
                 made => made?,
             }
         }
@@ -115,22 +117,22 @@ impl Replay {
         Ok(true)
     }
 
-    /// What is left out here is there in the database.
+    /// Refuses a statement about a table that is left out here, and is there in the database.
+    pub(super) fn knows(&self, meaning: &Meaning) -> Result<(), Failed> {
+        let is_it =
+            |one: &&SchemaObject| meaning.tables().any(|name| one.name.eq_ignore_ascii_case(name));
+        self.left_out.iter().find(is_it).map_or(Ok(()), |one| Err(unknown(one)))
+    }
+
+    /// The same for one that SQLite refuses here.
     pub(super) fn explained(&self, failed: Failed) -> Failed {
         let Failed::Sql(error) = &failed else { return failed };
-        let is_it = |one: &&SchemaObject| {
-            let (message, _) = said(error);
-            message.strip_prefix("no such table: ").is_some_and(|name| {
-                name.trim_start_matches("main.").eq_ignore_ascii_case(&one.name)
-            })
-        };
-        match self.left_out.iter().find(is_it) {
-            Some(one) => {
-                let why = format!("is about table {}, whose module is not known here", one.name);
-                Failed::Refused { rule: "unknown-module", why }
-            }
-            None => failed,
-        }
+        let (message, _) = said(error);
+        let missing = message.rsplit_once("no such table: ").map(|(_, name)| name);
+        let missing = missing.map(|name| name.strip_prefix("main.").unwrap_or(name));
+        let is_it =
+            |one: &&SchemaObject| missing.is_some_and(|name| name.eq_ignore_ascii_case(&one.name));
+        self.left_out.iter().find(is_it).map_or(failed, unknown)
     }
 
     /// The database itself, for what is asked only once.
@@ -140,12 +142,19 @@ impl Replay {
 
     /// Does what a statement does to the schema.
     pub(crate) fn run(&self, sql: &str) -> Result<(), Error> {
+        self.witness.clear();
         self.db.execute_batch(sql)
     }
 
     /// Sees whether a statement fits the schema; how many parameters it has.
     pub(crate) fn fits(&self, sql: &str) -> Result<usize, Error> {
+        self.witness.clear();
         Ok(self.db.prepare(sql)?.parameter_count())
+    }
+
+    /// Refuses the statement that came last if SQLite reads it otherwise.
+    pub(super) fn agrees(&self, meaning: &Meaning) -> Result<(), Failed> {
+        self.witness.agrees(meaning)
     }
 
     /// The same where `"text"` in double quotes has to be a name.
@@ -228,10 +237,29 @@ impl Replay {
         self.texts("SELECT lower(name) FROM pragma_table_xinfo(?) WHERE hidden <> 1", table)
     }
 
-    /// A full-text index that finds rows of a table by their numbers, where no column shows those.
+    /// A full-text index or a trigger that knows rows of a table by their numbers, where no column shows
+    /// those; a full-text index itself, whose rows others know by theirs.
     pub(crate) fn searched_by_number(&self, table: &str) -> Result<Option<String>, Error> {
+        if self.virtuals()?.1.contains(&table.to_ascii_lowercase()) {
+            let sql = self.sql_of("table", table)?.unwrap_or_default();
+            let is_search = words(&sql).iter().any(|word| folded(word).starts_with("fts"));
+            return Ok(is_search.then(|| "whoever searches".to_owned()));
+        }
         if self.rowid(table)?.is_none() {
             return Ok(None);
+        }
+        let sql = "SELECT name || char(10) || sql FROM sqlite_master WHERE type = 'trigger' \
+                   AND tbl_name = ? COLLATE NOCASE ORDER BY name";
+        for text in self.texts(sql, table)? {
+            let (name, sql) = text.split_once('\n').unwrap_or_default();
+            let is_number = |three: &[&str]| {
+                ["new", "old"].contains(&folded(three[0]).as_str())
+                    && three[1] == "."
+                    && NUMBERS.contains(&folded(three[2]).as_str())
+            };
+            if words(sql).windows(3).any(is_number) {
+                return Ok(Some(format!("trigger {name}")));
+            }
         }
         let sql =
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = ? ORDER BY name";
@@ -283,7 +311,7 @@ impl Replay {
         let is_alias = key.len() == 1 && self.texts(indexed, table)?.is_empty();
         let all = self.texts("SELECT name FROM pragma_table_xinfo(?)", table)?;
         let hidden = |word: &str| all.iter().any(|column| column.eq_ignore_ascii_case(word));
-        let word = ["rowid", "_rowid_", "oid"].into_iter().find(|word| !hidden(word));
+        let word = NUMBERS.into_iter().find(|word| !hidden(word));
         Ok(word.filter(|_| !is_alias))
     }
 
@@ -295,7 +323,7 @@ impl Replay {
         }
         let all = self.texts("SELECT name FROM pragma_table_xinfo(?)", table)?;
         let hidden = |word: &str| all.iter().any(|column| column.eq_ignore_ascii_case(word));
-        Ok(["rowid", "_rowid_", "oid"].into_iter().find(|word| !hidden(word)))
+        Ok(NUMBERS.into_iter().find(|word| !hidden(word)))
     }
 
     /// Whether a table never gives the number of a row that is gone to another one.
@@ -377,7 +405,7 @@ impl Replay {
     ) -> Result<bool, Error> {
         let key: Vec<String> =
             self.key(table)?.iter().map(|column| column.to_ascii_lowercase()).collect();
-        let is_number = |column: &str| ["rowid", "_rowid_", "oid"].contains(&column);
+        let is_number = |column: &str| NUMBERS.contains(&column);
         let is_it = |column: &String| match to {
             Some(to) => to == column || key.iter().any(|one| one == to) && is_number(column),
             // Without a column it is the key that is referred to.
@@ -421,8 +449,12 @@ impl Replay {
                         format!("INSERT INTO {table} DEFAULT VALUES")
                     }
                     Some(Trigger { event: Event::Update, of, .. }) => {
-                        let first = self.visible_columns(&object.table)?.into_iter().next();
-                        let column = of.into_iter().next().or(first).unwrap_or_default();
+                        let mut own = self.columns(&object.table)?;
+                        if own.is_empty() {
+                            // A view has none of its own, and gives them all.
+                            own = self.visible_columns(&object.table)?;
+                        }
+                        let column = of.into_iter().chain(own).next().unwrap_or_default();
                         format!("UPDATE {table} SET {0} = {0}", quoted(&column))
                     }
                     None => continue,
@@ -440,24 +472,14 @@ impl Replay {
 
     /// The table of Clodo's own that a statement is about, if it is about one.
     pub(crate) fn reserved(&self, meaning: &Meaning) -> Option<String> {
-        let (named, made) = match meaning {
-            Meaning::CreateTable { name, .. } => (Some(name), Some(name)),
-            Meaning::Rename { from, to } => (Some(from), Some(to)),
-            Meaning::CreateIndex { table, .. }
-            | Meaning::CreateTrigger { table, .. }
-            | Meaning::Alter { table }
-            | Meaning::DropTable { name: table }
-            | Meaning::DropColumn { table, .. }
-            | Meaning::AddColumn { table, .. }
-            | Meaning::Insert { into: table, .. }
-            | Meaning::Delete { table, .. }
-            | Meaning::Update { table, .. } => (Some(table), None),
-            _ => (None, None),
+        let made = match meaning {
+            Meaning::CreateTable { name, .. } | Meaning::Rename { to: name, .. } => Some(name),
+            _ => None,
         };
         let is_own =
             |name: &&String| self.records.eq_ignore_ascii_case(name) || name.as_str() == SUMS;
         let is_scratch = |name: &&String| name.starts_with("_clodo_");
-        let own = named.into_iter().chain(made).find(is_own);
+        let own = meaning.tables().find(is_own);
         own.or(made.filter(is_scratch)).cloned()
     }
 
@@ -478,14 +500,23 @@ impl Replay {
     }
 }
 
+/// The words for the number of a row.
+pub(super) const NUMBERS: [&str; 3] = ["rowid", "_rowid_", "oid"];
+
 /// What a schema holds, in an order in which it can be made: virtual tables bring their own tables
 /// along, which a `VACUUM` puts before them.
 fn in_order(schema: &Schema) -> impl Iterator<Item = &SchemaObject> {
-    let is_virtual = |one: &&SchemaObject| {
-        words(&one.sql).get(1).is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
-    };
-    let (first, rest): (Vec<_>, Vec<_>) = schema.objects.iter().partition(is_virtual);
+    let (first, rest): (Vec<_>, Vec<_>) = schema.objects.iter().partition(|one| is_virtual(one));
     first.into_iter().chain(rest)
+}
+
+fn is_virtual(object: &SchemaObject) -> bool {
+    words(&object.sql).get(1).is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
+}
+
+fn unknown(table: &SchemaObject) -> Failed {
+    let why = format!("is about table {}, whose module is not known here", table.name);
+    Failed::Refused { rule: "unknown-module", why }
 }
 
 /// What SQLite says, without the statement, and where in it.

@@ -4,7 +4,10 @@ use super::{
     replay::Replay,
 };
 use crate::{
-    database::Database, error::DatabaseError, identifier::literal, statement::Statement,
+    database::Database,
+    error::DatabaseError,
+    identifier::{literal, platforms},
+    statement::Statement,
     value::Value,
 };
 
@@ -44,8 +47,12 @@ pub struct Schema {
 }
 
 /// What is no part of a schema: SQLite's own, D1's own, and Clodo's side table.
-const FOREIGN: &str = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-    AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND tbl_name <> 'clodo_migrations'";
+fn foreign() -> String {
+    let platforms = platforms("name");
+    format!(
+        "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND NOT {platforms} AND tbl_name <> 'clodo_migrations'"
+    )
+}
 
 impl Schema {
     /// Reads it, in one query. `records` is the table of applied migrations, which is left out too.
@@ -62,7 +69,8 @@ impl Schema {
     /// Where all that is part of one is listed: what comes behind `FROM`.
     pub(super) fn listed(records: &str) -> String {
         let records = literal(records);
-        format!("sqlite_master WHERE sql IS NOT NULL AND {FOREIGN} AND tbl_name <> {records}")
+        let foreign = foreign();
+        format!("sqlite_master WHERE sql IS NOT NULL AND {foreign} AND tbl_name <> {records}")
     }
 
     /// The schema that a file of `CREATE` statements describes.

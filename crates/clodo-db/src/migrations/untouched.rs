@@ -128,6 +128,11 @@ impl Tracing {
             }
             Meaning::DropTable { name } => {
                 self.tables.remove(name);
+                // Rows that refer to others of it go by that, of which triggers hear.
+                if replay.children(name)?.iter().any(|one| one.table.eq_ignore_ascii_case(name)) {
+                    self.heard(replay, name, Event::Delete)?;
+                    self.heard(replay, name, Event::Update)?;
+                }
                 self.dropped.insert(name.clone(), step.allows("rebuild-filters"));
             }
             Meaning::DropColumn { table, column } => {

@@ -5,7 +5,7 @@ use super::{
     meaning::steps,
     pending::PlannedMigration,
     protect::{Refusal, protect},
-    rebuild::Rebuild,
+    rebuild::{OTHER_ROWS, Rebuild},
     records::{RECORDS, Records, Seen},
     schema::Schema,
     script::OTHER_SCHEMA,
@@ -120,6 +120,14 @@ impl MigrateError {
                 Some("run `status`: it says whether the file was applied".to_owned())
             }
             Self::Failed { source, .. } => match source.kind() {
+                DatabaseErrorKind::Constraint if is_about_another_schema(source) => {
+                    Some("nothing of the file was applied: run the same command again".to_owned())
+                }
+                DatabaseErrorKind::Constraint if source.message().contains(OTHER_ROWS) => Some(
+                    "nothing of the file was applied: carry all rows over, or write \
+                     `-- clodo:allow rebuild-filters REASON` on the line before its DROP TABLE"
+                        .to_owned(),
+                ),
                 DatabaseErrorKind::Constraint => Some(
                     "nothing of the file was applied: rows that are there do not fit it, so change those \
                      first, or the file"

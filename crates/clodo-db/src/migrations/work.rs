@@ -6,12 +6,11 @@ use super::{
     meaning::{Meaning, Step},
     protect::Failed,
     rebuild::{Open, Rebuild},
+    replay::NUMBERS,
     script::Script,
 };
+use crate::split::{folded, words};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Lets `ALTER TABLE … RENAME` leave views and triggers as they are.
-const LEGACY: &str = "legacy_alter_table";
 
 /// How far a file is.
 pub(super) struct Work<'a> {
@@ -49,13 +48,13 @@ impl<'a> Work<'a> {
             return Err(Failed::Refused { rule: "reserved", why });
         }
         never(&step.meaning)?;
+        script.replay.knows(&step.meaning)?;
         match &step.meaning {
             Meaning::DropTable { name } => return self.drop(script, at, name, whole),
-            // Without effect in a transaction, or in the way of what is done instead.
-            Meaning::Pragma { name, .. } if name.ends_with("foreign_keys") && self.rebuilding() => {
-            }
-            // What renames do to views and triggers hangs on it.
-            Meaning::Pragma { name, .. } if name == LEGACY => script.run(whole)?,
+            // Without effect in a transaction, or in the way of what is done instead. Switched off, the
+            // references that are open so far would never be looked at.
+            Meaning::Pragma { name, .. }
+                if name.ends_with("foreign_keys") && (self.rebuilding() || switches_off(text)) => {}
             Meaning::Pragma { .. } => script.push(whole),
             Meaning::Insert { .. }
             | Meaning::Delete { .. }
@@ -66,6 +65,7 @@ impl<'a> Work<'a> {
                     let why = "a migration has no values for parameters".to_owned();
                     return Err(Failed::Refused { rule: "parameters", why });
                 }
+                script.replay.agrees(&step.meaning)?;
                 if matches!(step.meaning, Meaning::Insert { from: Some(_), .. })
                     && !step.allows("quoted-text")
                 {
@@ -87,24 +87,21 @@ impl<'a> Work<'a> {
                     _ => false,
                 };
                 script.run(whole)?;
+                script.replay.agrees(meaning)?;
                 self.changed(meaning, is_new);
             }
         }
         self.close(script, at)
     }
 
-    /// Sets back what would last for whoever uses the connection next.
-    pub(super) fn end(&self, script: &mut Script<'_>) -> Result<(), Failed> {
-        let is_legacy = |step: &Step<'_>| matches!(&step.meaning, Meaning::Pragma { name, sets: true } if name == LEGACY);
-        match self.steps.iter().any(is_legacy) {
-            true => script.run(format!("PRAGMA {LEGACY} = OFF;")),
-            false => Ok(()),
-        }
-    }
-
     /// Whether the file makes a table anew.
     fn rebuilding(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.meaning, Meaning::DropTable { .. }))
+        self.steps.iter().enumerate().any(|(at, step)| match &step.meaning {
+            Meaning::DropTable { name } => self.steps[at..]
+                .iter()
+                .any(|later| matches!(&later.meaning, Meaning::Rename { to, .. } if to == name)),
+            _ => false,
+        })
     }
 
     /// Refuses what takes away rows, or what they refer to, that the statement does not name.
@@ -175,8 +172,7 @@ impl<'a> Work<'a> {
         let step = &self.steps[at];
         let (there, own) = (script.replay.has("table", name)?, self.is_own(script, name)?);
         let by = self.taken_by(at, name);
-        let is_replaced = by.as_ref().is_some_and(|by| self.renames(at, by, name));
-        if there && !own && !is_replaced && self.renamed_away(at, name) {
+        if there && !own && by.is_none() && self.renamed_away(at, name) {
             let why =
                 format!("drops table {name}, which it renamed: what refers to it goes with it");
             return Err(Failed::Refused { rule: "rebuild-by-renaming", why });
@@ -188,6 +184,7 @@ impl<'a> Work<'a> {
             let filters = step.allows("rebuild-filters");
             let open = Open::begin(script, number, (name, &by), filters)?;
             script.run(whole)?;
+            script.replay.agrees(&step.meaning)?;
             self.dropped.insert(name.to_owned());
             self.open = Some((open, self.end_of_rebuild(rename, name)));
             return Ok(());
@@ -203,18 +200,17 @@ impl<'a> Work<'a> {
             }
         }
         script.run(whole)?;
-        if self.made.remove(name).is_none() {
+        script.replay.agrees(&step.meaning)?;
+        if self.made.remove(name).is_none() && there {
             self.dropped.insert(name.to_owned());
         }
         Ok(())
     }
 
-    /// The table of this file that was filled from a table and from no other, and gets its name; if none
-    /// does, any that was filled from it.
+    /// The table of this file that was filled from a table and from no other, and gets its name.
     fn taken_by(&self, at: usize, name: &str) -> Option<String> {
-        let filled = || self.made.iter().filter(|(_, from)| from.as_deref() == Some(name));
-        let by = filled().find(|(by, _)| self.renames(at, by, name)).or_else(|| filled().next());
-        by.map(|(by, _)| by.clone())
+        let mut filled = self.made.iter().filter(|(_, from)| from.as_deref() == Some(name));
+        filled.find(|(by, _)| self.renames(at, by, name)).map(|(by, _)| by.clone())
     }
 
     /// Whether a table gets a name from here on.
@@ -268,9 +264,8 @@ impl<'a> Work<'a> {
                 let why = format!("fills column {target} of table {table} from column {source}");
                 refuse("rebuild-mixes-columns", why)?;
             }
-            let numbered = ["rowid", "_rowid_", "oid"];
             if let Some(index) = &searched
-                && !pairs.iter().any(|(source, _)| numbered.iter().any(|name| source.has(name)))
+                && !pairs.iter().any(|(source, _)| NUMBERS.iter().any(|name| source.has(name)))
             {
                 let why = format!(
                     "gives the rows of table {table} other numbers, by which {index} finds them"
@@ -321,6 +316,12 @@ impl<'a> Work<'a> {
     }
 }
 
+fn switches_off(pragma: &str) -> bool {
+    let value = words(pragma).into_iter().rfind(|word| !matches!(*word, ";" | ")"));
+    let value = value.map(|word| folded(word).trim_matches('\'').to_owned());
+    value.is_some_and(|value| ["off", "no", "false", "0"].contains(&value.as_str()))
+}
+
 /// Refuses what no migration may do.
 fn never(meaning: &Meaning) -> Result<(), Failed> {
     let (rule, why) = match meaning {
@@ -333,6 +334,8 @@ fn never(meaning: &Meaning) -> Result<(), Failed> {
                 "writable_schema" => "rewrites the schema behind SQLite's back",
                 // Every proof is a constraint.
                 "ignore_check_constraints" => "lets rows in that break the rules of their tables",
+                // Views and triggers would name what is no longer there, or another table than they did.
+                "legacy_alter_table" => "leaves views and triggers behind when a table is renamed",
                 // Then replacing a row would set off what deleting it does.
                 "recursive_triggers" => "changes what every later statement does",
                 _ => return Ok(()),

@@ -395,7 +395,9 @@ async fn a_schema_with_its_programs_own_collations_functions_and_modules_is_migr
          INSERT INTO free VALUES (7);
          PRAGMA writable_schema = ON;
          INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql)
-             VALUES ('table', 'near', 'near', 0, 'CREATE VIRTUAL TABLE near USING vec0(e)');",
+             VALUES ('table', 'near', 'near', 0, 'CREATE VIRTUAL TABLE near USING vec0(e)'),
+                 ('table', 'cut', 'cut', 0, 'CREATE VIRTUAL TABLE cut USING fts5(e, tokenize = jieba)'),
+                 ('trigger', 'fed', 'p', 0, 'CREATE TRIGGER fed AFTER INSERT ON p BEGIN INSERT INTO near VALUES (1); END');",
     )
     .unwrap();
     drop(own);
@@ -410,6 +412,8 @@ async fn a_schema_with_its_programs_own_collations_functions_and_modules_is_migr
         ("-- clodo:allow drop-table gone\nDROP TABLE near", "unknown-module"),
         ("CREATE TABLE x (a COLLATE germann); DROP TABLE x", "migration-fails"),
         ("DROP TABLE p", "drop-referenced"),
+        ("DROP TABLE IF EXISTS near", "unknown-module"),
+        ("ALTER TABLE p RENAME TO other", "unknown-module"),
     ] {
         let three =
             [("0.sql", "ALTER TABLE free ADD COLUMN b"), ("1.sql", rebuilt), ("2.sql", sql)];
@@ -419,15 +423,131 @@ async fn a_schema_with_its_programs_own_collations_functions_and_modules_is_migr
     }
 }
 
-/// With `PRAGMA legacy_alter_table` a rename leaves the views that name the table behind.
+/// Applies a file to a database of this schema; the rule that it is refused for, if it is.
+async fn refused(schema: &str, sql: &str) -> Option<String> {
+    match up(&with(schema).await, sql).await {
+        Ok(_) => None,
+        Err(MigrateError::Refused(refusal)) => Some(refusal.0.rule),
+        Err(error) => panic!("{sql}: {error:?}"),
+    }
+}
+
+const FAMILY: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY, a); \
+    CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE); \
+    INSERT INTO p VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1), (2, 2);";
+
+/// SQLite takes a byte order mark for a blank wherever a word could begin.
 #[tokio::test]
-async fn a_rename_that_leaves_a_view_behind_is_refused_and_the_pragma_ends_with_the_file() {
-    let schema = "CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t; INSERT INTO t VALUES (1);";
-    let database = with(schema).await;
-    let legacy = "PRAGMA legacy_alter_table = ON; ALTER TABLE t RENAME TO u;";
-    let error = up(&database, legacy).await.unwrap_err();
-    let MigrateError::Refused(refusal) = &error else { panic!("{error:?}") };
-    assert_eq!(refusal.0.rule, "breaks-schema", "{}", refusal.0.message);
-    up(&database, &format!("{legacy} DROP VIEW v;")).await.unwrap();
-    assert_eq!(rows(&database, "PRAGMA legacy_alter_table").await, [[0.into()]]);
+async fn a_byte_order_mark_hides_no_name() {
+    for (sql, rule) in [
+        ("DELETE FROM \u{feff}p WHERE id = 1", "delete-cascades"),
+        ("DROP TABLE IF EXISTS \u{feff}c", "drop-table"),
+        ("DROP TABLE \u{feff}p", "drop-referenced"),
+        ("INSERT OR REPLACE INTO \u{feff}p VALUES (1, 5)", "replace-cascades"),
+        ("DROP TABLE \u{feff}d1_migrations", "reserved"),
+        ("PRAGMA \u{feff}writable_schema = ON", "forbidden"),
+        ("CREATE TABLE \u{feff}temp.c (x)", "forbidden"),
+        ("PRAGMA legacy_alter_table = ON", "forbidden"),
+    ] {
+        assert_eq!(
+            refused(FAMILY, &format!("SELECT 1;\n{sql}")).await.as_deref(),
+            Some(rule),
+            "{sql:?}"
+        );
+    }
+    let database = with(FAMILY).await;
+    let rebuild = "CREATE TABLE n (id INTEGER PRIMARY KEY, a NOT NULL); INSERT INTO n SELECT * FROM \u{feff}p; \
+        DROP TABLE \u{feff}p; ALTER TABLE n RENAME TO \u{feff}p;";
+    up(&database, rebuild).await.unwrap();
+    assert_eq!(rows(&database, "SELECT count(*) FROM c").await, [[2.into()]]);
+}
+
+/// D1 keeps names that begin so to itself; in a file they are names like others.
+#[tokio::test]
+async fn tables_and_triggers_that_are_called_like_d1s_are_seen() {
+    let schema = FAMILY.replace("TABLE c ", "TABLE _cf_c ").replace("INTO c ", "INTO _cf_c ")
+        + "CREATE TABLE stats (n); INSERT INTO stats VALUES (1); \
+           CREATE TRIGGER _cf_t AFTER DELETE ON _cf_c BEGIN DELETE FROM stats; END;";
+    let database = with(&schema).await;
+    let rebuild = "CREATE TABLE n (id INTEGER PRIMARY KEY, a NOT NULL); INSERT INTO n SELECT * FROM p; \
+        DROP TABLE p; ALTER TABLE n RENAME TO p;";
+    let done = up(&database, rebuild).await.unwrap();
+    assert_eq!(done.rebuilds[0].keeps, ["_cf_c"]);
+    let counts = "SELECT (SELECT count(*) FROM _cf_c), (SELECT count(*) FROM stats)";
+    assert_eq!(rows(&database, counts).await, [[2.into(), 1.into()]]);
+}
+
+/// Permissions are for the statement behind them, and not for the one behind that.
+#[tokio::test]
+async fn a_comment_behind_a_statement_allows_nothing_for_the_next_one() {
+    let sql = "DROP TABLE IF EXISTS tmp; -- clodo:allow drop-table left over\nDROP TABLE c;";
+    assert_eq!(refused(FAMILY, sql).await.as_deref(), Some("drop-table"));
+}
+
+/// Rows that others know by their number keep it.
+#[tokio::test]
+async fn whoever_knows_rows_by_their_numbers_is_seen() {
+    let notes = "CREATE TABLE notes (id TEXT PRIMARY KEY, body TEXT); ";
+    let heard = "CREATE TRIGGER heard AFTER INSERT ON notes \
+        BEGIN INSERT INTO f (rowid, body) VALUES (new.\"RowId\", new.body); END;";
+    let rebuild = |rowid: &str| {
+        format!(
+            "CREATE TABLE n (id TEXT PRIMARY KEY, body TEXT NOT NULL); \
+             INSERT INTO n ({rowid} id, body) SELECT {rowid} id, body FROM notes; \
+             DROP TABLE notes; ALTER TABLE n RENAME TO notes;"
+        )
+    };
+    for kind in ["fts5(body)", "fts5(body, content='')"] {
+        let schema = format!("{notes} CREATE VIRTUAL TABLE f USING {kind}; {heard}");
+        let rule = refused(&schema, &rebuild("")).await;
+        assert_eq!(rule.as_deref(), Some("rebuild-renumbers"), "{kind}");
+        assert_eq!(refused(&schema, &rebuild("rowid,")).await, None, "{kind}");
+    }
+    let schema = format!("{notes} CREATE VIRTUAL TABLE f USING fts5(body); {heard}");
+    let again = |rowid: &str| {
+        format!(
+            "CREATE VIRTUAL TABLE f2 USING fts5(body, tokenize = 'porter'); \
+             INSERT INTO f2 ({rowid} body) SELECT {rowid} body FROM f; DROP TABLE f; \
+             ALTER TABLE f2 RENAME TO f;"
+        )
+    };
+    assert_eq!(refused(&schema, &again("")).await.as_deref(), Some("rebuild-renumbers"));
+    assert_eq!(refused(&schema, &again("rowid,")).await, None);
+}
+
+/// What people and tools write besides, which takes no rows along.
+#[tokio::test]
+async fn what_is_harmless_is_applied() {
+    let rebuild =
+        "CREATE TABLE n (id INTEGER PRIMARY KEY, a NOT NULL); INSERT INTO n SELECT * FROM p;";
+    let renamed = "DROP TABLE p; ALTER TABLE n RENAME TO p;";
+    for sql in [
+        format!("DROP TABLE IF EXISTS n; {rebuild} {renamed}"),
+        "DROP TABLE IF EXISTS stage; CREATE TABLE stage (x); INSERT INTO stage VALUES (1); DROP TABLE stage"
+            .to_owned(),
+        // It has its name before the rename, as have its trigger and its view.
+        format!(
+            "{rebuild} CREATE TRIGGER touch AFTER UPDATE ON main.n BEGIN UPDATE n SET a = 1 WHERE id = new.id; \
+             END; CREATE VIEW v AS SELECT a FROM n; {renamed}"
+        ),
+        "CREATE TABLE u (g AS (a + 1), a); CREATE TRIGGER gg AFTER UPDATE ON u BEGIN SELECT 1; END".to_owned(),
+        "CREATE TABLE s (x);\n-- clodo:allow drop-table junk\nDROP TABLE c; \
+         PRAGMA defer_foreign_keys = ON; CREATE TABLE k (p REFERENCES p); INSERT INTO k VALUES (9); \
+         INSERT INTO p VALUES (9, 9);"
+            .to_owned(),
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, a); INSERT INTO people SELECT p, id FROM c;\n\
+         -- clodo:allow drop-table they are people now\nDROP TABLE c;"
+            .to_owned(),
+    ] {
+        assert_eq!(refused(FAMILY, &sql).await, None, "{sql}");
+    }
+}
+
+/// SQLite forgets which references are open when they are no longer deferred.
+#[tokio::test]
+async fn references_are_looked_at_though_a_file_says_that_they_are_not() {
+    let schema = FAMILY.replace("ON DELETE CASCADE", "");
+    let sql = "PRAGMA defer_foreign_keys = ON; DELETE FROM p WHERE id = 1; PRAGMA defer_foreign_keys = 'off';";
+    let error = up(&with(&schema).await, sql).await.unwrap_err();
+    assert!(matches!(error, MigrateError::Failed { .. }), "{error:?}");
 }
