@@ -177,7 +177,7 @@ fn files_that_a_pattern_means_are_those_that_wrangler_applies() {
     sandbox.write("migrations/10_one/snapshot.json", "{}");
     let refused = sandbox.db(&["up", "--platform=local", "--yes"]).exits(3);
     assert!(refused.stderr.contains("9_init/migration.sql"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("migrations_pattern = "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`migrations_pattern` in the"), "{}", refused.stderr);
 
     let wrangler = Wrangler::v4_164();
     let project = sandbox.project();

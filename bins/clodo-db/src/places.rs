@@ -21,7 +21,7 @@ use clodo_sqlite::OpenOptions;
 use clodo_types::{AccountId, AccountName, DatabaseName as DbName};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use tokio::sync::Mutex;
@@ -449,13 +449,7 @@ fn of_file(
     file: &Path,
     migrations: Option<&Path>,
 ) -> Result<Place, CliError> {
-    let folder = folder(session, global, migrations)?;
-    if migrations.is_some() && !folder.path.is_dir() {
-        let message = format!("there is no folder {}", folder.shown.display());
-        return Err(
-            CliError::usage(message).with_hint("`clodo-db new` makes it with its first file")
-        );
-    }
+    let folder = existing(session, global, migrations)?;
     let files = folder.read().map_err(failure::of_folder)?;
     Ok(Place {
         name: DatabaseName::of_file(file.to_owned(), folder.shown.clone()),
@@ -468,6 +462,22 @@ fn of_file(
     })
 }
 
+/// A folder of migrations that no config names; one that was given has to be there.
+pub(crate) fn existing(
+    session: &Session,
+    global: &GlobalArgs,
+    given: Option<&Path>,
+) -> Result<MigrationFolder, CliError> {
+    let folder = folder(session, global, given)?;
+    if given.is_some() && !folder.path.is_dir() {
+        let message = format!("there is no folder {}", folder.shown.display());
+        return Err(
+            CliError::usage(message).with_hint("`clodo-db new` makes it with its first file")
+        );
+    }
+    Ok(folder)
+}
+
 /// A folder of migrations that no config names: as it was given, else `migrations` in the project. What is
 /// given may end in a pattern: `prisma/migrations/*/migration.sql`.
 pub(crate) fn folder(
@@ -475,25 +485,45 @@ pub(crate) fn folder(
     global: &GlobalArgs,
     given: Option<&Path>,
 ) -> Result<MigrationFolder, CliError> {
-    let project = global.project.as_deref().unwrap_or(Path::new(""));
-    let given = given.map_or_else(|| project.join("migrations"), Path::to_owned);
-    let is_pattern = |part: &Component<'_>| {
-        part.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte))
+    let Some(given) = given else {
+        let project = global.project.as_deref().unwrap_or(Path::new(""));
+        let shown = project.join("migrations");
+        return Ok(MigrationFolder::new(session.directory.join(&shown), shown));
     };
-    let at = given.components().position(|part| is_pattern(&part));
-    let (Some(at), false) = (at, session.directory.join(&given).is_dir()) else {
-        return Ok(MigrationFolder::new(session.directory.join(&given), given));
-    };
-    let shown: PathBuf = given.components().take(at).collect();
-    let glob: PathBuf = given.components().skip(at).collect();
-    let pattern = MigrationPattern::new(glob.to_string_lossy()).map_err(|error| {
-        CliError::usage(error.to_string()).with_hint("give a folder, or `DIR/*/migration.sql`")
-    })?;
-    Ok(MigrationFolder::new(session.directory.join(&shown), shown).with_pattern(pattern))
+    let mut shown = PathBuf::new();
+    let mut parts = given.components();
+    // Behind the last folder that there is a sign is one of a pattern.
+    while let Some(part) = parts.clone().next() {
+        let is_pattern =
+            part.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte));
+        if is_pattern && !session.directory.join(&shown).join(part).is_dir() {
+            let glob = parts.as_path().to_string_lossy();
+            let pattern = MigrationPattern::new(glob).map_err(|error| {
+                let hint = "give a folder, or one with a pattern: 'DIR/*/migration.sql'";
+                CliError::usage(error.to_string()).with_hint(hint)
+            })?;
+            let folder = MigrationFolder::new(session.directory.join(&shown), shown);
+            return Ok(folder.with_pattern(pattern));
+        }
+        shown.push(part);
+        parts.next();
+    }
+    Ok(MigrationFolder::new(session.directory.join(given), given))
 }
 
 /// The databases of the selected targets, as the files describe them.
 pub(crate) fn described(
+    context: &Context<'_>,
+    args: &WhereArgs,
+    platform: Platform,
+) -> Result<Vec<TargetDatabase>, CliError> {
+    let found = planned(context, args, platform)?;
+    found.iter().try_for_each(TargetDatabase::expect_folder).map_err(failure::of_load)?;
+    Ok(found)
+}
+
+/// The same, though the folders of their migrations may still have to be made.
+pub(crate) fn planned(
     context: &Context<'_>,
     args: &WhereArgs,
     platform: Platform,
@@ -543,7 +573,5 @@ fn of_targets(
             source: Source::D1(Box::new(database)),
         }
     };
-    let databases = described(context, args, platform)?;
-    databases.iter().try_for_each(TargetDatabase::expect_folder).map_err(failure::of_load)?;
-    Ok(databases.into_iter().map(place).collect())
+    Ok(described(context, args, platform)?.into_iter().map(place).collect())
 }

@@ -13,6 +13,7 @@ pub(crate) fn of_load(error: LoadError) -> CliError {
         LoadErrorKind::Build => (Exit::Failed, "build"),
         LoadErrorKind::Tool => (Exit::Unreachable, "tool"),
         LoadErrorKind::Files => (Exit::Failed, "files"),
+        LoadErrorKind::Migrations => (Exit::Refused, "migrations"),
         _ => (Exit::Usage, "config"),
     };
     if error.places().is_empty() {

@@ -56,7 +56,32 @@ pub struct Capabilities {
     pub columns: usize,
     /// How large the whole may become, in bytes.
     pub database_bytes: u64,
+    /// The only pragmas that it takes, in lower case; none where it takes all that SQLite has.
+    pub pragmas: Option<&'static [&'static str]>,
 }
+
+/// What workerd lets through (<https://developers.cloudflare.com/d1/sql-api/sql-statements/#pragma-statements>).
+const D1_PRAGMAS: [&str; 19] = [
+    "case_sensitive_like",
+    "data_version",
+    "defer_foreign_keys",
+    "foreign_key_check",
+    "foreign_key_list",
+    "foreign_keys",
+    "ignore_check_constraints",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "legacy_alter_table",
+    "optimize",
+    "page_size",
+    "quick_check",
+    "recursive_triggers",
+    "reverse_unordered_selects",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+];
 
 /// Which whole numbers a database gives back exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +103,7 @@ impl Capabilities {
             columns: 2_000,
             // Of pages of 4096 bytes, which is what a file has unless somebody chose otherwise.
             database_bytes: 4_096 * 4_294_967_294,
+            pragmas: None,
         }
     }
 
@@ -90,6 +116,7 @@ impl Capabilities {
             parameters: 100,
             columns: 100,
             database_bytes: 10_000_000_000,
+            pragmas: Some(&D1_PRAGMAS),
         }
     }
 }

@@ -186,7 +186,7 @@ fn folders(
     args: &LintArgs,
 ) -> Result<Vec<Folder>, CliError> {
     if let Some(given) = &args.migrations {
-        let folder = places::folder(session, global, Some(given))?;
+        let folder = places::existing(session, global, Some(given))?;
         let files = folder.read().map_err(failure::of_folder)?;
         return Ok(vec![Folder { files: Arc::new(files), services: BTreeMap::new() }]);
     }

@@ -4,6 +4,7 @@ use crate::{
     failure, places,
     report::FORMAT,
 };
+use clodo::TargetDatabase;
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
 use clodo_config::Platform;
 use clodo_db::MigrationFolder;
@@ -89,17 +90,14 @@ fn of_service(context: &Context<'_>, args: &NewArgs) -> Result<MigrationFolder, 
         binding: args.binding.clone(),
         ..WhereArgs::default()
     };
-    only_folder(context, &wanted)
+    only_folder(places::planned(context, &wanted, Platform::Local)?)
 }
 
 /// The one folder of the chosen databases.
-pub(crate) fn only_folder(
-    context: &Context<'_>,
-    wanted: &WhereArgs,
-) -> Result<MigrationFolder, CliError> {
+pub(crate) fn only_folder(databases: Vec<TargetDatabase>) -> Result<MigrationFolder, CliError> {
     // Customers and platforms share the files.
     let mut found: Vec<MigrationFolder> = Vec::new();
-    for database in places::described(context, wanted, Platform::Local)? {
+    for database in databases {
         if !found.contains(&database.folder) {
             found.push(database.folder);
         }
@@ -110,8 +108,9 @@ pub(crate) fn only_folder(
             let names: Vec<String> =
                 several.iter().map(|folder| folder.shown.display().to_string()).collect();
             let message = format!("there are several folders: {}", names.join(", "));
-            Err(CliError::usage(message)
-                .with_hint("name the service behind the name, or give --binding"))
+            Err(CliError::usage(message).with_hint(
+                "name the service behind the name, and give --binding where it has several",
+            ))
         }
     }
 }

@@ -126,7 +126,7 @@ async fn check(
 ) -> Result<Vec<Seed>, CliError> {
     let read;
     let files = if given.is_empty() {
-        read = place.seeds().read().map_err(failure::of_folder)?;
+        read = place.seeds().read_any().map_err(failure::of_folder)?;
         read.files()
     } else {
         given

@@ -11,7 +11,7 @@ use super::{
 use crate::{error::DatabaseError, identifier::quoted, statement::Statement};
 
 /// The folder within that of the migrations whose files take them back: `down/0003_stock.sql` takes
-/// back `0003_stock.sql`. wrangler applies the files of the upper folder only.
+/// back `0003_stock.sql`. wrangler applies the files of the upper folder only, unless a pattern says more.
 pub const DOWN: &str = "down";
 
 /// How far back.

@@ -74,23 +74,26 @@ impl Schema {
     }
 }
 
-/// What stands for a name in some schemas, in lower case: SQLite takes every other word in double quotes
-/// for text (<https://www.sqlite.org/quirks.html#dblquote>).
+/// The names of some schemas, in lower case: SQLite takes a word in double quotes that is none for text
+/// (<https://www.sqlite.org/quirks.html#dblquote>).
 #[derive(Debug)]
-pub(super) struct Names(BTreeSet<String>);
+pub(super) struct Names {
+    /// Of each object, those that are known where it is named: its columns.
+    of: BTreeMap<String, BTreeSet<String>>,
+}
 
 impl Names {
     pub(super) fn of<'s>(schemas: impl IntoIterator<Item = &'s Schema>) -> Self {
-        let mut names = BTreeSet::new();
+        let mut of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for object in schemas.into_iter().flat_map(|schema| &schema.objects) {
-            names.insert(object.name.to_ascii_lowercase());
-            // A view's list of columns has the same form.
-            names.extend(columns(&object.sql).into_iter().map(|column| column.name));
-            let all = words(&object.sql);
-            let given = all.windows(2).filter(|two| two[0].eq_ignore_ascii_case("as"));
-            names.extend(given.map(|two| folded(two[1])));
+            let known = of.entry(object.name.to_ascii_lowercase()).or_default();
+            known.extend(columns(&object.sql).into_iter().map(|column| column.name));
+            if object.kind == "view" {
+                // What it gives may be called like anything in it.
+                known.extend(words(&object.sql).into_iter().map(folded));
+            }
         }
-        Self(names)
+        Self { of }
     }
 
     /// Whether two statements make the same. SQLite puts quotes around the name of a table that it renames.
@@ -100,19 +103,82 @@ impl Names {
 
     /// A statement without what does not count.
     fn canonical(&self, sql: &str) -> Vec<String> {
-        let mut all: Vec<String> = Vec::new();
-        for word in words(sql) {
+        let all = words(sql);
+        let known = self.known(sql, &all);
+        let each = all.iter().enumerate().map(|(at, word)| {
+            let before = at.checked_sub(1).map_or("", |at| all[at]);
+            let behind = all.get(at + 1).copied().unwrap_or_default();
             let name = folded(word);
-            // Behind this one no name can stand, whatever the quotes.
-            let no_name = all.last().is_some_and(|last| last == "default");
             let inner = word.strip_prefix('"').and_then(|word| word.strip_suffix('"'));
-            all.push(match inner.filter(|_| no_name || !self.0.contains(&name)) {
-                Some(inner) => format!("'{inner}'"),
-                None => name,
-            });
-        }
-        all
+            match inner.filter(|_| takes_text(before, behind)) {
+                // Behind this one no name can stand, whatever the quotes.
+                Some(inner) if before.eq_ignore_ascii_case("default") => format!("'{inner}'"),
+                Some(inner) if !known.contains(&name) => format!("'{inner}'"),
+                _ => name,
+            }
+        });
+        each.collect()
     }
+
+    /// The names that a statement can mean: of its own columns, of what it names, and what it gives itself.
+    fn known(&self, sql: &str, all: &[&str]) -> BTreeSet<String> {
+        let mut known: BTreeSet<String> =
+            columns(sql).into_iter().map(|column| column.name).collect();
+        for (at, word) in all.iter().enumerate() {
+            let name = folded(word);
+            // `CREATE VIEW name`: what it gives is not known within it.
+            if at == 2 {
+                known.insert(name);
+            } else if let Some(columns) = self.of.get(&name) {
+                known.extend(columns.iter().cloned());
+                known.insert(name);
+            } else if at > 0 && all[at - 1].eq_ignore_ascii_case("as") {
+                known.insert(name);
+            }
+        }
+        known
+    }
+}
+
+/// Whether a text could stand between these two: a name that is told from it by its place is none.
+fn takes_text(before: &str, behind: &str) -> bool {
+    /// The words of SQL behind which a value can stand.
+    const BEFORE: [&str; 27] = [
+        "all",
+        "and",
+        "between",
+        "by",
+        "case",
+        "default",
+        "distinct",
+        "else",
+        "escape",
+        "glob",
+        "having",
+        "in",
+        "is",
+        "like",
+        "limit",
+        "match",
+        "not",
+        "offset",
+        "on",
+        "or",
+        "regexp",
+        "returning",
+        "select",
+        "then",
+        "values",
+        "when",
+        "where",
+    ];
+    let is_word = before.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let is_name = before.starts_with(['"', '`', '[']) || before == ")";
+    let is_behind = match is_word {
+        true => BEFORE.iter().any(|word| before.eq_ignore_ascii_case(word)),
+        false => !is_name && before != ".",
+    };
+    is_behind && behind != "." && behind != "("
 }
 
 /// SQLite does not tell capitals in names apart.
@@ -167,6 +233,11 @@ mod tests {
         };
         assert_eq!(drifts(&checked("\"Active\""), &checked("'Active'")), []);
         assert_eq!(drifts(&checked("\"Active\""), &checked("\"active\"")).len(), 2);
+        // A column of a table that has nothing to do with it makes no name of a text.
+        let besides = |sql: String| format!("CREATE TABLE z (active INT); {sql}");
+        let other = (besides(checked("\"Active\"")), besides(checked("\"active\"")));
+        assert_eq!(drifts(&other.0, &other.1).len(), 2);
+        assert_ne!(schema(&other.0).fingerprint(), schema(&other.1).fingerprint());
         let other = "CREATE TABLE t (a TEXT DEFAULT 'a b', b); CREATE VIEW v AS SELECT 1;";
         assert_eq!(
             drifts(one, other),
@@ -176,6 +247,23 @@ mod tests {
                 (SchemaDriftKind::Foreign, "v".to_owned()),
             ]
         );
+    }
+
+    /// Names that are told from texts by where they stand.
+    #[test]
+    fn quotes_around_any_name_are_no_drift() {
+        let plain = "CREATE TABLE u (id INT CONSTRAINT one NOT NULL, t TEXT COLLATE nocase, \
+            CONSTRAINT fk FOREIGN KEY (id) REFERENCES gone (id)); \
+            CREATE VIEW v AS WITH c AS (SELECT x.id FROM u x) SELECT c.id total FROM c; \
+            CREATE VIEW w AS SELECT total FROM v; \
+            CREATE TRIGGER g AFTER INSERT ON u WHEN new.id > 1 BEGIN SELECT new.t; END;";
+        let quoted = "CREATE TABLE \"u\" (\"id\" \"INT\" CONSTRAINT \"one\" NOT NULL, \"t\" TEXT COLLATE \"NOCASE\", \
+            CONSTRAINT \"fk\" FOREIGN KEY (\"id\") REFERENCES \"gone\" (\"id\")); \
+            CREATE VIEW \"v\" AS WITH \"c\" AS (SELECT \"x\".\"id\" FROM \"u\" \"x\") SELECT \"c\".\"id\" \"total\" FROM \"c\"; \
+            CREATE VIEW \"w\" AS SELECT \"total\" FROM \"v\"; \
+            CREATE TRIGGER \"g\" AFTER INSERT ON \"u\" WHEN \"new\".\"id\" > 1 BEGIN SELECT \"new\".\"t\"; END;";
+        assert_eq!(drifts(plain, quoted), []);
+        assert_eq!(schema(plain).fingerprint(), schema(quoted).fingerprint());
     }
 
     #[test]

@@ -45,11 +45,13 @@ pub enum FolderError {
         /// The other.
         second: PathBuf,
     },
-    /// The folder itself holds none, and those in it do.
-    #[error("{} holds no .sql files itself, but {}", .folder.display(), .found.display())]
-    Nested {
+    /// None of its files is a migration, and there are files that may be meant.
+    #[error("`{pattern}` means no file of {}, but there is {}", .folder.display(), .found.display())]
+    Overlooked {
         /// The folder.
         folder: PathBuf,
+        /// Which of its files are meant.
+        pattern: MigrationPattern,
         /// A file below it.
         found: PathBuf,
     },
@@ -72,9 +74,9 @@ impl FolderError {
                 "give the one that no database has yet the next free number: two branches may have \
                  made them at the same time"
             }
-            Self::Nested { .. } => {
-                "say which files are migrations: `migrations_pattern = \"migrations/*/migration.sql\"` in \
-                 the wrangler config, or the same behind `--migrations`"
+            Self::Overlooked { .. } => {
+                "say which files are migrations: `migrations_pattern` in the wrangler config, beside \
+                 `migrations_dir`, or `--migrations 'DIR/*/migration.sql'`"
             }
             Self::SameName { .. } => "give one of them the next free number",
         }
@@ -151,19 +153,16 @@ impl MigrationFolder {
     /// When a file cannot be read or is no text; when only folders in it hold some, and nobody said that
     /// these are meant.
     pub fn files(&self) -> Result<Vec<MigrationFile>, FolderError> {
-        let mut names = match self.pattern.names(&self.path) {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => {
-                return Err(FolderError::Unreadable { path: self.shown.clone(), source });
-            }
-        };
-        if let Some(found) = self.pattern.overlooked(&self.path).filter(|_| names.is_empty()) {
-            let (folder, found) = (self.shown.clone(), self.shown.join(found));
-            return Err(FolderError::Nested { folder, found });
+        let files = self.all()?;
+        let found = if files.is_empty() { self.pattern.overlooked(&self.path) } else { None };
+        match found {
+            Some(found) => Err(FolderError::Overlooked {
+                folder: self.shown.clone(),
+                pattern: self.pattern.clone(),
+                found: self.shown.join(found),
+            }),
+            None => Ok(files),
         }
-        names.sort_by(|a, b| in_order(a, b));
-        names.into_iter().map(|name| read_file(&self.path, &self.shown, name)).collect()
     }
 
     /// Its migrations.
@@ -174,13 +173,34 @@ impl MigrationFolder {
         Migrations::new(self.files()?)
     }
 
+    /// What it holds, where that need be nothing: other files than migrations.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is no text, or two have one number.
+    pub fn read_any(&self) -> Result<Migrations, FolderError> {
+        Migrations::new(self.all()?)
+    }
+
+    fn all(&self) -> Result<Vec<MigrationFile>, FolderError> {
+        if let Err(error) = fs::metadata(&self.path)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Ok(Vec::new());
+        }
+        let names = self.pattern.names(&self.path);
+        let mut names =
+            names.map_err(|source| FolderError::Unreadable { path: self.shown.clone(), source })?;
+        names.sort_by(|a, b| in_order(a, b));
+        names.into_iter().map(|name| read_file(&self.path, &self.shown, name)).collect()
+    }
+
     /// The files that take migrations back, out of the folder [`DOWN`] in it.
     ///
     /// # Errors
     /// As for [`MigrationFolder::read`].
     pub fn read_down(&self) -> Result<Migrations, FolderError> {
         let down = Self::new(self.path.join(DOWN), self.shown.join(DOWN));
-        down.with_pattern(self.pattern.clone()).read()
+        down.with_pattern(self.pattern.clone()).read_any()
     }
 }
 
@@ -233,11 +253,15 @@ mod tests {
         fs::create_dir(folder.path().join("0001_init")).unwrap();
         fs::write(folder.path().join("0001_init/migration.sql"), "SELECT 1").unwrap();
         let message =
-            "migrations holds no .sql files itself, but migrations/0001_init/migration.sql";
+            "`*.sql` means no file of migrations, but there is migrations/0001_init/migration.sql";
         assert_eq!(read().unwrap_err().to_string(), message);
-        let pattern = MigrationPattern::new("*.sql").unwrap();
-        let asked = MigrationFolder::new(folder.path(), "migrations").with_pattern(pattern);
-        assert_eq!(asked.read().unwrap().files(), [], "somebody said that no others are meant");
+        let of = |glob: &str| {
+            let pattern = MigrationPattern::new(glob).unwrap();
+            MigrationFolder::new(folder.path(), "migrations").with_pattern(pattern)
+        };
+        assert_eq!(of("*/migration.sql").read().unwrap().files().len(), 1);
+        assert!(matches!(of("*/migraton.sql").read().unwrap_err(), FolderError::Overlooked { .. }));
+        assert_eq!(of("*/migraton.sql").read_any().unwrap().files(), []);
         fs::remove_dir_all(folder.path()).unwrap();
         assert_eq!(read().unwrap().files(), []);
     }

@@ -3,10 +3,11 @@ use super::{
     folder::Migrations,
     meaning::{Meaning, Step, steps},
     protect::{Trial, Tried},
+    records::RECORDS,
     replay::{Replay, said},
     schema::{Schema, SchemaObject},
 };
-use crate::database::Capabilities;
+use crate::{database::Capabilities, identifier::quoted};
 use clodo_types::{Finding, Location, Severity};
 use std::collections::HashSet;
 
@@ -18,7 +19,9 @@ use std::collections::HashSet;
 #[must_use]
 pub fn lint(files: &Migrations, from: usize) -> Vec<Finding> {
     let (old, new) = files.files().split_at(from.min(files.files().len()));
-    lint_on(replay(old).0, &new.iter().collect::<Vec<_>>(), &Capabilities::d1())
+    let mut schema = replay(old).0;
+    RECORDS.clone_into(&mut schema.records);
+    lint_on(schema, &new.iter().collect::<Vec<_>>(), &Capabilities::d1())
 }
 
 /// Checks files that are to be applied to a database with this schema, and these limits.
@@ -30,10 +33,14 @@ pub fn lint_on(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut trial = Trial::on(schema);
+    let mut unindexed = Vec::new();
     for file in files {
         findings.extend(notes(file, capabilities));
         match trial.protect(file) {
-            Ok(tried) => findings.extend(after(file, &tried, &trial)),
+            Ok(tried) => {
+                findings.extend(after(file, &tried, &trial));
+                unindexed.extend(without_index(file, &tried, &trial));
+            }
             Err(refusal) => {
                 // What the files behind it would find is not known.
                 findings.push(*refusal.0);
@@ -41,7 +48,51 @@ pub fn lint_on(
             }
         }
     }
+    // A later file may have made the index.
+    let is_still = |reference: &Unindexed| {
+        trial.replay().is_none_or(|replay| {
+            let now = replay.unindexed(&reference.table).unwrap_or_default();
+            now.contains(&reference.column)
+        })
+    };
+    findings.extend(unindexed.into_iter().filter(is_still).map(|one| one.finding));
     findings
+}
+
+/// A reference by which rows are found by reading all of them.
+struct Unindexed {
+    table: String,
+    column: String,
+    finding: Finding,
+}
+
+fn without_index(file: &MigrationFile, tried: &Tried, trial: &Trial) -> Vec<Unindexed> {
+    let mut found = Vec::new();
+    let Some(replay) = trial.replay() else { return found };
+    let known: HashSet<(&str, &str)> =
+        tried.before.objects.iter().map(|one| (one.name.as_str(), one.sql.as_str())).collect();
+    let is_new = |one: &&SchemaObject| {
+        one.kind == "table" && !known.contains(&(one.name.as_str(), one.sql.as_str()))
+    };
+    let steps = steps(&file.sql).unwrap_or_default();
+    for table in trial.schema().objects.iter().filter(is_new) {
+        let makes = |step: &&Step<'_>| {
+            step.meaning.tables().any(|name| table.name.eq_ignore_ascii_case(name))
+        };
+        let at = steps.iter().find(makes).map_or(0, |step| step.piece.offset);
+        for column in replay.unindexed(&table.name).unwrap_or_default() {
+            let name = &table.name;
+            let why = format!(
+                "no index begins with {name}.{column}: each deleted row that it refers to reads all of {name}"
+            );
+            let index = quoted(&format!("{name}_{column}"));
+            let hint =
+                format!("add `CREATE INDEX {index} ON {} ({});`", quoted(name), quoted(&column));
+            let finding = note(file, at, "foreign-key-without-index", why, &hint);
+            found.push(Unindexed { table: name.clone(), column, finding });
+        }
+    }
+    found
 }
 
 /// The schema that applied files made, and the statements that could not be carried out again: what
@@ -81,7 +132,7 @@ fn notes(file: &MigrationFile, capabilities: &Capabilities) -> Vec<Finding> {
         findings.push(note(file, 0, "empty-migration", "does nothing".to_owned(), EMPTY));
     }
     for step in &steps {
-        findings.extend(of_step(file, step, &made, capabilities.statement_bytes));
+        findings.extend(of_step(file, step, &made, capabilities));
         for (code, _) in step.allows.iter().filter(|(_, reason)| reason.is_empty()) {
             let why = format!("allows {code} without a reason, which allows nothing");
             let hint = "write the reason behind the code";
@@ -104,9 +155,9 @@ fn of_step(
     file: &MigrationFile,
     step: &Step<'_>,
     made: &[&str],
-    longest: usize,
+    capabilities: &Capabilities,
 ) -> Option<Finding> {
-    let at = step.piece.offset;
+    let (at, longest) = (step.piece.offset, capabilities.statement_bytes);
     if step.piece.text.len() > longest {
         let why =
             format!("a statement of {} bytes: the database takes {longest}", step.piece.text.len());
@@ -114,6 +165,16 @@ fn of_step(
         return Some(Finding {
             severity: Severity::Block,
             ..note(file, at, "statement-too-long", why, hint)
+        });
+    }
+    if let (Meaning::Pragma { name, .. }, Some(taken)) = (&step.meaning, capabilities.pragmas)
+        && !taken.contains(&name.as_str())
+    {
+        let why = format!("PRAGMA {name} is none that the database takes");
+        let hint = "leave it out";
+        return Some(Finding {
+            severity: Severity::Block,
+            ..note(file, at, "pragma-not-taken", why, hint)
         });
     }
     let (rule, why, hint) = match &step.meaning {
@@ -132,7 +193,12 @@ fn of_step(
         Meaning::Pragma { name, sets: true } if WITHOUT_EFFECT.contains(&name.as_str()) => (
             "pragma-without-effect",
             format!("PRAGMA {name} does nothing in a transaction, and a migration is one"),
-            "leave it out: the rows of tables that refer to a table that is made anew are kept",
+            match name.as_str() {
+                "foreign_keys" => {
+                    "leave it out: the rows of tables that refer to a table that is made anew are kept"
+                }
+                _ => "leave it out",
+            },
         ),
         Meaning::CreateTrigger { name, .. } if step.piece.text.contains("\r\n") => (
             "crlf-in-trigger",
@@ -168,22 +234,6 @@ fn after(file: &MigrationFile, tried: &Tried, trial: &Trial) -> Vec<Finding> {
             let rule = format!("rebuild-loses-{kind}");
             let hint = "make it again behind the rename, if it is still wanted";
             findings.push(note(file, 0, &rule, why, hint));
-        }
-    }
-    let Some(replay) = trial.replay() else { return findings };
-    let known: HashSet<(&str, &str)> =
-        before.objects.iter().map(|one| (one.name.as_str(), one.sql.as_str())).collect();
-    let is_new = |one: &&SchemaObject| {
-        one.kind == "table" && !known.contains(&(one.name.as_str(), one.sql.as_str()))
-    };
-    for table in now.objects.iter().filter(is_new) {
-        for column in replay.unindexed(&table.name).unwrap_or_default() {
-            let why = format!(
-                "no index begins with {}.{column}: each deleted row that it refers to reads all of {}",
-                table.name, table.name
-            );
-            let hint = "add an index";
-            findings.push(note(file, 0, "foreign-key-without-index", why, hint));
         }
     }
     findings

@@ -7,12 +7,11 @@ use std::{cmp::Ordering, fmt, fs, io, path::Path};
 /// (<https://developers.cloudflare.com/d1/reference/migrations/>).
 ///
 /// As there, `*` does not reach into folders, `**` does, and what begins with a dot is left out unless the
-/// glob says the dot. A folder [`DOWN`] is left out in any case.
+/// glob says the dot. What lies in a folder [`DOWN`] is left out, wherever that is: wrangler would apply it if
+/// the glob means it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MigrationPattern {
     glob: String,
-    /// Nobody asked for it.
-    is_default: bool,
 }
 
 /// A glob that cannot be read, or would be read otherwise by wrangler.
@@ -24,6 +23,12 @@ pub struct PatternError {
 }
 
 const PLAIN: &str = "*.sql";
+/// What wrangler's globs have, and these have not or mean otherwise.
+const OTHERWISE: [(&str, &str); 3] = [
+    ("(", "groups in parentheses are not supported"),
+    ("..", "ranges in braces are not supported"),
+    ("[:", "classes of characters are not supported"),
+];
 
 impl MigrationPattern {
     /// Takes a glob that is relative to the folder.
@@ -39,11 +44,14 @@ impl MigrationPattern {
         if glob.starts_with(['!', '#', '/']) {
             return Err(why("it begins with a sign that means something else"));
         }
-        if glob.contains("(") {
-            return Err(why("groups in parentheses are not supported"));
+        if let Some((_, what)) = OTHERWISE.iter().find(|(sign, _)| glob.contains(sign)) {
+            return Err(why(what));
+        }
+        if glob.split('/').any(|part| part.contains("**") && part != "**") {
+            return Err(why("`**` stands for whole folders"));
         }
         matcher(&glob).map_err(|error| why(&error.kind().to_string()))?;
-        Ok(Self { glob, is_default: false })
+        Ok(Self { glob })
     }
 
     /// The glob.
@@ -88,7 +96,7 @@ impl MigrationPattern {
                 continue;
             }
             let is_folder = entry.file_type()?.is_dir();
-            let is_down = below.is_empty() && name == DOWN;
+            let is_down = name == DOWN;
             let whole = format!("{below}{name}");
             if is_folder && goes_on && !is_down {
                 self.walk(folder, &format!("{whole}/"), names)?;
@@ -99,16 +107,18 @@ impl MigrationPattern {
         Ok(())
     }
 
-    /// A file that somebody may have meant who said nothing: wrangler asks the same.
+    /// A file that somebody may have meant of whose files none is. Where they may lie in folders, that is any
+    /// file of SQL; else only what is one folder deeper, as wrangler asks.
     pub(super) fn overlooked(&self, folder: &Path) -> Option<String> {
-        let nested = Self::new("*/*.sql").ok().filter(|_| self.is_default)?;
-        nested.names(folder).ok()?.into_iter().min_by(|a, b| in_order(a, b))
+        let deeper = if self.glob == PLAIN { "*/*.sql" } else { "**/*.sql" };
+        let deeper = Self { glob: deeper.to_owned() };
+        deeper.names(folder).ok()?.into_iter().min_by(|a, b| in_order(a, b))
     }
 }
 
 impl Default for MigrationPattern {
     fn default() -> Self {
-        Self { is_default: true, ..Self::new(PLAIN).expect("it is one") }
+        Self { glob: PLAIN.to_owned() }
     }
 }
 
@@ -119,7 +129,8 @@ impl fmt::Display for MigrationPattern {
 }
 
 fn matcher(glob: &str) -> Result<GlobMatcher, globset::Error> {
-    Ok(GlobBuilder::new(glob).literal_separator(true).build()?.compile_matcher())
+    let built = GlobBuilder::new(glob).literal_separator(true).empty_alternates(true).build();
+    Ok(built?.compile_matcher())
 }
 
 /// The number that a name begins with.
@@ -182,7 +193,10 @@ mod tests {
             ["0001_a.sql", "2_b/migration.sql", "2_b.sql", "10_c/migration.sql", "deep/er/3_d.sql"];
         assert_eq!(names("**/*.sql", &files), all);
         assert_eq!(names("{0001,2}_*.sql", &files), ["0001_a.sql", "2_b.sql"]);
+        assert_eq!(names("{,2_b/}*.sql", &files), ["0001_a.sql", "2_b/migration.sql", "2_b.sql"]);
         assert_eq!(names(".*.sql", &files), [".hidden.sql"]);
+        let deep = ["core/1_a.sql", "core/down/1_a.sql"];
+        assert_eq!(names("**/*.sql", &deep), ["core/1_a.sql"]);
     }
 
     #[test]
@@ -190,6 +204,9 @@ mod tests {
         for (glob, why) in [
             ("", "it is empty"),
             ("!a.sql", "it begins with a sign that means something else"),
+            ("{1..9}/*.sql", "ranges in braces are not supported"),
+            ("[[:digit:]].sql", "classes of characters are not supported"),
+            ("**.sql", "`**` stands for whole folders"),
             ("[", "unclosed character class; missing ']'"),
             ("@(a|b).sql", "groups in parentheses are not supported"),
         ] {

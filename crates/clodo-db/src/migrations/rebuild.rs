@@ -62,18 +62,19 @@ pub(super) const OTHER_ROWS: &str = "has other rows than the old one";
 const MOST_COLUMNS: usize = 100;
 
 impl Open {
-    /// Everything up to the `DROP TABLE` of `table`, whose rows are in table `by` already.
+    /// Everything up to the `DROP TABLE` of `table`, whose rows are in table `by` already: all of them,
+    /// unless nobody says which columns were carried, and in which columns of the new one they are.
     pub(super) fn begin(
         script: &mut Script<'_>,
         number: usize,
         (table, by): (&str, &str),
-        may_filter: bool,
+        carried: Option<&[(String, String)]>,
     ) -> Result<Self, Failed> {
         let replay = script.replay;
-        if !may_filter {
+        if let Some(carried) = carried {
             script.prove(
                 &format!("the new table {table} {OTHER_ROWS}"),
-                &same_rows(replay, table, by)?,
+                &same_rows(replay, (table, by), carried)?,
             );
         }
         let children = replay.descendants(table)?;
@@ -174,20 +175,65 @@ impl Open {
     }
 }
 
-/// As many rows, and one of the same key for each, where the key is among the columns of both.
-fn same_rows(replay: &Replay, table: &str, by: &str) -> Result<String, Failed> {
-    let (key, new) = (replay.key(table)?, replay.columns(by)?);
-    let has = |column: &String| new.iter().any(|one| one.eq_ignore_ascii_case(column));
-    let (table, by) = (quoted(table), quoted(by));
-    let mut same = format!("(SELECT count(*) FROM {by}) = (SELECT count(*) FROM {table})");
-    if !key.is_empty() && key.iter().all(has) {
-        let same_key = |column: &String| format!("n.{0} IS o.{0}", quoted(column));
-        let same_key = key.iter().map(same_key).collect::<Vec<_>>().join(" AND ");
-        same += &format!(
-            " AND NOT EXISTS (SELECT 1 FROM {table} o WHERE NOT EXISTS (SELECT 1 FROM {by} n WHERE {same_key}))"
-        );
+/// As many rows, and for each one that is known by the same: by its key, or where that is not carried, by
+/// all that is.
+fn same_rows(
+    replay: &Replay,
+    (table, by): (&str, &str),
+    carried: &[(String, String)],
+) -> Result<String, Failed> {
+    let (old, new) = (quoted(table), quoted(by));
+    let count = format!("(SELECT count(*) FROM {new}) = (SELECT count(*) FROM {old})");
+    let (before, behind) = (replay.declared(table)?, replay.declared(by)?);
+    let declared = |all: &[(String, String)], column: &str| {
+        let known = all.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
+        known.map(|(_, declared)| declared.to_ascii_lowercase())
+    };
+    let is_alike = |(source, target): &(String, String)| {
+        declared(&before, source) == declared(&behind, target)
+    };
+    let key = replay.key(table)?;
+    let key: Option<Vec<(String, String)>> = key
+        .iter()
+        .map(|column| carried.iter().find(|(from, _)| from.eq_ignore_ascii_case(column)).cloned())
+        .collect();
+    let Some(key) = key.filter(|key| !key.is_empty()) else {
+        let alike: Vec<(String, String)> =
+            carried.iter().filter(|pair| is_alike(pair)).cloned().collect();
+        return Ok(match alike.is_empty() {
+            true => count,
+            false => format!("{count} AND {}", each_as_often((&old, &new), &alike)),
+        });
+    };
+    let own = replay.key(by)?;
+    let is_own = |(_, target): &(String, String)| {
+        own.iter().any(|column| column.eq_ignore_ascii_case(target))
+    };
+    // By the index of the new key each row is found at once.
+    if key.iter().all(is_alike) && key.iter().all(is_own) && key.len() == own.len() {
+        let same = key.iter().map(|(from, to)| format!("n.{} IS o.{}", quoted(to), quoted(from)));
+        let same = same.collect::<Vec<_>>().join(" AND ");
+        return Ok(format!(
+            "{count} AND NOT EXISTS (SELECT 1 FROM {old} o WHERE NOT EXISTS (SELECT 1 FROM {new} n WHERE {same}))"
+        ));
     }
-    Ok(same)
+    Ok(format!("{count} AND {}", each_as_often((&old, &new), &key)))
+}
+
+/// What these columns hold is there as often as it was. Values are compared as texts: another type of the
+/// column may have made others of them.
+fn each_as_often((old, new): (&str, &str), columns: &[(String, String)]) -> String {
+    // With their number they are a row of an answer, of which D1 takes so many columns.
+    let columns = &columns[..columns.len().min(MOST_COLUMNS - 1)];
+    let places: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
+    let places = places.join(", ");
+    let counted = |table: &str, column: fn(&(String, String)) -> &String| {
+        let each = columns.iter().map(|pair| format!("CAST({} AS BLOB)", quoted(column(pair))));
+        let each: Vec<String> = each.collect();
+        format!("SELECT {}, count(*) FROM {table} GROUP BY {places}", each.join(", "))
+    };
+    let (before, behind) = (counted(old, |(from, _)| from), counted(new, |(_, to)| to));
+    format!("NOT EXISTS ({before} EXCEPT {behind})")
 }
 
 /// What makes a view or a trigger that names the new table, behind that one's rename: SQLite writes it.

@@ -182,7 +182,9 @@ impl<'a> Work<'a> {
             self.carries_all(script, at, (name, &by))?;
             let number = self.rebuilds.len();
             let filters = step.allows("rebuild-filters");
-            let open = Open::begin(script, number, (name, &by), filters)?;
+            let plain = self.carried(script, at, (name, &by))?;
+            let same = (!filters).then_some(plain);
+            let open = Open::begin(script, number, (name, &by), same.as_deref())?;
             script.run(whole)?;
             script.replay.agrees(&step.meaning)?;
             self.dropped.insert(name.to_owned());
@@ -220,6 +222,54 @@ impl<'a> Work<'a> {
         })
     }
 
+    /// What fills a new table from an old one up to here.
+    fn fills(
+        &self,
+        at: usize,
+        (table, by): (&'a str, &'a str),
+    ) -> impl Iterator<Item = (&'a Step<'a>, Fill)> {
+        self.steps[..at].iter().filter_map(move |step| match &step.meaning {
+            Meaning::Insert { into, from: Some(from), .. } if into == by && from == table => {
+                Some((step, Fill::of(step.piece.text)?))
+            }
+            _ => None,
+        })
+    }
+
+    /// The columns of the old table whose values are in the new one as they are, each with the column that
+    /// has them there.
+    fn carried(
+        &self,
+        script: &Script<'_>,
+        at: usize,
+        (table, by): (&str, &str),
+    ) -> Result<Vec<(String, String)>, Failed> {
+        let old = script.replay.visible_columns(table)?;
+        let new = script.replay.columns(by)?;
+        let new: Vec<String> = new.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let mut carried: Option<Vec<(String, String)>> = None;
+        for (_, fill) in self.fills(at, (table, by)) {
+            let plain = fill.pairs(&old, &new).filter_map(|(source, target)| match source {
+                FillColumn::Plain(source) => Some((source, target.clone())),
+                _ => None,
+            });
+            let plain: Vec<(String, String)> = plain.collect();
+            carried = Some(match carried {
+                Some(known) => known.into_iter().filter(|pair| plain.contains(pair)).collect(),
+                None => plain,
+            });
+        }
+        let is_changed = |column: &String| {
+            self.steps[..at].iter().any(|step| match &step.meaning {
+                Meaning::Update { table, columns, .. } => table == by && columns.contains(column),
+                _ => false,
+            })
+        };
+        let mut carried = carried.unwrap_or_default();
+        carried.retain(|(_, target)| !is_changed(target));
+        Ok(carried)
+    }
+
     /// Refuses a new table that gets none of the values of an old one's column, or another one's; and one
     /// whose rows get other numbers, where these are known elsewhere.
     fn carries_all(
@@ -229,12 +279,7 @@ impl<'a> Work<'a> {
         (table, by): (&str, &str),
     ) -> Result<(), Failed> {
         let drop = &self.steps[at];
-        let fills = self.steps[..at].iter().filter_map(|step| match &step.meaning {
-            Meaning::Insert { into, from: Some(from), .. } if into == by && from == table => {
-                Some((step, Fill::of(step.piece.text)?))
-            }
-            _ => None,
-        });
+        let fills = self.fills(at, (table, by));
         let (own, old) = (script.replay.columns(table)?, script.replay.visible_columns(table)?);
         let new = script.replay.columns(by)?;
         let new: Vec<String> = new.iter().map(|name| name.to_ascii_lowercase()).collect();

@@ -543,6 +543,60 @@ async fn what_is_harmless_is_applied() {
     }
 }
 
+/// Without a key, or under another name of it, rows are compared by what is carried.
+#[tokio::test]
+async fn rows_are_not_exchanged_for_others_whatever_they_are_known_by() {
+    let renamed = "ALTER TABLE n RENAME TO t;";
+    let keyless = "CREATE TABLE t (a, b); INSERT INTO t VALUES ('one', 1), ('two', 2), ('two', 2);";
+    let keyed =
+        "CREATE TABLE t (id TEXT PRIMARY KEY, b INT); INSERT INTO t VALUES ('a', 1), ('b', 2);";
+    for (schema, fill) in [
+        (
+            keyless,
+            "CREATE TABLE n (a, b NOT NULL); INSERT INTO n SELECT a, b FROM t WHERE b < 2; \
+             INSERT INTO n SELECT a, b FROM t WHERE b <= 2 AND rowid < 3;",
+        ),
+        (
+            keyed,
+            "CREATE TABLE n (t_id TEXT, b INT); INSERT INTO n SELECT id, b FROM t WHERE b < 2; \
+             INSERT INTO n SELECT id, b FROM t WHERE b <= 1;",
+        ),
+    ] {
+        let sql = format!("{fill} DROP TABLE t; {renamed}");
+        let error = up(&with(schema).await, &sql).await.unwrap_err();
+        assert!(error.hint().unwrap().contains("clodo:allow rebuild-filters"), "{error:?}");
+    }
+    // Keys of another name, of another type, among other columns, and none at all.
+    for (schema, fill) in [
+        (
+            keyless,
+            "CREATE TABLE n (b INT, a TEXT NOT NULL); INSERT INTO n (a, b) SELECT a, b FROM t;",
+        ),
+        (
+            keyed,
+            "CREATE TABLE n (t_id TEXT PRIMARY KEY, b INT); INSERT INTO n SELECT id, b FROM t;",
+        ),
+        (
+            keyed,
+            "CREATE TABLE n (nr INTEGER PRIMARY KEY, id TEXT, b INT); INSERT INTO n (id, b) SELECT id, b FROM t;",
+        ),
+        (
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (-1, 1), (20, x'00'), (3, 1.5);",
+            "CREATE TABLE n (id TEXT PRIMARY KEY, b); INSERT INTO n SELECT id, b FROM t;",
+        ),
+        (
+            keyed,
+            "CREATE TABLE n (id TEXT PRIMARY KEY, b INT); INSERT INTO n SELECT id, b FROM t; \
+             UPDATE n SET id = id || '!';",
+        ),
+    ] {
+        let database = with(schema).await;
+        let before = rows(&database, "SELECT count(*) FROM t").await;
+        up(&database, &format!("{fill} DROP TABLE t; {renamed}")).await.unwrap();
+        assert_eq!(rows(&database, "SELECT count(*) FROM t").await, before, "{fill}");
+    }
+}
+
 /// SQLite forgets which references are open when they are no longer deferred.
 #[tokio::test]
 async fn references_are_looked_at_though_a_file_says_that_they_are_not() {

@@ -37,6 +37,11 @@ fn database(reader: &mut Reader<'_>, item: &Node) -> Option<D1Database> {
         let message = "`jurisdiction` of a D1 database has no effect in Clodo yet";
         reader.note(Severity::Note, value.at, message, "remove it, or use wrangler for this");
     }
+    if let (Some(value), None) = (item.get("migrations_pattern"), item.get("migrations_dir")) {
+        let message = "wrangler refuses `migrations_pattern` without `migrations_dir`";
+        let hint = "add `migrations_dir`, the folder that the pattern begins with";
+        reader.note(Severity::Note, value.at, message, hint);
+    }
     let name = "use letters, digits, `-` and `_`, at most 64";
     let database_name = reader.name(item.get("database_name"), name);
     let database_id = reader.name(item.get("database_id"), DATABASE_ID);

@@ -9,6 +9,7 @@ use crate::{
     report::ApiCalls,
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_config::Platform;
 use clodo_db::{MigrationFile, MigrationFolder, RECORDS, Schema, SqliteDatabase, replay};
 use clodo_sqlite::OpenOptions;
 use std::{
@@ -79,9 +80,9 @@ impl Side {
                 let folder = match (&args.sqlite, &args.migrations) {
                     (None, None) => {
                         let context = Context::open(session, global)?;
-                        new::only_folder(&context, args)?
+                        new::only_folder(places::described(&context, args, Platform::Local)?)?
                     }
-                    (_, given) => places::folder(session, global, given.as_deref())?,
+                    (_, given) => places::existing(session, global, given.as_deref())?,
                 };
                 of_folder(session, folder)
             }
