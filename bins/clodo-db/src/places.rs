@@ -376,14 +376,19 @@ impl Place {
             Source::File(path) => {
                 // Names of folders have an end.
                 const LONGEST: usize = 60;
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 // The file itself may be gone, which is what backups are for.
-                let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
-                let whole = parent.map_or_else(|| path.clone(), |parent| parent.join(&name));
+                let beside = || {
+                    let parent = path.parent()?.canonicalize().ok()?;
+                    Some(parent.join(path.file_name()?))
+                };
+                // Whatever links lead to it.
+                let whole =
+                    path.canonicalize().ok().or_else(beside).unwrap_or_else(|| path.clone());
+                let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let which = Checksum::of(whole.as_os_str().as_encoded_bytes()).to_string();
                 let mut folder = folder_name(&name);
                 folder.truncate(LONGEST);
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let stem = whole.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 (Path::new("file").join(format!("{folder}-{}", &which[..16])), stem)
             }
         }

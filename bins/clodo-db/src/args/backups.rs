@@ -20,6 +20,9 @@ pub(crate) enum BackupsIn {
 const R2: &str = "r2://";
 
 fn backups_in(text: &str) -> Result<BackupsIn, String> {
+    if text.is_empty() {
+        return Err("name a folder, or r2://BUCKET/PREFIX".to_owned());
+    }
     let Some(rest) = text.strip_prefix(R2) else {
         return Ok(BackupsIn::Folder(PathBuf::from(text)));
     };

@@ -64,6 +64,8 @@ pub(crate) struct BackupRow {
     sha256: String,
     bookmark: Option<String>,
     attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
 }
 
 impl From<&Taken> for BackupRow {
@@ -80,6 +82,7 @@ impl From<&Taken> for BackupRow {
             sha256: summary.sha256.clone(),
             bookmark: summary.moment.clone(),
             attempts: taken.attempts,
+            damage: taken.damage.clone(),
         }
     }
 }
@@ -145,9 +148,11 @@ async fn one(
     let taken = keeping::take(session, &places.all[at], &opened, (kept, &claim)).await?;
     row.fate = Fate::Kept;
     row.backup = Some(BackupRow::from(&taken));
-    // One that is of no moment stands in for none that is.
+    // One that is of no moment, or of what is left of a database, stands in for none that is whole.
     if let Some(rule) = retention
         && taken.summary.consistent
+        && taken.damage.is_none()
+        && !taken.summary.rows.is_empty()
     {
         let store = kept.store()?;
         for name in rule.expired(&kept.list().await?, SystemClock.now()) {
@@ -175,8 +180,10 @@ fn conclude(
     // Whoever interrupted it wants to hear that.
     let interrupted = failed.iter().position(|error| error.exit() == Exit::Interrupted);
     let first = failed.into_iter().nth(interrupted.unwrap_or_default());
-    let error =
-        first.or_else(|| not_consistent(rows)).map(|error| failure::after_a_part(error, done));
+    let error = first
+        .or_else(|| damaged(rows))
+        .or_else(|| not_consistent(rows))
+        .map(|error| failure::after_a_part(error, done));
     session.ui.document(&BackupDocument {
         version: FORMAT,
         outcome: error.as_ref().map_or("done", |error| error.exit().outcome()),
@@ -192,6 +199,15 @@ fn conclude(
     }
     session.ui.error(&error);
     Ok(error.exit())
+}
+
+/// Backups of files that are damaged are kept, and said.
+fn damaged(rows: &[Row]) -> Option<CliError> {
+    let damage = |row: &Row| Some((row.name.to_string(), row.backup.as_ref()?.damage.clone()?));
+    let (name, said) = rows.iter().find_map(damage)?;
+    let message = format!("{name} is damaged, and the backup holds what can be read of it: {said}");
+    let error = CliError::new(Exit::Partly, "damaged_file", message);
+    Some(error.with_hint("nothing was removed: bring the file back from an earlier backup"))
 }
 
 /// Backups that are of no single moment are kept, and said.

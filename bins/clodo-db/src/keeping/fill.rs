@@ -8,7 +8,8 @@ use crate::{
 };
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{
-    Database, Existing, Held, RestoreError, RestoreOptions, RestoreReport, held, restore,
+    Database, DatabaseErrorKind, Existing, Held, RestoreError, RestoreOptions, RestoreReport, held,
+    restore,
 };
 
 /// What a database held before it was changed.
@@ -103,7 +104,18 @@ pub(crate) async fn fill(
         let hint = if half { go_on } else { "nothing was written; run it again" };
         return Err(Stopped { error: interrupted(hint), half });
     }
+    let stays = match &error {
+        RestoreError::Stopped { source, .. } => matches!(
+            source.kind(),
+            DatabaseErrorKind::Sql | DatabaseErrorKind::Constraint | DatabaseErrorKind::Limit
+        ),
+        _ => false,
+    };
+    let hint = match stays {
+        true => "it stops there whenever it is run: `clodo-db rewind` takes the database back",
+        false => go_on,
+    };
     let failed = of_restore(&place.shown(), error);
-    let error = if half { failed.with_exit(Exit::Partly).with_hint(go_on) } else { failed };
+    let error = if half { failed.with_exit(Exit::Partly).with_hint(hint) } else { failed };
     Err(Stopped { error, half })
 }

@@ -118,9 +118,16 @@ impl Kept {
         }
         let failed = |error| of_io(&format!("could not read {}", self.shown.display()), error);
         let mut all = self.store()?.list().await.map_err(failed)?;
-        all.retain(|one| one.taken().is_some() && one.is_dump());
+        all.retain(|one| one.is_dump() && self.is_own(one));
         all.sort_by_key(StoredBackup::taken);
         Ok(all)
+    }
+
+    /// Whether it is called as the backups of this database are.
+    fn is_own(&self, backup: &StoredBackup) -> bool {
+        let own = backup.taken().map(|taken| backup_name(&self.of, taken));
+        let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        own.is_some_and(|own| stem(&own) == stem(&backup.name))
     }
 
     /// All that lies there, whatever it is called.

@@ -6,7 +6,7 @@ use crate::{
 use clodo_cli::{CliError, Exit, Session};
 use clodo_db::{
     BackupError, BackupOptions, BackupReport, Database, Keeper, Moments, RestoreError,
-    SqliteDatabase, Still, Summary,
+    SqliteDatabase, Statement, Still, Summary,
 };
 use clodo_sqlite::OpenOptions;
 use clodo_types::{Clock as _, SystemClock};
@@ -25,6 +25,8 @@ pub(crate) struct Taken {
     pub(crate) summary: Summary,
     /// How often the database was gone through.
     pub(crate) attempts: u32,
+    /// What SQLite says of a file that is damaged: rows that cannot be reached are in no backup.
+    pub(crate) damage: Option<String>,
 }
 
 /// Backs a database up.
@@ -39,6 +41,7 @@ pub(crate) async fn take(
 ) -> Result<Taken, CliError> {
     let scratch = claim.scratch()?;
     let name = kept.free_name(SystemClock.now()).await?;
+    let mut damage = None;
     let report = match (&opened.d1, place.file()) {
         (Some(d1), _) => {
             // Only for the estimate.
@@ -49,6 +52,7 @@ pub(crate) async fn take(
         }
         (None, Some(file)) => {
             let copy = copied(place, file, &scratch.join("copy.sqlite")).await?;
+            damage = damaged(place, &copy).await?;
             let total = std::fs::metadata(scratch.join("copy.sqlite")).ok().map(|file| file.len());
             let watched = Watched::new(&copy, session, &place.name, "read", total);
             let options = BackupOptions::default();
@@ -56,7 +60,17 @@ pub(crate) async fn take(
         }
         (None, None) => return Err(place.missing()),
     };
-    read_back(kept, &name, report).await
+    let taken = read_back(kept, &name, report).await?;
+    Ok(Taken { damage, ..taken })
+}
+
+/// The first thing that is wrong with a file.
+async fn damaged(place: &Place, copy: &SqliteDatabase) -> Result<Option<String>, CliError> {
+    let checked = copy.query(&Statement::new("PRAGMA quick_check(1)")).await;
+    let checked =
+        checked.map_err(|error| of_backup(&place.shown(), BackupError::Database(error)))?;
+    let said = checked.rows.into_iter().flatten().next();
+    Ok(said.and_then(|said| said.as_text().map(str::to_owned)).filter(|said| said != "ok"))
 }
 
 async fn write(
@@ -116,5 +130,6 @@ async fn read_back(kept: &Kept, name: &str, report: BackupReport) -> Result<Take
         text_bytes: report.bytes,
         summary: report.summary,
         attempts: report.attempts,
+        damage: None,
     })
 }

@@ -44,8 +44,8 @@ pub async fn compare(
     one: &dyn Database,
     other: &dyn Database,
 ) -> Result<Vec<Difference>, BackupError> {
-    let mut found = definitions(one, other).await?;
     let (layout, there) = (Layout::read(one).await?, Layout::read(other).await?);
+    let mut found = definitions((one, &layout), (other, &there)).await?;
     let differs = |name: &str, how: &str| Difference { name: name.to_owned(), how: how.to_owned() };
     for table in &layout.tables {
         let Some(twin) = there.tables.iter().find(|twin| twin.name == table.name) else { continue };
@@ -73,21 +73,24 @@ pub async fn compare(
 
 /// Objects that only one has, or that both made differently.
 async fn definitions(
-    one: &dyn Database,
-    other: &dyn Database,
+    one: (&dyn Database, &Layout),
+    other: (&dyn Database, &Layout),
 ) -> Result<Vec<Difference>, BackupError> {
-    // Tables of virtual tables are made as the version of SQLite makes them.
     let sql = format!(
-        "SELECT m.type || ' ' || m.name, m.sql FROM sqlite_master m WHERE m.sql IS NOT NULL AND {} \
-         AND m.name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')",
+        "SELECT m.type || ' ' || m.name, m.sql FROM sqlite_master m WHERE m.sql IS NOT NULL AND {}",
         users("m.tbl_name")
     );
-    let read = async |database: &dyn Database| -> Result<BTreeMap<String, String>, BackupError> {
+    let read = async |(database, layout): (&dyn Database, &Layout)| {
         let rows = texts(&ask(database, &sql).await?, 2);
-        Ok(rows
+        let mut all: BTreeMap<String, String> = rows
             .into_iter()
             .filter_map(|row| <[String; 2]>::try_from(row).ok().map(Into::into))
-            .collect())
+            .collect();
+        // Tables of virtual tables are made as the version of SQLite makes them.
+        for shadow in &layout.shadows {
+            all.remove(&format!("table {}", shadow.name));
+        }
+        Ok::<_, BackupError>(all)
     };
     let (mine, theirs) = (read(one).await?, read(other).await?);
     let names: BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();

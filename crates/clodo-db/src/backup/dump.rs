@@ -413,6 +413,11 @@ impl Work<'_> {
             if origin.empty || !std::ptr::addr_eq(origin.database, of) {
                 continue;
             }
+            // A row of a table that counts nothing up, or of no number, means nothing.
+            let counts = |table: &Table| table.sql.to_ascii_uppercase().contains("AUTOINCREMENT");
+            if !layout.tables.iter().find(is).is_some_and(counts) || row[1].is_empty() {
+                continue;
+            }
             let (name, seq) = (literal(&row[0]), &row[1]);
             let seq = seq.parse::<i64>().map_or_else(|_| literal(seq), |seq| seq.to_string());
             text += &format!(

@@ -1,11 +1,13 @@
 use super::{cell::Cell, error::BackupError, order};
 use crate::{
     database::Database,
-    error::DatabaseError,
+    error::{DatabaseError, DatabaseErrorKind},
     identifier::{platforms, quoted},
+    migrations::{Schema, SchemaObject, replay::Replay},
     statement::{Rows, Statement},
     value::Value,
 };
+use clodo_sqlite::rusqlite;
 use std::collections::BTreeMap;
 
 /// What a database holds, as far as a backup needs to know.
@@ -89,6 +91,7 @@ impl Layout {
         let kinds: BTreeMap<&str, &str> =
             kinds.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
         let mut layout = Self::default();
+        let replay = replayed(&objects)?;
         for Object { kind, name, sql, hidden } in objects {
             match kind.as_str() {
                 "view" => layout.views.push(sql),
@@ -107,7 +110,9 @@ impl Layout {
                     let table = Table::new(name, sql, found, (has_rowid, own_key));
                     match kind.trim_end_matches(['0', '1']) {
                         "virtual" => layout.virtuals.push(table),
-                        "shadow" => layout.shadows.push(table),
+                        "shadow" if replay.owns(&table.name).map_err(unmade)? => {
+                            layout.shadows.push(table);
+                        }
                         _ => layout.tables.push(table),
                     }
                 }
@@ -193,6 +198,25 @@ impl Layout {
     pub(super) fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.virtuals.is_empty() && self.views.is_empty()
     }
+}
+
+/// The same in memory, without rows: SQLite takes each table for one of a virtual table's that is called
+/// like one; only those are that come with it.
+fn replayed(objects: &[Object]) -> Result<Replay, BackupError> {
+    let objects = objects.iter().map(|one| SchemaObject {
+        kind: one.kind.clone(),
+        name: one.name.clone(),
+        table: one.name.clone(),
+        sql: one.sql.clone(),
+    });
+    let schema = Schema { objects: objects.collect(), records: String::new() };
+    Ok(Replay::as_far_as_possible(&schema).map_err(unmade)?.0)
+}
+
+fn unmade(error: rusqlite::Error) -> BackupError {
+    DatabaseError::new(DatabaseErrorKind::Other, "the schema cannot be made in memory")
+        .with_source(error)
+        .into()
 }
 
 #[derive(Debug)]

@@ -29,6 +29,8 @@ pub(super) struct Pages<'a> {
 
 /// The most rows of one page: more do not make it faster.
 const MOST_ROWS: u64 = 4_000;
+/// So many bytes of keys come in one statement, of which D1 takes 100,000.
+const KEYS: usize = 60_000;
 /// What is longer is fetched by itself, in pieces.
 pub(super) const WHOLE: u64 = 1_000_000;
 
@@ -134,9 +136,15 @@ impl<'a> Pages<'a> {
             }
             let mut rest = &some[..];
             while !rest.is_empty() {
-                let (mut take, mut bytes) = (0, 0);
+                let (mut take, mut bytes, mut keys) = (0, 0, 0);
                 while take < rest.len() && take < 200 && (take == 0 || bytes < self.budget) {
-                    bytes += rest[take].1;
+                    let (place, size) = rest[take];
+                    let key = self.table.key_of(rows[place].number, &rows[place].cells);
+                    keys += key.map_or(0, |key| key.len() + 2);
+                    if take > 0 && keys > KEYS {
+                        break;
+                    }
+                    bytes += size;
                     take += 1;
                 }
                 let places: Vec<usize> = rest[..take].iter().map(|(place, _)| *place).collect();

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     database::Database,
     error::{DatabaseError, DatabaseErrorKind},
-    identifier::{literal, quoted},
+    identifier::{literal, platforms, quoted},
 };
 use async_trait::async_trait;
 use std::{
@@ -230,8 +230,8 @@ async fn takes_shadows(database: &dyn Database) -> Result<bool, DatabaseError> {
 async fn drops(database: &dyn Database, layout: &Layout) -> Result<Vec<String>, DatabaseError> {
     let sql = format!(
         "SELECT 'DROP ' || type || ' ' || '\"' || replace(name, '\"', '\"\"') || '\";' \
-         FROM sqlite_master m WHERE tbl_name NOT LIKE '\\_cf\\_%' ESCAPE '\\' \
-         AND (type IN ('trigger', 'view') OR type = 'table' AND {}) ORDER BY type = 'table', type",
+         FROM sqlite_master m WHERE NOT {} AND (type IN ('trigger', 'view') OR type = 'table' AND {}) ORDER BY type = 'table', type",
+        platforms("m.tbl_name"),
         scratch("name")
     );
     let mut all: Vec<String> =

@@ -50,12 +50,15 @@ impl Table {
     /// All of a schema, by name; no virtual tables and none that hold the data of those.
     pub(super) fn all(replay: &Replay) -> Result<Vec<Self>, Error> {
         let sql = "SELECT l.name, l.wr FROM pragma_table_list l WHERE l.schema = 'main' \
-                   AND l.type = 'table' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1";
+                   AND l.type IN ('table', 'shadow') AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1";
         let mut statement = replay.connection().prepare(sql)?;
         let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let found = found.collect::<Result<Vec<(String, bool)>, _>>()?;
+        let (shadows, _) = replay.virtuals()?;
+        let is_own = |name: &str| !shadows.contains(&name.to_ascii_lowercase());
         found
             .into_iter()
+            .filter(|(name, _)| is_own(name))
             .map(|(name, without_rowid)| Self::of(replay, name, without_rowid))
             .collect()
     }

@@ -27,6 +27,9 @@ pub(crate) struct Replay {
     stand_ins: BTreeSet<String>,
     /// Virtual tables whose module is not known here.
     left_out: Vec<SchemaObject>,
+    /// Tables that a statement of their own has made, in lower case: one that is called like those in which
+    /// virtual tables keep their data is none of them, whatever SQLite says.
+    ordinary: BTreeSet<String>,
     witness: Witness,
 }
 
@@ -48,18 +51,19 @@ impl Replay {
         db.pragma_update(None, "foreign_keys", true)?;
         let (stand_ins, left_out) = (BTreeSet::new(), Vec::new());
         let witness = Witness::on(&mut db)?;
-        Ok(Self { db, records: String::new(), stand_ins, left_out, witness })
+        let ordinary = BTreeSet::new();
+        Ok(Self { db, records: String::new(), stand_ins, left_out, ordinary, witness })
     }
 
     /// The same as a database's, with the tables of records beside it. What its program brings along is
     /// not needed: no row is compared here.
     pub(crate) fn of(schema: &Schema) -> Result<Self, Error> {
         let mut replay = Self::beside(&schema.records)?;
-        for object in in_order(schema) {
-            match replay.make(object) {
-                // Its module, or something that only its program brings, is not known here.
-                Err(_) if is_virtual(object) => replay.left_out.push(object.clone()),
-                made => made?,
+        for (object, error) in replay.make_all(schema)? {
+            match is_virtual(&object) {
+                // Its module is not known here.
+                true => replay.left_out.push(object),
+                false => return Err(error),
             }
         }
         Ok(replay)
@@ -70,13 +74,48 @@ impl Replay {
     pub(crate) fn as_far_as_possible(
         schema: &Schema,
     ) -> Result<(Self, Vec<(String, String)>), Error> {
-        let (mut replay, mut left_out) = (Self::empty()?, Vec::new());
-        for object in in_order(schema) {
-            if let Err(error) = replay.make(object) {
-                left_out.push((object.name.clone(), said(&error).0));
+        let mut replay = Self::empty()?;
+        let failed = replay.make_all(schema)?;
+        let why =
+            failed.iter().map(|(object, error)| (object.name.clone(), said(error).0)).collect();
+        let failed = failed.into_iter().map(|(object, _)| object);
+        replay.left_out = failed.filter(is_virtual).collect();
+        Ok((replay, why))
+    }
+
+    /// Makes all of a schema; gives back what cannot be made. Virtual tables come first, as they bring their
+    /// own tables along, which a `VACUUM` puts before them; one that shows another table comes behind that.
+    fn make_all(&mut self, schema: &Schema) -> Result<Vec<(SchemaObject, Error)>, Error> {
+        let (first, rest): (Vec<&SchemaObject>, Vec<&SchemaObject>) =
+            schema.objects.iter().partition(|one| is_virtual(one));
+        let mut later = Vec::new();
+        for object in first {
+            if self.make(object).is_err() {
+                later.push(object);
             }
         }
-        Ok((replay, left_out))
+        let may_be_of = |table: &&SchemaObject| {
+            let name = table.name.to_ascii_lowercase();
+            table.kind == "table"
+                && later.iter().any(|one| {
+                    let start = one.name.to_ascii_lowercase() + "_";
+                    name.starts_with(&start)
+                })
+        };
+        let (own, rest): (Vec<&SchemaObject>, Vec<&SchemaObject>) =
+            rest.into_iter().partition(may_be_of);
+        let mut failed = Vec::new();
+        for object in rest.iter().filter(|one| one.kind == "table").chain(&later).chain(&own) {
+            if let Err(error) = self.make(object) {
+                failed.push(((*object).clone(), error));
+            }
+        }
+        for object in rest.iter().filter(|one| one.kind != "table") {
+            if let Err(error) = self.make(object) {
+                failed.push(((*object).clone(), error));
+            }
+        }
+        Ok(failed)
     }
 
     /// Nothing but the tables of records, which views may ask.
@@ -97,6 +136,9 @@ impl Replay {
             if !self.stand_in(&said(&error).0)? {
                 return Err(error);
             }
+        }
+        if object.kind == "table" && !is_virtual(object) {
+            self.ordinary.insert(object.name.to_ascii_lowercase());
         }
         Ok(())
     }
@@ -195,12 +237,25 @@ impl Replay {
 
     /// The tables that hold the data of virtual ones, and the virtual ones, all in lower case.
     pub(crate) fn virtuals(&self) -> Result<(BTreeSet<String>, BTreeSet<String>), Error> {
-        let names = |kind: &str| {
-            let sql =
-                "SELECT lower(name) FROM pragma_table_list WHERE schema = 'main' AND type = ?";
-            self.texts(sql, kind).map(BTreeSet::from_iter)
-        };
-        Ok((names("shadow")?, names("virtual")?))
+        let sql = "SELECT lower(name) FROM pragma_table_list WHERE schema = 'main' AND type = ?";
+        let mut shadows = BTreeSet::from_iter(self.texts(sql, "shadow")?);
+        shadows.retain(|name| !self.ordinary.contains(name));
+        Ok((shadows, BTreeSet::from_iter(self.texts(sql, "virtual")?)))
+    }
+
+    /// Whether a virtual table keeps its data in a table that is called like one for that. Of one that
+    /// cannot be made here nobody knows better than its name.
+    pub(crate) fn owns(&self, table: &str) -> Result<bool, Error> {
+        let table = table.to_ascii_lowercase();
+        let is_of = |one: &SchemaObject| table.starts_with(&(one.name.to_ascii_lowercase() + "_"));
+        Ok(self.left_out.iter().any(is_of) || self.is_shadow(&table)?)
+    }
+
+    /// Whether a virtual table keeps its data in a table.
+    pub(crate) fn is_shadow(&self, table: &str) -> Result<bool, Error> {
+        let sql = "SELECT name FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'shadow'";
+        let is_called_so = !self.texts(sql, table)?.is_empty();
+        Ok(is_called_so && !self.ordinary.contains(&table.to_ascii_lowercase()))
     }
 
     /// The statement that makes something.
@@ -212,11 +267,14 @@ impl Replay {
     /// The tables with rows of their own, which no virtual one keeps its data in.
     pub(super) fn ordinary_tables(&self) -> Result<Vec<String>, Error> {
         let sql = format!(
-            "SELECT l.name FROM pragma_table_list l WHERE l.schema = 'main' AND l.type = ? \
-             AND l.name IN (SELECT name FROM {})",
+            "SELECT l.name FROM pragma_table_list l WHERE l.schema = ? \
+             AND l.type IN ('table', 'shadow') AND l.name IN (SELECT name FROM {})",
             Schema::listed(&self.records)
         );
-        self.texts(&sql, "table")
+        let mut names = self.texts(&sql, "main")?;
+        let (shadows, _) = self.virtuals()?;
+        names.retain(|name| !shadows.contains(&name.to_ascii_lowercase()));
+        Ok(names)
     }
 
     /// The columns that hold values of their own, each with its type.
@@ -287,7 +345,7 @@ impl Replay {
                      AND NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(?1) WHERE pk = 2) \
                      AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')) \
                    AND EXISTS (SELECT 1 FROM pragma_table_list(?1) l \
-                     WHERE l.schema = 'main' AND l.type = 'table') \
+                     WHERE l.schema = 'main' AND l.type IN ('table', 'shadow')) \
                    AND NOT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' \
                      AND tbl_name = ?1 COLLATE NOCASE AND sql LIKE '%RAISE%')";
         self.texts(sql, table)
@@ -302,8 +360,8 @@ impl Replay {
     /// for a table without such numbers, or one whose columns hide all words.
     pub(crate) fn rowid(&self, table: &str) -> Result<Option<&'static str>, Error> {
         let plain = "SELECT name FROM pragma_table_list(?) WHERE schema = 'main' AND wr = 0 \
-                     AND type = 'table'";
-        if self.texts(plain, table)?.is_empty() {
+                     AND type IN ('table', 'shadow')";
+        if self.texts(plain, table)?.is_empty() || self.is_shadow(table)? {
             return Ok(None);
         }
         let key = self.key(table)?;
@@ -502,13 +560,6 @@ impl Replay {
 
 /// The words for the number of a row.
 pub(super) const NUMBERS: [&str; 3] = ["rowid", "_rowid_", "oid"];
-
-/// What a schema holds, in an order in which it can be made: virtual tables bring their own tables
-/// along, which a `VACUUM` puts before them.
-fn in_order(schema: &Schema) -> impl Iterator<Item = &SchemaObject> {
-    let (first, rest): (Vec<_>, Vec<_>) = schema.objects.iter().partition(|one| is_virtual(one));
-    first.into_iter().chain(rest)
-}
 
 fn is_virtual(object: &SchemaObject) -> bool {
     words(&object.sql).get(1).is_some_and(|word| word.eq_ignore_ascii_case("virtual"))

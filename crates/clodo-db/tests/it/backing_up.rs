@@ -214,6 +214,70 @@ async fn virtual_tables_find_what_they_found() {
     assert_eq!(found, "8,10".into());
 }
 
+/// SQLite says of any table that is called like one of a virtual table's that it is one.
+#[tokio::test]
+async fn tables_that_are_only_called_like_those_of_a_virtual_one_are_kept() {
+    for (sql, rows) in [
+        (
+            "CREATE VIRTUAL TABLE notes USING fts3(body); CREATE TABLE notes_stat (day TEXT, views INT); \
+             INSERT INTO notes VALUES ('hello'); INSERT INTO notes_stat VALUES ('a', 5), ('b', 6);",
+            2,
+        ),
+        (
+            "CREATE TABLE docs_content (id INTEGER PRIMARY KEY, body TEXT); \
+             INSERT INTO docs_content VALUES (1, 'hello'), (2, 'bye'); \
+             CREATE VIRTUAL TABLE docs USING fts5(body, content='docs_content', content_rowid='id'); \
+             INSERT INTO docs (docs) VALUES ('rebuild');",
+            2,
+        ),
+        (
+            "CREATE TABLE src (a); INSERT INTO src VALUES ('one'); \
+             CREATE VIRTUAL TABLE n USING fts4(content=\"src\", a); CREATE TABLE n_content (x); \
+             INSERT INTO n_content VALUES (1), (2), (3); INSERT INTO n (n) VALUES ('rebuild');",
+            3,
+        ),
+        (
+            "CREATE VIRTUAL TABLE n USING fts5(a, columnsize=0); CREATE TABLE n_docsize (x); \
+             INSERT INTO n_docsize VALUES (1); INSERT INTO n VALUES ('one');",
+            1,
+        ),
+    ] {
+        let database = with(sql).await;
+        let dump = comes_back(&database, &BackupOptions::default()).await;
+        let kept = verify_text(&mut dump.as_slice()).unwrap().rows;
+        assert!(kept.values().any(|count| *count == rows), "{sql}\n{kept:?}");
+    }
+}
+
+/// Counters are those of tables that count.
+#[tokio::test]
+async fn counters_that_count_nothing_are_left_behind() {
+    let database = with(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x); CREATE TABLE b (id INTEGER PRIMARY KEY, x); \
+         DROP TABLE a; INSERT INTO sqlite_sequence VALUES ('b', 5);",
+    )
+    .await;
+    let dumped = comes_back(&database, &BackupOptions::default()).await;
+    assert!(!String::from_utf8(dumped).unwrap().contains("sqlite_sequence"));
+}
+
+/// Keys of some length, of rows whose values are fetched by themselves.
+#[tokio::test]
+async fn long_keys_fit_the_statements_that_ask_for_them() {
+    let database = with(
+        "CREATE TABLE pages (url TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+         INSERT INTO pages SELECT printf('a%06d', i), 'x' FROM n;
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+         INSERT INTO pages SELECT printf('h%06d%.*c', i, 480, 'p'), printf('%.*c', 4000, 'b') FROM n;",
+    )
+    .await;
+    // As much as D1 takes.
+    let limit = clodo_sqlite::rusqlite::limits::Limit::SQLITE_LIMIT_SQL_LENGTH;
+    database.sqlite().call(move |db| db.set_limit(limit, 100_000).map(|_| ())).await.unwrap();
+    comes_back(&database, &BackupOptions::default()).await;
+}
+
 #[tokio::test]
 async fn the_shell_of_sqlite_loads_full_text_indexes() {
     if shell().is_none() {

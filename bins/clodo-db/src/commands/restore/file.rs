@@ -95,7 +95,10 @@ async fn filled(
     let size = keeping::page_size(place, live).await?;
     let (claim, scratch) = beside(work, to, Some(size), report).await?;
     let filled = match keeping::moment_of(place, live).await {
-        Ok(now) if now == before => keeping::fill_file(place, live, &scratch).await,
+        Ok(now) if now == before => match keeping::keep_numbers(place, live, &scratch).await {
+            Ok(()) => keeping::fill_file(place, live, &scratch).await,
+            Err(error) => Err(error),
+        },
         Ok(_) => Err(keeping::written_meanwhile(place)),
         Err(error) => Err(error),
     };

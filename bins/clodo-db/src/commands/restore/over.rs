@@ -2,11 +2,15 @@
 
 use super::{Into, RestoreReport, Work};
 use crate::{
-    keeping::{self, Claim, of_backup},
+    failure::interrupted,
+    keeping::{self, Claim, Rules, Watched, of_backup, of_restore},
     places::Opened,
 };
-use clodo_cli::CliError;
-use clodo_db::{Database, Existing, Held, held};
+use clodo_cli::{CliError, Exit};
+use clodo_db::{
+    BackupError, Database, DatabaseErrorKind, Existing, Held, RestoreError, RestoreOptions, held,
+    restore,
+};
 
 pub(super) async fn into_database(
     work: &mut Work<'_, '_>,
@@ -40,9 +44,44 @@ pub(super) async fn into_database(
         (false, false) => Existing::Refuse,
     };
     if existing == Existing::Replace {
+        rehearse(work, &claim).await?;
         give_up(work, &opened, (&held, &claim), report).await?;
     }
     run(work, &*opened.database, existing, report).await
+}
+
+/// Sees that the backup comes back at all, before anything goes: in a file, by D1's rules.
+async fn rehearse(work: &Work<'_, '_>, claim: &Claim) -> Result<(), CliError> {
+    let name = &work.places.all[0].name;
+    let look = |error| of_backup(&name.to_string(), BackupError::Database(error));
+    let path = claim.scratch()?.join("rehearsal.sqlite");
+    let database = keeping::scratch(&path, None, Rules::Enforced).await.map_err(look)?;
+    let watched = Watched::new(&database, work.session, name, "tried", Some(work.dump.text_bytes));
+    let tried = restore(&watched, &work.dump.file.path, &RestoreOptions::default()).await;
+    drop(watched);
+    keeping::close(database).await;
+    let _ = std::fs::remove_file(&path);
+    let error = match tried {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    if work.session.cancel.is_cancelled() {
+        return Err(interrupted("nothing was changed; run it again"));
+    }
+    match &error {
+        // That is no fault of the backup.
+        RestoreError::Stopped { source, .. } if source.kind() == DatabaseErrorKind::Full => {
+            let said = format!("{name}: there is no room to try the backup first: {source}");
+            work.session.ui.warn(&said);
+            Ok(())
+        }
+        RestoreError::Stopped { .. } => {
+            Err(of_restore(&name.to_string(), error).with_exit(Exit::Refused).with_hint(
+                "nothing was changed: this backup does not come back; `backups` lists others",
+            ))
+        }
+        _ => Err(of_restore(&name.to_string(), error)),
+    }
 }
 
 /// Says what goes, asks, and keeps it.

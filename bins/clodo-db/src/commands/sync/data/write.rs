@@ -185,6 +185,9 @@ pub(super) async fn put(
         },
         Target::There(side) => over(work, to, (job, side), ready, row).await,
     };
+    if done.is_ok() {
+        row.half_filled = false;
+    }
     if !row.half_filled {
         forget(job).await;
     }
