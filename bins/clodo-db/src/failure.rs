@@ -137,6 +137,13 @@ pub(crate) fn of_finding(finding: &Finding, count: usize) -> CliError {
 
 fn verdict(error: &DatabaseError) -> (Exit, &'static str, Option<&'static str>) {
     match error.kind() {
+        // The library's own word: no permission is meant.
+        DatabaseErrorKind::Denied if error.message().starts_with("a query must not") => {
+            (Exit::Refused, "writes", Some("give --write when it is meant to change something"))
+        }
+        DatabaseErrorKind::Denied if error.message().starts_with("a statement of a") => {
+            (Exit::Refused, "refused", Some("each statement is a transaction of its own"))
+        }
         DatabaseErrorKind::Denied => (
             Exit::NotAllowed,
             "not_allowed",

@@ -17,7 +17,7 @@ use clodo_db::{
     RECORDS, SqliteDatabase, folder_name,
 };
 use clodo_orchestrator::ResourceRef;
-use clodo_sqlite::OpenOptions;
+use clodo_sqlite::{OpenOptions, rusqlite};
 use clodo_types::{AccountId, AccountName, DatabaseName as DbName};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,6 +25,7 @@ use std::{
     sync::Arc,
 };
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// The databases of a command, and what finds them.
 pub(crate) struct Places<'a> {
@@ -144,6 +145,28 @@ impl<'a> Places<'a> {
     pub(crate) async fn expect(&mut self, at: usize) -> Result<Opened, CliError> {
         let found = self.find(at).await?;
         found.ok_or_else(|| self.all[at].missing())
+    }
+
+    /// The same, whose statements end when somebody interrupts the command: for those that only read, or
+    /// are one transaction each.
+    pub(crate) async fn expect_stoppable(
+        &mut self,
+        at: usize,
+        cancel: &CancellationToken,
+    ) -> Result<Opened, CliError> {
+        let (Source::File(path), cancel) = (&self.all[at].source, cancel.clone()) else {
+            return self.expect(at).await;
+        };
+        if !path.exists() {
+            return Err(self.all[at].missing());
+        }
+        // So many steps of SQLite's machine take less than a moment.
+        let stops = move |db: &mut rusqlite::Connection| {
+            let cancel = cancel.clone();
+            db.progress_handler(100_000, Some(move || cancel.is_cancelled()))
+        };
+        let options = OpenOptions::default().with_create(false).with_keep_journal();
+        opened(&self.all[at].name, path, options.with_init(stops)).await
     }
 
     /// What databases may be made with by several tasks at once.
@@ -426,7 +449,11 @@ impl Place {
 
     pub(crate) fn missing(&self) -> CliError {
         let error = CliError::usage(format!("{}: there is no such database", self.name));
-        error.with_hint("`clodo-db up --create` makes it; so does `clodo-deploy deploy`")
+        let make = self.name.command("up --create");
+        error.with_hint(match self.source {
+            Source::D1(_) => format!("`{make}` makes it; so does `clodo-deploy deploy`"),
+            Source::File(_) => format!("check the path; `{make}` makes a new file"),
+        })
     }
 
     fn opened(&mut self, found: FoundDatabase) -> Opened {
@@ -441,7 +468,14 @@ pub(crate) async fn open_file(
     create: bool,
 ) -> Result<Opened, CliError> {
     // The file is somebody else's: how it keeps its journal is theirs to say.
-    let options = OpenOptions::default().with_create(create).with_keep_journal();
+    opened(name, path, OpenOptions::default().with_create(create).with_keep_journal()).await
+}
+
+async fn opened(
+    name: &DatabaseName,
+    path: &Path,
+    options: OpenOptions,
+) -> Result<Opened, CliError> {
     let opened = SqliteDatabase::open(path, options).await;
     let opened = opened
         .map_err(|error| failure::of_database(&name.to_string(), "it cannot be opened", error))?;

@@ -3,13 +3,16 @@
 use clodo_db::{Rows, Value};
 use serde_json::{Value as Json, json};
 
-/// Bytes as an object with their hexadecimal form, so that they are no text; whole numbers that JSON
-/// would round as text.
+/// Bytes as an object with their hexadecimal form, so that they are no text; as text the whole numbers
+/// that JSON would round, and the infinite ones that it has not.
 pub(crate) fn as_json(value: Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Integer(number) if number.unsigned_abs() > 1 << 53 => json!(number.to_string()),
         Value::Integer(number) => json!(number),
+        Value::Real(number) if number.is_infinite() => {
+            json!(if number > 0.0 { "Infinity" } else { "-Infinity" })
+        }
         Value::Real(number) => json!(number),
         Value::Text(text) => json!(text),
         Value::Blob(bytes) => json!({ "hex": hex::encode(bytes) }),

@@ -118,7 +118,7 @@ pub use migrations::{
     ProblemKind, Protected, RECORDS, Rebuild, Refusal, Reversal, RunningCode, Schema, SchemaDrift,
     SchemaDriftKind, SchemaObject, Standing, Status, Untouched, UpPlan, UpReport, check_code,
     checksum_prefix, compose, lint, lint_on, may_break_code, only_reads, protect, protect_all,
-    replay,
+    replay, why_no_sql,
 };
 pub use row::{FromRow, FromValue, Row, RowError, RowErrorKind};
 pub use seed::Seed;

@@ -400,7 +400,8 @@ fn a_restore_that_is_killed_anywhere_goes_on_and_is_never_taken_for_whole() {
     let elsewhere = sandbox.project().join("elsewhere");
     let elsewhere = elsewhere.to_str().unwrap();
     let mut went_on = 0;
-    for at in (1..lines).step_by((lines / 5).max(1)) {
+    // A third of it is the trial, and a third the backup before.
+    for at in (1..lines).step_by((lines / 12).max(1)) {
         write(&sandbox, "CREATE TABLE stray (x)");
         let _ = sandbox.kill_db(&words("restore", &over), at);
         // Elsewhere, so that it is not `latest`.

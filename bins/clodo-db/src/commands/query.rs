@@ -5,8 +5,8 @@ use crate::{
     report::{ApiCalls, DatabaseName, FORMAT},
     rows::{as_json, csv, table},
 };
-use clodo_cli::{CliError, Exit, GlobalArgs, OutputMode, Session};
-use clodo_db::{Statement, only_reads, split};
+use clodo_cli::{CliError, Exit, GlobalArgs, OutputMode, Session, counted};
+use clodo_db::{Statement, only_reads, split, why_no_sql};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::io::Read as _;
@@ -30,12 +30,11 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let sql = statement(&args.sql)?;
     if !args.write && !only_reads(&sql) {
-        let error = CliError::new(Exit::Refused, "writes", "the statement is none that only reads");
-        return Err(error.with_hint("give --write when it is meant to change something"));
+        return Err(writes(&sql, "give --write when it is meant to change something"));
     }
     let mut places = Places::open(session, global, &args.databases).await?;
     places.only()?;
-    let opened = places.expect(0).await?;
+    let opened = places.expect_stoppable(0, &session.cancel).await?;
     let statement = Statement::new(sql);
     let rows = if args.write {
         places.all[0].takes_changes("write a migration, or leave --write out")?;
@@ -43,11 +42,14 @@ pub(crate) async fn run(
         let ran = opened.database.batch(std::slice::from_ref(&statement)).await;
         ran.map(|all| all.into_iter().next().unwrap_or_default())
     } else {
-        opened.database.query(&statement).await
+        let run = opened.database.query(&statement);
+        let done = session.cancel.run_until_cancelled(run).await;
+        done.ok_or_else(|| failure::interrupted("nothing was changed"))?
     };
     let place = &places.all[0];
-    let rows = rows.map_err(|error| {
-        failure::of_database(&place.shown(), "the statement did not run", error)
+    let rows = rows.map_err(|error| match session.cancel.is_cancelled() {
+        true => failure::interrupted("nothing was changed"),
+        false => failure::of_database(&place.shown(), "the statement did not run", error),
     })?;
     let text = match (session.ui.mode(), args.format) {
         (OutputMode::Text, RowFormat::Table) => table(&rows),
@@ -68,9 +70,22 @@ pub(crate) async fn run(
         session.ui.text(&text)?;
     }
     if args.write {
-        session.ui.say(&format!("{changes} rows changed."));
+        let rows = counted(usize::try_from(changes).unwrap_or(usize::MAX), "row");
+        session.ui.say(&format!("{rows} changed."));
     }
     Ok(Exit::Done)
+}
+
+/// Why a statement is not run that is none that only reads.
+pub(crate) fn writes(sql: &str, hint: &str) -> CliError {
+    match why_no_sql(sql) {
+        Some(why) => {
+            CliError::new(Exit::Refused, "no_sql", format!("the statement is no SQL: {why}"))
+                .with_hint("correct it")
+        }
+        None => CliError::new(Exit::Refused, "writes", "the statement is none that only reads")
+            .with_hint(hint),
+    }
 }
 
 /// The statement: one, from the command line or the input.

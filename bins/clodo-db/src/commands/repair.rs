@@ -1,12 +1,12 @@
 use crate::{
     args::RepairArgs,
-    commands::status::ProblemDocument,
+    commands::{status::ProblemDocument, verify},
     failure,
-    places::{Opened, Places},
+    places::{Opened, Place, Places},
     report::{ApiCalls, DatabaseName, FORMAT},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_db::{Problem, ProblemKind};
+use clodo_db::{Problem, ProblemKind, Status};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -40,6 +40,9 @@ pub(crate) async fn run(
         let place = &places.all[at];
         let status = place.migrator(&opened).status(&place.files).await;
         let status = status.map_err(|error| failure::of_migrate(&place.shown(), error))?;
+        if status.problems.iter().any(|problem| problem.kind == ProblemKind::Edited) {
+            warn_of_drift(session, place, &opened, &status).await?;
+        }
         let mends = |problem: &Problem| problem.kind != ProblemKind::OutOfOrder;
         let (mend, left) = status.problems.into_iter().partition(mends);
         found.push((at, opened, mend, left));
@@ -80,12 +83,42 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
+/// Records say that the database is as the files say: whoever writes them should know when it is not.
+async fn warn_of_drift(
+    session: &Session,
+    place: &Place,
+    opened: &Opened,
+    status: &Status,
+) -> Result<(), CliError> {
+    let drift = verify::drift(place, opened, status, &mut Vec::new()).await;
+    let (_, drifts) = drift.map_err(|error| failure::of_migrate(&place.shown(), error))?;
+    if let Some(first) = drifts.first() {
+        session.ui.warn(&format!(
+            "{}: the database is not as the files say now: {} {} differs{}; `{}` shows it once they are \
+             recorded",
+            place.name,
+            first.object,
+            first.name,
+            if drifts.len() > 1 { format!(", and {} more", drifts.len() - 1) } else { String::new() },
+            place.name.command("verify")
+        ));
+    }
+    Ok(())
+}
+
 fn text(databases: &[Repaired], dry_run: bool) -> String {
     let mut text = String::new();
     for Repaired { name, mended, left } in databases {
-        let doing = if dry_run { "would be recorded anew" } else { "recorded anew" };
+        let would = if dry_run { "would be " } else { "" };
+        let gone = mended.iter().filter(|one| one.problem.kind == ProblemKind::Missing).count();
+        let anew = mended.len() - gone;
+        let forgotten = match gone {
+            0 => String::new(),
+            gone => format!(", {gone} {would}forgotten"),
+        };
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{name}: {} {doing}, {} left", mended.len(), left.len());
+        let _ =
+            writeln!(text, "{name}: {anew} {would}recorded anew{forgotten}, {} left", left.len());
     }
     text
 }

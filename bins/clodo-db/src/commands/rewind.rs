@@ -5,6 +5,7 @@ use crate::{
     report::{ApiCalls, DatabaseName, FORMAT},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
+use clodo_types::{Clock as _, SystemClock};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -35,9 +36,9 @@ pub(crate) async fn run(
     )?;
     let name = places.all[0].shown();
     // Before anybody is asked: the platform may have forgotten that moment.
-    let bookmark = match args.bookmark.parse::<jiff::Timestamp>() {
-        Ok(time) => d1.bookmark_at(&time.to_string()).await.map_err(failure::of_platform)?,
-        Err(_) => args.bookmark.clone(),
+    let bookmark = match moment(&args.bookmark)? {
+        Some(time) => d1.bookmark_at(&time.to_string()).await.map_err(failure::of_platform)?,
+        None => args.bookmark.clone(),
     };
     // Always: what was written since is lost, wherever it is.
     let question = format!("Put {name} back, and lose what was written since?");
@@ -55,9 +56,30 @@ pub(crate) async fn run(
     })?;
     session.ui.text(&format!("{name} is back at {bookmark}"))?;
     if let Some(previous) = previous {
-        session
-            .ui
-            .say(&format!("It was at {previous}; `clodo-db rewind {previous}` returns to that."));
+        let back = places.all[0].name.command(&format!("rewind {previous}"));
+        session.ui.say(&format!("It was at {previous}; `{back}` returns to that."));
     }
     Ok(Exit::Done)
+}
+
+/// A time, or one that is so long ago; none for a bookmark.
+fn moment(given: &str) -> Result<Option<jiff::Timestamp>, CliError> {
+    if let Ok(time) = given.parse() {
+        return Ok(Some(time));
+    }
+    if let Ok(ago) = given.parse::<jiff::SignedDuration>() {
+        let now = jiff::Timestamp::from_millisecond(SystemClock.now().as_millis());
+        let time = now.and_then(|now| now.checked_sub(ago));
+        return time
+            .map(Some)
+            .map_err(|error| CliError::usage("that is too long ago").with_source(error));
+    }
+    // Four parts of hexadecimal digits; what is in them is the platform's.
+    let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match given.split('-').count() == 4 && given.split('-').all(is_hex) {
+        true => Ok(None),
+        false => Err(CliError::usage(format!("`{given}` is no bookmark and no time")).with_hint(
+            "give a bookmark, a time as `2026-11-30T09:00:00Z`, or how long ago: `30m`",
+        )),
+    }
 }

@@ -5,9 +5,12 @@ use crate::{
     report::{ApiCalls, DatabaseName, FORMAT},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
-use clodo_db::{MigrateError, MigrationFile, SchemaDrift, SchemaDriftKind, Standing, replay};
+use clodo_db::{
+    MigrateError, MigrationFile, SchemaDrift, SchemaDriftKind, Standing, Status, replay,
+};
 use clodo_types::Finding;
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt::Write as _;
 
 #[derive(Serialize)]
@@ -17,6 +20,8 @@ struct VerifyDocument {
     databases: Vec<Verified>,
     findings: Vec<Finding>,
     api_calls: ApiCalls,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -25,6 +30,8 @@ struct Verified {
     name: DatabaseName,
     migrations: usize,
     drifts: Vec<SchemaDrift>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
 }
 
 /// `clodo-db verify`: only reads.
@@ -34,24 +41,46 @@ pub(crate) async fn run(
     args: &VerifyArgs,
 ) -> Result<Exit, CliError> {
     let mut places = Places::open(session, global, &args.databases).await?;
-    let (mut databases, mut notes) = (Vec::new(), Vec::new());
+    let (mut databases, mut notes, mut failed) = (Vec::new(), Vec::new(), None);
     for at in 0..places.all.len() {
         let opened = places.expect(at).await?;
         let place = &places.all[at];
-        let verified = verify(place, &opened, &mut notes).await;
-        databases.push(verified.map_err(|error| failure::of_migrate(&place.shown(), error))?);
+        match verify(place, &opened, &mut notes).await {
+            Ok(verified) => databases.push(verified),
+            // What the others are is told all the same.
+            Err(error @ MigrateError::Problems(_)) => {
+                let error = failure::of_migrate(&place.shown(), error);
+                databases.push(Verified {
+                    name: place.name.clone(),
+                    migrations: 0,
+                    drifts: Vec::new(),
+                    error: Some(error.to_json()),
+                });
+                failed.get_or_insert(error);
+            }
+            Err(error) => return Err(failure::of_migrate(&place.shown(), error)),
+        }
     }
     let found = databases.iter().any(|database| !database.drifts.is_empty());
     let text = text(&databases);
     findings::say(&session.ui, &notes);
     session.ui.document(&VerifyDocument {
         version: FORMAT,
-        outcome: if found { "found" } else { "done" },
+        outcome: match &failed {
+            Some(error) => error.exit().outcome(),
+            None if found => "found",
+            None => "done",
+        },
         databases,
         findings: notes,
         api_calls: places.calls(),
+        error: failed.as_ref().map(CliError::to_json),
     })?;
     session.ui.text(text.trim_end())?;
+    if let Some(error) = failed {
+        session.ui.error(&error);
+        return Ok(error.exit());
+    }
     Ok(if found { Exit::Found } else { Exit::Done })
 }
 
@@ -61,14 +90,26 @@ async fn verify(
     opened: &Opened,
     notes: &mut Vec<Finding>,
 ) -> Result<Verified, MigrateError> {
-    let migrator = place.migrator(opened);
-    let status = migrator.status(&place.files).await?;
+    let status = place.migrator(opened).status(&place.files).await?;
     if !status.problems.is_empty() {
         return Err(MigrateError::Problems(status.problems));
     }
+    let (migrations, drifts) = drift(place, opened, &status, notes).await?;
+    Ok(Verified { name: place.name.clone(), migrations, drifts, error: None })
+}
+
+/// How many files are applied, and in what the database differs from what they make.
+pub(crate) async fn drift(
+    place: &Place,
+    opened: &Opened,
+    status: &Status,
+    notes: &mut Vec<Finding>,
+) -> Result<(usize, Vec<SchemaDrift>), MigrateError> {
     let has = |file: &&MigrationFile| {
-        let applied = |standing| matches!(standing, Standing::Applied | Standing::Unproved);
-        status.migrations.iter().any(|(name, standing)| *name == file.name && applied(*standing))
+        status
+            .migrations
+            .iter()
+            .any(|(name, standing)| *name == file.name && *standing != Standing::Pending)
     };
     let files: Vec<MigrationFile> = place.files.files().iter().filter(has).cloned().collect();
     let (expected, unclear) = replay(&files);
@@ -77,13 +118,16 @@ async fn verify(
             notes.push(note);
         }
     }
-    let drifts = expected.drift(&migrator.schema().await?);
-    Ok(Verified { name: place.name.clone(), migrations: files.len(), drifts })
+    Ok((files.len(), expected.drift(&place.migrator(opened).schema().await?)))
 }
 
 fn text(databases: &[Verified]) -> String {
     let mut text = String::new();
-    for Verified { name, migrations, drifts } in databases {
+    for Verified { name, migrations, drifts, error } in databases {
+        if error.is_some() {
+            let _ = writeln!(text, "{name}: not compared, its files and its records disagree");
+            continue;
+        }
         let files = counted(*migrations, "file");
         let state = match drifts.len() {
             0 => format!("as its migrations make it ({files})"),

@@ -130,6 +130,13 @@ impl Kept {
         own.is_some_and(|own| stem(&own) == stem(&backup.name))
     }
 
+    /// Whether a file is called like a backup, and like one of another database.
+    pub(crate) fn is_of_another(&self, file: &Path) -> bool {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let backup = StoredBackup::new(name, 0);
+        backup.is_dump() && backup.taken().is_some() && !self.is_own(&backup)
+    }
+
     /// All that lies there, whatever it is called.
     pub(crate) async fn names(&self) -> Result<Vec<String>, CliError> {
         if self.bucket.is_none() && !self.folder.is_dir() {

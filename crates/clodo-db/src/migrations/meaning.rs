@@ -224,6 +224,12 @@ pub fn only_reads(sql: &str) -> bool {
         })
 }
 
+/// Why a text is no SQL, as far as SQLite's grammar says.
+#[must_use]
+pub fn why_no_sql(sql: &str) -> Option<String> {
+    steps(sql).err().map(|error| error.message)
+}
+
 /// Pragmas that take a name and set nothing.
 const READING: [&str; 9] = [
     "foreign_key_check",

@@ -32,7 +32,7 @@ pub use drift::{SchemaDrift, SchemaDriftKind};
 pub use file::{AppliedMigration, Checksum, ChecksumError, MigrationFile};
 pub use folder::{FolderError, MigrationFolder, Migrations};
 pub use lint::{lint, lint_on, replay};
-pub use meaning::only_reads;
+pub use meaning::{only_reads, why_no_sql};
 pub use pattern::{MigrationPattern, PatternError};
 pub use pending::{AppliedFile, Look, Pending, PlannedMigration, UpPlan};
 pub use protect::{Protected, Refusal, protect, protect_all};

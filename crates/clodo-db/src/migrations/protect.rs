@@ -234,7 +234,16 @@ impl Failed {
             Self::Sql(error) => {
                 let (message, offset) = said(&error);
                 let offset = step.piece.offset + offset.min(step.piece.text.len());
-                refusal(file, offset, "migration-fails", message, "correct the statement")
+                let there = ["already exists", "duplicate column name"];
+                let hint = match there.iter().any(|said| message.contains(said)) {
+                    true => format!(
+                        "correct the statement; if the database has all of it for another reason, \
+                         `clodo-db baseline {}` records it as applied",
+                        file.name
+                    ),
+                    false => "correct the statement".to_owned(),
+                };
+                refusal(file, offset, "migration-fails", message, &hint)
             }
             Self::Refused { rule, why } => refusal(file, step.piece.offset, rule, why, hint(rule)),
         }

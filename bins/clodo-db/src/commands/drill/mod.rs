@@ -62,8 +62,13 @@ pub(crate) async fn run(
             1 => "a backup would not have brought its database back".to_owned(),
             count => format!("{count} backups would not have brought their databases back"),
         };
+        let first = all.iter().find(|one| one.verdict.is_found());
+        let command = |words: &str| {
+            first.map_or_else(|| format!("clodo-db {words}"), |one| one.name.command(words))
+        };
+        let (new, proof) = (command("backup"), command("drill --fresh"));
         CliError::new(Exit::Found, "drill", message)
-            .with_hint("`clodo-db backup` takes new ones; `clodo-db drill --fresh` proves them")
+            .with_hint(format!("`{new}` takes a new one; `{proof}` proves it"))
     });
     let error = failed.or(found);
     session.ui.document(&DrillDocument {

@@ -32,6 +32,10 @@ pub(crate) async fn run(
     let kept = places.kept_in(session, global, 0, args.from.as_ref()).await?;
     let file = Dump::find(session, Some(&kept), &args.backup).await?;
     let dump = Dump::check(session, file).await?;
+    if kept.is_of_another(&dump.file.path) {
+        let shown = dump.file.shown.display();
+        session.ui.warn(&format!("{shown} is called like a backup of another database"));
+    }
     if !dump.summary.consistent {
         session.ui.warn(&format!(
             "{} is of no one moment: it was written to while it was read",

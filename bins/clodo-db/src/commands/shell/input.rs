@@ -3,14 +3,20 @@
 use clodo_cli::{CliError, Exit, Session};
 use rustyline::{DefaultEditor, error::ReadlineError};
 use std::{
-    io::{self, BufRead, BufReader, IsTerminal as _, Stdin},
+    io::{self, BufRead as _, IsTerminal as _},
     path::PathBuf,
+    thread,
 };
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A terminal whose line can be edited, or a pipe.
 pub(super) enum Input {
-    Editor { editor: Box<DefaultEditor>, history: Option<PathBuf> },
-    Pipe(BufReader<Stdin>),
+    Editor {
+        editor: Box<DefaultEditor>,
+        history: Option<PathBuf>,
+    },
+    /// Another thread reads: nothing ends one that waits for a line.
+    Pipe(UnboundedReceiver<io::Result<Vec<u8>>>),
 }
 
 /// What was typed.
@@ -24,7 +30,9 @@ pub(super) enum Typed {
 impl Input {
     pub(super) fn open(session: &Session, history: Option<PathBuf>) -> Result<Self, CliError> {
         if !session.ui.is_interactive() || !io::stdout().is_terminal() {
-            return Ok(Self::Pipe(BufReader::new(io::stdin())));
+            let (send, lines) = unbounded_channel();
+            thread::spawn(move || read(&send));
+            return Ok(Self::Pipe(lines));
         }
         let mut editor = Box::new(DefaultEditor::new().map_err(no_terminal)?);
         let history = history.map(|path| session.directory.join(path));
@@ -38,7 +46,7 @@ impl Input {
     }
 
     /// The next line, without its end.
-    pub(super) fn line(&mut self, prompt: &str) -> Result<Typed, CliError> {
+    pub(super) async fn line(&mut self, prompt: &str) -> Result<Typed, CliError> {
         match self {
             Self::Editor { editor, .. } => match editor.readline(prompt) {
                 Ok(line) => {
@@ -50,16 +58,12 @@ impl Input {
                 Err(ReadlineError::Eof) => Ok(Typed::End),
                 Err(error) => Err(no_terminal(error)),
             },
-            Self::Pipe(input) => {
-                let mut bytes = Vec::new();
-                let read = input.read_until(b'\n', &mut bytes);
-                let unreadable = |error| {
+            Self::Pipe(lines) => {
+                let Some(bytes) = lines.recv().await else { return Ok(Typed::End) };
+                let bytes = bytes.map_err(|error| {
                     CliError::new(Exit::Failed, "input", "could not read the input")
                         .with_source(error)
-                };
-                if read.map_err(unreadable)? == 0 {
-                    return Ok(Typed::End);
-                }
+                })?;
                 let text = String::from_utf8(bytes).map_err(|_| {
                     CliError::new(Exit::Failed, "input", "the line is not UTF-8 text")
                 })?;
@@ -76,6 +80,23 @@ impl Input {
             let message = format!("could not write {}", path.display());
             CliError::new(Exit::Failed, "files", message).with_source(error)
         })
+    }
+}
+
+/// Reads the input to its end, line by line.
+fn read(lines: &UnboundedSender<io::Result<Vec<u8>>>) {
+    let mut input = io::stdin().lock();
+    loop {
+        let mut bytes = Vec::new();
+        let read = input.read_until(b'\n', &mut bytes);
+        let is_last = !read.as_ref().is_ok_and(|count| *count > 0);
+        let line = match read {
+            Ok(0) => return,
+            read => read.map(|_| bytes),
+        };
+        if lines.send(line).is_err() || is_last {
+            return;
+        }
     }
 }
 

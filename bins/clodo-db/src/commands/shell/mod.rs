@@ -3,6 +3,7 @@ mod show;
 
 use crate::{
     args::ShellArgs,
+    commands::query,
     failure,
     places::{Opened, Places},
     report::{ApiCalls, DatabaseName, FORMAT},
@@ -34,7 +35,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let mut places = Places::open(session, global, &args.databases).await?;
     places.only()?;
-    let opened = places.expect(0).await?;
+    let opened = places.expect_stoppable(0, &session.cancel).await?;
     let place = &places.all[0];
     if args.write {
         place.takes_changes("write a migration, or leave --write out")?;
@@ -67,6 +68,16 @@ pub(crate) async fn run(
     let Some(error) = failed else { return Ok(Exit::Done) };
     session.ui.error(&error);
     Ok(error.exit())
+}
+
+/// The next line, unless somebody interrupts it before there is one.
+async fn session_line(
+    session: &Session,
+    input: &mut Input,
+    prompt: &str,
+) -> Result<Typed, CliError> {
+    let line = session.cancel.run_until_cancelled(input.line(prompt)).await;
+    line.unwrap_or_else(|| Err(failure::interrupted("nothing more was run")))
 }
 
 struct Shell<'a> {
@@ -105,7 +116,7 @@ impl Shell<'_> {
         }
         loop {
             let prompt = if self.typed.is_empty() { "clodo-db> " } else { "     ...> " };
-            let typed = input.line(prompt);
+            let typed = session_line(self.session, input, prompt).await;
             self.line += 1;
             let line = match typed.map_err(|error| self.at(error, self.line, 1))? {
                 Typed::Line(line) => line,
@@ -163,10 +174,8 @@ impl Shell<'_> {
     async fn statement(&mut self, sql: &str, offset: usize) -> Result<(), CliError> {
         let reads = only_reads(sql);
         if !reads && !self.write {
-            let error =
-                CliError::new(Exit::Refused, "writes", "the statement is none that only reads");
-            return Err(error
-                .with_hint("start the shell with --write when it is meant to change something"));
+            let hint = "start the shell with --write when it is meant to change something";
+            return Err(query::writes(sql, hint));
         }
         let rows = self.ask(&Statement::new(sql), reads).await?;
         let line = self.line_of(offset);
@@ -187,7 +196,10 @@ impl Shell<'_> {
                 done.map(|all| all.into_iter().next().unwrap_or_default())
             }
         };
-        done.map_err(|error| failure::of_database(&self.shown, "the statement did not run", error))
+        done.map_err(|error| match reads && self.session.cancel.is_cancelled() {
+            true => failure::interrupted("nothing was changed"),
+            false => failure::of_database(&self.shown, "the statement did not run", error),
+        })
     }
 
     /// A line that begins with a dot; true when it ends the shell.

@@ -41,7 +41,7 @@ struct MigrationStatus {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ProblemDocument {
     #[serde(flatten)]
-    problem: Problem,
+    pub(crate) problem: Problem,
     message: String,
     hint: &'static str,
 }

@@ -9,9 +9,6 @@ use clodo_db::{MigrateError, SqliteDatabase, UpPlan};
 use clodo_types::Finding;
 use std::sync::Arc;
 
-/// So many rows are read before anybody is told what that is billed as.
-const BIG: u64 = 1_000_000;
-
 /// What would become of one database.
 pub(crate) struct Checked {
     /// Whether it is there.
@@ -96,11 +93,6 @@ async fn on_live(
     }
     if !blocks(&checked.findings) {
         let plan = look.plan(&migrator).map_err(MigrateError::Refused).map_err(of_migrate)?;
-        let costs = plan.costs(&*opened.database, BIG).await;
-        let doing = "what it costs is not known";
-        checked
-            .findings
-            .extend(costs.map_err(|error| failure::of_database(&place.shown(), doing, error))?);
         checked.plan = Some(plan);
     }
     Ok(checked)

@@ -3,14 +3,19 @@ mod fleet;
 mod report;
 
 use crate::{
-    args::UpArgs, failure, findings, keeping::Kept, places::Places, running::CodeDocument,
+    args::UpArgs,
+    failure, findings,
+    keeping::Kept,
+    places::{Opened, Places},
+    running::CodeDocument,
 };
 use check::{Checked, check};
 use clodo_cli::{CliError, Exit, GlobalArgs, Session, counted};
+use clodo_db::MigrationFolder;
 use fleet::{Fleet, Job};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use report::{UpDocument, UpReport};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use report::{PlanDocument, RebuildDocument, kept};
 
@@ -22,7 +27,8 @@ pub(crate) async fn run(
     args: &UpArgs,
 ) -> Result<Exit, CliError> {
     let mut places = Places::open(session, global, &args.databases).await?;
-    let mut checked = check_all(session, &mut places, args).await?;
+    let (mut checked, found) = check_all(session, &mut places, args).await?;
+    add_costs(&places, &found, &mut checked).await?;
     let tried: BTreeSet<&CodeDocument> =
         checked.iter().filter_map(|one| one.code.as_ref()).collect();
     for code in tried {
@@ -66,7 +72,7 @@ async fn check_all(
     session: &Session,
     places: &mut Places<'_>,
     args: &UpArgs,
-) -> Result<Vec<Checked>, CliError> {
+) -> Result<(Vec<Checked>, Vec<Option<Opened>>), CliError> {
     let create = args.create || places.makes_its_own();
     let found = places.find_all().await?;
     let running = places.running(session)?;
@@ -80,7 +86,34 @@ async fn check_all(
         }
         checked
     });
-    shared.try_collect().await
+    let checked: Vec<Checked> = shared.try_collect().await?;
+    Ok((checked, found))
+}
+
+/// Adds what reading big tables is billed as, which costs a question: of many databases with the same
+/// files the first ones are asked.
+async fn add_costs(
+    places: &Places<'_>,
+    found: &[Option<Opened>],
+    checked: &mut [Checked],
+) -> Result<(), CliError> {
+    /// So many rows are read before anybody is told.
+    const BIG: u64 = 1_000_000;
+    const ASKED: usize = 4;
+    let mut asked: BTreeMap<&MigrationFolder, usize> = BTreeMap::new();
+    for ((place, opened), checked) in places.all.iter().zip(found).zip(checked) {
+        let (Some(opened), Some(plan)) = (opened, &checked.plan) else { continue };
+        let count = asked.entry(place.migrations()).or_default();
+        *count += 1;
+        if *count > ASKED {
+            continue;
+        }
+        let costs = plan.costs(&*opened.database, BIG).await;
+        let doing = "what it costs is not known";
+        let costs = costs.map_err(|error| failure::of_database(&place.shown(), doing, error))?;
+        checked.findings.extend(costs);
+    }
+    Ok(())
 }
 
 /// Why nothing may be applied, if so; findings are said.
