@@ -92,6 +92,39 @@ fn what_clodo_db_migrated_is_migrated_for_clodo_deploy() {
     assert!(!steps.contains("0001_products.sql"), "{report:#}");
 }
 
+/// `clodo-deploy` takes the same files in the same order, and refuses what `clodo-db` refuses.
+#[test]
+fn a_deployment_means_the_files_that_the_pattern_means() {
+    let sandbox = plain(&[("DB", "ours")]);
+    let code = "export default { async fetch(request, env) {\n  const found = await env.DB.prepare(\
+                \"SELECT group_concat(n) AS all_of FROM log\").first();\n  return new Response(found.all_of); } };\n";
+    sandbox.write("index.js", code);
+    sandbox.edit(
+        "wrangler.toml",
+        "name = \"shop\"\n",
+        "name = \"shop\"\nmain = \"index.js\"\ncompatibility_date = \"2026-01-01\"\n",
+    );
+    sandbox.write("migrations/9_log/migration.sql", "\u{feff}CREATE TABLE log (n);\n");
+    sandbox.write("migrations/10_one/migration.sql", "INSERT INTO log VALUES (1);\n");
+    let deploy = ["deploy", "--platform", "local", "--yes"];
+    let refused = sandbox.deploy(&deploy).exits(3);
+    assert!(refused.stderr.contains("9_log/migration.sql"), "{}", refused.stderr);
+    let name = "database_name = \"ours\"\n";
+    let folder = |folder: &str, pattern: &str| {
+        format!("{name}migrations_dir = \"{folder}\"\nmigrations_pattern = \"{pattern}\"\n")
+    };
+    let nowhere = folder("gone", "gone/*.sql");
+    sandbox.edit("wrangler.toml", name, &nowhere);
+    let refused = sandbox.deploy(&deploy).exits(2);
+    assert!(refused.stderr.contains("gone` of migrations"), "{}", refused.stderr);
+    sandbox.edit("wrangler.toml", &nowhere, &folder("migrations", "migrations/*/migration.sql"));
+    let _ = sandbox.deploy(&deploy).exits(0);
+    let _ = sandbox.db(&["status", "--platform=local", "--exit-code"]).exits(0);
+    let names = "SELECT group_concat(name, ' ') FROM (SELECT name FROM d1_migrations ORDER BY id)";
+    let expected = "9_log/migration.sql 10_one/migration.sql";
+    assert_eq!(value(&sandbox, "DB", names), expected);
+}
+
 #[test]
 fn a_protected_environment_asks_and_nobody_is_there() {
     let sandbox = Sandbox::storefront();

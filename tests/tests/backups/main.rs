@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
 
 mod down;
+mod odd;
 
 use clodo_tests::{Run, Sandbox, Schema, Wrangler};
 use serde_json::{Value, json};

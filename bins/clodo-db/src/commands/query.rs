@@ -1,6 +1,7 @@
 use crate::{
     args::{QueryArgs, RowFormat},
     failure,
+    keeping::{self, Saved},
     places::Places,
     report::{ApiCalls, DatabaseName, FORMAT},
     rows::{as_json, csv, table},
@@ -36,9 +37,11 @@ pub(crate) async fn run(
     places.only()?;
     let opened = places.expect_stoppable(0, &session.cancel).await?;
     let statement = Statement::new(sql);
+    let mut saved = Saved::default();
     let rows = if args.write {
         places.all[0].takes_changes("write a migration, or leave --write out")?;
         places.confirm(session, &[0], "Run the statement", args.yes)?;
+        saved = keeping::noted(&opened).await?;
         let ran = opened.database.batch(std::slice::from_ref(&statement)).await;
         ran.map(|all| all.into_iter().next().unwrap_or_default())
     } else {
@@ -72,6 +75,9 @@ pub(crate) async fn run(
     if args.write {
         let rows = counted(usize::try_from(changes).unwrap_or(usize::MAX), "row");
         session.ui.say(&format!("{rows} changed."));
+        if let Some(back) = saved.way_back(&places.all[0].name) {
+            session.ui.say(&back);
+        }
     }
     Ok(Exit::Done)
 }

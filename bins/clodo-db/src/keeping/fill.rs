@@ -34,6 +34,15 @@ impl Saved {
     }
 }
 
+/// Where D1 stands now, for whoever wants to come back here; none for a file.
+pub(crate) async fn noted(opened: &Opened) -> Result<Saved, CliError> {
+    let bookmark = match &opened.d1 {
+        Some(d1) => Some(d1.bookmark().await.map_err(failure::of_platform)?),
+        None => None,
+    };
+    Ok(Saved { taken: None, bookmark })
+}
+
 /// Keeps what a database holds: a backup, and of D1 a bookmark. Of one that is half filled there is no
 /// backup.
 pub(crate) async fn save(

@@ -17,7 +17,7 @@ pub(crate) use file::{
     Rules, beside, close, fill_file, in_the_way, keep_numbers, live, moment as moment_of,
     no_others, no_remains, page_size, put, scratch, written_meanwhile,
 };
-pub(crate) use fill::{Saved, fill, save};
+pub(crate) use fill::{Saved, fill, noted, save};
 pub(crate) use kept::{Found, Kept, shown};
 pub(crate) use take::{Taken, take};
 pub(crate) use units::{counted_rows, moment, sized};

@@ -137,8 +137,10 @@ pub(crate) fn failed(error: ApiError) -> DatabaseError {
     };
     let doubt = error.may_have_happened();
     let error = match (kind, said) {
-        // The call's own text says the same again.
-        (DatabaseErrorKind::Sql | DatabaseErrorKind::Constraint, Some(said)) => {
+        // The call's own text says the same again, unless there is more to say.
+        (DatabaseErrorKind::Sql | DatabaseErrorKind::Constraint, Some(said))
+            if error.messages().len() == 1 =>
+        {
             DatabaseError::new(kind, said)
         }
         _ => DatabaseError::new(kind, error.to_string()).with_source(error),

@@ -72,7 +72,8 @@ impl FolderError {
             Self::NotText { .. } | Self::Nul { .. } => "save it as UTF-8 text",
             Self::SameNumber { .. } => {
                 "give the one that no database has yet the next free number: two branches may have \
-                 made them at the same time"
+                 made them at the same time; where databases have both, rename one, then `clodo-db \
+                 repair` and `clodo-db baseline NAME` record it by its new name"
             }
             Self::Overlooked { .. } => {
                 "say which files are migrations: `migrations_pattern` in the wrangler config, beside \

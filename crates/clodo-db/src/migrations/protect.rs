@@ -275,9 +275,17 @@ fn hint(rule: &str) -> &'static str {
             "copy `rowid`, too: `INSERT INTO new (rowid, …) SELECT rowid, … FROM old`"
         }
         "reserved" => "leave it as it is: `clodo-db repair` and `baseline` write the records",
-        "delete-all" | "delete-cascades" | "replace-cascades" | "update-cascades" => {
-            "say that it is meant on the line before: `-- clodo:allow RULE REASON`, with the rule that \
-             this finding has"
+        "delete-all" => {
+            "say that it is meant on the line before: `-- clodo:allow delete-all REASON`"
+        }
+        "delete-cascades" => {
+            "say that it is meant on the line before: `-- clodo:allow delete-cascades REASON`"
+        }
+        "replace-cascades" => {
+            "say that it is meant on the line before: `-- clodo:allow replace-cascades REASON`"
+        }
+        "update-cascades" => {
+            "say that it is meant on the line before: `-- clodo:allow update-cascades REASON`"
         }
         "transaction" => "leave it out: a file is applied whole or not at all",
         "parameters" => "write the values",

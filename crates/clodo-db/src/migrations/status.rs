@@ -75,8 +75,8 @@ impl Problem {
     pub fn hint(&self) -> &'static str {
         match self.kind {
             ProblemKind::Edited => {
-                "put the file back as it was and write a new migration; if the database is as the \
-                 file says, `repair` records it as it is now"
+                "put the file back as it was (git may have changed its line ends) and write a new \
+                 migration; if the database is as the file says, `repair` records it as it is now"
             }
             ProblemKind::Missing => {
                 "bring the file back; if it is gone for good, `repair` forgets it"

@@ -128,6 +128,11 @@ impl MigrateError {
                      `-- clodo:allow rebuild-filters REASON` on the line before its DROP TABLE"
                         .to_owned(),
                 ),
+                DatabaseErrorKind::Constraint if source.message().contains("FOREIGN KEY") => Some(
+                    "nothing of the file was applied: a row refers to one that is not there, or not any \
+                     more; `clodo-db health` finds those that do so already"
+                        .to_owned(),
+                ),
                 DatabaseErrorKind::Constraint => Some(
                     "nothing of the file was applied: rows that are there do not fit it, so change those \
                      first, or the file"

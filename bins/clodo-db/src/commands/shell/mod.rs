@@ -4,7 +4,7 @@ mod show;
 use crate::{
     args::ShellArgs,
     commands::query,
-    failure,
+    failure, keeping,
     places::{Opened, Places},
     report::{ApiCalls, DatabaseName, FORMAT},
 };
@@ -40,6 +40,10 @@ pub(crate) async fn run(
     if args.write {
         place.takes_changes("write a migration, or leave --write out")?;
         places.confirm(session, &[0], "Run what is typed, also what changes rows,", args.yes)?;
+        let saved = keeping::noted(&opened).await?;
+        if let Some(back) = saved.way_back(&places.all[0].name) {
+            session.ui.say(&back);
+        }
     }
     let mut shell = Shell {
         session,
