@@ -80,7 +80,7 @@ fn a_person_reads_what_is_kept_and_what_went() {
     insta::assert_snapshot!(steady(&(missing + &said)), @r"
     app.db: no backup is kept
     error: a backup would not have brought its database back
-    hint: `clodo-db backup` takes new ones; `clodo-db drill --fresh` proves them
+    hint: `clodo-db backup --sqlite app.db` takes a new one; `clodo-db drill --fresh --sqlite app.db` proves it
     ");
     let (taken, _) = folder.run(&with(&["backup"]), 0);
     insta::assert_snapshot!(steady(&taken), @r"
@@ -272,8 +272,8 @@ fn a_file_is_migrated_with_a_backup_and_taken_back() {
     DELETE FROM "clodo_migrations" WHERE name = '0002_b.sql';
     PRAGMA ignore_check_constraints = OFF;
     CREATE TABLE "_clodo_proofs" (p, CONSTRAINT "clodo: the schema has changed since it was read: run it again" CHECK (p <> 0));
-    INSERT INTO "_clodo_proofs" SELECT 0 WHERE ((SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND tbl_name <> 'clodo_migrations' AND tbl_name <> 'd1_migrations' AND name <> '_clodo_proofs') = 2) IS NOT 1;
-    INSERT INTO "_clodo_proofs" SELECT 0 WHERE ((SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND name NOT LIKE '/_cf/_%' ESCAPE '/' AND tbl_name <> 'clodo_migrations' AND tbl_name <> 'd1_migrations' AND name <> '_clodo_proofs' AND (type, name, sql) IN (VALUES ('table', 't', 'CREATE TABLE t (x)'), ('table', 'u', 'CREATE TABLE u (y)'))) = 2) IS NOT 1;
+    INSERT INTO "_clodo_proofs" SELECT 0 WHERE ((SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND NOT (name LIKE '/_cf/_%' ESCAPE '/' AND EXISTS (SELECT 1 FROM sqlite_master own WHERE lower(own.name) IN ('_cf_kv', '_cf_metadata', '_cf_alarm'))) AND tbl_name <> 'clodo_migrations' AND tbl_name <> 'd1_migrations' AND name <> '_clodo_proofs') = 2) IS NOT 1;
+    INSERT INTO "_clodo_proofs" SELECT 0 WHERE ((SELECT count(*) FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite/_%' ESCAPE '/' AND NOT (name LIKE '/_cf/_%' ESCAPE '/' AND EXISTS (SELECT 1 FROM sqlite_master own WHERE lower(own.name) IN ('_cf_kv', '_cf_metadata', '_cf_alarm'))) AND tbl_name <> 'clodo_migrations' AND tbl_name <> 'd1_migrations' AND name <> '_clodo_proofs' AND (type, name, sql) IN (VALUES ('table', 't', 'CREATE TABLE t (x)'), ('table', 'u', 'CREATE TABLE u (y)'))) = 2) IS NOT 1;
     DROP TABLE u;
     DROP TABLE "_clodo_proofs";
     "#);
