@@ -1,12 +1,13 @@
 use super::{
     file::{AppliedMigration, MigrationFile},
     folder::Migrations,
+    migrate_error::MigrateError,
     pending::PlannedMigration,
     protect::{Protected, protect},
     rebuild::Rebuild,
     records::Records,
     status::Status,
-    up::{MigrateError, Migrator, drops},
+    up::{Migrator, drops},
 };
 use crate::{error::DatabaseError, identifier::quoted, statement::Statement};
 

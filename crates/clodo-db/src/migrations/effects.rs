@@ -2,8 +2,9 @@
 //! what those set off in turn.
 
 use super::{
-    meaning::{Event, Meaning, Trigger},
+    meaning::Meaning,
     replay::Replay,
+    trigger::{Event, Trigger},
 };
 use clodo_sqlite::rusqlite::Error;
 use std::collections::BTreeSet;

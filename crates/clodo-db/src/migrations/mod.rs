@@ -1,5 +1,6 @@
 //! Migrations: the files, what a database says it has, and what becomes of each statement.
 
+mod carry;
 mod column;
 mod compose;
 mod down;
@@ -10,6 +11,7 @@ mod fill;
 mod folder;
 mod lint;
 pub(crate) mod meaning;
+mod migrate_error;
 mod pattern;
 mod pending;
 mod protect;
@@ -21,6 +23,7 @@ mod running;
 mod schema;
 mod script;
 mod status;
+mod trigger;
 mod untouched;
 mod up;
 mod witness;
@@ -33,6 +36,7 @@ pub use file::{AppliedMigration, Checksum, ChecksumError, MigrationFile};
 pub use folder::{FolderError, MigrationFolder, Migrations};
 pub use lint::{lint, lint_on, replay};
 pub use meaning::{only_reads, why_no_sql};
+pub use migrate_error::MigrateError;
 pub use pattern::{MigrationPattern, PatternError};
 pub use pending::{AppliedFile, Look, Pending, PlannedMigration, UpPlan};
 pub use protect::{Protected, Refusal, protect, protect_all};
@@ -43,4 +47,4 @@ pub use running::{CodeCheck, RunningCode, check_code, may_break_code};
 pub use schema::{Schema, SchemaObject};
 pub use status::{Problem, ProblemKind, Standing, Status};
 pub use untouched::{Frozen, Untouched};
-pub use up::{MigrateError, Migrator, UpReport};
+pub use up::{Migrator, UpReport};

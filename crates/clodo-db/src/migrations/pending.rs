@@ -2,6 +2,7 @@ use super::{
     file::{Checksum, MigrationFile},
     folder::Migrations,
     lint::lint_on,
+    migrate_error::MigrateError,
     protect::{Refusal, Trial, Tried},
     reads::Reads,
     rebuild::Rebuild,
@@ -10,7 +11,7 @@ use super::{
     schema::Schema,
     status::Status,
     untouched::Untouched,
-    up::{Applied, MigrateError, Migrator, drops},
+    up::{Applied, Migrator, drops},
 };
 use crate::{
     database::{Capabilities, Database},

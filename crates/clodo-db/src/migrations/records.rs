@@ -2,8 +2,9 @@
 
 use super::{
     file::{AppliedMigration, Checksum, MigrationFile},
+    migrate_error::MigrateError,
     schema::{Schema, SchemaObject},
-    up::{MigrateError, Migrator},
+    up::Migrator,
 };
 use crate::{
     backup::MARKER,

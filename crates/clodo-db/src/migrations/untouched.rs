@@ -2,8 +2,9 @@
 
 use super::{
     fill::{Fill, FillColumn},
-    meaning::{Event, Meaning, Step, Trigger},
+    meaning::{Meaning, Step},
     replay::Replay,
+    trigger::{Event, Trigger},
 };
 use crate::{
     backup::{BackupError, Columns, Fingerprint, fingerprints},
