@@ -23,6 +23,10 @@ fn backups_in(text: &str) -> Result<BackupsIn, String> {
     if text.is_empty() {
         return Err("name a folder, or r2://BUCKET/PREFIX".to_owned());
     }
+    let is_address = text.contains("://") || text.to_ascii_lowercase().starts_with("r2:");
+    if is_address && !text.starts_with(R2) {
+        return Err(format!("write {R2}BUCKET/PREFIX, or a folder"));
+    }
     let Some(rest) = text.strip_prefix(R2) else {
         return Ok(BackupsIn::Folder(PathBuf::from(text)));
     };

@@ -82,7 +82,7 @@ impl From<&Taken> for BackupRow {
             sha256: summary.sha256.clone(),
             bookmark: summary.moment.clone(),
             attempts: taken.attempts,
-            damage: taken.damage.clone(),
+            damage: summary.damage.clone(),
         }
     }
 }
@@ -137,7 +137,8 @@ async fn one(
     let retention = args.keep.retention();
     if args.dry_run {
         row.fate = Fate::Planned;
-        let mut all = kept.list().await?;
+        let kept = kept.of_database(&opened);
+        let mut all = kept.list_own().await?;
         let name = kept.free_name(SystemClock.now()).await?;
         all.push(StoredBackup::new(&name, 0));
         row.removed =
@@ -151,11 +152,12 @@ async fn one(
     // One that is of no moment, or of what is left of a database, stands in for none that is whole.
     if let Some(rule) = retention
         && taken.summary.consistent
-        && taken.damage.is_none()
+        && taken.summary.damage.is_none()
         && !taken.summary.rows.is_empty()
     {
         let store = kept.store()?;
-        for name in rule.expired(&kept.list().await?, SystemClock.now()) {
+        let kept = kept.of_database(&opened);
+        for name in rule.expired(&kept.list_own().await?, SystemClock.now()) {
             // With a clock that was set back, the new one looks old.
             if name == taken.name {
                 continue;
@@ -207,7 +209,10 @@ fn damaged(rows: &[Row]) -> Option<CliError> {
     let (name, said) = rows.iter().find_map(damage)?;
     let message = format!("{name} is damaged, and the backup holds what can be read of it: {said}");
     let error = CliError::new(Exit::Partly, "damaged_file", message);
-    Some(error.with_hint("nothing was removed: bring the file back from an earlier backup"))
+    Some(error.with_hint(
+        "nothing was removed; where only an index is damaged, make that anew, else bring the file back from \
+         an earlier backup",
+    ))
 }
 
 /// Backups that are of no single moment are kept, and said.

@@ -7,7 +7,7 @@ use crate::{
     rows::{as_json, csv, table},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, OutputMode, Session, counted};
-use clodo_db::{Statement, only_reads, split, why_no_sql};
+use clodo_db::{DatabaseError, Statement, only_reads, split, why_no_sql};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::io::Read as _;
@@ -50,9 +50,9 @@ pub(crate) async fn run(
         done.ok_or_else(|| failure::interrupted("nothing was changed"))?
     };
     let place = &places.all[0];
-    let rows = rows.map_err(|error| match session.cancel.is_cancelled() {
-        true => failure::interrupted("nothing was changed"),
-        false => failure::of_database(&place.shown(), "the statement did not run", error),
+    let rows = rows.map_err(|error| {
+        let back = saved.way_back(&place.name);
+        failed(session, &place.shown(), args.write, error, back.as_deref())
     })?;
     let text = match (session.ui.mode(), args.format) {
         (OutputMode::Text, RowFormat::Table) => table(&rows),
@@ -80,6 +80,28 @@ pub(crate) async fn run(
         }
     }
     Ok(Exit::Done)
+}
+
+/// Why a statement has no answer. One that writes may have run all the same.
+pub(crate) fn failed(
+    session: &Session,
+    place: &str,
+    writes: bool,
+    error: DatabaseError,
+    back: Option<&str>,
+) -> CliError {
+    if writes && error.may_have_happened() {
+        let error = failure::of_database(place, "nobody knows whether the statement ran", error);
+        let look = "look whether it did before it is run again";
+        return error.with_hint(match back {
+            Some(back) => format!("{look}; {back}"),
+            None => look.to_owned(),
+        });
+    }
+    match session.cancel.is_cancelled() {
+        true => failure::interrupted("nothing was changed"),
+        false => failure::of_database(place, "the statement did not run", error),
+    }
 }
 
 /// Why a statement is not run that is none that only reads.

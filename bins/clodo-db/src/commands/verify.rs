@@ -118,7 +118,9 @@ pub(crate) async fn drift(
             notes.push(note);
         }
     }
-    Ok((files.len(), expected.drift(&place.migrator(opened).schema().await?)))
+    // What belongs to a virtual table comes and goes with it.
+    let live = place.migrator(opened).schema().await?.without_shadows();
+    Ok((files.len(), expected.without_shadows().drift(&live)))
 }
 
 fn text(databases: &[Verified]) -> String {

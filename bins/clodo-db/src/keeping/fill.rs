@@ -25,6 +25,8 @@ impl Saved {
     pub(crate) fn way_back(&self, name: &DatabaseName) -> Option<String> {
         let command = match (&self.bookmark, &self.taken) {
             (Some(bookmark), _) => name.command(&format!("rewind {bookmark}")),
+            // It holds less than there was.
+            (None, Some(taken)) if taken.summary.damage.is_some() => return None,
             (None, Some(taken)) => {
                 format!("{} --over", name.command(&format!("restore {}", taken.name)))
             }

@@ -1,4 +1,5 @@
 use super::{Claim, of_io};
+use crate::places::Opened;
 use clodo::R2Backups;
 use clodo_cli::{CliError, Session};
 use clodo_db::{BackupFolder, BackupStore, StoredBackup, backup_name};
@@ -9,6 +10,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// So many digits of a database's id are in the names of its backups.
+const ID: usize = 8;
 
 /// The backups of one database: a folder of its own, whose name says which one it is, or such a prefix
 /// of a bucket.
@@ -22,6 +26,8 @@ pub(crate) struct Kept {
     directory: PathBuf,
     /// How the files' names begin.
     of: String,
+    /// The beginning of the id of a database of D1, once that is known.
+    id: Option<String>,
     /// Where this program works on the database, whoever keeps its backups elsewhere.
     working: PathBuf,
     /// Clodo's own folder in the project, in which that is.
@@ -68,7 +74,7 @@ impl Kept {
         let directory = session.directory.clone();
         let folder = clodo.join("backups").join(own);
         let (shown, working) = (shown(session, &folder), folder.clone());
-        Self { folder, bucket: None, shown, directory, of, working, clodo }
+        Self { folder, bucket: None, shown, directory, of, id: None, working, clodo }
     }
 
     /// Where a person has them.
@@ -123,18 +129,51 @@ impl Kept {
         Ok(all)
     }
 
-    /// Whether it is called as the backups of this database are.
+    /// The same for a database that is there: of D1 its id is in the names of its backups, for others may
+    /// be called alike, in another account or another project.
+    pub(crate) fn of_database(&self, opened: &Opened) -> Self {
+        let id = opened.d1.as_ref().map(|d1| d1.id.to_string());
+        let id = id.map(|id| id.chars().filter(char::is_ascii_hexdigit).take(ID).collect());
+        Self { id, ..self.clone() }
+    }
+
+    /// What the names of its backups begin with.
+    fn called(&self) -> String {
+        let whole = backup_name(&self.of, Timestamp::from_millis(0));
+        whole.rsplit_once('-').map_or_else(|| whole.clone(), |(called, _)| called.to_owned())
+    }
+
+    /// Whether it is called as the backups of this database are, and by which id.
+    fn own_id<'b>(&self, backup: &'b StoredBackup) -> Option<Option<&'b str>> {
+        let stem = backup.name.split('.').next()?;
+        let (called, _) = stem.rsplit_once('-')?;
+        let own = self.called();
+        if called == own {
+            return Some(None);
+        }
+        let (of, id) = called.rsplit_once('-')?;
+        let is_id = id.len() == ID && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_id && of == own).then_some(Some(id))
+    }
+
     fn is_own(&self, backup: &StoredBackup) -> bool {
-        let own = backup.taken().map(|taken| backup_name(&self.of, taken));
-        let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        own.is_some_and(|own| stem(&own) == stem(&backup.name))
+        backup.taken().is_some() && self.own_id(backup).is_some()
+    }
+
+    /// Those that are of the very database, and not of another one that is called like it.
+    pub(crate) async fn list_own(&self) -> Result<Vec<StoredBackup>, CliError> {
+        let mut all = self.list().await?;
+        all.retain(|one| self.own_id(one) == Some(self.id.as_deref()));
+        Ok(all)
     }
 
     /// Whether a file is called like a backup, and like one of another database.
     pub(crate) fn is_of_another(&self, file: &Path) -> bool {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let backup = StoredBackup::new(name, 0);
-        backup.is_dump() && backup.taken().is_some() && !self.is_own(&backup)
+        let of_other =
+            |id: Option<&str>| id.is_some() && self.id.is_some() && id != self.id.as_deref();
+        backup.is_dump() && backup.taken().is_some() && self.own_id(&backup).is_none_or(of_other)
     }
 
     /// All that lies there, whatever it is called.
@@ -228,7 +267,11 @@ impl Kept {
         let taken = self.list().await?;
         let mut at = now.as_millis();
         loop {
-            let name = backup_name(&self.of, Timestamp::from_millis(at));
+            let of = match &self.id {
+                Some(id) => format!("{}-{id}", self.of),
+                None => self.of.clone(),
+            };
+            let name = backup_name(&of, Timestamp::from_millis(at));
             if !taken.iter().any(|one| one.name == name) {
                 return Ok(name);
             }

@@ -25,8 +25,6 @@ pub(crate) struct Taken {
     pub(crate) summary: Summary,
     /// How often the database was gone through.
     pub(crate) attempts: u32,
-    /// What SQLite says of a file that is damaged: rows that cannot be reached are in no backup.
-    pub(crate) damage: Option<String>,
 }
 
 /// Backs a database up.
@@ -40,8 +38,9 @@ pub(crate) async fn take(
     (kept, claim): (&Kept, &Claim),
 ) -> Result<Taken, CliError> {
     let scratch = claim.scratch()?;
+    let of_this = kept.of_database(opened);
+    let kept = &of_this;
     let name = kept.free_name(SystemClock.now()).await?;
-    let mut damage = None;
     let report = match (&opened.d1, place.file()) {
         (Some(d1), _) => {
             // Only for the estimate.
@@ -52,16 +51,21 @@ pub(crate) async fn take(
         }
         (None, Some(file)) => {
             let copy = copied(place, file, &scratch.join("copy.sqlite")).await?;
-            damage = damaged(place, &copy).await?;
+            let damage = damaged(place, &copy).await?;
+            if let Some(said) = &damage {
+                session.ui.warn(&format!(
+                    "{}: the file is damaged, and its backup holds only what can be read of it: {said}",
+                    place.name
+                ));
+            }
             let total = std::fs::metadata(scratch.join("copy.sqlite")).ok().map(|file| file.len());
             let watched = Watched::new(&copy, session, &place.name, "read", total);
-            let options = BackupOptions::default();
+            let options = BackupOptions::default().with_damage(damage);
             write(session, place, (&watched, &Still), (kept, &name), &options).await?
         }
         (None, None) => return Err(place.missing()),
     };
-    let taken = read_back(kept, &name, report).await?;
-    Ok(Taken { damage, ..taken })
+    read_back(kept, &name, report).await
 }
 
 /// The first thing that is wrong with a file.
@@ -130,6 +134,5 @@ async fn read_back(kept: &Kept, name: &str, report: BackupReport) -> Result<Take
         text_bytes: report.bytes,
         summary: report.summary,
         attempts: report.attempts,
-        damage: None,
     })
 }

@@ -121,8 +121,12 @@ impl Place {
                 const LONGEST: usize = 60;
                 // The file itself may be gone, which is what backups are for.
                 let beside = || {
-                    let parent = path.parent()?.canonicalize().ok()?;
-                    Some(parent.join(path.file_name()?))
+                    // Where a link leads that leads nowhere any more.
+                    let parent = path.parent()?;
+                    let leads =
+                        path.read_link().map_or_else(|_| path.clone(), |to| parent.join(to));
+                    let parent = leads.parent()?.canonicalize().ok()?;
+                    Some(parent.join(leads.file_name()?))
                 };
                 // Whatever links lead to it.
                 let whole =

@@ -30,11 +30,12 @@ pub struct BackupOptions {
     pub attempts: u32,
     /// What is not of one moment is [`BackupError::Changed`].
     only_settled: bool,
+    damage: Option<String>,
 }
 
 impl Default for BackupOptions {
     fn default() -> Self {
-        Self { page_bytes: 2 << 20, scratch: None, attempts: 5, only_settled: false }
+        Self { page_bytes: 2 << 20, scratch: None, attempts: 5, only_settled: false, damage: None }
     }
 }
 
@@ -43,6 +44,13 @@ impl BackupOptions {
     #[must_use]
     pub fn with_scratch(mut self, folder: impl Into<PathBuf>) -> Self {
         self.scratch = Some(folder.into());
+        self
+    }
+
+    /// Says that the database is damaged, and how: the backup keeps that.
+    #[must_use]
+    pub fn with_damage(mut self, said: Option<String>) -> Self {
+        self.damage = said;
         self
     }
 
@@ -373,7 +381,7 @@ impl Work<'_> {
     }
 
     async fn summary(&self, layout: &Layout) -> Result<Summary, BackupError> {
-        let mut summary = Summary::default();
+        let mut summary = Summary { damage: self.options.damage.clone(), ..Summary::default() };
         for table in &layout.virtuals {
             let origin = self.origin(table);
             let carry = virtuals::carry(origin.database, layout, table).await?;

@@ -3,7 +3,7 @@ use super::{
     layout::{Layout, Table, ask},
     restore::marker,
 };
-use crate::{database::Database, identifier::quoted};
+use crate::{database::Database, error::DatabaseErrorKind, identifier::quoted};
 use std::collections::BTreeMap;
 
 /// What a restore finds in a database.
@@ -47,8 +47,19 @@ const COUNTS: usize = 50;
 pub async fn held(database: &dyn Database) -> Result<Held, BackupError> {
     let half = marker(database).await?.map(|(sha256, done)| HalfRestored { sha256, done });
     let layout = Layout::read(database).await?;
-    let tables: Vec<&Table> = layout.tables.iter().chain(&layout.virtuals).collect();
     let mut rows = BTreeMap::new();
+    // What one of them shows may be gone: it is there all the same, and nobody knows how much is in it.
+    for table in &layout.virtuals {
+        let sql = format!("SELECT count(*) FROM {}", quoted(&table.name));
+        let count = match ask(database, &sql).await {
+            Ok(answer) => answer.rows.first().and_then(|row| row.first()?.as_integer()),
+            Err(error) if error.kind() == DatabaseErrorKind::Sql => None,
+            Err(error) => return Err(error.into()),
+        };
+        let count = count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
+        rows.insert(table.name.clone(), count);
+    }
+    let tables: Vec<&Table> = layout.tables.iter().collect();
     for some in tables.chunks(COUNTS) {
         let count = |table: &&Table| format!("(SELECT count(*) FROM {})", quoted(&table.name));
         let counts: Vec<String> = some.iter().map(count).collect();

@@ -92,6 +92,10 @@ impl Layout {
             kinds.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
         let mut layout = Self::default();
         let replay = replayed(&objects)?;
+        if let Some(what) = replay.stands_in() {
+            let why = format!("its program brings what no other SQLite has: {what}");
+            return Err(BackupError::Unsupported { table: "with the schema".to_owned(), why });
+        }
         for Object { kind, name, sql, hidden } in objects {
             match kind.as_str() {
                 "view" => layout.views.push(sql),

@@ -35,6 +35,10 @@ pub struct Summary {
     /// which D1 does not allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contentless: Vec<String>,
+    /// What was said of the database when it was taken: it was damaged, and what could not be read is in no
+    /// backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// The SHA-256 of all that stands before it.
     #[serde(skip)]
     pub sha256: String,

@@ -4,7 +4,6 @@ use super::{
     fill::{Fill, FillColumn},
     meaning::{Meaning, Step},
     protect::Failed,
-    replay::NUMBERS,
     script::Script,
     work::Work,
 };
@@ -97,8 +96,15 @@ impl<'a> Work<'a> {
                 let why = format!("fills column {target} of table {table} from column {source}");
                 refuse("rebuild-mixes-columns", why)?;
             }
+            let mut keeps_numbers = false;
+            for (source, target) in &pairs {
+                if let FillColumn::Plain(source) = source {
+                    keeps_numbers |= script.replay.is_number(table, source)?
+                        && script.replay.is_number(by, target)?;
+                }
+            }
             if let Some(index) = &searched
-                && !pairs.iter().any(|(source, _)| NUMBERS.iter().any(|name| source.has(name)))
+                && !keeps_numbers
             {
                 let why = format!(
                     "gives the rows of table {table} other numbers, by which {index} finds them"

@@ -2,7 +2,7 @@
 //! line breaks hide it.
 
 use super::trigger::updated;
-use crate::split::{Piece, split, without_marks};
+use crate::split::{Piece, folded, split, without_marks, words};
 use sqlite3_parser::{
     Bump, FallibleIterator as _,
     ast::{
@@ -208,8 +208,13 @@ fn meaning(piece: &Piece<'_>) -> Result<Meaning, NoSql> {
 /// value. What is no SQL is not.
 #[must_use]
 pub fn only_reads(sql: &str) -> bool {
+    let writes = |word: &&str| {
+        let name = folded(word);
+        WRITING.iter().any(|pragma| name.strip_prefix("pragma_") == Some(pragma))
+    };
     // The parser takes none in a name.
     !sql.contains('\0')
+        && !words(sql).iter().any(writes)
         && split(sql).all(|piece| {
             let bump = Bump::new();
             let text = without_marks(piece.text);
@@ -218,12 +223,19 @@ pub fn only_reads(sql: &str) -> bool {
                     Cmd::Stmt(Stmt::Select(..)) | Cmd::Explain(_) | Cmd::ExplainQueryPlan(_),
                 )) => true,
                 Ok(Some(Cmd::Stmt(Stmt::Pragma(name, body)))) => {
-                    body.is_none() || READING.contains(&plain(&name.name).as_str())
+                    let name = plain(&name.name);
+                    match body {
+                        None => !WRITING.contains(&name.as_str()),
+                        Some(_) => READING.contains(&name.as_str()),
+                    }
                 }
                 _ => false,
             }
         })
 }
+
+/// Pragmas that write without being given anything.
+const WRITING: [&str; 3] = ["incremental_vacuum", "optimize", "wal_checkpoint"];
 
 /// Why a text is no SQL, as far as SQLite's grammar says.
 #[must_use]
@@ -457,6 +469,8 @@ mod tests {
             "SELEC 1",
             "VACUUM",
             "SELECT [a\0] FROM t",
+            "PRAGMA optimize",
+            "SELECT * FROM Pragma_Optimize",
         ] {
             assert!(!only_reads(sql), "{sql}");
         }

@@ -189,29 +189,30 @@ fn same_rows(
         let known = all.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
         known.map(|(_, declared)| declared.to_ascii_lowercase())
     };
-    let is_alike = |(source, target): &(String, String)| {
-        declared(&before, source) == declared(&behind, target)
+    let compared = |(source, target): &(String, String)| Compared {
+        before: quoted(source),
+        behind: quoted(target),
+        was: affinity(&declared(&before, source).unwrap_or_default()),
+        is: affinity(&declared(&behind, target).unwrap_or_default()),
     };
     let key = replay.key(table)?;
-    let key: Option<Vec<(String, String)>> = key
+    let key: Option<Vec<Compared>> = key
         .iter()
-        .map(|column| carried.iter().find(|(from, _)| from.eq_ignore_ascii_case(column)).cloned())
+        .map(|column| carried.iter().find(|(from, _)| from.eq_ignore_ascii_case(column)))
+        .map(|pair| pair.map(compared))
         .collect();
     let Some(key) = key.filter(|key| !key.is_empty()) else {
-        let alike: Vec<(String, String)> =
-            carried.iter().filter(|pair| is_alike(pair)).cloned().collect();
-        return Ok(match alike.is_empty() {
+        let all: Vec<Compared> = carried.iter().map(compared).collect();
+        return Ok(match all.is_empty() {
             true => count,
-            false => format!("{count} AND {}", each_as_often((&old, &new), &alike)),
+            false => format!("{count} AND {}", each_as_often((&old, &new), &all)),
         });
     };
-    let own = replay.key(by)?;
-    let is_own = |(_, target): &(String, String)| {
-        own.iter().any(|column| column.eq_ignore_ascii_case(target))
-    };
+    let own: Vec<String> = replay.key(by)?.iter().map(|column| quoted(column)).collect();
+    let is_own = |one: &Compared| own.iter().any(|column| column.eq_ignore_ascii_case(&one.behind));
     // By the index of the new key each row is found at once.
-    if key.iter().all(is_alike) && key.iter().all(is_own) && key.len() == own.len() {
-        let same = key.iter().map(|(from, to)| format!("n.{} IS o.{}", quoted(to), quoted(from)));
+    if key.iter().all(|one| one.was == one.is && is_own(one)) && key.len() == own.len() {
+        let same = key.iter().map(|one| format!("n.{} IS o.{}", one.behind, one.before));
         let same = same.collect::<Vec<_>>().join(" AND ");
         return Ok(format!(
             "{count} AND NOT EXISTS (SELECT 1 FROM {old} o WHERE NOT EXISTS (SELECT 1 FROM {new} n WHERE {same}))"
@@ -220,19 +221,46 @@ fn same_rows(
     Ok(format!("{count} AND {}", each_as_often((&old, &new), &key)))
 }
 
-/// What these columns hold is there as often as it was. Values are compared as texts: another type of the
-/// column may have made others of them.
-fn each_as_often((old, new): (&str, &str), columns: &[(String, String)]) -> String {
+/// A column that is carried, as SQL names it in both tables, and what values each of them takes.
+struct Compared {
+    before: String,
+    behind: String,
+    was: &'static str,
+    is: &'static str,
+}
+
+impl Compared {
+    /// A value as it is compared: of the same kind of column byte by byte, else as the new one takes it.
+    fn value(&self, column: &str) -> String {
+        let kind = if self.was == self.is { "BLOB" } else { self.is };
+        format!("CAST({column} AS {kind})")
+    }
+}
+
+/// What a column makes of values, as its type says (<https://www.sqlite.org/datatype3.html#determination_of_column_affinity>).
+fn affinity(declared: &str) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    match declared {
+        _ if has(&["int"]) => "INTEGER",
+        _ if has(&["char", "clob", "text"]) => "TEXT",
+        _ if declared.is_empty() || has(&["blob"]) => "BLOB",
+        _ if has(&["real", "floa", "doub"]) => "REAL",
+        _ => "NUMERIC",
+    }
+}
+
+/// What these columns hold is there as often as it was.
+fn each_as_often((old, new): (&str, &str), columns: &[Compared]) -> String {
     // With their number they are a row of an answer, of which D1 takes so many columns.
     let columns = &columns[..columns.len().min(MOST_COLUMNS - 1)];
     let places: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
     let places = places.join(", ");
-    let counted = |table: &str, column: fn(&(String, String)) -> &String| {
-        let each = columns.iter().map(|pair| format!("CAST({} AS BLOB)", quoted(column(pair))));
+    let counted = |table: &str, column: fn(&Compared) -> &String| {
+        let each = columns.iter().map(|one| one.value(column(one)));
         let each: Vec<String> = each.collect();
         format!("SELECT {}, count(*) FROM {table} GROUP BY {places}", each.join(", "))
     };
-    let (before, behind) = (counted(old, |(from, _)| from), counted(new, |(_, to)| to));
+    let (before, behind) = (counted(old, |one| &one.before), counted(new, |one| &one.behind));
     format!("NOT EXISTS ({before} EXCEPT {behind})")
 }
 
@@ -243,8 +271,9 @@ fn moved(
     (table, by): (&str, &str),
 ) -> Result<String, Error> {
     let is_code = |one: &SchemaObject| one.kind == "view" || one.kind == "trigger";
+    let old = BTreeSet::from([table.to_ascii_lowercase()]);
     let mut alone = schema.clone();
-    alone.objects.retain(|one| !is_code(one) || one == object);
+    alone.objects.retain(|one| !is_code(one) || one == object || !mentions(&one.sql, &old));
     let scratch = Replay::of(&alone)?;
     scratch.run("PRAGMA foreign_keys = OFF")?;
     scratch.run(&format!("DROP TABLE {}", quoted(table)))?;

@@ -3,7 +3,7 @@
 use super::{
     fill::{Fill, FillColumn},
     meaning::{Meaning, Step},
-    replay::Replay,
+    replay::{NUMBERS, Replay},
     trigger::{Event, Trigger},
 };
 use crate::{
@@ -75,8 +75,8 @@ impl Frozen {
 pub(super) struct Tracing {
     /// By the name that a table has now, in lower case.
     tables: BTreeMap<String, Traced>,
-    /// Tables that are gone, and whether a new one in their place may have fewer rows.
-    dropped: BTreeMap<String, bool>,
+    /// Tables that are gone, with what they were at first, unless a new one in their place may have fewer rows.
+    dropped: BTreeMap<String, String>,
     /// What was followed already, on the schema as it is.
     followed: BTreeSet<Meaning>,
     /// The columns of a table that a statement is about to alter.
@@ -118,8 +118,10 @@ impl Tracing {
     /// Before a statement is carried out on the schema.
     pub(super) fn before(&mut self, replay: &Replay, step: &Step<'_>) -> Result<(), Error> {
         match &step.meaning {
-            Meaning::Insert { into, from: Some(from), .. }
-                if !self.tables.contains_key(into) && self.tables.contains_key(from) =>
+            Meaning::Insert { into, from: Some(from), replaces: false, .. }
+                if !replay.replaces(into)?
+                    && !self.tables.contains_key(into)
+                    && self.tables.contains_key(from) =>
             {
                 self.copied(replay, step, (from, into))?;
             }
@@ -128,13 +130,15 @@ impl Tracing {
                 self.follow(replay, meaning)?;
             }
             Meaning::DropTable { name } => {
-                self.tables.remove(name);
+                let gone = self.tables.remove(name).filter(|_| !step.allows("rebuild-filters"));
+                if let Some(Traced { origin, .. }) = gone {
+                    self.dropped.insert(name.clone(), origin);
+                }
                 // Rows that refer to others of it go by that, of which triggers hear.
                 if replay.children(name)?.iter().any(|one| one.table.eq_ignore_ascii_case(name)) {
                     self.heard(replay, name, Event::Delete)?;
                     self.heard(replay, name, Event::Update)?;
                 }
-                self.dropped.insert(name.clone(), step.allows("rebuild-filters"));
             }
             Meaning::DropColumn { table, column } => {
                 if let Some(traced) = self.tables.get_mut(table) {
@@ -189,12 +193,12 @@ impl Tracing {
         let columns = plain.collect();
         let traced = Traced { origin: source.origin.clone(), columns, is_copy: true };
         self.tables.insert(into.to_owned(), traced);
-        Ok(())
+        self.heard(replay, into, Event::Insert)
     }
 
     fn renamed(&mut self, replay: &Replay, from: &str, to: &str) -> Result<(), Error> {
         let Some(mut traced) = self.tables.remove(from) else { return Ok(()) };
-        if traced.is_copy && self.dropped.get(to) == Some(&false) {
+        if traced.is_copy && self.dropped.get(to) == Some(&traced.origin) {
             traced.is_copy = false;
             let declared = replay.declared(to)?;
             traced.columns.retain(|column, origin| {
@@ -235,8 +239,13 @@ impl Tracing {
                     self.tables.remove(table);
                     self.gone(replay, table)?;
                 }
+                let numbers = columns.iter().any(|column| NUMBERS.contains(&column.as_str()));
+                let number = replay.number_column(table)?.filter(|_| numbers);
                 if let Some(traced) = self.tables.get_mut(table) {
-                    traced.columns.retain(|column, _| !columns.contains(column));
+                    traced.columns.retain(|column, _| {
+                        let is_number = |number: &String| number.eq_ignore_ascii_case(column);
+                        !columns.contains(column) && !number.as_ref().is_some_and(is_number)
+                    });
                 }
                 for child in replay.children(table)? {
                     if child.on_update != "NO ACTION"

@@ -17,6 +17,10 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Witness(Arc<Mutex<BTreeSet<String>>>);
 
+/// Where SQLite keeps the schema: every change of that writes there.
+const SCHEMAS: [&str; 4] =
+    ["sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"];
+
 impl Witness {
     /// Listens to a connection.
     pub(super) fn on(db: &mut Connection) -> Result<Self, Error> {
@@ -39,7 +43,7 @@ impl Witness {
             return;
         };
         let name = table_name.to_ascii_lowercase();
-        if context.accessor.is_none() && !name.starts_with("sqlite_") {
+        if context.accessor.is_none() && !SCHEMAS.contains(&name.as_str()) {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
         }
     }
@@ -69,7 +73,8 @@ impl Witness {
         let is_own = |name: &&String| {
             own.is_some_and(|own| name.strip_prefix(own.as_str()).is_some_and(is_shadow))
         };
-        let other = heard.iter().find(|name| !is_own(name));
+        // SQLite's own, such as its counters, come along with much.
+        let other = heard.iter().find(|name| !is_own(name) && !name.starts_with("sqlite_"));
         let fits = match changes_rows {
             true => own.is_some_and(|own| heard.contains(own)),
             false => other.is_none(),

@@ -88,6 +88,19 @@ async fn what_a_file_names_is_left_out() {
             "UPDATE p SET a = 1",
             [some("b, id"), some("id, p")],
         ),
+        ("", "UPDATE p SET rowid = id + 10", [some("a, b"), c.clone()]),
+        (
+            "",
+            "CREATE TABLE n (id INTEGER PRIMARY KEY, a TEXT NOT NULL DEFAULT 'd', b); \
+             INSERT OR REPLACE INTO n SELECT * FROM p; DROP TABLE p; ALTER TABLE n RENAME TO p;",
+            [None, c.clone()],
+        ),
+        (
+            "CREATE TABLE log (x); INSERT INTO log VALUES (1);",
+            "-- clodo:allow drop-table x\nDROP TABLE log; CREATE TABLE n (id, a, b); \
+             INSERT INTO n SELECT * FROM p WHERE id = 1; ALTER TABLE n RENAME TO log;",
+            [p.clone(), c.clone()],
+        ),
         (
             "",
             "CREATE TABLE n (id INTEGER PRIMARY KEY, a INTEGER, b); INSERT INTO n SELECT id, a, b FROM p; \

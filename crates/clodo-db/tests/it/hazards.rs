@@ -566,6 +566,23 @@ async fn rows_are_not_exchanged_for_others_whatever_they_are_known_by() {
         let error = up(&with(schema).await, &sql).await.unwrap_err();
         assert!(error.hint().unwrap().contains("clodo:allow rebuild-filters"), "{error:?}");
     }
+    // Types that are written otherwise, and keys that are worked out.
+    for (schema, fill) in [
+        (
+            "CREATE TABLE t (b TEXT, c); INSERT INTO t VALUES ('p', 1), ('q', 2);",
+            "CREATE TABLE n (id INTEGER PRIMARY KEY, b VARCHAR, c INT); INSERT INTO n (b, c) SELECT b, c FROM t \
+             WHERE b = 'p'; INSERT INTO n (b, c) SELECT b, c FROM t WHERE b = 'p';",
+        ),
+        (
+            keyed,
+            "CREATE TABLE n (id TEXT PRIMARY KEY, b INT); INSERT INTO n SELECT 'u' || id, b FROM t WHERE b = 1; \
+             INSERT INTO n SELECT 'v' || id, b FROM t WHERE b = 1;",
+        ),
+    ] {
+        let sql = format!("{fill} DROP TABLE t; {renamed}");
+        let error = up(&with(schema).await, &sql).await.unwrap_err();
+        assert!(matches!(error, MigrateError::Failed { .. }), "{error:?}");
+    }
     // Keys of another name, of another type, among other columns, and none at all.
     for (schema, fill) in [
         (
@@ -583,6 +600,14 @@ async fn rows_are_not_exchanged_for_others_whatever_they_are_known_by() {
         (
             "CREATE TABLE t (id INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (-1, 1), (20, x'00'), (3, 1.5);",
             "CREATE TABLE n (id TEXT PRIMARY KEY, b); INSERT INTO n SELECT id, b FROM t;",
+        ),
+        (
+            "CREATE TABLE t (id REAL PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, '02'), (2.0, 'x');",
+            "CREATE TABLE n (id INTEGER PRIMARY KEY, b INT); INSERT INTO n SELECT id, b FROM t;",
+        ),
+        (
+            "CREATE TABLE t (b TEXT); INSERT INTO t VALUES ('02'), ('2'), ('x'), (NULL);",
+            "CREATE TABLE n (b INTEGER, c); INSERT INTO n (b) SELECT b FROM t;",
         ),
         (
             keyed,
@@ -604,4 +629,75 @@ async fn references_are_looked_at_though_a_file_says_that_they_are_not() {
     let sql = "PRAGMA defer_foreign_keys = ON; DELETE FROM p WHERE id = 1; PRAGMA defer_foreign_keys = 'off';";
     let error = up(&with(&schema).await, sql).await.unwrap_err();
     assert!(matches!(error, MigrateError::Failed { .. }), "{error:?}");
+}
+
+/// Numbers of rows that a full-text index or a trigger keeps, whether a column shows them or not.
+#[tokio::test]
+async fn numbers_that_a_column_shows_are_kept_too() {
+    let docs = "CREATE TABLE docs (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO docs VALUES (2, 'apple'), (3, 'pear');";
+    let search = "CREATE VIRTUAL TABLE df USING fts5(body, content='docs'); INSERT INTO df (df) VALUES ('rebuild');";
+    let heard = "CREATE VIRTUAL TABLE df USING fts5(body); \
+        CREATE TRIGGER fed AFTER INSERT ON docs BEGIN INSERT INTO df (rowid, body) VALUES (new.id, new.body); END;";
+    for index in [search, heard] {
+        let schema = format!("{docs} {index}");
+        for (new, rule) in [
+            (
+                "(id BIGINT PRIMARY KEY, body TEXT); INSERT INTO n SELECT * FROM docs",
+                Some("rebuild-renumbers"),
+            ),
+            (
+                "(nr INTEGER PRIMARY KEY, id INT, body TEXT); INSERT INTO n (id, body) SELECT id, body FROM docs",
+                Some("rebuild-renumbers"),
+            ),
+            (
+                "(id INTEGER PRIMARY KEY, body TEXT NOT NULL); INSERT INTO n SELECT * FROM docs",
+                None,
+            ),
+            (
+                "(id TEXT PRIMARY KEY, body TEXT); INSERT INTO n (rowid, id, body) SELECT id, id, body FROM docs",
+                None,
+            ),
+        ] {
+            let sql =
+                format!("CREATE TABLE n {new}; DROP TABLE docs; ALTER TABLE n RENAME TO docs;");
+            assert_eq!(refused(&schema, &sql).await.as_deref(), rule, "{sql}");
+        }
+    }
+    // A trigger that only finds its own row again keeps no number.
+    let touch = "CREATE TABLE docs (id TEXT PRIMARY KEY, body TEXT, at TEXT); CREATE TRIGGER touch AFTER UPDATE OF body \
+        ON docs BEGIN UPDATE docs SET at = CURRENT_TIMESTAMP WHERE rowid = new.rowid; END;";
+    let sql = "CREATE TABLE n (id TEXT PRIMARY KEY, body TEXT NOT NULL, at TEXT); INSERT INTO n SELECT * FROM docs; \
+        DROP TABLE docs; ALTER TABLE n RENAME TO docs;";
+    assert_eq!(refused(touch, sql).await, None);
+}
+
+/// A full-text index finds out only when it is asked that what it shows is gone.
+#[tokio::test]
+async fn a_full_text_index_that_worked_works_behind_a_file_too() {
+    let schema = "CREATE TABLE docs (id INTEGER PRIMARY KEY, body TEXT); \
+        CREATE VIRTUAL TABLE df USING fts5(body, content='docs', content_rowid='id'); \
+        CREATE VIRTUAL TABLE bare USING fts5(body, content='');";
+    for sql in
+        ["ALTER TABLE docs RENAME COLUMN body TO text", "ALTER TABLE docs RENAME TO documents"]
+    {
+        assert_eq!(refused(schema, sql).await.as_deref(), Some("breaks-schema"), "{sql}");
+    }
+    assert_eq!(refused(schema, "ALTER TABLE docs ADD COLUMN more").await, None);
+}
+
+/// SQLite's own tables that anybody may write, and views of the new table that name one another.
+#[tokio::test]
+async fn counters_and_views_of_views_are_no_riddle() {
+    let schema =
+        "CREATE TABLE p (id INTEGER PRIMARY KEY AUTOINCREMENT, a); INSERT INTO p VALUES (1, 1);";
+    for sql in [
+        "UPDATE sqlite_sequence SET seq = 100 WHERE name = 'p'",
+        "DELETE FROM sqlite_sequence WHERE name = 'p'",
+        "INSERT INTO sqlite_sequence (name, seq) VALUES ('q', 5)",
+        "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, a NOT NULL); INSERT INTO n SELECT * FROM p; \
+         CREATE VIEW v1 AS SELECT a FROM n; CREATE VIEW v2 AS SELECT n.id FROM n JOIN v1 ON v1.a = n.a; \
+         DROP TABLE p; ALTER TABLE n RENAME TO p;",
+    ] {
+        assert_eq!(refused(schema, sql).await, None, "{sql}");
+    }
 }

@@ -119,6 +119,9 @@ pub(super) async fn prove(
         return Ok(());
     }
     drilled.unsound = unsound(&again).await.map_err(failed)?;
+    if let Some(said) = &dump.summary.damage {
+        drilled.unsound.push(format!("it was taken of a file that was damaged: {said}"));
+    }
     let miscounted = miscounted(&again, &dump).await;
     drilled.unsound.extend(miscounted.map_err(|error| of_backup(&place.shown(), error))?);
     drilled.verdict = if drilled.unsound.is_empty() { Verdict::Good } else { Verdict::NotSound };
@@ -163,7 +166,15 @@ async fn unsound(database: &SqliteDatabase) -> Result<Vec<String>, DatabaseError
     ];
     let mut found = Vec::new();
     for sql in checks {
-        let rows = database.query(&Statement::new(sql)).await?;
+        let rows = match database.query(&Statement::new(sql)).await {
+            Ok(rows) => rows,
+            // As of a reference to columns that are no key.
+            Err(error) if error.kind() == clodo_db::DatabaseErrorKind::Sql => {
+                found.push(error.message().to_owned());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let texts = rows.rows.iter().filter_map(|row| row.first()?.as_text());
         found.extend(texts.map(str::to_owned));
     }

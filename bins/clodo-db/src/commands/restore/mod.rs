@@ -36,6 +36,10 @@ pub(crate) async fn run(
         let shown = dump.file.shown.display();
         session.ui.warn(&format!("{shown} is called like a backup of another database"));
     }
+    if let Some(said) = &dump.summary.damage {
+        let shown = dump.file.shown.display();
+        session.ui.warn(&format!("{shown} was taken of a file that was damaged: {said}"));
+    }
     if !dump.summary.consistent {
         session.ui.warn(&format!(
             "{} is of no one moment: it was written to while it was read",

@@ -32,6 +32,10 @@ pub(super) async fn into_database(
             maker.ensure(&mut all[0]).await?
         }
     };
+    if work.kept.of_database(&opened).is_of_another(&work.dump.file.path) {
+        let shown = work.dump.file.shown.display();
+        work.session.ui.warn(&format!("{shown} is of another database, by its name"));
+    }
     // Another restore on this machine would write the same rows.
     let claim = work.kept.claim_to_read(work.session)?;
     let held = held(&*opened.database).await;

@@ -200,10 +200,7 @@ impl Shell<'_> {
                 done.map(|all| all.into_iter().next().unwrap_or_default())
             }
         };
-        done.map_err(|error| match reads && self.session.cancel.is_cancelled() {
-            true => failure::interrupted("nothing was changed"),
-            false => failure::of_database(&self.shown, "the statement did not run", error),
-        })
+        done.map_err(|error| query::failed(self.session, &self.shown, !reads, error, None))
     }
 
     /// A line that begins with a dot; true when it ends the shell.

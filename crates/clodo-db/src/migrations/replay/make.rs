@@ -10,7 +10,7 @@ use crate::migrations::{
 };
 use crate::split::words;
 use clodo_sqlite::rusqlite::{Connection, Error, functions::FunctionFlags, types::Null};
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
 impl Replay {
     /// A schema of nothing.
@@ -19,7 +19,7 @@ impl Replay {
         db.pragma_update(None, "foreign_keys", true)?;
         let (stand_ins, left_out) = (BTreeSet::new(), Vec::new());
         let witness = Witness::on(&mut db)?;
-        let ordinary = BTreeSet::new();
+        let ordinary = RefCell::default();
         Ok(Self { db, records: String::new(), stand_ins, left_out, ordinary, witness })
     }
 
@@ -106,9 +106,17 @@ impl Replay {
             }
         }
         if object.kind == "table" && !is_virtual(object) {
-            self.ordinary.insert(object.name.to_ascii_lowercase());
+            self.ordinary.borrow_mut().insert(object.name.to_ascii_lowercase());
         }
         Ok(())
+    }
+
+    /// What SQLite said that it misses, and something stands in for here.
+    pub(crate) fn stands_in(&self) -> Option<&str> {
+        let is_own = |said: &&String| {
+            said.starts_with("no such collation") || said.starts_with("no such function")
+        };
+        self.stand_ins.iter().find(is_own).map(String::as_str)
     }
 
     /// Makes the collation or function that SQLite misses, if it is one that is missed for the first time.
@@ -157,7 +165,7 @@ impl Replay {
     pub(crate) fn is_shadow(&self, table: &str) -> Result<bool, Error> {
         let sql = "SELECT name FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'shadow'";
         let is_called_so = !self.texts(sql, table)?.is_empty();
-        Ok(is_called_so && !self.ordinary.contains(&table.to_ascii_lowercase()))
+        Ok(is_called_so && !self.ordinary.borrow().contains(&table.to_ascii_lowercase()))
     }
 }
 

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     identifier::quoted,
-    split::{folded, words},
+    split::{first_word, folded, words},
 };
 use clodo_sqlite::rusqlite::{self, Connection, Error, OptionalExtension as _, config::DbConfig};
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
 /// A schema that statements are tried on.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Replay {
     left_out: Vec<SchemaObject>,
     /// Tables that a statement of their own has made, in lower case: one that is called like those in which
     /// virtual tables keep their data is none of them, whatever SQLite says.
-    ordinary: BTreeSet<String>,
+    ordinary: RefCell<BTreeSet<String>>,
     witness: Witness,
 }
 
@@ -43,7 +43,26 @@ impl Replay {
     /// Does what a statement does to the schema.
     pub(crate) fn run(&self, sql: &str) -> Result<(), Error> {
         self.witness.clear();
-        self.db.execute_batch(sql)
+        let makes =
+            ["create", "alter"].iter().any(|word| first_word(sql).eq_ignore_ascii_case(word));
+        if !makes {
+            return self.db.execute_batch(sql);
+        }
+        let (before, (_, virtuals)) = (self.table_names()?, self.virtuals()?);
+        self.db.execute_batch(sql)?;
+        let now = self.table_names()?;
+        let (_, virtuals_now) = self.virtuals()?;
+        // What comes and goes with a virtual table is that one's.
+        if virtuals == virtuals_now {
+            let new = now.into_iter().filter(|name| !before.contains(name));
+            self.ordinary.borrow_mut().extend(new);
+        }
+        Ok(())
+    }
+
+    fn table_names(&self) -> Result<BTreeSet<String>, Error> {
+        let sql = "SELECT lower(name) FROM sqlite_master WHERE type = ?";
+        self.texts(sql, "table").map(BTreeSet::from_iter)
     }
 
     /// Sees whether a statement fits the schema; how many parameters it has.
@@ -97,7 +116,7 @@ impl Replay {
     pub(crate) fn virtuals(&self) -> Result<(BTreeSet<String>, BTreeSet<String>), Error> {
         let sql = "SELECT lower(name) FROM pragma_table_list WHERE schema = 'main' AND type = ?";
         let mut shadows = BTreeSet::from_iter(self.texts(sql, "shadow")?);
-        shadows.retain(|name| !self.ordinary.contains(name));
+        shadows.retain(|name| !self.ordinary.borrow().contains(name));
         Ok((shadows, BTreeSet::from_iter(self.texts(sql, "virtual")?)))
     }
 
@@ -146,19 +165,19 @@ impl Replay {
             let is_search = words(&sql).iter().any(|word| folded(word).starts_with("fts"));
             return Ok(is_search.then(|| "whoever searches".to_owned()));
         }
-        if self.rowid(table)?.is_none() {
-            return Ok(None);
-        }
-        let sql = "SELECT name || char(10) || sql FROM sqlite_master WHERE type = 'trigger' \
-                   AND tbl_name = ? COLLATE NOCASE ORDER BY name";
-        for text in self.texts(sql, table)? {
-            let (name, sql) = text.split_once('\n').unwrap_or_default();
+        for (name, trigger) in self.triggers(table)? {
+            // One that only finds rows of its own table again keeps no number.
+            let stays = |act: &Meaning| {
+                matches!(act, Meaning::Update { table: own, .. } | Meaning::Delete { table: own, .. }
+                    if own.eq_ignore_ascii_case(table))
+            };
+            let sql = self.sql_of("trigger", &name)?.unwrap_or_default();
             let is_number = |three: &[&str]| {
                 ["new", "old"].contains(&folded(three[0]).as_str())
                     && three[1] == "."
-                    && NUMBERS.contains(&folded(three[2]).as_str())
+                    && self.is_number(table, &folded(three[2])).unwrap_or_default()
             };
-            if words(sql).windows(3).any(is_number) {
+            if !trigger.acts.iter().all(stays) && words(&sql).windows(3).any(is_number) {
                 return Ok(Some(format!("trigger {name}")));
             }
         }
@@ -176,6 +195,26 @@ impl Replay {
             }
         }
         Ok(None)
+    }
+
+    /// The column that is the number of a row.
+    pub(crate) fn number_column(&self, table: &str) -> Result<Option<String>, Error> {
+        let plain = "SELECT name FROM pragma_table_list(?) WHERE schema = 'main' AND wr = 0 \
+                     AND type IN ('table', 'shadow')";
+        let indexed = "SELECT name FROM pragma_index_list(?) WHERE origin = 'pk'";
+        let key = self.key(table)?;
+        let is_it = key.len() == 1
+            && !self.texts(plain, table)?.is_empty()
+            && self.texts(indexed, table)?.is_empty();
+        Ok(key.into_iter().next().filter(|_| is_it))
+    }
+
+    /// Whether a word or a column, in lower case, is the number of a row.
+    pub(super) fn is_number(&self, table: &str, name: &str) -> Result<bool, Error> {
+        let column = self.number_column(table)?;
+        Ok(NUMBERS.contains(&name)
+            || name == "docid"
+            || column.is_some_and(|column| column.eq_ignore_ascii_case(name)))
     }
 
     /// The columns of a table without a value in which no row gets in, in lower case. None for a table
@@ -268,7 +307,19 @@ impl Replay {
             let error = self.db.prepare(&sql).err()?;
             Some((what, said(&error).0))
         });
-        Ok(failed.collect())
+        let mut failed: Vec<(String, String)> = failed.collect();
+        // A full-text index looks for the table that it shows when it is asked, and not before.
+        for object in schema.objects.iter().filter(|one| one.kind == "table") {
+            let words = words(&object.sql);
+            let is_search = words.get(1).is_some_and(|word| word.eq_ignore_ascii_case("virtual"))
+                && words.iter().any(|word| folded(word).starts_with("fts"));
+            let name = quoted(&object.name);
+            let rebuild = format!("INSERT INTO {name} ({name}) VALUES ('rebuild')");
+            if is_search && let Err(error) = self.db.execute_batch(&rebuild) {
+                failed.push((format!("table {}", object.name), said(&error).0));
+            }
+        }
+        Ok(failed)
     }
 
     /// The table of Clodo's own that a statement is about, if it is about one.

@@ -160,8 +160,12 @@ fn allowed(work: &Work<'_>, to: &Place, plan: &CopyPlan) -> Result<(), CliError>
     if plan.goes() > 0 && !work.args.replace {
         return Err(not_empty(to, plan));
     }
-    if plan.needs_key() && work.key.is_none() && !work.args.dry_run {
-        return Err(super::key::missing());
+    if plan.needs_key() && work.key.is_none() {
+        let missing = super::key::missing();
+        match work.args.dry_run {
+            true => work.session.ui.warn(&missing.to_string()),
+            false => return Err(missing),
+        }
     }
     Ok(())
 }
