@@ -168,11 +168,14 @@ mod tests {
             prefix: prefix.to_owned(),
         };
         assert_eq!(backups_in("backups"), Ok(BackupsIn::Folder("backups".into())));
-        assert_eq!(backups_in("r2:/x"), Ok(BackupsIn::Folder("r2:/x".into())));
         assert_eq!(backups_in("r2://safe"), Ok(bucket("safe", "")));
         assert_eq!(backups_in("r2://safe/"), Ok(bucket("safe", "")));
         assert_eq!(backups_in("r2://safe/a/b-1/"), Ok(bucket("safe", "a/b-1")));
         for wrong in [
+            "",
+            "r2:/x",
+            "R2://safe",
+            "s3://safe",
             "r2://",
             "r2:///x",
             "r2://Not OK",
