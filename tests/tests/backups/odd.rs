@@ -48,7 +48,51 @@ fn a_damaged_file_is_kept_as_far_as_it_goes_and_takes_no_good_backup_along() {
     let empty = on_file(&sandbox, &file, &keep).exits(0).json();
     assert_eq!(empty["databases"][0]["removed"], json!([]), "{empty:#}");
     let backups = on_file(&sandbox, &file, &["backups", "--json"]).exits(0).json();
-    assert_eq!(backups["databases"][0]["backups"].as_array().map(Vec::len), Some(3), "{backups:#}");
+    let backups = backups["databases"][0]["backups"].as_array().unwrap().clone();
+    assert_eq!(backups.len(), 3, "{backups:#?}");
+    // What was damaged is so for ever.
+    fs::remove_file(kept(&sandbox, "app.db-").join(backups[2]["name"].as_str().unwrap())).unwrap();
+    let drill = on_file(&sandbox, &file, &["drill"]).exits(4);
+    assert!(drill.stdout.contains("was taken of a file that was damaged"), "{}", drill.stdout);
+    let back = on_file(&sandbox, &file, &["restore", "latest", "--over", "--yes"]).exits(0);
+    assert!(back.stderr.contains("was taken of a file that was damaged"), "{}", back.stderr);
+}
+
+/// Two projects whose databases are called alike, and one folder for their backups.
+#[test]
+fn projects_that_share_a_folder_take_nothing_from_each_other() {
+    let shared = tempfile::tempdir().unwrap();
+    let to = shared.path().to_str().unwrap();
+    let projects = ["one", "two"].map(|name| {
+        let sandbox = Sandbox::empty();
+        let config =
+            "name = \"shop\"\n[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"shop\"\n";
+        sandbox.write("wrangler.toml", config);
+        let sql = format!("CREATE TABLE who (a); INSERT INTO who VALUES ('{name}');");
+        sandbox.write("migrations/0001_who.sql", sql);
+        let _ = sandbox.db(&["up", "--platform=local", "--yes"]).exits(0);
+        let keep = ["backup", "--platform=local", "--to", to, "--keep-last=1", "--json"];
+        for earlier in [0, 1] {
+            let done = sandbox.db(&keep).exits(0).json();
+            let removed = done["databases"][0]["removed"].as_array().map(Vec::len);
+            assert_eq!(removed, Some(earlier), "{done:#}");
+        }
+        sandbox
+    });
+    let over = ["restore", "latest", "--platform=local", "--from", to, "--over", "--yes"];
+    let refused = projects[0].db(&over).exits(3);
+    assert!(refused.stderr.contains("is of another database"), "{}", refused.stderr);
+    let _ = projects[1].db(&over).exits(0);
+}
+
+#[test]
+fn a_reference_to_no_key_is_a_finding_of_the_drill() {
+    let sandbox = Sandbox::empty();
+    let file = sandbox.project().join("app.db");
+    made(&file, "CREATE TABLE p (c); CREATE TABLE ch (c REFERENCES p (c)); CREATE TABLE o (a);");
+    let _ = on_file(&sandbox, &file, &["backup"]).exits(0);
+    let drill = on_file(&sandbox, &file, &["drill"]).exits(4);
+    assert!(drill.stdout.contains("foreign key mismatch"), "{}", drill.stdout);
 }
 
 #[test]
@@ -92,8 +136,13 @@ fn a_file_is_the_same_whatever_link_leads_to_it() {
     made(&file, "CREATE TABLE t (a); INSERT INTO t VALUES (1);");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     let _ = on_file(&sandbox, &file, &["backup"]).exits(0);
-    let backups = on_file(&sandbox, &link, &["backups", "--json"]).exits(0).json();
-    assert_eq!(backups["databases"][0]["backups"].as_array().map(Vec::len), Some(1), "{backups:#}");
+    let listed = || {
+        let backups = on_file(&sandbox, &link, &["backups", "--json"]).exits(0).json();
+        backups["databases"][0]["backups"].as_array().map(Vec::len)
+    };
+    assert_eq!(listed(), Some(1));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(listed(), Some(1), "the link leads to where it was");
 }
 
 /// D1 gives nothing up for a backup that does not come back.

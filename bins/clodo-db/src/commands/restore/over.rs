@@ -33,8 +33,14 @@ pub(super) async fn into_database(
         }
     };
     if work.kept.of_database(&opened).is_of_another(&work.dump.file.path) {
-        let shown = work.dump.file.shown.display();
-        work.session.ui.warn(&format!("{shown} is of another database, by its name"));
+        let message =
+            format!("{} is of another database, by its name", work.dump.file.shown.display());
+        // Nobody has said that this one is meant.
+        if work.args.backup == "latest" {
+            return Err(CliError::new(Exit::Refused, "of_another", message)
+                .with_hint("`clodo-db backups` lists all; name the one that is meant"));
+        }
+        work.session.ui.warn(&message);
     }
     // Another restore on this machine would write the same rows.
     let claim = work.kept.claim_to_read(work.session)?;
