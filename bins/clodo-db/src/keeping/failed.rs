@@ -46,7 +46,9 @@ pub(crate) fn of_backup(place: &str, error: BackupError) -> CliError {
         other => {
             let kind = match other {
                 BackupError::HalfRestored => "half_restored",
-                BackupError::Unsupported { .. } | BackupError::Encoding => "unsupported",
+                BackupError::Unsupported { .. }
+                | BackupError::Foreign(_)
+                | BackupError::Encoding => "unsupported",
                 _ => "failed",
             };
             CliError::new(Exit::Failed, kind, format!("{place}: {other}")).with_hint(hint)

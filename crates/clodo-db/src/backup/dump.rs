@@ -381,6 +381,9 @@ impl Work<'_> {
     }
 
     async fn summary(&self, layout: &Layout) -> Result<Summary, BackupError> {
+        if let Some(what) = &layout.missed {
+            return Err(BackupError::Foreign(what.clone()));
+        }
         let mut summary = Summary { damage: self.options.damage.clone(), ..Summary::default() };
         for table in &layout.virtuals {
             let origin = self.origin(table);

@@ -19,6 +19,9 @@ pub enum BackupError {
         /// Why not.
         why: String,
     },
+    /// Its schema needs what only the database's own program has: no other SQLite makes it again.
+    #[error("the database needs what only its own program has: {0}")]
+    Foreign(String),
     /// Texts in it are not UTF-8 as a whole.
     #[error("the database holds its texts in UTF-16")]
     Encoding,
@@ -45,6 +48,7 @@ impl BackupError {
             Self::Unsupported { .. } => {
                 "drop the table when it can be made from others, or copy the file of the database"
             }
+            Self::Foreign(_) => "copy the file of the database",
             Self::Encoding => "copy the file of the database: SQL text of it would not be the same",
             Self::HalfRestored => {
                 "run the restore or sync that was stopped again, or restore it anew"

@@ -25,6 +25,8 @@ pub(super) struct Layout {
     pub(super) triggers: Vec<String>,
     /// Whether some table counts its rows up.
     pub(super) counts: bool,
+    /// What only the database's own program has: a collation or a function, as SQLite says that it misses it.
+    pub(super) missed: Option<String>,
 }
 
 /// A table.
@@ -92,10 +94,7 @@ impl Layout {
             kinds.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
         let mut layout = Self::default();
         let replay = replayed(&objects)?;
-        if let Some(what) = replay.stands_in() {
-            let why = format!("its program brings what no other SQLite has: {what}");
-            return Err(BackupError::Unsupported { table: "with the schema".to_owned(), why });
-        }
+        layout.missed = replay.stands_in().map(str::to_owned);
         for Object { kind, name, sql, hidden } in objects {
             match kind.as_str() {
                 "view" => layout.views.push(sql),

@@ -249,6 +249,25 @@ async fn tables_that_are_only_called_like_those_of_a_virtual_one_are_kept() {
     }
 }
 
+/// What nobody else could make again is no backup.
+#[tokio::test]
+async fn a_schema_that_only_its_own_program_knows_is_refused_and_may_be_looked_at() {
+    let database = SqliteDatabase::in_memory().await.unwrap();
+    let own = |db: &mut clodo_sqlite::rusqlite::Connection| db.create_collation("own", str::cmp);
+    database.sqlite().call(own).await.unwrap();
+    database
+        .script("CREATE TABLE t (a TEXT COLLATE own); INSERT INTO t VALUES ('x');")
+        .await
+        .unwrap();
+    let mut out = Vec::new();
+    let refused = backup(&database, &database, &mut out, &BackupOptions::default()).await;
+    assert!(
+        matches!(&refused, Err(BackupError::Foreign(what)) if what.contains("own")),
+        "{refused:?}"
+    );
+    assert_eq!(clodo_db::held(&database).await.unwrap().rows["t"], 1);
+}
+
 /// Counters are those of tables that count.
 #[tokio::test]
 async fn counters_that_count_nothing_are_left_behind() {

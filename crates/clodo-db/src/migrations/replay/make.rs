@@ -1,14 +1,16 @@
 //! How a schema is made here, with what this SQLite does not know of it.
 
 use super::{Replay, said};
-use crate::migrations::{
-    meaning::Meaning,
-    protect::Failed,
-    records::tables,
-    schema::{Schema, SchemaObject},
-    witness::Witness,
+use crate::{
+    migrations::{
+        meaning::Meaning,
+        protect::Failed,
+        records::tables,
+        schema::{Schema, SchemaObject},
+        witness::Witness,
+    },
+    split::words,
 };
-use crate::split::words;
 use clodo_sqlite::rusqlite::{Connection, Error, functions::FunctionFlags, types::Null};
 use std::{cell::RefCell, collections::BTreeSet};
 
