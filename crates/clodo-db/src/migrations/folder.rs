@@ -1,6 +1,6 @@
 use super::{
     down::DOWN,
-    file::MigrationFile,
+    file::{Checksum, MigrationFile},
     pattern::{MigrationPattern, have_same_number, in_order},
 };
 use std::{
@@ -112,6 +112,14 @@ impl Migrations {
     /// When a file cannot be read or is no text, or two have one number.
     pub fn read(folder: &Path, shown: &Path) -> Result<Self, FolderError> {
         MigrationFolder::new(folder, shown).read()
+    }
+
+    /// The checksum of all files together: of their names, their order and what is in each. Where it is the
+    /// same, nothing about them differs.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        let lines = self.0.iter().map(|file| format!("{}  {}\n", file.checksum, file.name));
+        Checksum::of(lines.collect::<String>().as_bytes())
     }
 
     /// The files in order.
@@ -238,6 +246,24 @@ mod tests {
         assert_eq!(order(&nested).unwrap(), ["1.sql", "2_b/9.sql", "2_b/10.sql", "10_c/m.sql"]);
         let twice = order(&["2_b/m.sql", "0002_a/m.sql"]).unwrap_err();
         assert_eq!(twice, "0002_a/m.sql and 2_b/m.sql have the same number");
+    }
+
+    #[test]
+    fn a_checksum_is_of_names_and_texts() {
+        let of = |files: &[(&str, &str)]| {
+            let files = files.iter().map(|(name, sql)| MigrationFile::new(*name, *name, *sql));
+            Migrations::new(files.collect()).unwrap().checksum()
+        };
+        let one = of(&[("1.sql", "a"), ("2.sql", "b")]);
+        assert_eq!(one, of(&[("2.sql", "b"), ("1.sql", "a")]));
+        for other in [
+            &[("1.sql", "a"), ("2.sql", "c")][..],
+            &[("1.sql", "a"), ("3.sql", "b")],
+            &[("1.sql", "b"), ("2.sql", "a")],
+            &[("1.sql", "a")],
+        ] {
+            assert_ne!(one, of(other));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     report::{ApiCalls, DatabaseName, FORMAT},
 };
 use clodo_cli::{CliError, Exit, GlobalArgs, Session};
-use clodo_db::{Problem, Standing, Status};
+use clodo_db::{Checksum, Migrations, Problem, Standing, Status};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub(crate) struct DatabaseStatus {
     #[serde(flatten)]
     name: DatabaseName,
     exists: bool,
+    /// Of all files together.
+    files_sha256: Checksum,
     migrations: Vec<MigrationStatus>,
     problems: Vec<ProblemDocument>,
 }
@@ -53,11 +55,12 @@ impl From<Problem> for ProblemDocument {
 }
 
 impl DatabaseStatus {
-    fn new(name: DatabaseName, exists: bool, status: Status) -> Self {
+    fn new(name: DatabaseName, exists: bool, files: &Migrations, status: Status) -> Self {
         let row = |(name, standing)| MigrationStatus { name, standing };
         Self {
             name,
             exists,
+            files_sha256: files.checksum(),
             migrations: status.migrations.into_iter().map(row).collect(),
             problems: status.problems.into_iter().map(ProblemDocument::from).collect(),
         }
@@ -100,5 +103,5 @@ async fn look(place: &Place, opened: Option<&Opened>) -> Result<DatabaseStatus, 
             status.map_err(|error| failure::of_migrate(&place.shown(), error))?
         }
     };
-    Ok(DatabaseStatus::new(place.name.clone(), opened.is_some(), status))
+    Ok(DatabaseStatus::new(place.name.clone(), opened.is_some(), &place.files, status))
 }
