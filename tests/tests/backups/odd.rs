@@ -83,6 +83,13 @@ fn projects_that_share_a_folder_take_nothing_from_each_other() {
     let refused = projects[0].db(&over).exits(3);
     assert!(refused.stderr.contains("is of another database"), "{}", refused.stderr);
     let _ = projects[1].db(&over).exits(0);
+    // One that was made anew is another one, too: into nothing its backup goes with a word.
+    let _ = projects[1].local(&["reset", "--yes"]);
+    let into = ["restore", "latest", "--platform=local", "--from", to, "--yes"];
+    let back = projects[1].db(&into).exits(0);
+    assert!(back.stderr.contains("is of another database"), "{}", back.stderr);
+    let who = ["query", "SELECT a FROM who", "--platform=local", "--json"];
+    assert_eq!(projects[1].db(&who).exits(0).json()["rows"], json!([["two"]]));
 }
 
 #[test]

@@ -32,16 +32,6 @@ pub(super) async fn into_database(
             maker.ensure(&mut all[0]).await?
         }
     };
-    if work.kept.of_database(&opened).is_of_another(&work.dump.file.path) {
-        let message =
-            format!("{} is of another database, by its name", work.dump.file.shown.display());
-        // Nobody has said that this one is meant.
-        if work.args.backup == "latest" {
-            return Err(CliError::new(Exit::Refused, "of_another", message)
-                .with_hint("`clodo-db backups` lists all; name the one that is meant"));
-        }
-        work.session.ui.warn(&message);
-    }
     // Another restore on this machine would write the same rows.
     let claim = work.kept.claim_to_read(work.session)?;
     let held = held(&*opened.database).await;
@@ -53,11 +43,27 @@ pub(super) async fn into_database(
         // The library says which of the two it is.
         (false, false) => Existing::Refuse,
     };
+    of_this_one(work, &opened, existing)?;
     if existing == Existing::Replace {
         rehearse(work, &claim).await?;
         give_up(work, &opened, (&held, &claim), report).await?;
     }
     run(work, &*opened.database, existing, report).await
+}
+
+/// Says that a backup is of another database that is called alike, as one that was made anew is; and refuses
+/// it over rows where nobody has said that this one is meant.
+fn of_this_one(work: &Work<'_, '_>, opened: &Opened, existing: Existing) -> Result<(), CliError> {
+    if !work.kept.of_database(opened).is_of_another(&work.dump.file.path) {
+        return Ok(());
+    }
+    let message = format!("{} is of another database, by its name", work.dump.file.shown.display());
+    if existing == Existing::Replace && work.args.backup == "latest" {
+        return Err(CliError::new(Exit::Refused, "of_another", message)
+            .with_hint("`clodo-db backups` lists all; name the one that is meant"));
+    }
+    work.session.ui.warn(&message);
+    Ok(())
 }
 
 /// Sees that the backup comes back at all, before anything goes: in a file, by D1's rules.
