@@ -74,9 +74,10 @@ impl Exit {
                  and a plan that is stale."
             }
             Self::Found => {
-                "Found what it was asked to look for: `clodo-deploy drift`, `clodo-db verify`, `diff`, \
-                 `health`, `drill` and `sync schema`; and with `--exit-code` what `clodo-deploy plan`, \
-                 `clodo-db status`, `clodo-local diff` and `clodo-local status` look for."
+                "Found what it was asked to look for: `clodo-deploy drift`; `clodo-db verify`, \
+                 `clodo-db diff`, `clodo-db health`, `clodo-db drill`, `clodo-db sync schema`; and with \
+                 `--exit-code` what `clodo-deploy plan`, `clodo-db status`, `clodo-local diff` and \
+                 `clodo-local status` look for."
             }
             Self::Partly => "Partly done; `resume` can finish.",
             Self::NotAllowed => {
