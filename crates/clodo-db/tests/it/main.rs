@@ -5,6 +5,7 @@
 mod applying;
 mod backing_up;
 mod building;
+mod carrying;
 mod composing;
 mod constructs;
 mod diagnosing;
