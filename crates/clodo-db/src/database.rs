@@ -58,6 +58,8 @@ pub struct Capabilities {
     pub database_bytes: u64,
     /// The only pragmas that it takes, in lower case; none where it takes all that SQLite has.
     pub pragmas: Option<&'static [&'static str]>,
+    /// A program may have given it functions and collations of its own.
+    pub extensible: bool,
 }
 
 /// What workerd lets through (<https://developers.cloudflare.com/d1/sql-api/sql-statements/#pragma-statements>).
@@ -104,6 +106,7 @@ impl Capabilities {
             // Of pages of 4096 bytes, which is what a file has unless somebody chose otherwise.
             database_bytes: 4_096 * 4_294_967_294,
             pragmas: None,
+            extensible: true,
         }
     }
 
@@ -117,6 +120,7 @@ impl Capabilities {
             columns: 100,
             database_bytes: 10_000_000_000,
             pragmas: Some(&D1_PRAGMAS),
+            extensible: false,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | work that waits on its way | [`Sqlite::hold`] |
 //! | a schema that grows over the versions of a program | [`OpenOptions::with_format`] |
 //! | a file to copy while it is in use | [`Sqlite::back_up_to`] |
+//! | a connection of rusqlite's own | [`add_math_functions`], which all here have |
 //! | an error to decide on | [`SqliteError::kind`] |
 //!
 //! # Example
@@ -42,12 +43,14 @@
 
 mod backup;
 mod error;
+mod math;
 mod options;
 mod place;
 mod sqlite;
 mod thread;
 
 pub use error::{SqliteError, SqliteErrorKind};
+pub use math::add_math_functions;
 pub use options::{Durability, OpenOptions};
 pub use rusqlite;
 pub use sqlite::{Closing, Sqlite};

@@ -1,6 +1,6 @@
-//! SQLite's math functions, which D1 has and the bundled build leaves out.
+//! SQLite's math functions, which D1 and the `sqlite3` program have and the bundled build leaves out.
 
-use clodo_sqlite::rusqlite::{
+use rusqlite::{
     Connection, Result,
     functions::{Context, FunctionFlags},
     types::{Value, ValueRef},
@@ -8,8 +8,13 @@ use clodo_sqlite::rusqlite::{
 
 const FLAGS: FunctionFlags = FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC);
 
-/// Adds them to a connection.
-pub(super) fn install(db: &Connection) -> Result<()> {
+/// Gives a connection that was opened otherwise what those of this crate have: `ceil`, `sqrt`, `log` and
+/// the others of <https://www.sqlite.org/lang_mathfunc.html>. Without them a schema that asks for one in
+/// a `CHECK`, an index or a generated column can be neither made nor read.
+///
+/// # Errors
+/// When SQLite takes no function, as while a statement of the connection runs.
+pub fn add_math_functions(db: &Connection) -> Result<()> {
     for (name, apply) in ONE {
         db.create_scalar_function(*name, 1, FLAGS, move |args| Ok(real(args, 0).map(apply)))?;
     }
@@ -69,7 +74,13 @@ fn real(args: &Context<'_>, at: usize) -> Option<f64> {
     match args.get_raw(at) {
         ValueRef::Integer(whole) => Some(whole as f64),
         ValueRef::Real(real) => Some(real),
-        ValueRef::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok(),
+        ValueRef::Text(text) => {
+            let text = std::str::from_utf8(text).ok()?.trim();
+            // What Rust reads as infinite or as no number is a word to SQLite.
+            let is_word =
+                text.contains(|one: char| one.is_ascii_alphabetic() && !matches!(one, 'e' | 'E'));
+            (!is_word).then(|| text.parse().ok())?
+        }
         ValueRef::Null | ValueRef::Blob(_) => None,
     }
 }
@@ -101,7 +112,7 @@ mod tests {
     #[test]
     fn math_functions_answer_as_the_manual_says() {
         let db = Connection::open_in_memory().unwrap();
-        install(&db).unwrap();
+        add_math_functions(&db).unwrap();
         let check = |sql: &str, expected: &str| {
             let found: Option<String> =
                 db.query_row(&format!("SELECT {sql}"), [], |row| row.get(0)).unwrap();
@@ -116,5 +127,8 @@ mod tests {
         check("mod(7, 3) || ''", "1.0");
         check("pow('2', 10) || ''", "1024.0");
         check("sin('x')", "NULL");
+        check("ceil('inf')", "NULL");
+        check("exp('-infinity')", "NULL");
+        check("sqrt('1E2') || ''", "10.0");
     }
 }

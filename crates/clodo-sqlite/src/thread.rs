@@ -1,5 +1,6 @@
 use crate::{
     error::{Fault, SqliteError},
+    math::add_math_functions,
     options::{Durability, OpenOptions},
     place::Place,
 };
@@ -128,6 +129,7 @@ fn prepare(
         connection.pragma_update(None, "synchronous", synchronous)?;
     }
     connection.pragma_update(None, "foreign_keys", true)?;
+    add_math_functions(connection)?;
     // Touches the file, so that one that is no database is refused here and not by the first call.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     match &options.init {

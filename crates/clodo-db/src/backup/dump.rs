@@ -381,7 +381,10 @@ impl Work<'_> {
     }
 
     async fn summary(&self, layout: &Layout) -> Result<Summary, BackupError> {
-        if let Some(what) = &layout.missed {
+        // What D1 has and this SQLite does not, D1 has again.
+        if let Some(what) = &layout.missed
+            && self.database.capabilities().extensible
+        {
             return Err(BackupError::Foreign(what.clone()));
         }
         let mut summary = Summary { damage: self.options.damage.clone(), ..Summary::default() };

@@ -1,8 +1,10 @@
 //! Backups come back as what they were of, in every database that reads them.
 
+use async_trait::async_trait;
 use clodo_db::{
-    BackupError, BackupOptions, Database, Existing, RestoreError, RestoreOptions, SqliteDatabase,
-    Statement, Still, Value, backup, compare, restore, verify_text,
+    BackupError, BackupOptions, Capabilities, Database, DatabaseError, Existing, RestoreError,
+    RestoreOptions, Rows, SqliteDatabase, Statement, Still, Value, backup, compare, restore,
+    verify_text,
 };
 use std::{
     io::Write as _,
@@ -266,6 +268,45 @@ async fn a_schema_that_only_its_own_program_knows_is_refused_and_may_be_looked_a
         "{refused:?}"
     );
     assert_eq!(clodo_db::held(&database).await.unwrap().rows["t"], 1);
+    // D1 lets no program bring anything along: what this SQLite lacks there, D1 has again.
+    let mut out = Vec::new();
+    backup(&OnD1(database), &Still, &mut out, &BackupOptions::default()).await.unwrap();
+    assert_eq!(verify_text(&mut out.as_slice()).unwrap().rows["t"], 1);
+}
+
+/// A database that no program can have given anything of its own.
+#[derive(Debug)]
+struct OnD1(SqliteDatabase);
+
+#[async_trait]
+impl Database for OnD1 {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::d1()
+    }
+
+    async fn query(&self, statement: &Statement) -> Result<Rows, DatabaseError> {
+        self.0.query(statement).await
+    }
+
+    async fn batch(&self, statements: &[Statement]) -> Result<Vec<Rows>, DatabaseError> {
+        self.0.batch(statements).await
+    }
+
+    async fn script(&self, sql: &str) -> Result<(), DatabaseError> {
+        self.0.script(sql).await
+    }
+}
+
+/// As on D1, whose build has them.
+#[tokio::test]
+async fn a_schema_that_calculates_comes_back() {
+    let database = with(
+        "CREATE TABLE t (a REAL CHECK (ceil(a) = a), b AS (pow(a, 2)) STORED); \
+         CREATE INDEX root ON t (sqrt(a)); INSERT INTO t VALUES (9.0), (16.0);",
+    )
+    .await;
+    let dump = comes_back(&database, &BackupOptions::default()).await;
+    assert!(String::from_utf8(dump).unwrap().contains("ceil(a)"));
 }
 
 /// Counters are those of tables that count.

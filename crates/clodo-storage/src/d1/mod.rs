@@ -4,7 +4,6 @@ mod allowed;
 mod codes;
 mod error;
 mod export;
-mod functions;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzzing;
 mod guard;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Bookmark, D1Error, functions,
+    Bookmark, D1Error,
     guard::{self, Guard},
     history::History,
 };
@@ -58,7 +58,6 @@ pub(super) fn opener(path: &Path, history: History) -> (OpenOptions, Session) {
         .with_cached_statements(CACHED)
         .with_init(move |db: &mut Connection| {
             opened.install(db)?;
-            functions::install(db)?;
             guard::install(&hooks, db)
         })
         .with_close(move |db| closed.close(db));

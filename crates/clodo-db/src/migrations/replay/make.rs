@@ -11,7 +11,10 @@ use crate::{
     },
     split::words,
 };
-use clodo_sqlite::rusqlite::{Connection, Error, functions::FunctionFlags, types::Null};
+use clodo_sqlite::{
+    add_math_functions,
+    rusqlite::{Connection, Error, functions::FunctionFlags, types::Null},
+};
 use std::{cell::RefCell, collections::BTreeSet};
 
 impl Replay {
@@ -19,6 +22,7 @@ impl Replay {
     pub(crate) fn empty() -> Result<Self, Error> {
         let mut db = Connection::open_in_memory()?;
         db.pragma_update(None, "foreign_keys", true)?;
+        add_math_functions(&db)?;
         let (stand_ins, left_out) = (BTreeSet::new(), Vec::new());
         let witness = Witness::on(&mut db)?;
         let ordinary = RefCell::default();

@@ -1,8 +1,11 @@
 //! Which states are kept, and how one of them comes back.
 
-use clodo_sqlite::rusqlite::{
-    Connection,
-    backup::{Backup, StepResult},
+use clodo_sqlite::{
+    add_math_functions,
+    rusqlite::{
+        Connection,
+        backup::{Backup, StepResult},
+    },
 };
 use std::{
     fs::{self, File},
@@ -18,7 +21,6 @@ use super::{
     pages::write_at,
     read_at,
 };
-use crate::d1::functions;
 
 /// How much is copied at once.
 const CHUNK: usize = 1024 * 1024;
@@ -148,7 +150,7 @@ fn take_back(file: &File, page_size: usize, step: &Step) -> Result<(), HistoryEr
 /// Opens the copy, if it is sound.
 fn checked(path: &Path) -> Result<Connection, HistoryError> {
     let db = Connection::open(path)?;
-    functions::install(&db)?;
+    add_math_functions(&db)?;
     let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" { Ok(db) } else { Err(HistoryError::Foreign) }
 }
