@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Held {
-    /// How many rows each table has, views and what tables keep beside themselves left out.
+    /// How many rows each table has, views and what tables keep beside themselves left out. None of a virtual
+    /// table that cannot be read here, as one of an unknown module.
     pub rows: BTreeMap<String, u64>,
     /// How many views there are.
     pub views: usize,

@@ -159,8 +159,8 @@ impl MigrationFolder {
     /// Its files in order, whatever their numbers. A folder that does not exist holds none.
     ///
     /// # Errors
-    /// When a file cannot be read or is no text; when only folders in it hold some, and nobody said that
-    /// these are meant.
+    /// When a file cannot be read or is no text; when the pattern means none of it and there are files of
+    /// SQL all the same ([`FolderError::Overlooked`]).
     pub fn files(&self) -> Result<Vec<MigrationFile>, FolderError> {
         let files = self.all()?;
         let found = if files.is_empty() { self.pattern.overlooked(&self.path) } else { None };

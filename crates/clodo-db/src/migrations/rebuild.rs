@@ -299,6 +299,7 @@ fn set_aside_code(
     }
     let triggers = of_kind("trigger").filter(|one| !one.table.eq_ignore_ascii_case(table));
     let names = BTreeSet::from([by.to_owned()]);
+    // One that SQLite cannot move stays as it is, and is refused behind the file if it no longer works.
     let again = of_kind("view").chain(triggers).map(|one| match mentions(&one.sql, &names) {
         true => moved(&schema, one, (table, by)).unwrap_or_else(|_| one.sql.clone()),
         false => one.sql.clone(),

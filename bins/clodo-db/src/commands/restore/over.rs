@@ -54,7 +54,9 @@ pub(super) async fn into_database(
 /// Says that a backup is of another database that is called alike, as one that was made anew is; and refuses
 /// it over rows where nobody has said that this one is meant.
 fn of_this_one(work: &Work<'_, '_>, opened: &Opened, existing: Existing) -> Result<(), CliError> {
-    if !work.kept.of_database(opened).is_of_another(&work.dump.file.path) {
+    let path = &work.dump.file.path;
+    // By the name alone it was said before.
+    if work.kept.is_of_another(path) || !work.kept.of_database(opened).is_of_another(path) {
         return Ok(());
     }
     let message = format!("{} is of another database, by its name", work.dump.file.shown.display());
@@ -76,6 +78,7 @@ async fn rehearse(work: &Work<'_, '_>, claim: &Claim) -> Result<(), CliError> {
     let tried = restore(&watched, &work.dump.file.path, &RestoreOptions::default()).await;
     drop(watched);
     keeping::close(database).await;
+    // What stays goes with the folder, before the next command.
     let _ = std::fs::remove_file(&path);
     let error = match tried {
         Ok(_) => return Ok(()),

@@ -171,14 +171,15 @@ impl Replay {
                 matches!(act, Meaning::Update { table: own, .. } | Meaning::Delete { table: own, .. }
                     if own.eq_ignore_ascii_case(table))
             };
+            if trigger.acts.iter().all(stays) {
+                continue;
+            }
             let sql = self.sql_of("trigger", &name)?.unwrap_or_default();
-            let is_number = |three: &[&str]| {
-                ["new", "old"].contains(&folded(three[0]).as_str())
-                    && three[1] == "."
-                    && self.is_number(table, &folded(three[2])).unwrap_or_default()
-            };
-            if !trigger.acts.iter().all(stays) && words(&sql).windows(3).any(is_number) {
-                return Ok(Some(format!("trigger {name}")));
+            for three in words(&sql).windows(3) {
+                let is_of_row = ["new", "old"].contains(&folded(three[0]).as_str());
+                if is_of_row && three[1] == "." && self.is_number(table, &folded(three[2]))? {
+                    return Ok(Some(format!("trigger {name}")));
+                }
             }
         }
         let sql =
